@@ -1,0 +1,468 @@
+"""The public API: prepare, train, load. The command line uses nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, TypedDict, Unpack
+
+from chargen.config import CorpusConfig, SamplingConfig, check
+from chargen.errors import ConfigError, CorpusError, TrainingError, system_error_text
+
+if TYPE_CHECKING:
+    from chargen.checkpoint import LoadedModel
+    from chargen.corpus.prepared import PreparedCorpus, Progress
+    from chargen.evaluation import CharScores, Score
+    from chargen.generation.engine import Engine, Request, Result
+    from chargen.inspection.summary import CorpusSummary, RunSummary
+    from chargen.training.events import Event
+    from chargen.training.setup import PreparedRun
+
+Source = str | Path
+CORPORA = Path("corpora")
+CHECKPOINTS = Path("checkpoints")
+
+
+class TrainOptions(TypedDict, total=False):
+    """What may override a preset: the fields of ModelConfig and TrainConfig."""
+
+    cell: str
+    hidden_size: int
+    num_layers: int
+    embedding_size: int
+    activation: str
+    bias: bool
+    seq_length: int
+    batch_size: int
+    optimizer: str
+    lr: float
+    lr_final: float
+    weight_decay: float
+    warmup_steps: int
+    grad_clip: float
+    dropout: float
+    epochs: float
+    max_steps: int
+    max_minutes: float
+    patience: int
+    eval_every: int
+    sample_every: int
+    save_every: int
+    seed: int
+    threads: int
+    device: str
+
+
+class SamplingOptions(TypedDict, total=False):
+    """The fields of SamplingConfig."""
+
+    length: int
+    temperature: float
+    top_k: int
+    top_p: float
+    min_p: float
+    repetition_penalty: float
+    repetition_window: int
+    stop: tuple[str, ...]
+
+
+def prepare(
+    sources: Source | Sequence[Source],
+    out: Source | None = None,
+    config: CorpusConfig | None = None,
+    on_progress: Callable[[Progress], None] | None = None,
+) -> PreparedCorpus:
+    """Turn texts into a prepared corpus.
+
+    Args:
+        sources: text files, and folders of them, in the order in which they are read.
+        out: folder to write; by default ``corpora/<stem of the first>``.
+        config: vocabulary, encoding, validation split.
+        on_progress: told how far it is.
+
+    Raises:
+        CorpusError: a source can't be read, or nothing can be learnt from it.
+    """
+    from chargen.corpus.prepared import prepare as prepare_corpus
+
+    paths = _paths(sources)
+    config = config or CorpusConfig()
+    check(config)
+    return prepare_corpus(paths, Path(out) if out else _default_out(paths), config, on_progress)
+
+
+@dataclass(frozen=True)
+class TrainedRun:
+    """What became of a training run.
+
+    Attributes:
+        path: its folder.
+        steps: made in all.
+        reason: ``done``, ``patience``, ``time`` or ``interrupted``.
+        bits_per_char: of the best weights on the validation split; None without one.
+    """
+
+    path: Path
+    steps: int
+    reason: str
+    bits_per_char: float | None
+
+    def load(self) -> Generator:
+        return load(self.path)
+
+
+def train(
+    corpus: Source | Sequence[Source] | PreparedCorpus | None = None,
+    *,
+    preset: str = "small",
+    name: str | None = None,
+    out_dir: Source = CHECKPOINTS,
+    resume: bool = False,
+    init_from: Source | None = None,
+    corpus_config: CorpusConfig | None = None,
+    on_event: Callable[[Event], None] | None = None,
+    on_progress: Callable[[Progress], None] | None = None,
+    stop: Callable[[], bool] | None = None,
+    **options: Unpack[TrainOptions],
+) -> TrainedRun:
+    """Train a network, or go on training one.
+
+    Args:
+        corpus: text files or folders, a prepared folder, or one that ``prepare`` returned; None
+            is the shipped prose, or, with ``resume``, what the run was trained on.
+        preset: values for what ``options`` leaves open.
+        name: of the run folder in ``out_dir``; by default after corpus and cell, with a number.
+        out_dir: where runs lie.
+        resume: go on with the run ``name``, or with the newest one.
+        init_from: a run whose weights are the initial ones.
+        corpus_config: how a text is prepared.
+        on_event: told everything that happens: see ``chargen.training.events``.
+        on_progress: told how far the preparation of the text is.
+        stop: asked before every step; True saves and ends the run.
+        options: what overrides the preset, by the names of ModelConfig and TrainConfig.
+
+    Raises:
+        ConfigError: options that can't be, all at once.
+        CorpusError: the text can't be read or is too small.
+        CheckpointError: the run exists already, is in use, or is damaged.
+        TrainingError: the loss was not finite, again and again.
+    """
+    from chargen.training.loop import training_events
+    from chargen.training.metrics import MetricsLog, forget_after
+
+    order = _Order(corpus, preset, name, Path(out_dir), init_from, corpus_config, on_progress)
+    run = order.reopened(options) if resume else order.created(options)
+    finished = None
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(run.folder.lock())
+            forget_after(run.folder.metrics, run.folder.last_step())
+            log = stack.enter_context(closing(MetricsLog(run.folder.metrics)))
+            run.folder.write_config(run.config)
+            for event in training_events(run, stop or (lambda: False)):
+                log.write(event)
+                if on_event:
+                    on_event(event)
+                finished = event
+        except OSError as error:
+            raise TrainingError(
+                f"The run can't be written: {system_error_text(error)}.",
+                "Free some space or mend the permissions; then go on with --resume.",
+            ) from error
+    return _outcome(run, finished)
+
+
+def _outcome(run: PreparedRun, event: Event | None) -> TrainedRun:
+    from chargen.training.events import Finished
+
+    if not isinstance(event, Finished):
+        raise TrainingError(f"The run {run.folder.path} ended without a word.", "Use --resume.")
+    return TrainedRun(run.folder.path, event.step, event.reason, event.best_bits_per_char)
+
+
+@dataclass(frozen=True)
+class _Order:
+    """What ``train`` was asked for, and its way to a run folder."""
+
+    corpus: Source | Sequence[Source] | PreparedCorpus | None
+    preset: str
+    name: str | None
+    out_dir: Path
+    init_from: Source | None
+    corpus_config: CorpusConfig | None
+    on_progress: Callable[[Progress], None] | None
+
+    def created(self, options: TrainOptions) -> PreparedRun:
+        """A new run; everything that can be wrong is found before anything is written."""
+        from chargen.checkpoint import RunFolder, find_run
+        from chargen.devices import resolve_device
+        from chargen.errors import CheckpointError
+        from chargen.training.setup import configs_of, create_run, free_name
+
+        source = None
+        if self.init_from is not None:
+            source = RunFolder(find_run(str(self.init_from), self.out_dir)).load_model()
+        config = self.corpus_config or CorpusConfig()
+        problems = config.problems()
+        if config.val_frac == 0 and options.get("patience"):
+            problems.append("patience needs a validation split, and val_frac is 0")
+        model, training = configs_of(self.preset, options, source=source, also=problems)
+        resolve_device(training.device)
+        if self.name is not None:
+            _check_name(self.name)
+            if (self.out_dir / self.name).exists():
+                raise CheckpointError(
+                    f"{self.out_dir / self.name} exists already.",
+                    "Go on with it by --resume, or choose another --name.",
+                )
+        corpus = self._open_corpus()
+        name = self.name or free_name(self.out_dir, f"{corpus.path.name}-{model.cell}")
+        try:
+            return create_run(self.out_dir / name, corpus, self.preset, model, training, source)
+        except OSError as error:
+            raise CheckpointError(
+                f"The run folder can't be made: {system_error_text(error)}.",
+                "Choose another --out-dir, or mend the permissions.",
+            ) from error
+
+    def reopened(self, options: TrainOptions) -> PreparedRun:
+        """The run to go on with; one that was never begun is begun."""
+        from chargen.checkpoint import RunFolder, find_run
+        from chargen.training.setup import reopen_run
+
+        if self.init_from is not None:
+            raise ConfigError(
+                "resume and init_from contradict each other.",
+                "Leave one out: a resumed run has its own weights.",
+            )
+        if self.name is not None and not (self.out_dir / self.name).exists():
+            return self.created(options)
+        folder = RunFolder(find_run(self.name, self.out_dir))
+        config = folder.read_config()
+        if self.corpus is None:
+            corpus = _reopen_corpus(config.corpus["path"])
+        else:
+            corpus = self._open_corpus()
+        return reopen_run(folder, config, corpus, options)
+
+    def _open_corpus(self) -> PreparedCorpus:
+        """The prepared corpus that was named; made from the texts unless it is there already."""
+        from chargen.corpus.prepared import PreparedCorpus, matches
+        from chargen.corpus.shipped import shipped_text
+
+        if isinstance(self.corpus, PreparedCorpus):
+            return self.corpus
+        paths = [shipped_text()] if self.corpus is None else _paths(self.corpus)
+        if len(paths) == 1 and (paths[0] / "manifest.json").is_file():
+            prepared = PreparedCorpus.open(paths[0])
+            if self.corpus_config and prepared.manifest.config != self.corpus_config:
+                raise ConfigError(
+                    f"{paths[0]} was prepared with other settings than those given.",
+                    "Leave them out, or prepare the text again with them.",
+                )
+            return prepared
+        out, config = _default_out(paths), self.corpus_config or CorpusConfig()
+        if matches(out, paths, config):
+            return PreparedCorpus.open(out)
+        return prepare(list(paths), out, config, self.on_progress)
+
+
+def _reopen_corpus(path: str) -> PreparedCorpus:
+    from chargen.corpus.prepared import PreparedCorpus
+
+    try:
+        return PreparedCorpus.open(Path(path))
+    except CorpusError as error:
+        raise CorpusError(
+            f"The run's corpus is gone or damaged: {error.message}",
+            "Prepare the same texts again, or name them: chargen train FILES... --resume",
+        ) from error
+
+
+def _paths(sources: Source | Sequence[Source]) -> list[Path]:
+    if isinstance(sources, (str, Path)):
+        return [Path(sources)]
+    return [Path(source) for source in sources]
+
+
+def _default_out(paths: Sequence[Path]) -> Path:
+    if not paths:
+        raise CorpusError("No text was named.", "Name a text file, or a folder of them.")
+    stem = paths[0].resolve().stem or "corpus"
+    return CORPORA / (stem if len(paths) == 1 else f"{stem}+{len(paths) - 1}")
+
+
+def _check_name(name: str) -> None:
+    if not name or name in (".", "..") or "/" in name or "\\" in name or "\0" in name:
+        raise ConfigError(
+            f"{name!r} can't be the name of a run.", "Use a plain name; --out-dir takes a path."
+        )
+
+
+def read_text(path: Source, config: CorpusConfig | None = None) -> str:
+    """A text file as ``prepare`` reads it: decoded, line ends made LF.
+
+    Raises:
+        CorpusError: it's missing or doesn't decode.
+    """
+    from chargen.corpus.reading import read_text as read
+
+    return read(path, config)
+
+
+def describe(path: Source | None = None) -> RunSummary | CorpusSummary:
+    """What a run folder or a prepared corpus holds, and whether its files are whole.
+
+    Args:
+        path: a run folder, a run's name in ``checkpoints/``, a prepared corpus; None: newest run.
+
+    Raises:
+        CheckpointError, CorpusError: it is neither.
+    """
+    from chargen.checkpoint import find_run
+    from chargen.inspection.summary import summarise_corpus, summarise_run
+
+    if path is not None and (Path(path) / "manifest.json").is_file():
+        return summarise_corpus(Path(path))
+    return summarise_run(find_run(None if path is None else str(path), CHECKPOINTS))
+
+
+def plot(runs: Sequence[Source], out: Source | None = None) -> Path:
+    """Draw the curves of one or more runs as a PNG, and return its path.
+
+    Args:
+        runs: run folders, or names in ``checkpoints/``.
+        out: the file; by default ``curves.png`` in the run's folder, or here for several.
+
+    Raises:
+        MissingExtraError: matplotlib is not installed.
+        CheckpointError: a run is missing, or nothing was recorded yet.
+    """
+    from chargen.checkpoint import find_run
+    from chargen.inspection.plots import plot_curves
+
+    folders = [find_run(str(run), CHECKPOINTS) for run in runs]
+    if not folders:
+        folders = [find_run(None, CHECKPOINTS)]
+    if out is None:
+        out = (folders[0] if len(folders) == 1 else Path()) / "curves.png"
+    plot_curves(folders, Path(out))
+    return Path(out)
+
+
+class Generator:
+    """A trained model, ready to write and to judge texts.
+
+    Attributes:
+        path: its run folder.
+        loaded: weights, tokenizer and config.
+    """
+
+    def __init__(self, path: Path, loaded: LoadedModel) -> None:
+        self.path = path
+        self.loaded = loaded
+
+    def engine(self, *, slots: int = 64, oov_prompt: str = "error") -> Engine:
+        """The machine that generates many texts at once; see ``chargen.generation.engine``."""
+        from chargen.generation.engine import Engine
+
+        loaded = self.loaded
+        return Engine(loaded.model, loaded.tokenizer, slots=slots, oov_prompt=oov_prompt)
+
+    def stream(
+        self,
+        prompt: str = "",
+        *,
+        seed: int = 0,
+        oov_prompt: str = "error",
+        **options: Unpack[SamplingOptions],
+    ) -> Iterator[str]:
+        """One text, piece by piece as it comes; the prompt is not part of it.
+
+        Args:
+            prompt: what the model reads first.
+            seed: the text is a function of checkpoint, prompt, options and seed.
+            oov_prompt: ``error`` or ``skip``, for prompt characters that the model can't read.
+            options: the fields of SamplingConfig.
+
+        Raises:
+            ConfigError: an option is out of range.
+            GenerationError: the prompt has characters that the model has never seen.
+        """
+        from chargen.generation.engine import Chunk
+
+        requests = _requests(prompt, 1, seed, options)
+        for part in self.engine(slots=1, oov_prompt=oov_prompt).stream(requests):
+            if isinstance(part, Chunk):
+                yield part.text
+
+    def generate(
+        self,
+        prompt: str = "",
+        *,
+        num_samples: int = 1,
+        seed: int = 0,
+        oov_prompt: str = "error",
+        **options: Unpack[SamplingOptions],
+    ) -> list[str]:
+        """Whole texts after ``prompt``, ``num_samples`` of them, drawn side by side.
+
+        Text number n is the same whatever ``num_samples`` is. Arguments and errors as ``stream``.
+        """
+        results = self.results(
+            prompt, num_samples=num_samples, seed=seed, oov_prompt=oov_prompt, **options
+        )
+        return [result.text for result in results]
+
+    def results(
+        self,
+        prompt: str = "",
+        *,
+        num_samples: int = 1,
+        seed: int = 0,
+        oov_prompt: str = "error",
+        **options: Unpack[SamplingOptions],
+    ) -> list[Result]:
+        """As ``generate``, each text with its seed, length and why it ended."""
+        engine = self.engine(slots=max(1, min(num_samples, 64)), oov_prompt=oov_prompt)
+        found = engine.generate(_requests(prompt, num_samples, seed, options))
+        return sorted(found, key=lambda result: result.index)
+
+    def score(self, text: str, batch_size: int = 32) -> Score:
+        """Bits per character of ``text`` and more, by the fixed protocol of ``evaluation``."""
+        return self.score_characters(text, batch_size).total()
+
+    def score_characters(self, text: str, batch_size: int = 32) -> CharScores:
+        """What each character of ``text`` costs, in order."""
+        from chargen.evaluation import score_characters
+
+        loaded = self.loaded
+        ids = loaded.tokenizer.encode(text)
+        return score_characters(loaded.model, loaded.tokenizer, ids, batch_size)
+
+
+def _requests(prompt: str, num_samples: int, seed: int, options: SamplingOptions) -> list[Request]:
+    from chargen.generation.engine import Request, sample_seed
+
+    config = SamplingConfig(**options)
+    check(config)
+    return [Request(prompt, config, sample_seed(seed, n)) for n in range(num_samples)]
+
+
+def load(path: Source | None = None, *, device: str = "auto") -> Generator:
+    """A trained model: a run folder, the name of one in ``checkpoints/``, or the newest there.
+
+    Raises:
+        CheckpointError: it is missing, damaged, or of another format.
+        ConfigError: the device is not there.
+    """
+    from chargen.checkpoint import RunFolder, find_run
+    from chargen.devices import resolve_device
+
+    folder = find_run(None if path is None else str(path), CHECKPOINTS)
+    target = resolve_device(device)
+    loaded = RunFolder(folder).load_model()
+    loaded.model.to(target)
+    return Generator(folder, loaded)

@@ -1,0 +1,84 @@
+"""The shape that every recurrence has: what the input alone decides, and what is carried."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from chargen.cells.stepper import Stepper
+
+State = tuple[Tensor, ...]
+"""What a cell carries from step to step; in each tensor the first dimension is the batch's."""
+
+
+class Cell(nn.Module):
+    """One layer of recurrence.
+
+    Letters of the shapes: T time steps, B rows of the batch, I input size, H hidden size,
+    G = ``gates`` · H. A cell owns U (G, I), W (G, H) and, with biases, b (G,).
+
+    ``input_size`` 0 means that the input is U·x_t already: the one-hot network's U is a table
+    with a row a character, which the model owns and looks up.
+    """
+
+    gates = 1
+
+    def __init__(
+        self, input_size: int, hidden_size: int, *, bias: bool = True, activation: str = "tanh"
+    ) -> None:
+        super().__init__()
+        self.input_size = input_size
+        self.hidden_size = hidden_size
+        self.activation = activation
+        width = self.gates * hidden_size
+        self.U = nn.Parameter(torch.empty(width, input_size)) if input_size else None
+        self.W = nn.Parameter(torch.empty(width, hidden_size))
+        self.b = nn.Parameter(torch.empty(width)) if bias else None
+
+    @torch.no_grad()
+    def reset_parameters(self, generator: torch.Generator | None = None) -> None:
+        """U uniform with variance 1/(3·I), W orthogonal a gate, biases zero."""
+        if self.U is not None:
+            bound = 1 / math.sqrt(self.input_size)
+            self.U.uniform_(-bound, bound, generator=generator)
+        for block in torch.split(self.W, self.hidden_size):
+            nn.init.orthogonal_(block, generator=generator)
+        if self.b is not None:
+            self.b.zero_()
+
+    def project(self, x: Tensor) -> Tensor:
+        """U·x_t + b for all rows at once: (…, I) to (…, G)."""
+        if self.U is not None:
+            return F.linear(x, self.U, self.b)
+        return x if self.b is None else x + self.b
+
+    def initial_state(self, batch: int) -> State:
+        """The state before the first step: zeros, one tensor (B, H)."""
+        return (self.W.new_zeros(batch, self.hidden_size),)
+
+    def step(self, u: Tensor, state: State) -> tuple[Tensor, State]:
+        """One time step: u (B, G) and a state to the output (B, H) and the next state."""
+        raise NotImplementedError
+
+    def scan(self, u: Tensor, state: State) -> tuple[Tensor, State]:
+        """T time steps: u (T, B, G) and a state to outputs (T, B, H) and the last state."""
+        outputs = []
+        for u_t in u.unbind(0):
+            s_t, state = self.step(u_t, state)
+            outputs.append(s_t)
+        return torch.stack(outputs), state
+
+    def forward(self, x: Tensor, state: State) -> tuple[Tensor, State]:
+        """T time steps from the input x (T, B, I); overridden where a fused kernel exists."""
+        return self.scan(self.project(x), state)
+
+    def stepper(self, inputs: int = 0) -> Stepper:
+        """This cell, its weights as they are now, made ready for generation.
+
+        Args:
+            inputs: numbers a row that ``Stepper.project`` is given has; 0 for the lowest layer.
+        """
+        return Stepper(self, inputs)

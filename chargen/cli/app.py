@@ -1,0 +1,53 @@
+"""The Typer application: one line a command."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Annotated
+
+import typer
+
+from chargen import __version__
+from chargen.cli.boundary import bounded
+from chargen.cli.evaluate import evaluate
+from chargen.cli.inspect import inspect
+from chargen.cli.plot import plot
+from chargen.cli.prepare import prepare
+from chargen.cli.sample import sample
+from chargen.cli.train import train
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="Train a small character-level recurrent language model on a text of your own, "
+    "and let it write.",
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"chargen {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", help="Show the version.", callback=_version, is_eager=True)
+    ] = False,
+) -> None:
+    pass
+
+
+_COMMANDS: dict[str, Callable[..., None]] = {
+    "prepare": prepare,
+    "train": train,
+    "sample": sample,
+    "eval": evaluate,
+    "inspect": inspect,
+    "plot": plot,
+}
+for _name, _command in _COMMANDS.items():
+    app.command(_name)(bounded(_command))

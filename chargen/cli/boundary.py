@@ -1,0 +1,77 @@
+"""The one place where errors become lines on standard error and exit statuses."""
+
+from __future__ import annotations
+
+import errno
+import functools
+import os
+import signal
+import sys
+from collections.abc import Callable
+from types import FrameType
+from typing import Any
+
+import typer
+
+from chargen.errors import ChargenError, system_error_text
+
+FAILED, INTERRUPTED, TERMINATED = 1, 130, 143
+
+
+class Terminated(BaseException):
+    """SIGTERM arrived: unwind as for Ctrl-C."""
+
+
+def bounded(command: Callable[..., None]) -> Callable[..., None]:
+    """``command`` with chargen's manners about errors, signals and broken pipes.
+
+    With ``--debug`` every error passes through, as a traceback.
+    """
+
+    @functools.wraps(command)
+    def run(**arguments: Any) -> None:
+        signal.signal(signal.SIGTERM, _terminate)
+        try:
+            command(**arguments)
+            sys.stdout.flush()
+        except KeyboardInterrupt:
+            raise typer.Exit(INTERRUPTED) from None
+        except Terminated:
+            raise typer.Exit(TERMINATED) from None
+        except Exception as error:
+            if isinstance(error, typer.Exit) or arguments.get("debug"):
+                raise
+            raise typer.Exit(_report(error)) from error
+
+    return run
+
+
+def _terminate(_signal: int, _frame: FrameType | None) -> None:
+    raise Terminated
+
+
+def _report(error: Exception) -> int:
+    """Tell what went wrong, in a line, and what to do, in another; returns the exit status."""
+    if isinstance(error, OSError) and error.errno == errno.EPIPE:
+        # What reads our output has gone. Python would complain once more when it flushes at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return FAILED
+    if isinstance(error, ChargenError):
+        say_error(error.message, error.remedy)
+    elif isinstance(error, OSError):
+        say_error(f"{system_error_text(error)}.", "Check the path, its permissions and the disk.")
+    elif isinstance(error, MemoryError) or "not enough memory" in str(error):
+        say_error("There is not enough memory.", "Use a smaller batch, window or model.")
+    else:
+        say_error(
+            f"Unexpected {type(error).__name__}: {error}",
+            "This is a defect of chargen: run again with --debug and report what it shows.",
+        )
+    return FAILED
+
+
+def say_error(message: str, remedy: str) -> None:
+    """Two lines on standard error; a message that itself has lines is joined."""
+    print(f"error: {' '.join(message.split())}", file=sys.stderr)
+    if remedy:
+        print(f"       {remedy}", file=sys.stderr)

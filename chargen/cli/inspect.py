@@ -1,0 +1,95 @@
+"""``chargen inspect``: what a run folder or a prepared corpus holds."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from chargen.cli import options as opt
+from chargen.errors import ChargenError
+
+if TYPE_CHECKING:
+    from chargen.inspection.summary import RunSummary
+
+
+def inspect(
+    path: Annotated[
+        str | None,
+        typer.Argument(help="A run folder or its name, or a prepared corpus; the newest run."),
+    ] = None,
+    as_json: opt.Json = False,
+    quiet: opt.Quiet = False,
+    debug: opt.Debug = False,
+) -> None:
+    """Show what a run or a prepared corpus holds, and whether every file of it is whole."""
+    from chargen import api
+    from chargen.cli.console import Terminal
+    from chargen.cli.prepare import corpus_rows
+    from chargen.inspection.summary import CorpusSummary
+
+    summary = api.describe(path)
+    if as_json:
+        typer.echo(json.dumps(summary.to_dict(), ensure_ascii=False))
+    elif not quiet:
+        rows = corpus_rows(summary) if isinstance(summary, CorpusSummary) else _run_rows(summary)
+        files = [("files", "all whole")] if not summary.problems else []
+        files += [("problem", line) for line in summary.problems]
+        Terminal().table(str(summary.path), rows + files)
+    if summary.problems:
+        raise ChargenError(
+            f"{summary.path}: {len(summary.problems)} of its checks failed.",
+            "See the problems listed above.",
+        )
+
+
+def _run_rows(summary: RunSummary) -> list[tuple[str, str]]:
+    from chargen.cli.console import duration
+
+    model, training, history = summary.config.model, summary.config.training, summary.history
+    corpus = summary.config.corpus
+    sha256 = summary.weights_sha256 or "unknown"
+    entry = "one-hot" if not model.embedding_size else f"vectors of {model.embedding_size}"
+    biases = "" if model.bias else ", no biases"
+    cell = f"{model.cell} ({model.activation})" if model.cell == "rnn" else model.cell
+    rows = [
+        (
+            "network",
+            f"{model.num_layers} × {cell} of {model.hidden_size} units{biases}; |V| = "
+            f"{model.vocab_size:,} as {entry}; preset {summary.config.preset}",
+        ),
+        ("parameters", f"{sum(summary.parameters.values()):,}"),
+    ]
+    rows += [(f"  {part}", f"{count:,}") for part, count in summary.parameters.items()]
+    rows += [
+        (
+            "training",
+            f"{training.optimizer}, lr {training.lr:g}, batch {training.batch_size}, windows of "
+            f"{training.seq_length}, dropout {training.dropout:g}, clip {training.grad_clip:g}, "
+            f"seed {training.seed}, {training.threads} threads",
+        ),
+        ("corpus", f"{corpus['path']} ({corpus['characters']:,} characters)"),
+        ("made from", ", ".join(corpus["sources"])),
+        (
+            "history",
+            f"{history.steps:,} of {summary.config.total_steps or '?'} steps in "
+            f"{duration(history.seconds)}, {history.reason or 'not ended'}",
+        ),
+    ]
+    if history.loss is not None:
+        rows.append(("last loss", f"{history.loss:.4f} nats"))
+    rows += [
+        (f"  step {step:,}", f"{bits:.4f} bits per character")
+        for step, bits in history.evaluations[-12:]
+    ]
+    if history.best_bits_per_char is not None:
+        rows.append(("best", f"{history.best_bits_per_char:.4f} bits per character"))
+    rows += [
+        (
+            "weights",
+            f"of step {summary.step_of_best}, sha256 {sha256[:16]}",
+        ),
+        ("written by", f"chargen {summary.config.chargen_version}"),
+    ]
+    return rows

@@ -1,0 +1,180 @@
+"""Options that several commands share, each written once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from chargen.config import CorpusConfig, SamplingConfig
+
+_CORPUS, _SAMPLING = CorpusConfig(), SamplingConfig()
+
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Nothing but data and errors.")]
+Debug = Annotated[bool, typer.Option("--debug", help="Show tracebacks.")]
+Json = Annotated[bool, typer.Option("--json", help="Report as JSON on standard output.")]
+Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda or mps.")]
+Checkpoint = Annotated[
+    str | None,
+    typer.Argument(help="A run folder, or its name in checkpoints/; by default the newest run."),
+]
+
+PREPARE = "Preparing the text"
+VocabSize = Annotated[
+    int | None,
+    typer.Option(
+        "--vocab-size",
+        help=f"Characters kept, the most frequent ones. [default: {_CORPUS.vocab_size}]",
+        rich_help_panel=PREPARE,
+    ),
+]
+Oov = Annotated[
+    str | None,
+    typer.Option(
+        "--oov",
+        help="What becomes of the others: bytes (nothing is lost), unk, or auto: bytes where the "
+        f"text needs it. [default: {_CORPUS.oov}]",
+        rich_help_panel=PREPARE,
+    ),
+]
+Encoding = Annotated[
+    str | None,
+    typer.Option(
+        "--encoding",
+        help=f"Of the text, e.g. gb18030; auto detects it. [default: {_CORPUS.encoding}]",
+        rich_help_panel=PREPARE,
+    ),
+]
+Errors = Annotated[
+    str | None,
+    typer.Option(
+        "--errors",
+        help="Bytes that don't decode: strict stops, replace puts U+FFFD. "
+        f"[default: {_CORPUS.errors}]",
+        rich_help_panel=PREPARE,
+    ),
+]
+Convert = Annotated[
+    str | None,
+    typer.Option(
+        "--convert",
+        help="t2s: traditional to simplified script; s2t: the other way; none. "
+        f"[default: {_CORPUS.convert}]",
+        rich_help_panel=PREPARE,
+    ),
+]
+ValFrac = Annotated[
+    float | None,
+    typer.Option(
+        "--val-frac",
+        help="Share of the text, its end, kept for validation; 0: none. "
+        f"[default: {_CORPUS.val_frac}]",
+        rich_help_panel=PREPARE,
+    ),
+]
+
+SAMPLING = "Sampling, in the order in which it is applied"
+Length = Annotated[
+    int | None,
+    typer.Option("--length", "-n", help=f"Characters. [default: {_SAMPLING.length}]"),
+]
+RepetitionPenalty = Annotated[
+    float | None,
+    typer.Option(
+        "--repetition-penalty",
+        help=f"Makes the last {_SAMPLING.repetition_window} pieces less likely; 1: off. "
+        f"[default: {_SAMPLING.repetition_penalty:g}]",
+        rich_help_panel=SAMPLING,
+    ),
+]
+Temperature = Annotated[
+    float | None,
+    typer.Option(
+        "--temp",
+        "--temperature",
+        "-t",
+        help="Divides the logits: low is careful, high is wild; 0 takes the likeliest always. "
+        f"[default: {_SAMPLING.temperature}]",
+        rich_help_panel=SAMPLING,
+    ),
+]
+TopK = Annotated[
+    int | None,
+    typer.Option(
+        "--top-k",
+        help=f"Draw from the k likeliest; 0: off. [default: {_SAMPLING.top_k}]",
+        rich_help_panel=SAMPLING,
+    ),
+]
+TopP = Annotated[
+    float | None,
+    typer.Option(
+        "--top-p",
+        help="Draw from the fewest that reach this probability together; 1: off. "
+        f"[default: {_SAMPLING.top_p:g}]",
+        rich_help_panel=SAMPLING,
+    ),
+]
+MinP = Annotated[
+    float | None,
+    typer.Option(
+        "--min-p",
+        help="Drop what is less likely than this share of the likeliest; 0: off. "
+        f"[default: {_SAMPLING.min_p:g}]",
+        rich_help_panel=SAMPLING,
+    ),
+]
+Stop = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--stop",
+        help=r"End before this text; \n and other escapes are understood; may be repeated.",
+    ),
+]
+OovPrompt = Annotated[
+    str,
+    typer.Option(
+        "--oov-prompt",
+        help="Prompt characters that the model can't read: error, or skip them.",
+    ),
+]
+OutDir = Annotated[Path, typer.Option("--out-dir", help="Folder of the runs.")]
+
+
+def given(**options: object) -> dict[str, object]:
+    """The options that were given: those that aren't None."""
+    return {name: value for name, value in options.items() if value is not None}
+
+
+def unescape(text: str) -> str:
+    r"""``\n``, ``\t``, ``\\``, ``\u4e00`` and the like as the characters that they mean."""
+    import re
+
+    plain = {"n": "\n", "t": "\t", "r": "\r", "0": "\0", "\\": "\\"}
+
+    def character(match: re.Match[str]) -> str:
+        found = match.group(1)
+        return plain[found] if found in plain else chr(int(found[1:], 16))
+
+    return re.sub(r"\\([ntr0\\]|x[0-9a-fA-F]{2}|u[0-9a-fA-F]{4})", character, text)
+
+
+def corpus_config(
+    vocab_size: int | None,
+    oov: str | None,
+    encoding: str | None,
+    errors: str | None,
+    convert: str | None,
+    val_frac: float | None,
+) -> CorpusConfig | None:
+    """The config of prepare's options; None where none was given."""
+    values = given(
+        vocab_size=vocab_size,
+        oov=oov,
+        encoding=encoding,
+        errors=errors,
+        convert=convert,
+        val_frac=val_frac,
+    )
+    return CorpusConfig.from_dict(values) if values else None

@@ -1,0 +1,295 @@
+"""All that can be chosen, as frozen dataclasses: corpus, model, training, sampling, and presets.
+
+A config may be built with any values; ``check`` tells all that is wrong with several at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from types import MappingProxyType
+from typing import Any, Self
+
+from chargen.errors import ConfigError
+
+OOV_CHOICES = ("auto", "bytes", "unk")
+ERROR_CHOICES = ("strict", "replace")
+CONVERT_CHOICES = ("none", "t2s", "s2t")
+ACTIVATIONS = ("tanh", "sigmoid", "relu")
+OPTIMIZERS = ("adamw", "sgd", "rmsprop")
+DEVICES = ("auto", "cpu", "cuda", "mps")
+
+
+class _Config:
+    """What the configs share: problems by field, and a round trip through JSON."""
+
+    def problems(self) -> list[str]:
+        """Every value that is out of range, one line each, with what is allowed."""
+        return []
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)  # type: ignore[call-overload, no-any-return]
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Self:
+        """Build from JSON; unknown names are an error, missing ones get their default."""
+        known = {f.name for f in fields(cls)}  # type: ignore[arg-type]
+        unknown = sorted(set(values) - known)
+        if unknown:
+            raise ConfigError(
+                f"{cls.__name__} has no field {', '.join(unknown)}.",
+                f"It has: {', '.join(sorted(known))}.",
+            )
+        return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})
+
+
+def check(*configs: _Config, also: list[str] | None = None) -> None:
+    """Raise one ConfigError that names every problem of all ``configs``, and those in ``also``."""
+    found = [line for config in configs for line in config.problems()] + (also or [])
+    if found:
+        noun = "One option is" if len(found) == 1 else f"{len(found)} options are"
+        raise ConfigError(f"{noun} not usable: " + "; ".join(found) + ".", "See --help.")
+
+
+def _choice(name: str, value: str, allowed: tuple[str, ...]) -> list[str]:
+    if value in allowed:
+        return []
+    return [f"{name} is {value!r}, not one of {', '.join(allowed)}"]
+
+
+def _at_least(low: float, **values: float | None) -> list[str]:
+    return [
+        f"{name} is {value}, below {low}"
+        for name, value in values.items()
+        if value is not None and not value >= low
+    ]
+
+
+def _positive(**values: float | None) -> list[str]:
+    return [
+        f"{name} is {value}, not above 0"
+        for name, value in values.items()
+        if value is not None and not value > 0
+    ]
+
+
+def _within(low: float, high: float, **values: float) -> list[str]:
+    """Half-open: low ≤ value < high."""
+    return [
+        f"{name} is {value}, not in [{low}, {high})"
+        for name, value in values.items()
+        if not low <= value < high
+    ]
+
+
+@dataclass(frozen=True)
+class CorpusConfig(_Config):
+    """How a text becomes tokens.
+
+    Attributes:
+        vocab_size: characters kept, the most frequent ones; reserved pieces come on top.
+        oov: what becomes of the others: ``bytes`` (UTF-8 byte pieces), ``unk``, or ``auto``.
+        encoding: a codec's name, or ``auto`` to detect it.
+        errors: ``strict`` (a byte that doesn't decode is an error) or ``replace``.
+        convert: ``t2s`` or ``s2t`` between traditional and simplified script, or ``none``.
+        val_frac: share of the text, at its end, kept for validation.
+    """
+
+    vocab_size: int = 3000
+    oov: str = "auto"
+    encoding: str = "auto"
+    errors: str = "strict"
+    convert: str = "none"
+    val_frac: float = 0.1
+
+    def problems(self) -> list[str]:
+        return [
+            *_at_least(1, vocab_size=self.vocab_size),
+            *_choice("oov", self.oov, OOV_CHOICES),
+            *_choice("errors", self.errors, ERROR_CHOICES),
+            *_choice("convert", self.convert, CONVERT_CHOICES),
+            *_within(0, 1, val_frac=self.val_frac),
+        ]
+
+
+@dataclass(frozen=True)
+class ModelConfig(_Config):
+    """The shape of a network.
+
+    Attributes:
+        vocab_size: |V|, the length of a one-hot vector: characters kept and reserved pieces.
+        cell: a name of ``chargen.cells.CELLS``.
+        hidden_size: H, units a layer.
+        num_layers: layers, each fed by the one below.
+        embedding_size: length of the vector that a character is looked up as; 0 is the
+            textbook's one-hot input, which multiplies by U directly.
+        activation: f of the simple recurrent network.
+        bias: whether the recurrences and the output have biases.
+    """
+
+    vocab_size: int
+    cell: str = "lstm"
+    hidden_size: int = 256
+    num_layers: int = 1
+    embedding_size: int = 128
+    activation: str = "tanh"
+    bias: bool = True
+
+    def problems(self) -> list[str]:
+        from chargen.cells import cell_names, cell_uses_activation
+
+        found = [
+            *_at_least(1, vocab_size=self.vocab_size, hidden_size=self.hidden_size),
+            *_at_least(1, num_layers=self.num_layers),
+            *_at_least(0, embedding_size=self.embedding_size),
+            *_choice("activation", self.activation, ACTIVATIONS),
+            *_choice("cell", self.cell, cell_names()),
+        ]
+        if not found and self.activation != "tanh" and not cell_uses_activation(self.cell):
+            found.append(f"activation {self.activation} has no meaning for the cell {self.cell}")
+        return found
+
+
+@dataclass(frozen=True)
+class TrainConfig(_Config):
+    """How a network is trained.
+
+    Attributes:
+        seq_length: T, time steps a window of truncated backpropagation through time.
+        batch_size: B, lanes that run down the corpus side by side.
+        optimizer: ``adamw``, ``sgd`` (with Nesterov momentum 0.9) or ``rmsprop``.
+        lr: the highest learning rate, after warm-up.
+        lr_final: the learning rate at the end, as a share of ``lr``.
+        weight_decay: AdamW's decoupled decay.
+        warmup_steps: steps over which the learning rate rises linearly.
+        grad_clip: largest global L2 norm of the gradient; 0 turns clipping off.
+        dropout: share of activations dropped on input, between layers and before the output.
+        epochs, max_steps, max_minutes: the budget, one of them at most; none: by corpus size.
+        patience: evaluations without a better one before training stops; 0: never.
+        eval_every, sample_every, save_every: steps between; 0: chosen from the budget.
+        seed: of initial weights and dropout.
+        threads: CPU threads; 0: all that the machine has free.
+        device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
+    """
+
+    seq_length: int = 64
+    batch_size: int = 32
+    optimizer: str = "adamw"
+    lr: float = 4e-3
+    lr_final: float = 0.02
+    weight_decay: float = 0.05
+    warmup_steps: int = 100
+    grad_clip: float = 1.0
+    dropout: float = 0.0
+    epochs: float | None = None
+    max_steps: int | None = None
+    max_minutes: float | None = None
+    patience: int = 0
+    eval_every: int = 0
+    sample_every: int = 0
+    save_every: int = 0
+    seed: int = 0
+    threads: int = 0
+    device: str = "auto"
+
+    def problems(self) -> list[str]:
+        found = [
+            *_at_least(1, seq_length=self.seq_length, batch_size=self.batch_size),
+            *_choice("optimizer", self.optimizer, OPTIMIZERS),
+            *_choice("device", self.device, DEVICES),
+            *_positive(lr=self.lr, epochs=self.epochs, max_minutes=self.max_minutes),
+            *_at_least(1, max_steps=self.max_steps),
+            *_at_least(0, weight_decay=self.weight_decay, grad_clip=self.grad_clip),
+            *_at_least(0, lr_final=self.lr_final, warmup_steps=self.warmup_steps),
+            *_at_least(0, patience=self.patience, eval_every=self.eval_every),
+            *_at_least(0, sample_every=self.sample_every, save_every=self.save_every),
+            *_at_least(0, seed=self.seed, threads=self.threads),
+            *_within(0, 1, dropout=self.dropout),
+        ]
+        budgets = [n for n in ("epochs", "max_steps", "max_minutes") if getattr(self, n)]
+        if len(budgets) > 1:
+            found.append(f"{' and '.join(budgets)} contradict each other: give one budget")
+        return found
+
+
+@dataclass(frozen=True)
+class SamplingConfig(_Config):
+    """How text is drawn from a network.
+
+    Applied in this order: masks, repetition penalty, temperature, top-k, top-p, min-p, draw.
+
+    Attributes:
+        length: characters to generate.
+        temperature: the logits are divided by it; 0 takes the likeliest character always.
+        top_k: draw from the k likeliest only; 0: off.
+        top_p: draw from the fewest that together reach this probability; 1: off.
+        min_p: drop what is less likely than this share of the likeliest; 0: off.
+        repetition_penalty: logits of recent pieces are divided by it (multiplied where they
+            are negative); 1: off.
+        repetition_window: how many recent pieces that looks back on.
+        stop: the text ends before the first of these strings.
+    """
+
+    length: int = 500
+    temperature: float = 0.8
+    top_k: int = 0
+    top_p: float = 1.0
+    min_p: float = 0.0
+    repetition_penalty: float = 1.0
+    repetition_window: int = 64
+    stop: tuple[str, ...] = ()
+
+    def problems(self) -> list[str]:
+        found = [
+            *_at_least(0, length=self.length, temperature=self.temperature, top_k=self.top_k),
+            *_at_least(1, repetition_window=self.repetition_window),
+            *_positive(top_p=self.top_p, repetition_penalty=self.repetition_penalty),
+            *_within(0, 1, min_p=self.min_p),
+        ]
+        if self.top_p > 1:
+            found.append(f"top_p is {self.top_p}, above 1")
+        if any(not text for text in self.stop):
+            found.append("a stop string is empty")
+        for name in ("temperature", "repetition_penalty"):
+            if getattr(self, name) == float("inf"):
+                found.append(f"{name} is infinite")
+        return found
+
+
+@dataclass(frozen=True)
+class Preset:
+    """A named set of values for ModelConfig and TrainConfig, which explicit options override."""
+
+    summary: str
+    model: Mapping[str, Any] = field(default_factory=dict)
+    training: Mapping[str, Any] = field(default_factory=dict)
+
+
+PRESETS: Mapping[str, Preset] = MappingProxyType(
+    {
+        "tiny": Preset(
+            "a toy for tests: seconds, and gibberish",
+            {"hidden_size": 32, "embedding_size": 16},
+            {"seq_length": 16, "batch_size": 4, "lr": 1e-2, "warmup_steps": 10},
+        ),
+        "lecture": Preset(
+            "the textbook's network: one-hot input, 50 tanh units, no biases, windows of 50",
+            {"cell": "rnn", "hidden_size": 50, "embedding_size": 0, "bias": False},
+            {"seq_length": 50, "batch_size": 16, "weight_decay": 0.0},
+        ),
+        "small": Preset("an LSTM of 256 units: good text in a minute or two"),
+        "base": Preset("an LSTM of 512 units: better text in ten minutes", {"hidden_size": 512}),
+        "large": Preset(
+            "two LSTM layers of 768 units: for an hour, or a GPU",
+            {"hidden_size": 768, "num_layers": 2, "embedding_size": 256},
+            {"dropout": 0.2, "batch_size": 64},
+        ),
+    }
+)
+
+
+def preset(name: str) -> Preset:
+    """The preset called ``name``; ConfigError lists the known ones otherwise."""
+    if name not in PRESETS:
+        raise ConfigError(f"There is no preset {name!r}.", f"Known: {', '.join(PRESETS)}.")
+    return PRESETS[name]

@@ -1,0 +1,86 @@
+"""Windows over contiguous lanes, for truncated backpropagation through time.
+
+The stream is one newline, which is not charged, and then the tokens. It is cut into B lanes of
+L = N // B targets; step after step, a window of T time steps runs down all lanes at once, and the
+caller carries the state from one window to the next.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chargen.errors import CorpusError
+
+# Lanes shorter than this many windows would start anew too often to learn from carried state.
+WINDOWS_PER_LANE = 4
+
+
+class Windows:
+    """The windows of an epoch, each found by its number alone.
+
+    Attributes:
+        batch_size: B, lanes.
+        seq_length: T, time steps of a window; the last of an epoch may have fewer.
+        lane_length: L, targets of a lane. The last N - B·L tokens are in no lane.
+        steps_per_epoch: windows of an epoch, ceil(L / T).
+    """
+
+    def __init__(
+        self,
+        tokens: NDArray[np.integer[Any]],
+        batch_size: int,
+        seq_length: int,
+        newline_id: int,
+    ) -> None:
+        """Take ``tokens``, (N,), which may be a read-only memory map; nothing is copied."""
+        self.batch_size = batch_size
+        self.seq_length = seq_length
+        self.lane_length = len(tokens) // batch_size
+        if not self.lane_length:
+            raise CorpusError(
+                f"A text of {len(tokens)} tokens has not one for each of {batch_size} lanes.",
+                "Lower --batch-size, or add text.",
+            )
+        self.steps_per_epoch = -(-self.lane_length // seq_length)
+        # (B, L), a view: lane b predicts tokens[b·L : (b+1)·L].
+        self._lanes = tokens[: batch_size * self.lane_length].reshape(batch_size, -1)
+        # (B,): what each lane reads before its first target.
+        self._before = np.concatenate(([newline_id], self._lanes[:-1, -1])).astype(np.int64)
+
+    def window(self, step: int) -> tuple[NDArray[np.int64], NDArray[np.int64], bool]:
+        """The window of global step ``step``.
+
+        Returns:
+            Inputs and targets, each (T', B) int64 and contiguous, the targets one time step
+            ahead; and whether the state starts anew, at the first window of an epoch.
+        """
+        start = step % self.steps_per_epoch * self.seq_length
+        end = min(start + self.seq_length, self.lane_length)
+        targets = self._lanes[:, start:end].T.astype(np.int64, order="C")
+        inputs = np.empty_like(targets)
+        inputs[0] = self._lanes[:, start - 1] if start else self._before
+        inputs[1:] = targets[:-1]
+        return inputs, targets, start == 0
+
+
+def fit(tokens_count: int, batch_size: int, seq_length: int) -> tuple[int, int]:
+    """Batch size and window length that a text of ``tokens_count`` tokens can fill.
+
+    The batch is halved until a lane has at least WINDOWS_PER_LANE windows; a window is then
+    shortened to the lane, should the text be shorter than one.
+
+    Raises:
+        CorpusError: fewer than two tokens, from which nothing can be learnt.
+    """
+    if tokens_count < 2:
+        noun = "token" if tokens_count == 1 else "tokens"
+        raise CorpusError(
+            f"The training text has {tokens_count} {noun}; at least 2 are needed.",
+            "Add text, or lower --val-frac.",
+        )
+    while batch_size > 1 and tokens_count // batch_size < WINDOWS_PER_LANE * seq_length:
+        batch_size //= 2
+    return batch_size, min(seq_length, tokens_count // batch_size)

@@ -1,0 +1,37 @@
+"""Where the arithmetic runs: the device and the CPU threads."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+
+import torch
+
+from chargen.errors import ConfigError
+
+
+def resolve_device(name: str) -> torch.device:
+    """The device called ``name``; ``auto`` is CUDA where there is one, else the CPU.
+
+    Raises:
+        ConfigError: the machine doesn't have it.
+    """
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    if name == "cuda" and not torch.cuda.is_available():
+        raise ConfigError("There is no CUDA device that torch can use.", "Use --device cpu.")
+    if name == "mps" and not torch.backends.mps.is_available():
+        raise ConfigError("There is no MPS device that torch can use.", "Use --device cpu.")
+    return torch.device(name)
+
+
+@contextlib.contextmanager
+def cpu_threads(count: int) -> Iterator[int]:
+    """Compute with ``count`` threads inside the block; 0 leaves torch's own choice."""
+    before = torch.get_num_threads()
+    if count:
+        torch.set_num_threads(count)
+    try:
+        yield torch.get_num_threads()
+    finally:
+        torch.set_num_threads(before)

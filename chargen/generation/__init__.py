@@ -1,0 +1,1 @@
+"""Checkpoint to text: sampler, engine, forms, batch jobs, novelty."""

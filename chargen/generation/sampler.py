@@ -1,0 +1,269 @@
+"""From logits to a drawn piece, as pure functions on rows; the order is that of ``Sampler.draw``.
+
+Shapes: B rows, |V'| pieces, where |V'| is |V| rounded up to whole blocks; the spare columns
+have logits of −∞. What a row becomes depends on nothing but that row, to the last bit.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from chargen.config import SamplingConfig
+
+BLOCK = 64
+"""Pieces a block of the two-level inverse CDF; |V'| is a multiple of it."""
+
+_SORTED_FIRST = 128
+"""Top-p looks at so many of the likeliest first; most often they reach the share asked for."""
+
+_COLDEST, _HOTTEST = 1e-30, 1e30
+
+
+def sample_seed(command_seed: int, key: int | str) -> int:
+    """A sample's own seed, below 2⁵³, so that every reader of JSON keeps it exactly.
+
+    Args:
+        command_seed: the seed that was given to the command.
+        key: what tells the sample from others: its number, or its job's id.
+    """
+    digest = hashlib.sha256(json.dumps([command_seed, key]).encode()).digest()
+    return int.from_bytes(digest[:8], "big") >> 11
+
+
+class Uniforms:
+    """Numbers in [0, 1): the n-th is a function of (seed, n) alone.
+
+    Philox, a counter-based generator (Salmon et al., "Parallel random numbers: as easy as 1, 2,
+    3", SC 2011), with the seed as its key; NumPy keeps its raw stream stable across versions.
+    """
+
+    def __init__(self, seed: int) -> None:
+        self._philox = np.random.Philox(key=seed)
+
+    def next(self, count: int) -> NDArray[np.float64]:
+        """The next ``count`` numbers, multiples of 2⁻⁵², so that u·x < x for every x > 0."""
+        raw = self._philox.random_raw(count)
+        return (raw >> np.uint64(12)) * 2.0**-52
+
+
+def penalize(logits: Tensor, recent: Tensor, penalty: Tensor) -> None:
+    """Make recent pieces less likely, in place.
+
+    Positive logits are divided by the penalty, negative ones multiplied: Keskar et al., "CTRL",
+    2019. A piece that occurs twice is penalised once.
+
+    Args:
+        logits: (B, |V'|).
+        recent: ids, (B, N); a place that isn't filled yet holds a piece that is masked.
+        penalty: (B, 1).
+    """
+    found = logits.gather(1, recent)
+    logits.scatter_(1, recent, torch.where(found > 0, found / penalty, found * penalty))
+
+
+def tempered_softmax(logits: Tensor, inverse_temperature: Tensor) -> Tensor:
+    """softmax(logits / temperature), in place; the inverse is (B, 1), in [1e-30, 1e30]."""
+    return torch.softmax(logits.mul_(inverse_temperature), 1, out=logits)
+
+
+def top_k_floor(likeliest: Tensor, top_k: Tensor) -> Tensor:
+    """The k-th largest probability of each row, (B, 1); 0 where k is 0.
+
+    Args:
+        likeliest: the largest probabilities, in descending order, (B, ≥ k).
+        top_k: (B, 1), int64.
+    """
+    kth = likeliest.gather(1, (top_k - 1).clamp_(0, likeliest.shape[1] - 1))
+    return torch.where(top_k > 0, kth, torch.zeros_like(kth))
+
+
+def top_p_floor(likeliest: Tensor, total: Tensor, top_p: Tensor) -> tuple[Tensor, Tensor]:
+    """The smallest probability among the fewest that together reach ``top_p`` of ``total``.
+
+    Args:
+        likeliest: the largest probabilities, in descending order, (B, N); what is dropped
+            already is 0.
+        total: the sum of all that is still kept, (B, 1), float64.
+        top_p: (B, 1), float64.
+
+    Returns:
+        The floor (B, 1), 0 where top_p is 1, and (B, 1) bool: whether N numbers were enough
+        to tell.
+    """
+    reached = likeliest.cumsum(1, dtype=torch.float64)
+    short = (reached < top_p * total).sum(1, keepdim=True)
+    floor = likeliest.gather(1, short.clamp(max=likeliest.shape[1] - 1))
+    off = top_p >= 1
+    return floor.masked_fill(off, 0.0), (short < likeliest.shape[1]) | off
+
+
+def keep_likeliest(p: Tensor, top_k: Tensor, top_p: Tensor) -> None:
+    """Top-k, then top-p, in place: probabilities that are dropped become 0.
+
+    Those as likely as the last one kept are kept too, so that the result doesn't hang on the
+    order of equals.
+
+    Args:
+        p: probabilities, (B, |V'|).
+        top_k: (B, 1), int64; 0 is off.
+        top_p: (B, 1), float64; 1 is off.
+    """
+    wanted = max(int(top_k.max()), _SORTED_FIRST if bool((top_p < 1).any()) else 1)
+    while True:
+        likeliest = torch.topk(p, min(wanted, p.shape[1]), dim=1).values
+        floor = top_k_floor(likeliest, top_k)
+        kept = likeliest.masked_fill(likeliest < floor, 0.0)
+        limited = p.masked_fill(p < floor, 0.0)
+        floor_p, enough = top_p_floor(kept, _block_sums(limited)[:, -1:], top_p)
+        if bool(enough.all()) or likeliest.shape[1] == p.shape[1]:
+            break
+        wanted = p.shape[1]
+    p.copy_(limited.masked_fill_(limited < floor_p, 0.0))
+
+
+def drop_unlikely(p: Tensor, min_p: Tensor) -> None:
+    """Min-p, in place: what is below that share of the row's likeliest becomes 0.
+
+    Args:
+        p: probabilities, (B, |V'|).
+        min_p: (B, 1), in [0, 1).
+    """
+    p.masked_fill_(p < p.amax(1, keepdim=True) * min_p, 0.0)
+
+
+def draw(p: Tensor, u: Tensor) -> Tensor:
+    """The inverse of the cumulative distribution: ids, (B,), int64.
+
+    The block that u falls into is found first, then the piece in it: two short cumulative sums
+    take the place of one long one.
+
+    Args:
+        p: weights ≥ 0, (B, |V'|), not all of a row 0; they need not sum to 1.
+        u: (B, 1), float64, multiples of 2⁻⁵² in [0, 1).
+    """
+    reached = _block_sums(p)
+    target = reached[:, -1:] * u
+    block = torch.searchsorted(reached, target, right=True)
+    inside = p.view(len(p), -1, BLOCK).gather(1, block[:, :, None].expand(-1, 1, BLOCK))
+    within = inside.squeeze(1).cumsum(1, dtype=torch.float64)
+    before = reached.gather(1, (block - 1).clamp_(min=0)).masked_fill_(block == 0, 0.0)
+    # The block's own sum may differ from its share of the row's by a rounding.
+    rest = torch.minimum(target - before, within[:, -1:] * (1 - 2.0**-50))
+    return (block * BLOCK + torch.searchsorted(within, rest, right=True)).squeeze(1)
+
+
+def _block_sums(p: Tensor) -> Tensor:
+    """Cumulative sums of the blocks, (B, |V'| / BLOCK), float64."""
+    return p.view(len(p), -1, BLOCK).sum(2).cumsum(1, dtype=torch.float64)
+
+
+class Sampler:
+    """The sampling options of each row, and the way from its logits to a piece.
+
+    Args:
+        rows: how many there are at most.
+        filler: id of a piece that is always masked.
+        device: of the logits.
+    """
+
+    def __init__(self, rows: int, filler: int, device: torch.device) -> None:
+        self._filler, self._device = filler, device
+        self._configs: list[SamplingConfig] = [SamplingConfig()] * rows
+        self._recent = np.full((rows, 1), filler, np.int64)
+        self._read = np.zeros(rows, np.int64)
+        self._settings: _Settings | None = None
+
+    def set_row(self, row: int, config: SamplingConfig, read: Sequence[int]) -> None:
+        """Begin a text: new options, and the pieces that its state has read already."""
+        self._configs[row] = config
+        self._settings = None
+        window = _window(config)
+        spare = window - self._recent.shape[1]
+        if spare > 0:
+            self._recent = np.pad(
+                self._recent, ((0, 0), (0, spare)), constant_values=self._filler
+            )
+        self._recent[row] = self._filler
+        self._recent[row, : len(read[-window:])] = read[-window:]
+        self._read[row] = len(read[-window:])
+
+    def move_row(self, source: int, target: int) -> None:
+        self._configs[target] = self._configs[source]
+        self._recent[target] = self._recent[source]
+        self._read[target] = self._read[source]
+        self._settings = None
+
+    def note(self, ids: NDArray[np.int64]) -> None:
+        """Remember what the first rows have just read, for the repetition penalty."""
+        settings = self._current(len(ids))
+        if settings.penalty is None:
+            return
+        rows = np.arange(len(ids))
+        self._recent[rows, self._read[rows] % settings.windows] = ids
+        self._read[rows] += 1
+
+    def draw(self, logits: Tensor, uniforms: Tensor) -> Tensor:
+        """A piece for each row: penalty, temperature, top-k, top-p, min-p, draw.
+
+        Args:
+            logits: (B, |V'|), masked already; overwritten.
+            uniforms: (B, 1), float64.
+        """
+        s = self._current(len(logits))
+        if s.penalty is not None:
+            recent = torch.from_numpy(self._recent[: len(logits)]).to(self._device)
+            penalize(logits, recent, s.penalty)
+        best = None if s.greedy is None else logits[s.greedy].argmax(1)
+        p = tempered_softmax(logits, s.inverse_temperature)
+        if s.limited is not None:
+            some = p[s.limited]
+            keep_likeliest(some, s.top_k, s.top_p)
+            p[s.limited] = some
+        if s.min_p is not None:
+            drop_unlikely(p, s.min_p)
+        ids = draw(p, uniforms)
+        if s.greedy is not None and best is not None:
+            ids[s.greedy] = best
+        return ids
+
+    def _current(self, count: int) -> _Settings:
+        if self._settings is None or self._settings.count != count:
+            self._settings = _Settings(self._configs[:count], self._device)
+        return self._settings
+
+
+def _window(config: SamplingConfig) -> int:
+    """How many pieces the repetition penalty looks back on."""
+    return config.repetition_window if config.repetition_penalty != 1 else 1
+
+
+class _Settings:
+    """The options of ``count`` rows as tensors; None where no row asks for a thing."""
+
+    def __init__(self, configs: Sequence[SamplingConfig], device: torch.device) -> None:
+        def column(values: list[float], dtype: torch.dtype = torch.float32) -> Tensor:
+            return torch.tensor(values, dtype=dtype, device=device)[:, None]
+
+        def rows(chosen: list[int]) -> Tensor | None:
+            return torch.tensor(chosen, device=device) if chosen else None
+
+        self.count = len(configs)
+        self.windows = np.array([_window(c) for c in configs])
+        self.greedy = rows([n for n, c in enumerate(configs) if c.temperature == 0])
+        self.inverse_temperature = column(
+            [min(max(1 / (c.temperature or 1), _COLDEST), _HOTTEST) for c in configs]
+        )
+        limited = [n for n, c in enumerate(configs) if c.top_k or c.top_p < 1]
+        self.limited = rows(limited)
+        self.top_k = column([configs[n].top_k for n in limited], torch.int64)
+        self.top_p = column([configs[n].top_p for n in limited], torch.float64)
+        penalties = [c.repetition_penalty for c in configs]
+        self.penalty = column(penalties) if any(x != 1 for x in penalties) else None
+        self.min_p = column([c.min_p for c in configs]) if any(c.min_p for c in configs) else None

@@ -1,0 +1,1 @@
+"""What a network does, and what a run folder holds."""

@@ -1,0 +1,81 @@
+"""Curves as pictures; matplotlib comes with the extra ``plot``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from chargen.checkpoint import RunFolder
+from chargen.errors import CheckpointError, MissingExtraError
+from chargen.evaluation import NATS_TO_BITS
+from chargen.training.metrics import read_metrics
+
+_CJK_FONTS = ("Noto Sans CJK SC", "WenQuanYi Zen Hei", "PingFang SC", "SimHei")
+
+
+def new_figure(width: float, height: float) -> Any:
+    """An empty figure, drawn without a window; names in Chinese where a font has them.
+
+    Raises:
+        MissingExtraError: matplotlib is not installed.
+    """
+    try:
+        import matplotlib as mpl
+        from matplotlib import font_manager
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise MissingExtraError("matplotlib", "plot", "Drawing curves") from error
+    installed = {font.name for font in font_manager.fontManager.ttflist}
+    mpl.rcParams["font.family"] = ["DejaVu Sans", *[f for f in _CJK_FONTS if f in installed]]
+    return Figure(figsize=(width, height), layout="constrained")
+
+
+def plot_curves(runs: Sequence[Path], out: Path) -> None:
+    """Training loss and validation of ``runs`` over steps and over time, as a PNG at ``out``.
+
+    Both are in bits a character's piece, so that they share an axis: the training loss is the
+    mean over the windows since the record before.
+
+    Raises:
+        CheckpointError: a run has recorded no step.
+        MissingExtraError: matplotlib is not installed.
+    """
+    histories = {}
+    for path in runs:
+        RunFolder(path).read_config()
+        lines = read_metrics(RunFolder(path).metrics)
+        if not any(line["event"] == "step" for line in lines):
+            raise CheckpointError(f"{path} has recorded no step yet.", "Train it on: --resume.")
+        histories[path.name] = lines
+    figure = new_figure(10, 4.2)
+    by_step, by_time = figure.subplots(1, 2, sharey=True)
+    for n, (name, lines) in enumerate(histories.items()):
+        steps = [line for line in lines if line["event"] == "step"]
+        evaluations = [line for line in lines if line["event"] == "evaluation"]
+        colour = f"C{n % 10}"
+        for axes, key, scale in ((by_step, "step", 1.0), (by_time, "seconds", 1 / 60)):
+            axes.plot(
+                [line[key] * scale for line in steps],
+                [line["loss"] * NATS_TO_BITS for line in steps],
+                color=colour,
+                alpha=0.45,
+                linewidth=1,
+                label=f"{name}: training",
+            )
+            if evaluations:
+                axes.plot(
+                    [line[key] * scale for line in evaluations],
+                    [line["bits_per_char"] for line in evaluations],
+                    color=colour,
+                    marker="o",
+                    markersize=3,
+                    label=f"{name}: validation",
+                )
+    by_step.set_xlabel("step")
+    by_time.set_xlabel("minutes")
+    by_step.set_ylabel("bits per character")
+    by_step.legend(fontsize="small")
+    for axes in (by_step, by_time):
+        axes.grid(alpha=0.3)
+    figure.savefig(out, dpi=150)

@@ -1,0 +1,149 @@
+"""What a run folder or a prepared corpus holds."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from chargen.checkpoint import MODEL, RunConfig, RunFolder
+from chargen.corpus.manifest import Manifest
+from chargen.corpus.prepared import PreparedCorpus
+from chargen.errors import ChargenError
+from chargen.model import CharModel
+from chargen.training.metrics import read_metrics
+
+
+@dataclass(frozen=True)
+class History:
+    """How a run went, from its metrics.
+
+    Attributes:
+        steps: made so far.
+        seconds: of training so far.
+        reason: why it ended last; None: it never came to an end.
+        loss: nats a piece, at the last record.
+        evaluations: (step, bits per character) of each.
+        best_bits_per_char: the lowest of them.
+    """
+
+    steps: int
+    seconds: float
+    reason: str | None
+    loss: float | None
+    evaluations: tuple[tuple[int, float], ...]
+    best_bits_per_char: float | None
+
+
+@dataclass(frozen=True)
+class RunSummary:
+    """A run folder.
+
+    Attributes:
+        path: of the folder.
+        config: what ``config.json`` says.
+        parameters: numbers in each part of the network.
+        history: how training went.
+        step_of_best: the training step of the weights that sampling uses.
+        weights_sha256: identifies them.
+        problems: files that don't verify, one line each.
+    """
+
+    path: Path
+    config: RunConfig
+    parameters: dict[str, int]
+    history: History
+    step_of_best: int | None
+    weights_sha256: str | None
+    problems: tuple[str, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "kind": "run",
+            "path": str(self.path),
+            **self.config.to_dict(),
+            "parameters": self.parameters,
+            "parameters_total": sum(self.parameters.values()),
+            "history": asdict(self.history),
+            "step_of_best": self.step_of_best,
+            "weights_sha256": self.weights_sha256,
+            "problems": list(self.problems),
+        }
+
+
+@dataclass(frozen=True)
+class CorpusSummary:
+    """A prepared corpus: its folder, its manifest, and files that don't verify."""
+
+    path: Path
+    manifest: Manifest
+    problems: tuple[str, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "kind": "corpus",
+            "path": str(self.path),
+            **self.manifest.to_dict(),
+            "problems": list(self.problems),
+        }
+
+
+def summarise_corpus(path: Path) -> CorpusSummary:
+    """Read a prepared corpus and verify every file of it."""
+    corpus = PreparedCorpus.open(path)
+    return CorpusSummary(path, corpus.manifest, tuple(corpus.verify()))
+
+
+def summarise_run(path: Path) -> RunSummary:
+    """Read a run and verify every file of it.
+
+    Raises:
+        CheckpointError: its config can't be read; other damage is listed in ``problems``.
+    """
+    folder = RunFolder(path)
+    config = folder.read_config()
+    problems = folder.verify()
+    step, sha256 = None, None
+    if not problems:
+        loaded = folder.load_model()
+        step, sha256 = loaded.step, loaded.weights_sha256
+    try:
+        history = _history(folder)
+    except ValueError as error:
+        problems.append(f"{folder.metrics} is damaged: {error}")
+        history = History(0, 0.0, None, None, (), None)
+    return RunSummary(
+        path=path,
+        config=config,
+        parameters=CharModel(config.model).parameters_by_part(),
+        history=history,
+        step_of_best=step if (path / MODEL).exists() else None,
+        weights_sha256=sha256,
+        problems=(*problems, *_corpus_problems(config)),
+    )
+
+
+def _corpus_problems(config: RunConfig) -> list[str]:
+    """Whether the corpus that a resume needs is still there; sampling doesn't need it."""
+    try:
+        corpus = PreparedCorpus.open(Path(config.corpus["path"]))
+    except ChargenError as error:
+        return [f"The corpus (which only a resume needs): {error.message}"]
+    if dict(corpus.manifest.files) != dict(config.corpus["files"]):
+        return [f"The corpus {corpus.path} is not the one of this run (a resume needs it)."]
+    return []
+
+
+def _history(folder: RunFolder) -> History:
+    lines = read_metrics(folder.metrics)
+    evaluations = [(e["step"], e["bits_per_char"]) for e in lines if e["event"] == "evaluation"]
+    losses = [e["loss"] for e in lines if e["event"] == "step"]
+    last = lines[-1] if lines else {}
+    return History(
+        steps=max((e["step"] for e in lines), default=0),
+        seconds=max((e["seconds"] for e in lines), default=0.0),
+        reason=last.get("reason"),
+        loss=losses[-1] if losses else None,
+        evaluations=tuple(evaluations),
+        best_bits_per_char=min((bits for _, bits in evaluations), default=None),
+    )

@@ -1,0 +1,1 @@
+"""Tokens to a checkpoint: the loop, optimisers and schedules, metrics."""

@@ -1,0 +1,114 @@
+"""How long a run is, and how often it stops to look: in steps, from epochs, minutes or neither."""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import dataclass
+
+from chargen.config import TrainConfig
+from chargen.evaluation import SEGMENT
+
+EVALUATED_SEGMENTS = 128
+"""Segments of the validation split that are scored during training, evenly spread."""
+_FORWARD_SHARE = 1 / 3
+"""A forward pass costs about a third of a training step."""
+_UNTIMED_STEPS = 3
+"""The first steps are slower: memory is taken, kernels are chosen."""
+
+
+def default_epochs(characters: int) -> float:
+    """Passes over a text of so many characters, where no budget is given.
+
+    Seen characters grow with the root of the text's size: a small text is repeated, until it is
+    learnt by heart if nothing stops it; a large one is read once at least. The factor is
+    measured: see tests/benchmarks/README.md.
+    """
+    return max(1.0, 1e4 / math.sqrt(max(1, characters)))
+
+
+def planned_steps(config: TrainConfig, steps_per_epoch: int, characters: int) -> int | None:
+    """Steps of the whole run; None: by the clock, once it is known how long a step takes."""
+    if config.max_steps is not None:
+        return config.max_steps
+    if config.max_minutes is not None:
+        return None
+    epochs = default_epochs(characters) if config.epochs is None else config.epochs
+    return max(1, round(epochs * steps_per_epoch))
+
+
+@dataclass(frozen=True)
+class Rhythm:
+    """Steps between evaluations, samples and checkpoints; 0: never on the way."""
+
+    evaluate: int
+    sample: int
+    save: int
+
+    @classmethod
+    def of(cls, config: TrainConfig, total_steps: int | None, val_characters: int) -> Rhythm:
+        """Where the user didn't choose: ten times a run, evaluations a tenth of the time."""
+        if total_steps is None:
+            return cls(config.eval_every, config.sample_every, config.save_every)
+        tenth = math.ceil(total_steps / 10)
+        window = config.seq_length * config.batch_size
+        cost = evaluation_characters(val_characters) * _FORWARD_SHARE / window
+        evaluate = config.eval_every or max(tenth, math.ceil(cost * 10))
+        return cls(
+            evaluate if val_characters else 0,
+            config.sample_every or (evaluate if val_characters else 2 * tenth),
+            config.save_every or evaluate,
+        )
+
+
+def evaluation_characters(val_characters: int) -> int:
+    """Characters that one evaluation scores."""
+    return min(val_characters, EVALUATED_SEGMENTS * SEGMENT)
+
+
+class Pace:
+    """Times the steps, and turns minutes into a number of them."""
+
+    def __init__(self) -> None:
+        self._steps = 0
+        self._seconds = 0.0
+        self._since = 0.0
+
+    def begin_step(self) -> None:
+        self._since = time.perf_counter()
+
+    def end_step(self) -> None:
+        self._steps += 1
+        if self._steps > _UNTIMED_STEPS:
+            self._seconds += time.perf_counter() - self._since
+
+    @property
+    def seconds_per_step(self) -> float | None:
+        timed = self._steps - _UNTIMED_STEPS
+        return self._seconds / timed if timed > 0 else None
+
+    def affordable_steps(
+        self, config: TrainConfig, step: int, spent: float, val_characters: int
+    ) -> int | None:
+        """The run's total number of steps, or None while that is not known well enough.
+
+        It is known at the end of warm-up, or when a tenth of the time is gone.
+
+        Args:
+            config: with ``max_minutes``.
+            step: steps made so far.
+            spent: seconds since training began.
+            val_characters: of the validation split; evaluations cost time too.
+        """
+        assert config.max_minutes is not None
+        budget = config.max_minutes * 60
+        each = self.seconds_per_step
+        if each is None or (step < config.warmup_steps and spent < budget / 10):
+            return step if spent >= budget else None
+        window = config.seq_length * config.batch_size
+        evaluation = evaluation_characters(val_characters) * _FORWARD_SHARE / window * each
+        total = step + int((budget - spent) / each)
+        every = Rhythm.of(config, total, val_characters).evaluate
+        if every:
+            total = step + int((budget - spent - evaluation) / (each + evaluation / every))
+        return max(total, step, 1)

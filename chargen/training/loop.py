@@ -1,0 +1,67 @@
+"""The training loop: truncated backpropagation through time over contiguous lanes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+
+from chargen.devices import cpu_threads
+from chargen.training.events import Event
+from chargen.training.optimizer import clip_gradients, learning_rate, set_learning_rate
+from chargen.training.session import Session
+from chargen.training.setup import PreparedRun
+
+LOG_EVERY = 10
+
+
+def training_events(run: PreparedRun, stop: Callable[[], bool]) -> Iterator[Event]:
+    """Train ``run`` from where it stands to its planned end, and tell what happens.
+
+    Every window: forward, −log softmax(o_t)[x_{t+1}] averaged over it, backward, clip, step; the
+    state is carried to the next window, cut off from the graph behind it. The caller holds the
+    run's lock.
+
+    Args:
+        run: the newest resumable checkpoint in its folder, if any, is where this begins.
+        stop: asked before every step; True saves and ends the run.
+
+    Raises:
+        TrainingError: the loss was not finite, again and again.
+    """
+    options = run.config.training
+    with cpu_threads(options.threads) as threads:
+        session = Session(run)
+        state, pace, meter = session.state, session.pace, session.meter
+        yield from session.start(threads)
+        while True:
+            if session.total_steps is None:
+                yield from session.plan_by_clock()
+            reason = session.reason_to_end(stop)
+            if reason:
+                break
+            pace.begin_step()
+            lr = state.lr_scale * learning_rate(state.step, session.total_steps, options)
+            set_learning_rate(state.optimizer, lr)
+            ids, targets, before = session.next_window()
+            loss, after = state.model.loss(ids, targets, before, state.dropout)
+            state.optimizer.zero_grad(set_to_none=True)
+            loss.backward()  # type: ignore[no-untyped-call]
+            norm = clip_gradients(list(state.model.parameters()), options.grad_clip)
+            nats = float(loss.detach())
+            if not math.isfinite(nats + norm):
+                yield session.roll_back()
+                continue
+            state.optimizer.step()
+            state.carry(after)
+            state.step += 1
+            pace.end_step()
+            meter.add(nats, norm, clipped=0 < options.grad_clip < norm)
+            if state.step % LOG_EVERY == 0 or state.step in (1, session.total_steps):
+                yield session.step_event(lr)
+            if session.due(session.rhythm.evaluate):
+                yield session.evaluate()
+            if session.due(session.rhythm.sample):
+                yield session.sample()
+            if session.due(session.rhythm.save) or session.long_unsaved():
+                yield session.save()
+        yield from session.end(reason)

@@ -1,0 +1,79 @@
+"""Optimisers, their state as tensors, and the learning rate's schedule."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.optim import SGD, AdamW, Optimizer, RMSprop
+
+from chargen.config import TrainConfig
+from chargen.model import CharModel
+
+
+def build_optimizer(model: CharModel, config: TrainConfig) -> Optimizer:
+    """The optimiser of ``config``; weight decay acts on matrices, never on biases."""
+    groups: list[dict[str, Any]] = [
+        {"params": [p for p in model.parameters() if p.ndim > 1]},
+        {"params": [p for p in model.parameters() if p.ndim < 2], "weight_decay": 0.0},
+    ]
+    groups = [group for group in groups if group["params"]]
+    decay = config.weight_decay
+    if config.optimizer == "sgd":
+        return SGD(groups, config.lr, momentum=0.9, nesterov=True, weight_decay=decay, fused=True)
+    if config.optimizer == "rmsprop":
+        return RMSprop(groups, config.lr, alpha=0.95, weight_decay=decay)
+    return AdamW(groups, config.lr, betas=(0.9, 0.99), weight_decay=decay, fused=True)
+
+
+def learning_rate(step: int, total_steps: int | None, config: TrainConfig) -> float:
+    """The rate of step ``step`` (from 0): a linear rise, then a cosine to ``lr_final`` · lr.
+
+    The rise has a fixed number of steps, so that no rate in it depends on ``total_steps``,
+    which need not be known before its end.
+    """
+    if step < config.warmup_steps:
+        return config.lr * (step + 1) / config.warmup_steps
+    if total_steps is None:
+        return config.lr
+    done = (step - config.warmup_steps) / max(1, total_steps - config.warmup_steps)
+    cosine = 0.5 * (1 + math.cos(math.pi * min(1.0, done)))
+    return config.lr * (config.lr_final + (1 - config.lr_final) * cosine)
+
+
+def set_learning_rate(optimizer: Optimizer, lr: float) -> None:
+    for group in optimizer.param_groups:
+        group["lr"] = lr
+
+
+def optimizer_tensors(optimizer: Optimizer) -> dict[str, Tensor]:
+    """The optimiser's memory by ``parameter number.name``: moments and step counters."""
+    return {
+        f"{number}.{name}": value
+        for number, values in optimizer.state_dict()["state"].items()
+        for name, value in values.items()
+        if isinstance(value, Tensor)
+    }
+
+
+def restore_optimizer(optimizer: Optimizer, tensors: Mapping[str, Tensor]) -> None:
+    """Put back what ``optimizer_tensors`` gave."""
+    state: dict[int, dict[str, Tensor]] = {}
+    for key, tensor in tensors.items():
+        number, name = key.split(".", 1)
+        state.setdefault(int(number), {})[name] = tensor.clone()
+    groups = optimizer.state_dict()["param_groups"]
+    optimizer.load_state_dict({"state": state, "param_groups": groups})
+
+
+def clip_gradients(parameters: list[torch.nn.Parameter], largest: float) -> float:
+    """Scale the gradients to a global L2 norm of ``largest`` at most (0: leave them).
+
+    Returns the norm before: Pascanu, Mikolov and Bengio, "On the difficulty of training
+    recurrent neural networks", ICML 2013.
+    """
+    limit = largest if largest else math.inf
+    return float(torch.nn.utils.clip_grad_norm_(parameters, limit, foreach=True))

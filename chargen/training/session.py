@@ -1,0 +1,269 @@
+"""One sitting of a training run: where it stands, what is due, and how that is done."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from chargen.config import SamplingConfig
+from chargen.corpus.windows import Windows
+from chargen.devices import resolve_device
+from chargen.errors import TrainingError
+from chargen.evaluation import score_characters
+from chargen.generation.engine import Engine, Request, sample_seed
+from chargen.model import ModelState
+from chargen.training.budget import EVALUATED_SEGMENTS, Pace, Rhythm, planned_steps
+from chargen.training.events import (
+    Checkpoint,
+    Evaluation,
+    Event,
+    Finished,
+    Planned,
+    RolledBack,
+    Sample,
+    Started,
+    Step,
+)
+from chargen.training.setup import PreparedRun
+from chargen.training.state import TrainingState
+from chargen.training.transfer import adopt_weights
+
+MOST_ROLLBACKS = 3
+SAMPLE = SamplingConfig(length=120, temperature=0.8)
+_SAVE_SECONDS = 60.0
+_OVERTIME = 1.1
+"""A run that the machine slowed down after it was planned ends at this share of its minutes."""
+
+
+class Meter:
+    """Means over the steps since they were last asked for."""
+
+    def __init__(self) -> None:
+        self._began = time.perf_counter()
+        self.clear()
+
+    def clear(self) -> None:
+        self.steps, self.nats, self.norm, self.clipped = 0, 0.0, 0.0, 0
+        self._began = time.perf_counter()
+
+    def add(self, nats: float, norm: float, *, clipped: bool) -> None:
+        self.steps += 1
+        self.nats += nats
+        self.norm += norm
+        self.clipped += clipped
+
+    @property
+    def seconds(self) -> float:
+        return time.perf_counter() - self._began
+
+
+class Session:
+    """What the loop works on; everything that a resume needs is in ``state``."""
+
+    def __init__(self, run: PreparedRun) -> None:
+        self.run, self.config, self.corpus = run.folder, run.config, run.corpus
+        self.notes = run.notes
+        config, corpus, options = run.config, run.corpus, run.config.training
+        self.pace, self.meter = Pace(), Meter()
+        self.device = resolve_device(options.device)
+        self.state = TrainingState(config, self.device)
+        self._saved_step = -1
+        if not self._load_last() and run.source:
+            adopt_weights(self.state.model, corpus.tokenizer, run.source)
+        self.windows = Windows(
+            corpus.train, options.batch_size, options.seq_length, corpus.tokenizer.newline_id
+        )
+        self._val_characters = corpus.manifest.val.characters if len(corpus.val) else 0
+        self.total_steps = config.total_steps or planned_steps(
+            options, self.windows.steps_per_epoch, corpus.manifest.train.characters
+        )
+        self.rhythm = Rhythm.of(options, self.total_steps, self._val_characters)
+        self._began = time.perf_counter() - self.state.seconds
+        self._saved_at = time.perf_counter()
+        self._evaluated_step = -1
+
+    @property
+    def seconds(self) -> float:
+        """Since training began, earlier sittings included."""
+        return time.perf_counter() - self._began
+
+    def _load_last(self) -> bool:
+        saved = self.run.load_last()
+        if saved is None:
+            return False
+        self.state.restore(*saved)
+        self._saved_step = self.state.step
+        return True
+
+    def start(self, threads: int) -> Iterator[Event]:
+        """Tell what is about to happen; save the beginning, so that a kill can't lose it."""
+        yield Started(
+            self.state.step,
+            self.seconds,
+            parameters=sum(p.numel() for p in self.state.model.parameters()),
+            threads=threads,
+            device=str(self.device),
+            train_characters=self.corpus.manifest.train.characters,
+            steps_per_epoch=self.windows.steps_per_epoch,
+            notes=self.notes,
+        )
+        if self._saved_step < 0:
+            yield self.save()
+        if self.total_steps is not None and self.total_steps > self.state.step:
+            each = self._time_a_step()
+            left = (self.total_steps - self.state.step) * each * 1.1
+            yield Planned(self.state.step, self.seconds, self.total_steps, self.seconds + left)
+        self.meter.clear()
+
+    def _time_a_step(self) -> float:
+        """Seconds of a forward and backward pass, tried on the first window; changes nothing."""
+        model = self.state.model
+        ids, targets, before = self.next_window()
+        for _ in range(2):
+            began = time.perf_counter()
+            loss, _ = model.loss(ids, targets, before)
+            loss.backward()  # type: ignore[no-untyped-call]
+            seconds = time.perf_counter() - began
+        self.state.optimizer.zero_grad(set_to_none=True)
+        return seconds
+
+    def plan_by_clock(self) -> Iterator[Event]:
+        """Fix the number of steps that the minutes allow, once it can be told."""
+        options, spent = self.config.training, self.seconds
+        total = self.pace.affordable_steps(options, self.state.step, spent, self._val_characters)
+        if total is not None:
+            self.total_steps = total
+            self.rhythm = Rhythm.of(options, total, self._val_characters)
+            self.config = replace(self.config, total_steps=total)
+            self.run.write_config(self.config)
+            yield Planned(self.state.step, spent, total, (options.max_minutes or 0.0) * 60)
+
+    def reason_to_end(self, stop: Callable[[], bool]) -> str:
+        """Why the run ends before the next step; empty: it doesn't."""
+        options = self.config.training
+        if self.total_steps is not None and self.state.step >= self.total_steps:
+            return "done"
+        if stop():
+            return "interrupted"
+        if 0 < options.patience <= self.state.evaluations_since_best:
+            return "patience"
+        if options.max_minutes and self.seconds > options.max_minutes * 60 * _OVERTIME:
+            return "time"
+        return ""
+
+    def next_window(self) -> tuple[Tensor, Tensor, ModelState]:
+        """Inputs (T, B), targets (T, B) and the carried state of the next step."""
+        ids, targets, fresh = self.windows.window(self.state.step)
+        carried = self.state.carried
+        if fresh or carried is None:
+            carried = self.state.model.initial_state(ids.shape[1])
+        to = self.device
+        return torch.from_numpy(ids).to(to), torch.from_numpy(targets).to(to), carried
+
+    def due(self, every: int) -> bool:
+        """Whether something that happens every so many steps does now; the end comes apart."""
+        return bool(every) and self.state.step % every == 0 and self.state.step != self.total_steps
+
+    def long_unsaved(self) -> bool:
+        return time.perf_counter() - self._saved_at > _SAVE_SECONDS
+
+    def step_event(self, lr: float) -> Step:
+        meter, manifest, options = self.meter, self.corpus.manifest, self.config.training
+        pieces = meter.steps * options.batch_size * options.seq_length
+        chars = pieces * manifest.train.characters / max(1, len(self.corpus.train))
+        event = Step(
+            self.state.step,
+            self.seconds,
+            loss=meter.nats / meter.steps,
+            grad_norm=meter.norm / meter.steps,
+            clipped=meter.clipped / meter.steps,
+            lr=lr,
+            epoch=self.state.step / self.windows.steps_per_epoch,
+            chars_per_second=chars / max(meter.seconds, 1e-9),
+        )
+        meter.clear()
+        return event
+
+    def evaluate(self) -> Evaluation:
+        """Measure the model on the validation split; the best weights so far go to disk."""
+        state = self.state
+        scores = score_characters(
+            state.model, self.corpus.tokenizer, self.corpus.val, segments=EVALUATED_SEGMENTS
+        ).total()
+        best = scores.bits_per_char < state.best_bits
+        if best:
+            state.best_bits = scores.bits_per_char
+            state.evaluations_since_best = 0
+            self.run.save_best(state.model, state.step, scores.bits_per_char)
+        else:
+            state.evaluations_since_best += 1
+        self._evaluated_step = state.step
+        return Evaluation(
+            state.step,
+            self.seconds,
+            bits_per_char=scores.bits_per_char,
+            nats_per_char=scores.nats_per_char,
+            accuracy=scores.accuracy,
+            characters=scores.characters,
+            best=best,
+        )
+
+    def sample(self) -> Sample:
+        """Let the model write a little, from generators of its own."""
+        engine = Engine(self.state.model, self.corpus.tokenizer, slots=1)
+        seed = sample_seed(self.config.training.seed, self.state.step)
+        (result,) = engine.generate([Request("", SAMPLE, seed)])
+        return Sample(self.state.step, self.seconds, text=result.text)
+
+    def save(self) -> Checkpoint:
+        """Put on disk what a resume needs; without a validation split, the best is the last."""
+        state = self.state
+        state.seconds = self.seconds
+        if not self._val_characters:
+            self.run.save_best(state.model, state.step, None)
+        place = self.run.save_last(state.step, state.tensors(), state.values())
+        self._saved_at, self._saved_step = time.perf_counter(), state.step
+        return Checkpoint(state.step, self.seconds, path=str(place))
+
+    def roll_back(self) -> RolledBack:
+        """Go back to the last good checkpoint with half the learning rate.
+
+        Raises:
+            TrainingError: that was done often enough.
+        """
+        state, failed = self.state, self.state.step
+        lr_scale, rollbacks = state.lr_scale / 2, state.rollbacks + 1
+        if rollbacks > MOST_ROLLBACKS:
+            raise TrainingError(
+                f"The loss at step {failed + 1} is not finite, after {MOST_ROLLBACKS} restarts "
+                "with half the learning rate each.",
+                "Try a lower --lr, or --grad-clip 1 if clipping was turned off.",
+            )
+        state.optimizer.zero_grad(set_to_none=True)
+        self._load_last()
+        state.lr_scale, state.rollbacks = lr_scale, rollbacks
+        self.save()
+        self.meter.clear()
+        return RolledBack(state.step, self.seconds, failed_step=failed, lr_scale=lr_scale)
+
+    def end(self, reason: str) -> Iterator[Event]:
+        """The last measurement, the last checkpoint, the last word."""
+        if reason != "interrupted" and self._saved_step != self.state.step:
+            if self._val_characters and self._evaluated_step != self.state.step:
+                yield self.evaluate()
+            yield self.sample()
+        if self._saved_step != self.state.step:
+            yield self.save()
+        best = self.state.best_bits
+        yield Finished(
+            self.state.step,
+            self.seconds,
+            reason=reason,
+            best_bits_per_char=best if math.isfinite(best) else None,
+            run=str(self.run.path),
+        )

@@ -1,0 +1,92 @@
+"""All that training carries from step to step, and its way to disk and back."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from chargen.checkpoint import RunConfig, load_weights, part
+from chargen.errors import CheckpointError
+from chargen.model import CharModel, Dropout, ModelState, map_state
+from chargen.training.optimizer import build_optimizer, optimizer_tensors, restore_optimizer
+
+
+class TrainingState:
+    """Weights, optimiser, generators, carried state, position, and the best so far.
+
+    The lane position is a function of ``step``. Nothing outside this object decides what the
+    next step does, so that what is saved here resumes exactly.
+    """
+
+    def __init__(self, config: RunConfig, device: torch.device) -> None:
+        self.device = device
+        self.model = CharModel(config.model)
+        self.model.reset_parameters(config.training.seed)
+        self.model.to(device)
+        self.optimizer = build_optimizer(self.model, config.training)
+        self.generator = torch.Generator(device).manual_seed(config.training.seed + 1)
+        self.dropout = (
+            Dropout(config.training.dropout, self.generator) if config.training.dropout else None
+        )
+        self.carried: ModelState | None = None
+        self.step = 0
+        self.seconds = 0.0
+        self.lr_scale = 1.0
+        self.rollbacks = 0
+        self.best_bits = math.inf
+        self.evaluations_since_best = 0
+
+    def carry(self, state: ModelState) -> None:
+        """Keep the state after a window for the next, cut off from the graph behind it."""
+        self.carried = map_state(state, lambda tensor: tensor.detach())
+
+    def tensors(self) -> dict[str, Tensor]:
+        found = {f"model.{name}": t for name, t in self.model.state_dict().items()}
+        found |= {f"optimizer.{n}": t for n, t in optimizer_tensors(self.optimizer).items()}
+        found["generator"] = self.generator.get_state()
+        for layer, state in enumerate(self.carried or ()):
+            found |= {f"carried.{layer}.{n}": tensor for n, tensor in enumerate(state)}
+        return found
+
+    def values(self) -> dict[str, Any]:
+        return {
+            "step": self.step,
+            "seconds": self.seconds,
+            "lr_scale": self.lr_scale,
+            "rollbacks": self.rollbacks,
+            "best_bits": None if math.isinf(self.best_bits) else self.best_bits,
+            "evaluations_since_best": self.evaluations_since_best,
+        }
+
+    def restore(self, tensors: Mapping[str, Tensor], values: Mapping[str, Any]) -> None:
+        """Become what ``tensors()`` and ``values()`` were taken from.
+
+        Raises:
+            CheckpointError: they are not of this model, or incomplete.
+        """
+        try:
+            load_weights(self.model, part(tensors, "model"), "the resumable checkpoint")
+            restore_optimizer(self.optimizer, part(tensors, "optimizer"))
+            self.generator.set_state(tensors["generator"])
+            self.step = values["step"]
+            self.seconds = values["seconds"]
+            self.lr_scale = values["lr_scale"]
+            self.rollbacks = values["rollbacks"]
+            self.best_bits = math.inf if values["best_bits"] is None else values["best_bits"]
+            self.evaluations_since_best = values["evaluations_since_best"]
+        except (KeyError, ValueError, RuntimeError) as error:
+            raise CheckpointError(
+                f"The resumable checkpoint is damaged: {error!r}", "Train again under a new --name."
+            ) from error
+        carried = part(tensors, "carried")
+        self.carried = None
+        if carried:
+            shape = self.model.initial_state(1)
+            self.carried = tuple(
+                tuple(carried[f"{n}.{k}"].to(self.device) for k in range(len(layer)))
+                for n, layer in enumerate(shape)
+            )
