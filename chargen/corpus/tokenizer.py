@@ -114,7 +114,8 @@ class Tokenizer:
         """
         kept = kept_characters(counts, vocab_size)
         if oov == "auto":
-            oov = "unk" if all(c in kept for c, n in counts.items() if n) else "bytes"
+            seen = {c for c, n in counts.items() if n}
+            oov = "unk" if seen <= set(kept) else "bytes"
         return cls(_train_model(kept, counts, oov == "bytes"))
 
     def save(self, path: str | Path) -> None:
