@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections import abc
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, closing
-from dataclasses import dataclass
+from contextlib import ExitStack, closing, suppress
+from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, TypedDict, Unpack
 
@@ -12,11 +14,15 @@ from chargen.config import CorpusConfig, SamplingConfig, check
 from chargen.errors import ConfigError, CorpusError, TrainingError, system_error_text
 
 if TYPE_CHECKING:
-    from chargen.checkpoint import LoadedModel
+    from chargen.checkpoint import LoadedModel, RunConfig
     from chargen.corpus.prepared import PreparedCorpus, Progress
     from chargen.evaluation import CharScores, Score
     from chargen.generation.engine import Engine, Request, Result
-    from chargen.inspection.summary import CorpusSummary, RunSummary
+    from chargen.generation.forms import Form
+    from chargen.inspection.corpora import CorpusSummary
+    from chargen.inspection.gradients import GradientReport
+    from chargen.inspection.neurons import NeuronReport
+    from chargen.inspection.summary import RunSummary
     from chargen.training.events import Event
     from chargen.training.setup import PreparedRun
 
@@ -33,7 +39,12 @@ class TrainOptions(TypedDict, total=False):
     num_layers: int
     embedding_size: int
     activation: str
+    recurrent_init: str
+    dt: float
+    modules: int
+    teacher_forcing: bool
     bias: bool
+    tie_weights: bool
     seq_length: int
     batch_size: int
     optimizer: str
@@ -116,7 +127,7 @@ class TrainedRun:
 def train(
     corpus: Source | Sequence[Source] | PreparedCorpus | None = None,
     *,
-    preset: str = "small",
+    preset: str | None = None,
     name: str | None = None,
     out_dir: Source = CHECKPOINTS,
     resume: bool = False,
@@ -132,7 +143,7 @@ def train(
     Args:
         corpus: text files or folders, a prepared folder, or one that ``prepare`` returned; None
             is the shipped prose, or, with ``resume``, what the run was trained on.
-        preset: values for what ``options`` leaves open.
+        preset: values for what ``options`` leaves open: ``small``, where none is given.
         name: of the run folder in ``out_dir``; by default after corpus and cell, with a number.
         out_dir: where runs lie.
         resume: go on with the run ``name``, or with the newest one.
@@ -149,29 +160,36 @@ def train(
         CheckpointError: the run exists already, is in use, or is damaged.
         TrainingError: the loss was not finite, again and again.
     """
-    from chargen.training.loop import training_events
-    from chargen.training.metrics import MetricsLog, forget_after
-
     order = _Order(corpus, preset, name, Path(out_dir), init_from, corpus_config, on_progress)
     run = order.reopened(options) if resume else order.created(options)
-    finished = None
+    event = None
+    with closing(_recorded(run, stop or (lambda: False))) as events:
+        for event in events:
+            if on_event:
+                on_event(event)
+    return _outcome(run, event)
+
+
+def _recorded(run: PreparedRun, stop: Callable[[], bool]) -> abc.Generator[Event, None, None]:
+    """Train, with the run's lock held and every event in its metrics before it is told."""
+    from chargen.training.loop import training_events
+    from chargen.training.metrics import MetricsLog
+
     with ExitStack() as stack:
         try:
             stack.enter_context(run.folder.lock())
-            forget_after(run.folder.metrics, run.folder.last_step())
-            log = stack.enter_context(closing(MetricsLog(run.folder.metrics)))
+            events = stack.enter_context(closing(training_events(run, stop)))
+            begun = next(events)  # nothing is written before it is known that the run can go on
+            log = stack.enter_context(closing(MetricsLog(run.folder.metrics, begun.step)))
             run.folder.write_config(run.config)
-            for event in training_events(run, stop or (lambda: False)):
+            for event in chain([begun], events):
                 log.write(event)
-                if on_event:
-                    on_event(event)
-                finished = event
+                yield event
         except OSError as error:
             raise TrainingError(
                 f"The run can't be written: {system_error_text(error)}.",
                 "Free some space or mend the permissions; then go on with --resume.",
             ) from error
-    return _outcome(run, finished)
 
 
 def _outcome(run: PreparedRun, event: Event | None) -> TrainedRun:
@@ -187,7 +205,7 @@ class _Order:
     """What ``train`` was asked for, and its way to a run folder."""
 
     corpus: Source | Sequence[Source] | PreparedCorpus | None
-    preset: str
+    preset: str | None
     name: str | None
     out_dir: Path
     init_from: Source | None
@@ -199,6 +217,7 @@ class _Order:
         from chargen.checkpoint import RunFolder, find_run
         from chargen.devices import resolve_device
         from chargen.errors import CheckpointError
+        from chargen.presets import DEFAULT_PRESET, Extent
         from chargen.training.setup import configs_of, create_run, free_name
 
         source = None
@@ -208,7 +227,9 @@ class _Order:
         problems = config.problems()
         if config.val_frac == 0 and options.get("patience"):
             problems.append("patience needs a validation split, and val_frac is 0")
-        model, training = configs_of(self.preset, options, source=source, also=problems)
+        preset = self.preset or (source.config.preset if source else DEFAULT_PRESET)
+        # Before anything is written all options are checked, as for some corpus.
+        _, training = configs_of(preset, options, Extent(1, 1), source=source, also=problems)
         resolve_device(training.device)
         if self.name is not None:
             _check_name(self.name)
@@ -218,9 +239,11 @@ class _Order:
                     "Go on with it by --resume, or choose another --name.",
                 )
         corpus = self._open_corpus()
+        extent = Extent(corpus.tokenizer.size, corpus.manifest.train.characters)
+        model, training = configs_of(preset, options, extent, source=source)
         name = self.name or free_name(self.out_dir, f"{corpus.path.name}-{model.cell}")
         try:
-            return create_run(self.out_dir / name, corpus, self.preset, model, training, source)
+            return create_run(self.out_dir / name, corpus, preset, model, training, source)
         except OSError as error:
             raise CheckpointError(
                 f"The run folder can't be made: {system_error_text(error)}.",
@@ -230,43 +253,68 @@ class _Order:
     def reopened(self, options: TrainOptions) -> PreparedRun:
         """The run to go on with; one that was never begun is begun."""
         from chargen.checkpoint import RunFolder, find_run
-        from chargen.training.setup import reopen_run
+        from chargen.devices import resolve_device
+        from chargen.training.setup import reopen_run, resumed_config
 
         if self.init_from is not None:
             raise ConfigError(
                 "resume and init_from contradict each other.",
                 "Leave one out: a resumed run has its own weights.",
             )
-        if self.name is not None and not (self.out_dir / self.name).exists():
-            return self.created(options)
-        folder = RunFolder(find_run(self.name, self.out_dir))
-        config = folder.read_config()
-        if self.corpus is None:
-            corpus = _reopen_corpus(config.corpus["path"])
+        if self.name is None:
+            folder = RunFolder(find_run(None, self.out_dir))
         else:
-            corpus = self._open_corpus()
-        return reopen_run(folder, config, corpus, options)
+            _check_name(self.name)
+            folder = RunFolder(self.out_dir / self.name)
+            if not folder.path.exists():
+                return self.created(options)
+        config = folder.read_config()
+        given = {**options, **({"preset": self.preset} if self.preset else {})}
+        resolve_device(resumed_config(config, given).training.device)
+        return reopen_run(folder, config, self._same_corpus(config), given)
+
+    def _same_corpus(self, config: RunConfig) -> PreparedCorpus:
+        """The corpus of a run that goes on; nothing is prepared that isn't the same again."""
+        from chargen.training.setup import check_same_settings, check_same_sources
+
+        check_same_settings(config, self.corpus_config or config.corpus.settings)
+        if self.corpus is None:
+            return _reopen_corpus(config.corpus.path)
+        if self._prepared() is None:
+            check_same_sources(config, _paths(self.corpus))
+            with suppress(CorpusError):  # gone or damaged: it can be made of the texts again
+                return _reopen_corpus(config.corpus.path)
+        return replace(self, corpus_config=config.corpus.settings)._open_corpus()
 
     def _open_corpus(self) -> PreparedCorpus:
         """The prepared corpus that was named; made from the texts unless it is there already."""
         from chargen.corpus.prepared import PreparedCorpus, matches
         from chargen.corpus.shipped import shipped_text
 
-        if isinstance(self.corpus, PreparedCorpus):
-            return self.corpus
-        paths = [shipped_text()] if self.corpus is None else _paths(self.corpus)
-        if len(paths) == 1 and (paths[0] / "manifest.json").is_file():
-            prepared = PreparedCorpus.open(paths[0])
+        prepared = self._prepared()
+        if prepared is not None:
             if self.corpus_config and prepared.manifest.config != self.corpus_config:
                 raise ConfigError(
-                    f"{paths[0]} was prepared with other settings than those given.",
+                    f"{prepared.path} was prepared with other settings than those given.",
                     "Leave them out, or prepare the text again with them.",
                 )
             return prepared
+        paths = [shipped_text()] if self.corpus is None else _paths(self.corpus)
         out, config = _default_out(paths), self.corpus_config or CorpusConfig()
         if matches(out, paths, config):
             return PreparedCorpus.open(out)
         return prepare(list(paths), out, config, self.on_progress)
+
+    def _prepared(self) -> PreparedCorpus | None:
+        """The corpus, where a prepared one was named."""
+        from chargen.corpus.prepared import PreparedCorpus
+
+        if self.corpus is None or isinstance(self.corpus, PreparedCorpus):
+            return self.corpus
+        paths = _paths(self.corpus)
+        if len(paths) == 1 and (paths[0] / "manifest.json").is_file():
+            return PreparedCorpus.open(paths[0])
+        return None
 
 
 def _reopen_corpus(path: str) -> PreparedCorpus:
@@ -281,7 +329,11 @@ def _reopen_corpus(path: str) -> PreparedCorpus:
         ) from error
 
 
-def _paths(sources: Source | Sequence[Source]) -> list[Path]:
+def _paths(sources: Source | Sequence[Source] | PreparedCorpus) -> list[Path]:
+    from chargen.corpus.prepared import PreparedCorpus
+
+    if isinstance(sources, PreparedCorpus):
+        return [sources.path]
     if isinstance(sources, (str, Path)):
         return [Path(sources)]
     return [Path(source) for source in sources]
@@ -321,12 +373,64 @@ def describe(path: Source | None = None) -> RunSummary | CorpusSummary:
     Raises:
         CheckpointError, CorpusError: it is neither.
     """
-    from chargen.checkpoint import find_run
-    from chargen.inspection.summary import summarise_corpus, summarise_run
-
     if path is not None and (Path(path) / "manifest.json").is_file():
+        from chargen.inspection.corpora import summarise_corpus
+
         return summarise_corpus(Path(path))
+    from chargen.checkpoint import find_run
+    from chargen.inspection.summary import summarise_run
+
     return summarise_run(find_run(None if path is None else str(path), CHECKPOINTS))
+
+
+def gradients(
+    runs: Sequence[Source], *, lags: int = 64, out: Source | None = None
+) -> list[GradientReport]:
+    """Measure how gradients vanish or explode through time in runs, on their own corpora.
+
+    Args:
+        runs: run folders, or names in ``checkpoints/``; none: the newest there.
+        lags: the furthest step back.
+        out: a PNG to draw.
+
+    Raises:
+        CheckpointError: a run is missing or damaged.
+        CorpusError: the corpus of a run is gone, or too short.
+        MissingExtraError: there is something to draw, and matplotlib is not installed.
+    """
+    from chargen.checkpoint import find_run
+    from chargen.inspection.gradients import measure_gradients, plot_gradients
+
+    folders = [find_run(str(run), CHECKPOINTS) for run in runs] or [find_run(None, CHECKPOINTS)]
+    reports = [measure_gradients(folder, lags) for folder in folders]
+    if out is not None:
+        plot_gradients(reports, Path(out))
+    return reports
+
+
+def neurons(
+    text: Source, run: Source | None = None, *, out: Source | None = None
+) -> tuple[NeuronReport, Path]:
+    """What each unit of a run does while a text is read, and the page that shows it.
+
+    Args:
+        text: a text file.
+        run: its folder, or its name in ``checkpoints/``; None: the newest there.
+        out: the page; by default ``neurons.html`` in the run's folder.
+
+    Raises:
+        CheckpointError: the run is missing or damaged.
+        CorpusError: the text can't be read.
+    """
+    from chargen.files import write_bytes
+    from chargen.inspection.neurons import inspect_neurons
+    from chargen.inspection.page import neuron_page
+
+    generator = load(run, device="cpu")
+    report = inspect_neurons(generator.loaded, read_text(text))
+    page = Path(out) if out is not None else generator.path / "neurons.html"
+    write_bytes(page, neuron_page(report).encode("utf-8"))
+    return report, page
 
 
 def plot(runs: Sequence[Source], out: Source | None = None) -> Path:
@@ -377,14 +481,18 @@ class Generator:
         *,
         seed: int = 0,
         oov_prompt: str = "error",
+        form: Form | None = None,
         **options: Unpack[SamplingOptions],
     ) -> Iterator[str]:
         """One text, piece by piece as it comes; the prompt is not part of it.
+
+        What is wrong with the arguments is told at once, before the first piece is asked for.
 
         Args:
             prompt: what the model reads first.
             seed: the text is a function of checkpoint, prompt, options and seed.
             oov_prompt: ``error`` or ``skip``, for prompt characters that the model can't read.
+            form: a poem's, see ``chargen.generation.forms``; it decides the length.
             options: the fields of SamplingConfig.
 
         Raises:
@@ -393,10 +501,10 @@ class Generator:
         """
         from chargen.generation.engine import Chunk
 
-        requests = _requests(prompt, 1, seed, options)
-        for part in self.engine(slots=1, oov_prompt=oov_prompt).stream(requests):
-            if isinstance(part, Chunk):
-                yield part.text
+        (request,) = _requests(prompt, 1, seed, options, form)
+        engine = self.engine(slots=1, oov_prompt=oov_prompt)
+        engine.check(request)
+        return (part.text for part in engine.stream([request]) if isinstance(part, Chunk))
 
     def generate(
         self,
@@ -405,6 +513,7 @@ class Generator:
         num_samples: int = 1,
         seed: int = 0,
         oov_prompt: str = "error",
+        form: Form | None = None,
         **options: Unpack[SamplingOptions],
     ) -> list[str]:
         """Whole texts after ``prompt``, ``num_samples`` of them, drawn side by side.
@@ -412,7 +521,12 @@ class Generator:
         Text number n is the same whatever ``num_samples`` is. Arguments and errors as ``stream``.
         """
         results = self.results(
-            prompt, num_samples=num_samples, seed=seed, oov_prompt=oov_prompt, **options
+            prompt,
+            num_samples=num_samples,
+            seed=seed,
+            oov_prompt=oov_prompt,
+            form=form,
+            **options,
         )
         return [result.text for result in results]
 
@@ -423,11 +537,12 @@ class Generator:
         num_samples: int = 1,
         seed: int = 0,
         oov_prompt: str = "error",
+        form: Form | None = None,
         **options: Unpack[SamplingOptions],
     ) -> list[Result]:
         """As ``generate``, each text with its seed, length and why it ended."""
         engine = self.engine(slots=max(1, min(num_samples, 64)), oov_prompt=oov_prompt)
-        found = engine.generate(_requests(prompt, num_samples, seed, options))
+        found = engine.generate(_requests(prompt, num_samples, seed, options, form))
         return sorted(found, key=lambda result: result.index)
 
     def score(self, text: str, batch_size: int = 32) -> Score:
@@ -443,12 +558,14 @@ class Generator:
         return score_characters(loaded.model, loaded.tokenizer, ids, batch_size)
 
 
-def _requests(prompt: str, num_samples: int, seed: int, options: SamplingOptions) -> list[Request]:
+def _requests(
+    prompt: str, num_samples: int, seed: int, options: SamplingOptions, form: Form | None
+) -> list[Request]:
     from chargen.generation.engine import Request, sample_seed
 
     config = SamplingConfig(**options)
     check(config)
-    return [Request(prompt, config, sample_seed(seed, n)) for n in range(num_samples)]
+    return [Request(prompt, config, sample_seed(seed, n), form) for n in range(num_samples)]
 
 
 def load(path: Source | None = None, *, device: str = "auto") -> Generator:

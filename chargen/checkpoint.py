@@ -17,7 +17,7 @@ import hashlib
 import json
 import shutil
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
@@ -27,10 +27,10 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as tensors_to_bytes
 from torch import Tensor
 
-from chargen.config import ModelConfig, TrainConfig, check
+from chargen.config import CorpusConfig, ModelConfig, TrainConfig, check
 from chargen.corpus.tokenizer import Tokenizer
-from chargen.errors import ChargenError, CheckpointError, ConfigError, system_error_text
-from chargen.files import new_folder, write_bytes, write_json
+from chargen.errors import ChargenError, CheckpointError, ConfigError
+from chargen.files import new_folder, sweep, write_bytes, write_json
 from chargen.model import CharModel
 
 FORMAT = "chargen-run"
@@ -42,7 +42,29 @@ CONFIG, TOKENIZER, MODEL, METRICS, LAST = (
     "metrics.jsonl",
     "last",
 )
+FACTS = "chargen"
 STATE_TENSORS, STATE_VALUES = "state.safetensors", "state.json"
+
+
+@dataclass(frozen=True)
+class CorpusRecord:
+    """The corpus that a run learns from: enough to recognise it.
+
+    Attributes:
+        path: of the prepared corpus.
+        sources: SHA-256 of each text it was made of, by its path as it was given.
+        settings: that it was made with.
+        files: SHA-256 of each of its files.
+        characters, train_characters, val_characters: of the text and its splits.
+    """
+
+    path: str
+    sources: Mapping[str, str]
+    settings: CorpusConfig
+    files: Mapping[str, str]
+    characters: int
+    train_characters: int
+    val_characters: int
 
 
 @dataclass(frozen=True)
@@ -51,20 +73,24 @@ class RunConfig:
 
     Attributes:
         model, training: as they were trained with.
-        corpus: where the text came from and what identifies it.
+        corpus: what the run learns from.
         tokenizer_sha256: of ``tokenizer.model``.
         preset: the preset's name.
-        total_steps: the steps of the whole run, once known.
         chargen_version: that wrote it.
+        total_steps: the steps of the whole run, once known.
+        init_from: the run that the initial weights came from: ``path`` and ``weights_sha256``.
+        asked: options that were adapted to a short text, as they were before.
     """
 
     model: ModelConfig
     training: TrainConfig
-    corpus: Mapping[str, Any]
+    corpus: CorpusRecord
     tokenizer_sha256: str
     preset: str
     chargen_version: str
     total_steps: int | None = None
+    init_from: Mapping[str, str] | None = None
+    asked: Mapping[str, int] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         return {
@@ -75,12 +101,15 @@ class RunConfig:
             "total_steps": self.total_steps,
             "model": self.model.to_dict(),
             "training": self.training.to_dict(),
-            "corpus": dict(self.corpus),
+            "corpus": asdict(self.corpus),
             "tokenizer_sha256": self.tokenizer_sha256,
+            "init_from": None if self.init_from is None else dict(self.init_from),
+            "asked": dict(self.asked),
         }
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any], where: Path) -> Self:
+        """Read ``to_dict`` back; CheckpointError for what is of something else, or damaged."""
         if values.get("format") != FORMAT:
             raise CheckpointError(f"{where} is not a chargen run's config.", _TRAIN_ONE)
         if values.get("version") != VERSION:
@@ -89,20 +118,32 @@ class RunConfig:
                 "Use the chargen version that wrote it, or train again.",
             )
         try:
-            config = cls(
-                model=ModelConfig.from_dict(values["model"]),
-                training=TrainConfig.from_dict(values["training"]),
-                corpus=values["corpus"],
-                tokenizer_sha256=values["tokenizer_sha256"],
-                preset=values["preset"],
-                chargen_version=values["chargen_version"],
-                total_steps=values["total_steps"],
-            )
+            config = cls._typed(values)
             check(config.model, config.training)
-        except (KeyError, TypeError, ConfigError) as error:
-            reason = error.message if isinstance(error, ConfigError) else f"{error!r}"
+        except (KeyError, TypeError, ValueError, ConfigError) as error:
+            reason = error.message if isinstance(error, ConfigError) else str(error)
+            if isinstance(error, KeyError):
+                reason = f"{error} is missing"
             raise CheckpointError(f"{where} is damaged: {reason}", _COPY_AGAIN) from error
         return config
+
+    @classmethod
+    def _typed(cls, values: Mapping[str, Any]) -> Self:
+        """A config whose every field has its type; ValueError names the first that hasn't."""
+        from pydantic import TypeAdapter, ValidationError
+
+        ModelConfig.from_dict(values["model"])  # a name that isn't known is an error
+        TrainConfig.from_dict(values["training"])
+        try:
+            return TypeAdapter(cls).validate_python(dict(values))
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(map(str, first["loc"]))
+            raise ValueError(f"{where}: {first['msg']}") from error
+
+
+def _unreadable(path: Path, error: OSError) -> CheckpointError:
+    return CheckpointError(f"{path} can't be read: {error.strerror or error}.", _COPY_AGAIN)
 
 
 _COPY_AGAIN = "Copy it again from where it came from, or train again."
@@ -120,11 +161,14 @@ def digest(tensors: Mapping[str, Tensor]) -> str:
 
 
 def write_tensors(path: Path, tensors: Mapping[str, Tensor], **info: str | float) -> None:
-    """Tensors and a few facts to a safetensors file that carries its own digest."""
+    """Tensors and a few facts to a safetensors file that carries its own digest.
+
+    The facts are one entry, for safetensors writes several in any order, and the same tensors
+    shall be the same file.
+    """
     whole = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    facts = {name: json.dumps(value) for name, value in info.items()}
-    facts["sha256"] = json.dumps(digest(whole))
-    write_bytes(path, tensors_to_bytes(whole, metadata=facts))
+    facts = json.dumps({**info, "sha256": digest(whole)})
+    write_bytes(path, tensors_to_bytes(whole, metadata={FACTS: facts}))
 
 
 def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
@@ -135,13 +179,15 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """
     try:
         with safe_open(path, framework="pt") as file:
-            facts = {name: json.loads(text) for name, text in (file.metadata() or {}).items()}
+            facts = json.loads((file.metadata() or {}).get(FACTS, "{}"))
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except FileNotFoundError as error:
         raise CheckpointError(f"{path} is missing.", _COPY_AGAIN) from error
-    except (SafetensorError, OSError, ValueError) as error:
-        raise CheckpointError(f"{path} can't be read: {error}", _COPY_AGAIN) from error
-    if facts.get("sha256") != digest(tensors):
+    except OSError as error:
+        raise _unreadable(path, error) from error
+    except (SafetensorError, ValueError) as error:
+        raise CheckpointError(f"{path} is damaged: {error}.", _COPY_AGAIN) from error
+    if not isinstance(facts, dict) or facts.get("sha256") != digest(tensors):
         raise CheckpointError(f"{path} is damaged: its digest differs.", _COPY_AGAIN)
     return tensors, facts
 
@@ -151,6 +197,7 @@ class LoadedModel:
     """All that sampling and evaluation need.
 
     Attributes:
+        path: of the run folder.
         model: with its weights, on the CPU.
         tokenizer: of the run.
         config: of the run.
@@ -158,6 +205,7 @@ class LoadedModel:
         step: after which training step they were taken.
     """
 
+    path: Path
     model: CharModel
     tokenizer: Tokenizer
     config: RunConfig
@@ -174,14 +222,15 @@ class RunFolder:
     @classmethod
     def create(cls, path: Path, config: RunConfig, tokenizer: Tokenizer) -> Self:
         """A new run at ``path``; an existing one is an error."""
-        if path.exists():
+        try:
+            with new_folder(path, replace=False) as folder:
+                (folder / TOKENIZER).write_bytes(tokenizer.to_bytes())
+                write_json(folder / CONFIG, config.to_dict())
+        except FileExistsError as error:
             raise CheckpointError(
                 f"{path} exists already.",
                 "Go on with it by --resume, or choose another --name.",
-            )
-        with new_folder(path) as folder:
-            (folder / TOKENIZER).write_bytes(tokenizer.to_bytes())
-            write_json(folder / CONFIG, config.to_dict())
+            ) from error
         return cls(path)
 
     @contextlib.contextmanager
@@ -196,6 +245,8 @@ class RunFolder:
                 "Wait for it, stop it, or choose another --name.",
             ) from error
         try:
+            sweep(self.path)
+            sweep(self.path / LAST)
             yield
         finally:
             lock.release()
@@ -210,8 +261,10 @@ class RunFolder:
             values = json.loads(path.read_bytes())
         except FileNotFoundError as error:
             raise CheckpointError(f"{self.path} is not a chargen run.", _TRAIN_ONE) from error
-        except (ValueError, OSError) as error:
-            raise CheckpointError(f"{path} can't be read: {error}", _COPY_AGAIN) from error
+        except OSError as error:
+            raise _unreadable(path, error) from error
+        except ValueError as error:
+            raise CheckpointError(f"{path} is damaged: {error}.", _COPY_AGAIN) from error
         if not isinstance(values, dict):
             raise CheckpointError(f"{path} is not a chargen run's config.", _TRAIN_ONE)
         return RunConfig.from_dict(values, path)
@@ -247,6 +300,10 @@ class RunFolder:
                 shutil.rmtree(self.path / LAST / str(other), ignore_errors=True)
         return place
 
+    def change_last(self, step: int, values: Any) -> None:
+        """Other values for the checkpoint that ``save_last`` wrote at ``step``."""
+        write_json(self.path / LAST / str(step) / STATE_VALUES, values)
+
     def _last_steps(self) -> list[int]:
         folder = self.path / LAST
         names = [p.name for p in folder.iterdir()] if folder.is_dir() else []
@@ -268,7 +325,7 @@ class RunFolder:
                 damage = damage or error
                 continue
             except (OSError, ValueError) as error:
-                damage = damage or CheckpointError(f"{place} can't be read: {error}", _COPY_AGAIN)
+                damage = damage or CheckpointError(f"{place} is damaged: {error}.", _COPY_AGAIN)
                 continue
             return tensors, values
         if damage:
@@ -289,7 +346,14 @@ class RunFolder:
             tensors, facts = part(last[0], "model"), {"step": last[1]["step"]}
         model = CharModel(config.model)
         load_weights(model, tensors, path)
-        return LoadedModel(model, tokenizer, config, digest(tensors), int(facts.get("step", 0)))
+        return LoadedModel(
+            path=self.path,
+            model=model,
+            tokenizer=tokenizer,
+            config=config,
+            weights_sha256=digest(tensors),
+            step=int(facts.get("step", 0)),
+        )
 
     def verify(self) -> list[str]:
         """What is wrong with the run's files, one line each; nothing: all is well."""
@@ -320,15 +384,18 @@ def load_weights(model: CharModel, tensors: Mapping[str, Tensor], where: Path | 
         if name in given and given[name] != shape
     ]
     if problems:
-        raise CheckpointError(f"{where} doesn't fit its config: {'; '.join(problems)}", _COPY_AGAIN)
+        more = f"; and {len(problems) - 4} more" if len(problems) > 4 else ""
+        raise CheckpointError(
+            f"{where} doesn't fit its config: {'; '.join(problems[:4])}{more}.", _COPY_AGAIN
+        )
     model.load_state_dict(dict(tensors))
 
 
 def runs(out_dir: Path) -> list[Path]:
     """The run folders in ``out_dir``, the newest first."""
     found = out_dir.glob(f"*/{CONFIG}") if out_dir.is_dir() else []
-    newest = sorted(((_touched(c.parent), c.parent) for c in found), reverse=True)
-    return [path for _, path in newest]
+    whole = (c.parent for c in found if not c.parent.name.startswith("."))
+    return sorted(whole, key=lambda run: (_touched(run), run.name), reverse=True)
 
 
 def _touched(run: Path) -> float:
@@ -343,12 +410,12 @@ def find_run(name: str | None, out_dir: Path) -> Path:
         if not known:
             raise CheckpointError(f"There is no run in {out_dir}.", "Train one: chargen train")
         return known[0]
-    for path in (Path(name), out_dir / name):
-        try:
-            if path.is_dir():
-                return path
-        except OSError as error:
-            raise CheckpointError(system_error_text(error), _TRAIN_ONE) from error
+    try:
+        places = [path for path in (Path(name), out_dir / name) if path.is_dir()]
+        if places:
+            return next((path for path in places if (path / CONFIG).exists()), places[0])
+    except (OSError, ValueError) as error:
+        raise CheckpointError(f"There can't be a run {name!r}: {error}.", _TRAIN_ONE) from error
     if Path(name).exists():
         raise CheckpointError(f"{name} is a file, not a run folder.", _TRAIN_ONE)
     known_names = ", ".join(path.name for path in runs(out_dir)[:10])

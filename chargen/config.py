@@ -1,4 +1,4 @@
-"""All that can be chosen, as frozen dataclasses: corpus, model, training, sampling, and presets.
+"""All that can be chosen, as frozen dataclasses: corpus, model, training, sampling.
 
 A config may be built with any values; ``check`` tells all that is wrong with several at once.
 """
@@ -6,8 +6,7 @@ A config may be built with any values; ``check`` tells all that is wrong with se
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
-from types import MappingProxyType
+from dataclasses import asdict, dataclass, fields
 from typing import Any, Self
 
 from chargen.errors import ConfigError
@@ -16,6 +15,7 @@ OOV_CHOICES = ("auto", "bytes", "unk")
 ERROR_CHOICES = ("strict", "replace")
 CONVERT_CHOICES = ("none", "t2s", "s2t")
 ACTIVATIONS = ("tanh", "sigmoid", "relu")
+RECURRENT_INITS = ("orthogonal", "identity")
 OPTIMIZERS = ("adamw", "sgd", "rmsprop")
 DEVICES = ("auto", "cpu", "cuda", "mps")
 
@@ -118,13 +118,18 @@ class ModelConfig(_Config):
 
     Attributes:
         vocab_size: |V|, the length of a one-hot vector: characters kept and reserved pieces.
-        cell: a name of ``chargen.cells.CELLS``.
+        cell: a name of ``chargen.cells.CELLS``, or one a layer, with commas, bottom first.
         hidden_size: H, units a layer.
         num_layers: layers, each fed by the one below.
         embedding_size: length of the vector that a character is looked up as; 0 is the
             textbook's one-hot input, which multiplies by U directly.
-        activation: f of the simple recurrent network.
+        activation: f of the simple recurrences.
+        recurrent_init: what W of the simple recurrent network starts as.
+        dt: length of an Euler step of the continuous-time network, in characters.
+        modules: of the clockwork network, with periods 1, 2, 4, …
+        teacher_forcing: whether Jordan's network is fed true characters, not its own output.
         bias: whether the recurrences and the output have biases.
+        tie_weights: whether the table of embeddings serves as the output's V too.
     """
 
     vocab_size: int
@@ -133,20 +138,65 @@ class ModelConfig(_Config):
     num_layers: int = 1
     embedding_size: int = 128
     activation: str = "tanh"
+    recurrent_init: str = "orthogonal"
+    dt: float = 1.0
+    modules: int = 8
+    teacher_forcing: bool = False
     bias: bool = True
+    tie_weights: bool = False
 
     def problems(self) -> list[str]:
-        from chargen.cells import cell_names, cell_uses_activation
-
         found = [
             *_at_least(1, vocab_size=self.vocab_size, hidden_size=self.hidden_size),
             *_at_least(1, num_layers=self.num_layers),
             *_at_least(0, embedding_size=self.embedding_size),
             *_choice("activation", self.activation, ACTIVATIONS),
-            *_choice("cell", self.cell, cell_names()),
+            *_choice("recurrent_init", self.recurrent_init, RECURRENT_INITS),
+            *_within(1, 65, modules=self.modules),
+            *self._cell_problems(),
         ]
-        if not found and self.activation != "tanh" and not cell_uses_activation(self.cell):
-            found.append(f"activation {self.activation} has no meaning for the cell {self.cell}")
+        if not 0 < self.dt <= 1 or abs(1 / self.dt - round(1 / self.dt)) > 1e-6:
+            found.append(f"dt is {self.dt}, not 1, 1/2, 1/3, …")
+        if self.tie_weights and not self.can_tie():
+            found.append("tie_weights needs an embedding, and a cell that isn't fed the output")
+        return found
+
+    def can_tie(self) -> bool:
+        """Whether the table of embeddings can serve as V: there is one, and V is the model's."""
+        from chargen.cells import CELLS
+
+        names = (name for name in self.layer_cells() if name in CELLS)
+        return self.embedding_size > 0 and not any(CELLS[name].wants_output for name in names)
+
+    def layer_cells(self) -> tuple[str, ...]:
+        """The name of each layer's cell, bottom first."""
+        names = tuple(self.cell.split(","))
+        return names * self.num_layers if len(names) == 1 else names
+
+    def options_of(self, cell: str) -> dict[str, Any]:
+        """What this config says of the options that ``cell`` has beyond those that all have."""
+        from chargen.cells import CELLS
+
+        return {name: getattr(self, name) for name in CELLS[cell].options}
+
+    def _cell_problems(self) -> list[str]:
+        from chargen.cells import CELLS
+
+        names = self.layer_cells()
+        found = [
+            line for name in dict.fromkeys(names) for line in _choice("cell", name, tuple(CELLS))
+        ]
+        if found:
+            return found
+        if len(names) != self.num_layers:
+            found.append(f"cell names {len(names)} layers, but num_layers is {self.num_layers}")
+        if any(CELLS[name].wants_output for name in names[:-1]):
+            found.append(f"cell is {self.cell}, but {names[0]} can only be the last layer")
+        known = {option for name in names for option in CELLS[name].options}
+        defaults = {f.name: f.default for f in fields(self)}
+        for option in sorted({o for entry in CELLS.values() for o in entry.options} - known):
+            if getattr(self, option) != defaults[option]:
+                found.append(f"{option} has no meaning for the cell {self.cell}")
         return found
 
 
@@ -179,7 +229,7 @@ class TrainConfig(_Config):
     lr_final: float = 0.02
     weight_decay: float = 0.05
     warmup_steps: int = 100
-    grad_clip: float = 1.0
+    grad_clip: float = 0.5
     dropout: float = 0.0
     epochs: float | None = None
     max_steps: int | None = None
@@ -254,42 +304,3 @@ class SamplingConfig(_Config):
             if getattr(self, name) == float("inf"):
                 found.append(f"{name} is infinite")
         return found
-
-
-@dataclass(frozen=True)
-class Preset:
-    """A named set of values for ModelConfig and TrainConfig, which explicit options override."""
-
-    summary: str
-    model: Mapping[str, Any] = field(default_factory=dict)
-    training: Mapping[str, Any] = field(default_factory=dict)
-
-
-PRESETS: Mapping[str, Preset] = MappingProxyType(
-    {
-        "tiny": Preset(
-            "a toy for tests: seconds, and gibberish",
-            {"hidden_size": 32, "embedding_size": 16},
-            {"seq_length": 16, "batch_size": 4, "lr": 1e-2, "warmup_steps": 10},
-        ),
-        "lecture": Preset(
-            "the textbook's network: one-hot input, 50 tanh units, no biases, windows of 50",
-            {"cell": "rnn", "hidden_size": 50, "embedding_size": 0, "bias": False},
-            {"seq_length": 50, "batch_size": 16, "weight_decay": 0.0},
-        ),
-        "small": Preset("an LSTM of 256 units: good text in a minute or two"),
-        "base": Preset("an LSTM of 512 units: better text in ten minutes", {"hidden_size": 512}),
-        "large": Preset(
-            "two LSTM layers of 768 units: for an hour, or a GPU",
-            {"hidden_size": 768, "num_layers": 2, "embedding_size": 256},
-            {"dropout": 0.2, "batch_size": 64},
-        ),
-    }
-)
-
-
-def preset(name: str) -> Preset:
-    """The preset called ``name``; ConfigError lists the known ones otherwise."""
-    if name not in PRESETS:
-        raise ConfigError(f"There is no preset {name!r}.", f"Known: {', '.join(PRESETS)}.")
-    return PRESETS[name]

@@ -17,7 +17,6 @@ from numpy.typing import NDArray
 from chargen.corpus.tokenizer import Tokenizer
 from chargen.errors import CorpusError
 from chargen.model import CharModel
-from chargen.softmax import score_targets
 
 SEGMENT = 2048
 WARM_UP = 512
@@ -184,7 +183,7 @@ def _score_batch(
         targets[: spans[n][1] - (spans[n][2] - len(wanted)), n] = -1
     pieces_nats = np.zeros((steps, len(rows)))
     pieces_correct = np.zeros((steps, len(rows)), dtype=bool)
-    device = model.V.device
+    device = model.table.device
     with torch.no_grad():
         state = model.initial_state(len(rows))
         for first in range(0, steps, _TIME_CHUNK):
@@ -194,7 +193,7 @@ def _score_batch(
             if mask.any():
                 next_ids = torch.from_numpy(targets[part][mask]).to(device)
                 chosen = s[torch.from_numpy(mask).to(device)]
-                cost, top = score_targets(chosen, model.V, model.c, next_ids)
+                cost, top = model.score(chosen, next_ids)
                 pieces_nats[part][mask] = cost.double().cpu().numpy()
                 pieces_correct[part][mask] = top.cpu().numpy()
     for n, (_, first, end) in enumerate(spans):

@@ -12,8 +12,9 @@ from torch.nn import functional as F
 
 from chargen.cells import build_cell
 from chargen.cells.base import Cell, State
+from chargen.cells.jordan import Output
 from chargen.config import ModelConfig
-from chargen.softmax import softmax_loss
+from chargen.softmax import score_targets, softmax_loss
 
 ModelState = tuple[State, ...]
 """One cell's state a layer; every tensor in it has the batch as its first dimension."""
@@ -50,27 +51,39 @@ class CharModel(nn.Module):
 
     ``table`` has a row a character: its embedding (|V|, E), or, with ``embedding_size`` 0, its
     column of the first layer's U, (|V|, G), which is what U times a one-hot vector picks.
+
+    With ``tie_weights`` the table serves as V too, o_t = table·P s_t + c, where P (E, H) leads
+    back to the size of an embedding; the input is then multiplied by √E. A character's row learns
+    from where it stands and from where it is predicted, and the softmax costs E instead of H:
+    Press and Wolf, "Using the output embedding to improve language models", EACL 2017.
     """
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         self.config = config
-        layers: list[Cell] = []
-        for n in range(config.num_layers):
-            layers.append(
-                build_cell(
-                    config.cell,
-                    config.embedding_size if n == 0 else config.hidden_size,
-                    config.hidden_size,
-                    bias=config.bias,
-                    activation=config.activation,
-                )
+        self.V: nn.Parameter | None = None
+        self.P: nn.Parameter | None = None
+        self.input_scale = 1.0
+        if config.tie_weights:
+            self.P = nn.Parameter(torch.empty(config.embedding_size, config.hidden_size))
+            self.input_scale = math.sqrt(config.embedding_size)
+        else:
+            self.V = nn.Parameter(torch.empty(config.vocab_size, config.hidden_size))
+        self.c = nn.Parameter(torch.empty(config.vocab_size)) if config.bias else None
+        layers = [
+            build_cell(
+                name,
+                config.hidden_size if n else config.embedding_size,
+                config.hidden_size,
+                bias=config.bias,
+                output=None if self.V is None else Output(self.V, self.c),
+                **config.options_of(name),
             )
+            for n, name in enumerate(config.layer_cells())
+        ]
         self.layers = nn.ModuleList(layers)
         width = config.embedding_size or layers[0].gates * config.hidden_size
         self.table = nn.Parameter(torch.empty(config.vocab_size, width))
-        self.V = nn.Parameter(torch.empty(config.vocab_size, config.hidden_size))
-        self.c = nn.Parameter(torch.empty(config.vocab_size)) if config.bias else None
 
     @property
     def cells(self) -> list[Cell]:
@@ -82,14 +95,17 @@ class CharModel(nn.Module):
         """Initial weights, a function of ``seed`` alone."""
         generator = torch.Generator().manual_seed(seed)
         if self.config.embedding_size:
-            self.table.normal_(0, 1, generator=generator)
+            self.table.normal_(0, 1 / self.input_scale, generator=generator)
         else:
             bound = 1 / math.sqrt(self.config.hidden_size)
             self.table.uniform_(-bound, bound, generator=generator)
         for cell in self.cells:
             cell.reset_parameters(generator)
-        bound = 1 / math.sqrt(self.config.hidden_size)
-        self.V.uniform_(-bound, bound, generator=generator)
+        spread = 1 / math.sqrt(self.config.hidden_size)
+        if self.V is not None:
+            self.V.uniform_(-spread, spread, generator=generator)
+        if self.P is not None:
+            self.P.normal_(0, spread, generator=generator)
         if self.c is not None:
             self.c.zero_()
 
@@ -101,7 +117,7 @@ class CharModel(nn.Module):
         self, ids: Tensor, state: ModelState, dropout: Dropout | None = None
     ) -> tuple[Tensor, ModelState]:
         """Read a window: ids (T, B), int64, to the last layer's outputs (T, B, H) and a state."""
-        x = F.embedding(ids, self.table)
+        x = F.embedding(ids, self.table) * self.input_scale
         if dropout is not None and self.config.embedding_size:
             x = dropout(x)
         after = []
@@ -119,15 +135,35 @@ class CharModel(nn.Module):
     ) -> tuple[Tensor, ModelState]:
         """Mean nats a piece over a window, ids and targets (T, B), and the state after it."""
         s, state = self(ids, state, dropout)
-        return softmax_loss(s.flatten(0, 1), self.V, self.c, targets.flatten()), state
+        features, V = self._read_out(s.flatten(0, 1))
+        return softmax_loss(features, V, self.c, targets.flatten()), state
+
+    def _read_out(self, s: Tensor) -> tuple[Tensor, Tensor]:
+        """What the softmax multiplies: rows s (N, H), or P·s (N, E), and V."""
+        if self.V is not None:
+            return s, self.V
+        assert self.P is not None
+        return F.linear(s, self.P), self.table
+
+    def score(self, s: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+        """What each target costs after rows s (N, H), in nats, and whether it was likeliest."""
+        features, V = self._read_out(s)
+        return score_targets(features, V, self.c, targets)
 
     def logits(self, s: Tensor) -> Tensor:
         """The logits o = V s + c: (…, H) to (…, |V|)."""
-        return F.linear(s, self.V, self.c)
+        return F.linear(s, self.output_matrix(), self.c)
+
+    def output_matrix(self) -> Tensor:
+        """V, or table·P where weights are tied: (|V|, H)."""
+        if self.V is not None:
+            return self.V
+        assert self.P is not None
+        return self.table @ self.P
 
     def input_table(self) -> Tensor:
         """U·x + b of the first layer for each character, (|V|, G): sampling looks it up."""
-        return self.cells[0].project(self.table)
+        return self.cells[0].project(self.table * self.input_scale)
 
     def step(self, u: Tensor, state: ModelState) -> tuple[Tensor, ModelState]:
         """One time step from rows u (B, G) of ``input_table``: outputs (B, H) and a state."""
@@ -143,5 +179,6 @@ class CharModel(nn.Module):
         parts = {"table": self.table.numel()}
         for n, cell in enumerate(self.cells):
             parts[f"layer {n}"] = sum(p.numel() for p in cell.parameters())
-        parts["output"] = self.V.numel() + (0 if self.c is None else self.c.numel())
+        output = (self.V, self.P, self.c)
+        parts["output"] = sum(p.numel() for p in output if p is not None)
         return parts

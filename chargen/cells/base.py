@@ -18,34 +18,31 @@ class Cell(nn.Module):
     """One layer of recurrence.
 
     Letters of the shapes: T time steps, B rows of the batch, I input size, H hidden size,
-    G = ``gates`` · H. A cell owns U (G, I), W (G, H) and, with biases, b (G,).
+    G = ``gates`` · H. A cell owns U (G, I) and, with biases, b (G,); what else it owns, such as
+    the W of ``RecurrentCell``, is its own affair.
 
     ``input_size`` 0 means that the input is U·x_t already: the one-hot network's U is a table
     with a row a character, which the model owns and looks up.
     """
 
     gates = 1
+    zero: Tensor
 
-    def __init__(
-        self, input_size: int, hidden_size: int, *, bias: bool = True, activation: str = "tanh"
-    ) -> None:
+    def __init__(self, input_size: int, hidden_size: int, *, bias: bool = True) -> None:
         super().__init__()
         self.input_size = input_size
         self.hidden_size = hidden_size
-        self.activation = activation
         width = self.gates * hidden_size
         self.U = nn.Parameter(torch.empty(width, input_size)) if input_size else None
-        self.W = nn.Parameter(torch.empty(width, hidden_size))
         self.b = nn.Parameter(torch.empty(width)) if bias else None
+        self.register_buffer("zero", torch.zeros(()), persistent=False)
 
     @torch.no_grad()
     def reset_parameters(self, generator: torch.Generator | None = None) -> None:
-        """U uniform with variance 1/(3·I), W orthogonal a gate, biases zero."""
+        """U uniform with variance 1/(3·I), biases zero."""
         if self.U is not None:
             bound = 1 / math.sqrt(self.input_size)
             self.U.uniform_(-bound, bound, generator=generator)
-        for block in torch.split(self.W, self.hidden_size):
-            nn.init.orthogonal_(block, generator=generator)
         if self.b is not None:
             self.b.zero_()
 
@@ -57,7 +54,7 @@ class Cell(nn.Module):
 
     def initial_state(self, batch: int) -> State:
         """The state before the first step: zeros, one tensor (B, H)."""
-        return (self.W.new_zeros(batch, self.hidden_size),)
+        return (self.zero.new_zeros(batch, self.hidden_size),)
 
     def step(self, u: Tensor, state: State) -> tuple[Tensor, State]:
         """One time step: u (B, G) and a state to the output (B, H) and the next state."""
@@ -75,6 +72,10 @@ class Cell(nn.Module):
         """T time steps from the input x (T, B, I); overridden where a fused kernel exists."""
         return self.scan(self.project(x), state)
 
+    def recurrent_matrix(self) -> Tensor | None:
+        """What carries the last output into this step, (G, H), where one matrix does."""
+        return None
+
     def stepper(self, inputs: int = 0) -> Stepper:
         """This cell, its weights as they are now, made ready for generation.
 
@@ -82,3 +83,21 @@ class Cell(nn.Module):
             inputs: numbers a row that ``Stepper.project`` is given has; 0 for the lowest layer.
         """
         return Stepper(self, inputs)
+
+
+class RecurrentCell(Cell):
+    """A cell whose last output comes back through a matrix W (G, H)."""
+
+    def __init__(self, input_size: int, hidden_size: int, *, bias: bool = True) -> None:
+        super().__init__(input_size, hidden_size, bias=bias)
+        self.W = nn.Parameter(torch.empty(self.gates * hidden_size, hidden_size))
+
+    @torch.no_grad()
+    def reset_parameters(self, generator: torch.Generator | None = None) -> None:
+        """As every cell; W orthogonal a gate."""
+        super().reset_parameters(generator)
+        for block in torch.split(self.W, self.hidden_size):
+            nn.init.orthogonal_(block, generator=generator)
+
+    def recurrent_matrix(self) -> Tensor:
+        return self.W

@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from chargen.cells.base import Cell, State
+from chargen.cells.base import RecurrentCell, State
 from chargen.cells.rows import RowProduct, pad_gates, padded, sigmoid_
 from chargen.cells.stepper import Stepper
+from chargen.cells.unrolled import (
+    backwards,
+    forwards,
+    history,
+    sigmoid_backward,
+    tanh_backward,
+    weight_gradient,
+)
 
 
-class GRU(Cell):
+class GRU(RecurrentCell):
     """An LSTM's gates without its second state.
 
     r, z from σ(U x_t + W h_{t−1} + b), with
@@ -26,10 +36,8 @@ class GRU(Cell):
 
     gates = 3
 
-    def __init__(
-        self, input_size: int, hidden_size: int, *, bias: bool = True, activation: str = "tanh"
-    ) -> None:
-        super().__init__(input_size, hidden_size, bias=bias, activation=activation)
+    def __init__(self, input_size: int, hidden_size: int, *, bias: bool = True) -> None:
+        super().__init__(input_size, hidden_size, bias=bias)
         self.d = nn.Parameter(torch.empty(hidden_size)) if bias else None
 
     @torch.no_grad()
@@ -48,8 +56,48 @@ class GRU(Cell):
         h = n + z * (h - n)
         return h, (h,)
 
+    def scan(self, u: Tensor, state: State) -> tuple[Tensor, State]:
+        d = self.zero.new_zeros(self.hidden_size) if self.d is None else self.d
+        outputs, h = _Unrolled.apply(u, self.W, d, *state)  # type: ignore[no-untyped-call]
+        return outputs, (h,)
+
     def stepper(self, inputs: int = 0) -> Stepper:
         return GRUStepper(self, inputs)
+
+
+class _Unrolled(torch.autograd.Function):
+    """Backwards, with δ the error at r, z and n before their non-linearities."""
+
+    @staticmethod
+    def forward(ctx: Any, u: Tensor, W: Tensor, d: Tensor, h_0: Tensor) -> tuple[Tensor, Tensor]:
+        H = len(d)
+        h, n = history(h_0, len(u)), u.new_empty(*u.shape[:2], H)
+        gates = torch.empty_like(u)
+        W_T, offset = W.T.contiguous(), torch.cat([d.new_zeros(2 * H), d])
+        for u_t, a, n_t, before, after in forwards(u, gates, n, h[:-1], h[1:]):
+            torch.addmm(offset, before, W_T, out=a)
+            r, z = a[:, : 2 * H].add_(u_t[:, : 2 * H]).sigmoid_().chunk(2, dim=-1)
+            torch.addcmul(u_t[:, 2 * H :], r, a[:, 2 * H :], out=n_t).tanh_()
+            torch.lerp(n_t, before, z, out=after)
+        ctx.save_for_backward(h, n, gates, W)
+        return h[1:], h[-1]
+
+    @staticmethod
+    def backward(ctx: Any, grad_h: Tensor, later: Tensor) -> tuple[Tensor, ...]:
+        h, n, gates, W = ctx.saved_tensors
+        H = h.shape[-1]
+        delta, at_W, later = torch.empty_like(gates), torch.empty_like(gates), later.clone()
+        for grad, n_t, a, before, out, out_W in backwards(grad_h, n, gates, h[:-1], delta, at_W):
+            r, z, w_n = a.chunk(3, dim=-1)
+            delta_r, delta_z, delta_n = out.chunk(3, dim=-1)
+            later += grad
+            tanh_backward(torch.addcmul(later, later, z, value=-1), n_t, delta_n)
+            sigmoid_backward((before - n_t).mul_(later), z, delta_z)
+            sigmoid_backward(delta_n * w_n, r, delta_r)
+            out_W.copy_(out)[:, 2 * H :].mul_(r)
+            later.mul_(z).addmm_(out_W, W)
+        at_d = at_W[..., 2 * H :].sum(dim=(0, 1))
+        return delta, weight_gradient(at_W, h[:-1]), at_d, later
 
 
 class GRUStepper(Stepper):

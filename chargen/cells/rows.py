@@ -41,7 +41,7 @@ def pad_gates(matrix: Tensor, gates: int, columns: int = 0) -> Tensor:
 
     (gates · H, N) to (gates · H', N'); a vector (gates · H,) to (gates · H',).
     """
-    blocks = matrix.unflatten(0, (gates, -1))
+    blocks = torch.unflatten(matrix, 0, (gates, -1))
     height = padded(blocks.shape[1])
     spare = [0, max(0, columns - matrix.shape[1])] if matrix.ndim == 2 else []
     return F.pad(blocks, [*spare, 0, height - blocks.shape[1]]).flatten(0, 1)
@@ -76,7 +76,7 @@ class RowProduct:
                 x, self._packed, self.bias, "none", [], ""
             )
             return product
-        tiles = [F.linear(rows, self.matrix, self.bias) for rows in x.split(self.tile)]
+        tiles = [F.linear(rows, self.matrix, self.bias) for rows in torch.split(x, self.tile)]
         return tiles[0] if len(tiles) == 1 else torch.cat(tiles)
 
     def add_to(self, u: Tensor, x: Tensor) -> Tensor:
@@ -91,25 +91,22 @@ class RowProduct:
 
 @cache
 def _packing_keeps_rows() -> bool:
-    """Whether oneDNN's packed product gives a row the same bits at every number of rows here."""
-    if not torch.backends.mkldnn.is_available():
-        return False
+    """Whether oneDNN's packed product gives a row the same bits at every number of rows here.
+
+    Each number of rows costs some ten milliseconds, the making of its kernel: a few must do.
+    """
     generator = torch.Generator().manual_seed(0)
+    matrix = torch.randn(320, 256, generator=generator)
+    x = torch.randn(64, 256, generator=generator)
     try:
-        for width, height in ((96, 160), (512, 512)):
-            matrix = torch.randn(height, width, generator=generator)
-            x = torch.randn(96, width, generator=generator)
-            packed = torch.ops.mkldnn._reorder_linear_weight(matrix, _PACK_HINT)
-            whole = torch.ops.mkldnn._linear_pointwise(x, packed, None, "none", [], "")
-            for rows in (1, 2, 3, 5, 8, 13, 16, 17, 33, 64):
-                part = torch.ops.mkldnn._linear_pointwise(
-                    x[:rows].clone(), packed, None, "none", [], ""
-                )
-                if not torch.equal(part, whole[:rows]):
-                    return False
+        packed = torch.ops.mkldnn._reorder_linear_weight(matrix, _PACK_HINT)
+        products = [
+            torch.ops.mkldnn._linear_pointwise(x[:rows], packed, None, "none", [], "")
+            for rows in (1, 2, 5, 17, 64)
+        ]
     except (AttributeError, RuntimeError, NotImplementedError):
         return False
-    return True
+    return all(torch.equal(part, products[-1][: len(part)]) for part in products)
 
 
 def sigmoid_(x: Tensor) -> Tensor:
@@ -131,4 +128,4 @@ def whole_shares(x: Tensor) -> tuple[Tensor, ...]:
     threads = min(torch.get_num_threads(), -(-count // _GRAIN))
     if -(-count // threads) % VECTOR == 0:
         return (x,)
-    return x.split(max(1, _GRAIN // x.shape[1]))
+    return torch.split(x, max(1, _GRAIN // x.shape[1]))

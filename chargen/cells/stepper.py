@@ -28,7 +28,7 @@ class Stepper:
     def __init__(self, cell: Cell, inputs: int) -> None:
         """Take a cell whose input rows have ``inputs`` numbers (0: no layer below)."""
         self.cell = cell
-        self.tile = TILE if cell.W.device.type == "cpu" else DEVICE_TILE
+        self.tile = TILE if cell.zero.device.type == "cpu" else DEVICE_TILE
         self.outputs = cell.hidden_size
         self.below: RowProduct | None = None
         if inputs and cell.U is not None:

@@ -7,9 +7,12 @@ import sys
 
 def main() -> None:
     """Entry point of the ``chargen`` console script."""
-    for stream in (sys.stdout, sys.stderr):
+    for stream, errors in ((sys.stdout, "surrogateescape"), (sys.stderr, "backslashreplace")):
         if hasattr(stream, "reconfigure"):
-            stream.reconfigure(encoding="utf-8")
-    from chargen.cli.app import app
+            stream.reconfigure(encoding="utf-8", errors=errors)
+    try:
+        from chargen.cli.app import app
 
-    app(prog_name="chargen")
+        app(prog_name="chargen")
+    except KeyboardInterrupt:  # outside of any command: while it is being loaded, or afterwards
+        sys.exit(130)

@@ -8,9 +8,13 @@ from typing import Annotated
 import typer
 
 from chargen import __version__
+from chargen.cli.batch import batch
+from chargen.cli.bench_generate import bench_generate
+from chargen.cli.bench_train import bench_train
 from chargen.cli.boundary import bounded
 from chargen.cli.evaluate import evaluate
 from chargen.cli.inspect import inspect
+from chargen.cli.novelty import novelty
 from chargen.cli.plot import plot
 from chargen.cli.prepare import prepare
 from chargen.cli.sample import sample
@@ -45,9 +49,16 @@ _COMMANDS: dict[str, Callable[..., None]] = {
     "prepare": prepare,
     "train": train,
     "sample": sample,
+    "batch": batch,
+    "novelty": novelty,
     "eval": evaluate,
     "inspect": inspect,
     "plot": plot,
 }
 for _name, _command in _COMMANDS.items():
     app.command(_name)(bounded(_command))
+
+_bench = typer.Typer(no_args_is_help=True, help="Measure the speed on this machine.")
+_bench.command("generate")(bounded(bench_generate))
+_bench.command("train")(bounded(bench_train))
+app.add_typer(_bench, name="bench")

@@ -35,6 +35,11 @@ from chargen.training.events import (
 )
 
 REFRESH_SECONDS = 0.25
+PHASES = {
+    "detect": "detecting the encoding",
+    "count": "counting characters",
+    "encode": "encoding and verifying",
+}
 _BLOCKS = " ▁▂▃▄▅▆▇█"
 
 
@@ -122,7 +127,7 @@ class Terminal:
             yield PlainView(self.say)
             return
         with Live(console=self.talk, auto_refresh=False) as live:
-            yield LiveView(lambda view: live.update(view, refresh=True))
+            yield LiveView(lambda view: live.update(view, refresh=True), lambda: self.talk.width)
 
 
 class TrainingView(Protocol):
@@ -139,11 +144,15 @@ class PlainView:
     def __init__(self, say: Callable[[str], None]) -> None:
         self._say = say
         self._said_at = -10.0
+        self._phase, self._prepared_at = "", 0.0
         self._total: int | None = None
 
     def preparing(self, phase: str, done: float, total: float) -> None:
-        if done in (0, total):
-            self._say(f"Preparing the text: {phase}.")
+        now = time.monotonic()
+        if phase != self._phase or now - self._prepared_at >= 10:
+            share = f", {done / total:.0%}" if done and total else ""
+            self._say(f"Preparing the text: {PHASES.get(phase, phase)}{share}.")
+            self._phase, self._prepared_at = phase, now
 
     def event(self, event: Event) -> None:
         match event:
@@ -172,7 +181,8 @@ def lines_of(event: Event) -> list[str]:
     """What an event says in words; nothing for those that are better drawn."""
     match event:
         case Started():
-            where = f"{event.threads} threads" if event.device == "cpu" else event.device
+            threads = f"{event.threads} thread{'s' if event.threads != 1 else ''}"
+            where = threads if event.device == "cpu" else event.device
             begun = f"going on at step {event.step}, " if event.step else ""
             line = (
                 f"{begun}{human(event.parameters)} parameters, "
@@ -210,10 +220,12 @@ def plan_line(event: Planned) -> str:
 class LiveView:
     """A training run as a picture: where it is, how well it goes, what it writes."""
 
-    def __init__(self, draw: Callable[[RenderableType], None]) -> None:
+    def __init__(self, draw: Callable[[RenderableType], None], width: Callable[[], int]) -> None:
         self._draw = draw
+        self._width = width
         self._drawn_at = 0.0
         self._lines: list[str] = []
+        self._last_word: list[str] = []
         self._plan: Planned | None = None
         self._step: Step | None = None
         self._evaluation: Evaluation | None = None
@@ -223,7 +235,8 @@ class LiveView:
 
     def preparing(self, phase: str, done: float, total: float) -> None:
         grid = Table.grid(padding=(0, 1))
-        grid.add_row(ProgressBar(total=total or 1, completed=done, width=40), Text(phase))
+        bar = ProgressBar(total=total or 1, completed=done, width=self._bar_width())
+        grid.add_row(bar, Text(PHASES.get(phase, phase)))
         self._show(grid)
 
     def event(self, event: Event) -> None:
@@ -248,6 +261,8 @@ class LiveView:
             case Evaluation():
                 self._evaluation = event
                 self._best = event if event.best else self._best
+            case Finished():
+                self._last_word = lines_of(event)
             case _:
                 self._lines += lines_of(event)
 
@@ -257,13 +272,17 @@ class LiveView:
             parts += [self._bar(self._step), self._figures(self._step)]
         if len(self._losses) > 1:
             title = f"loss, nats: {self._losses[0]:.2f} → {self._losses[-1]:.2f}"
-            chart = Text("\n".join(curve(self._losses, width=64, height=4)), style="cyan")
-            parts.append(_panel(chart, title, width=68))
+            columns = max(8, min(64, self._width() - 4))
+            chart = Text("\n".join(curve(self._losses, columns, height=4)), style="cyan")
+            parts.append(_panel(chart, title, width=columns + 4))
         if self._sample:
             text = Text(visible(self._sample.text.strip("\n")))
             title = f"a sample at step {self._sample.step}"
             parts.append(_panel(text, title))
-        return Group(*parts)
+        return Group(*parts, *[Text(line) for line in self._last_word])
+
+    def _bar_width(self) -> int:
+        return max(8, min(40, self._width() - 38))
 
     def _bar(self, step: Step) -> RenderableType:
         grid = Table.grid(padding=(0, 1))
@@ -273,30 +292,31 @@ class LiveView:
         total = self._plan.total_steps
         left = step.seconds / max(1, step.step) * (total - step.step)
         grid.add_row(
-            ProgressBar(total=total, completed=step.step, width=40),
+            ProgressBar(total=total, completed=step.step, width=self._bar_width()),
             f"step {step.step:,} of {total:,}",
-            f"{duration(left)} left",
+            "" if self._last_word else f"{duration(left)} left",
         )
         return grid
 
     def _figures(self, step: Step) -> RenderableType:
         grid = Table.grid(padding=(0, 3))
+        in_a_row = 3 if self._width() >= 90 else 2
         values = [
             ("loss", f"{step.loss:.3f} nats"),
             ("validation", "–" if self._evaluation is None else self._validation()),
-            ("speed", f"{human(step.chars_per_second)} characters/s"),
+            ("speed", f"{human(step.chars_per_second)} chars/s"),
             ("gradient norm", f"{step.grad_norm:.2f}"),
             ("learning rate", f"{step.lr:.2g}"),
             ("epoch", f"{step.epoch:.2f}"),
         ]
-        for first in (0, 3):
-            row = values[first : first + 3]
+        for first in range(0, len(values), in_a_row):
+            row = values[first : first + in_a_row]
             grid.add_row(*[Text.assemble((name + " ", "dim"), value) for name, value in row])
         return grid
 
     def _validation(self) -> str:
         assert self._evaluation is not None
-        now = f"{self._evaluation.bits_per_char:.3f} bits/character"
+        now = f"{self._evaluation.bits_per_char:.3f} bits/char"
         if self._best and self._best is not self._evaluation:
             now += f" (best {self._best.bits_per_char:.3f})"
         return now

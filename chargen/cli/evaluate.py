@@ -25,7 +25,11 @@ def evaluate(
     ] = 32,
     per_char: Annotated[
         Path | None,
-        typer.Option("--per-char", help="Write each character with its bits, as JSON lines."),
+        typer.Option(
+            "--per-char",
+            help="Write each character with its bits, as JSON lines; - is standard output, with "
+            "nothing else on it.",
+        ),
     ] = None,
     encoding: opt.Encoding = None,
     errors: opt.Errors = None,
@@ -49,6 +53,8 @@ def evaluate(
     score = scores.total()
     if per_char:
         _write_per_char(per_char, text, scores)
+    if str(per_char) == "-":
+        return
     if as_json:
         report = {"checkpoint": str(generator.path), "file": str(file), **score.to_dict()}
         typer.echo(json.dumps(report, ensure_ascii=False))
@@ -68,8 +74,13 @@ def evaluate(
 
 def _write_per_char(path: Path, text: str, scores: CharScores) -> None:
     from chargen.evaluation import NATS_TO_BITS
+    from chargen.files import write_bytes
 
-    with path.open("w", encoding="utf-8") if str(path) != "-" else sys.stdout as file:
-        for character, nats in zip(text, scores.nats.tolist(), strict=True):
-            line = {"char": character, "bits": nats * NATS_TO_BITS}
-            file.write(json.dumps(line, ensure_ascii=False) + "\n")
+    lines = (
+        json.dumps({"char": character, "bits": nats * NATS_TO_BITS}, ensure_ascii=False) + "\n"
+        for character, nats in zip(text, scores.nats.tolist(), strict=True)
+    )
+    if str(path) == "-":
+        sys.stdout.writelines(lines)
+    else:
+        write_bytes(path, "".join(lines).encode("utf-8"))

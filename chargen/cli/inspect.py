@@ -3,21 +3,49 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from chargen.cli import options as opt
-from chargen.errors import ChargenError
+from chargen.cli.gradients import show_gradients
+from chargen.cli.neurons import show_neurons
+from chargen.errors import ChargenError, ConfigError
 
 if TYPE_CHECKING:
     from chargen.inspection.summary import RunSummary
 
 
 def inspect(
-    path: Annotated[
-        str | None,
+    paths: Annotated[
+        list[str] | None,
         typer.Argument(help="A run folder or its name, or a prepared corpus; the newest run."),
+    ] = None,
+    gradients: Annotated[
+        bool,
+        typer.Option(
+            "--gradients",
+            help="How gradients vanish or explode through time, in one run or several.",
+        ),
+    ] = False,
+    lags: Annotated[
+        int, typer.Option("--lags", min=1, help="With --gradients: the furthest step back.")
+    ] = 64,
+    neurons: Annotated[
+        Path | None,
+        typer.Option(
+            "--neurons", help="A text, to see on a page what each unit does while it is read."
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out",
+            "-o",
+            help="With --gradients: a PNG to draw. With --neurons: the page. "
+            "[default: none; neurons.html in the run's folder]",
+        ),
     ] = None,
     as_json: opt.Json = False,
     quiet: opt.Quiet = False,
@@ -27,15 +55,27 @@ def inspect(
     from chargen import api
     from chargen.cli.console import Terminal
     from chargen.cli.prepare import corpus_rows
-    from chargen.inspection.summary import CorpusSummary
+    from chargen.inspection.corpora import CorpusSummary
 
-    summary = api.describe(path)
+    if gradients:
+        show_gradients(paths or [], lags=lags, png=out, as_json=as_json, quiet=quiet)
+        return
+    if len(paths or []) > 1:
+        raise ConfigError("Several runs at once need --gradients.", "Add it, or name one.")
+    if neurons is not None:
+        show_neurons(paths[0] if paths else None, neurons, page=out, as_json=as_json, quiet=quiet)
+        return
+    if out is not None:
+        raise ConfigError("--out needs --gradients or --neurons.", "Add one of them.")
+    summary = api.describe(paths[0] if paths else None)
     if as_json:
         typer.echo(json.dumps(summary.to_dict(), ensure_ascii=False))
     elif not quiet:
         rows = corpus_rows(summary) if isinstance(summary, CorpusSummary) else _run_rows(summary)
         files = [("files", "all whole")] if not summary.problems else []
         files += [("problem", line) for line in summary.problems]
+        if not isinstance(summary, CorpusSummary):
+            files += [("note", line) for line in summary.notes]
         Terminal().table(str(summary.path), rows + files)
     if summary.problems:
         raise ChargenError(
@@ -52,7 +92,13 @@ def _run_rows(summary: RunSummary) -> list[tuple[str, str]]:
     sha256 = summary.weights_sha256 or "unknown"
     entry = "one-hot" if not model.embedding_size else f"vectors of {model.embedding_size}"
     biases = "" if model.bias else ", no biases"
-    cell = f"{model.cell} ({model.activation})" if model.cell == "rnn" else model.cell
+    own = {
+        name: value
+        for cell in model.layer_cells()
+        for name, value in model.options_of(cell).items()
+    }
+    given = ", ".join(f"{name} {value}" for name, value in own.items())
+    cell = f"{model.cell} ({given})" if given else model.cell
     rows = [
         (
             "network",
@@ -69,8 +115,8 @@ def _run_rows(summary: RunSummary) -> list[tuple[str, str]]:
             f"{training.seq_length}, dropout {training.dropout:g}, clip {training.grad_clip:g}, "
             f"seed {training.seed}, {training.threads} threads",
         ),
-        ("corpus", f"{corpus['path']} ({corpus['characters']:,} characters)"),
-        ("made from", ", ".join(corpus["sources"])),
+        ("corpus", f"{corpus.path} ({corpus.characters:,} characters)"),
+        ("made from", ", ".join(corpus.sources)),
         (
             "history",
             f"{history.steps:,} of {summary.config.total_steps or '?'} steps in "

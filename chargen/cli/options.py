@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from chargen.cells import CELLS
 from chargen.config import CorpusConfig, SamplingConfig
 
 _CORPUS, _SAMPLING = CorpusConfig(), SamplingConfig()
@@ -139,7 +140,38 @@ OovPrompt = Annotated[
         help="Prompt characters that the model can't read: error, or skip them.",
     ),
 ]
+POEMS = "Poems"
+FormName = Annotated[
+    str | None,
+    typer.Option(
+        "--form",
+        help="wujue, qijue, wulv, qilv (four or eight verses of five or seven), couplet (answers "
+        'the prompt\'s last line), or JSON: {"name": "lines", "lines": 6, "characters": 4}.',
+        rich_help_panel=POEMS,
+    ),
+]
+Acrostic = Annotated[
+    str,
+    typer.Option(
+        "--acrostic",
+        help="The verses begin with these characters, one each.",
+        show_default=False,
+        rich_help_panel=POEMS,
+    ),
+]
+Rhyme = Annotated[
+    bool, typer.Option("--rhyme", help="The even verses rhyme.", rich_help_panel=POEMS)
+]
+Tones = Annotated[
+    bool,
+    typer.Option("--tones", help="Keep the classical tone patterns.", rich_help_panel=POEMS),
+]
 OutDir = Annotated[Path, typer.Option("--out-dir", help="Folder of the runs.")]
+
+
+def only_for(option: str) -> str:
+    """The cells that have an option, in brackets, for its help."""
+    return f" ({', '.join(name for name, entry in CELLS.items() if option in entry.options)})"
 
 
 def given(**options: object) -> dict[str, object]:

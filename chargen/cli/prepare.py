@@ -12,7 +12,7 @@ from chargen.cli import options as opt
 
 if TYPE_CHECKING:
     from chargen.corpus.prepared import PreparedCorpus, Progress
-    from chargen.inspection.summary import CorpusSummary
+    from chargen.inspection.corpora import CorpusSummary
 
 
 def prepare(

@@ -12,11 +12,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from chargen.cli import options as opt
+from chargen.cli.poems import form_option
 from chargen.config import SamplingConfig, check
 from chargen.errors import GenerationError, system_error_text
 
 if TYPE_CHECKING:
     from chargen.api import Generator
+    from chargen.generation.forms import Form
 
 
 def sample(
@@ -35,6 +37,10 @@ def sample(
         int | None, typer.Option("--seed", help="The same seed, the same text. [default: random]")
     ] = None,
     oov_prompt: opt.OovPrompt = "error",
+    form: opt.FormName = None,
+    acrostic: opt.Acrostic = "",
+    rhyme: opt.Rhyme = False,
+    tones: opt.Tones = False,
     repetition_penalty: opt.RepetitionPenalty = None,
     temperature: opt.Temperature = None,
     top_k: opt.TopK = None,
@@ -68,6 +74,7 @@ def sample(
     if oov_prompt not in ("error", "skip"):
         also.append(f"oov_prompt is {oov_prompt!r}, not one of error, skip")
     check(config, also=also)
+    wanted = form_option(form, acrostic, rhyme=rhyme, tones=tones)
     text = _read_prompt(prompt_file) if prompt_file is not None else prompt or ""
     from chargen import api
 
@@ -76,9 +83,9 @@ def sample(
     if not quiet and not as_json:
         print(f"{generator.path}, seed {seed}", file=sys.stderr)
     if num_samples == 1 and not as_json:
-        _stream(generator, text, config, seed, oov_prompt)
+        _stream(generator, text, config, seed, oov_prompt, wanted)
     else:
-        _write_all(generator, text, config, seed, oov_prompt, num_samples, as_json=as_json)
+        _write_all(generator, text, config, seed, oov_prompt, wanted, num_samples, as_json=as_json)
 
 
 def _read_prompt(name: str) -> str:
@@ -99,12 +106,19 @@ def _read_prompt(name: str) -> str:
 
 
 def _stream(
-    generator: Generator, prompt: str, config: SamplingConfig, seed: int, oov_prompt: str
+    generator: Generator,
+    prompt: str,
+    config: SamplingConfig,
+    seed: int,
+    oov_prompt: str,
+    form: Form | None,
 ) -> None:
     show = _as_shown()
-    options = config.to_dict()
-    sys.stdout.write(show(prompt))
-    for piece in generator.stream(prompt, seed=seed, oov_prompt=oov_prompt, **options):
+    pieces = generator.stream(
+        prompt, seed=seed, oov_prompt=oov_prompt, form=form, **config.to_dict()
+    )
+    sys.stdout.write(show(_closed(prompt, form)))
+    for piece in pieces:
         sys.stdout.write(show(piece))
         sys.stdout.flush()
     sys.stdout.write("\n")
@@ -116,13 +130,19 @@ def _write_all(
     config: SamplingConfig,
     seed: int,
     oov_prompt: str,
+    form: Form | None,
     num_samples: int,
     *,
     as_json: bool,
 ) -> None:
     show = _as_shown()
     results = generator.results(
-        prompt, num_samples=num_samples, seed=seed, oov_prompt=oov_prompt, **config.to_dict()
+        prompt,
+        num_samples=num_samples,
+        seed=seed,
+        oov_prompt=oov_prompt,
+        form=form,
+        **config.to_dict(),
     )
     for n, result in enumerate(results):
         if as_json:
@@ -136,7 +156,16 @@ def _write_all(
             sys.stdout.write(json.dumps(line, ensure_ascii=False) + "\n")
         else:
             separator = "---\n" if n else ""
-            sys.stdout.write(f"{separator}{show(prompt + result.text)}\n")
+            sys.stdout.write(f"{separator}{show(_closed(prompt, form) + result.text)}\n")
+
+
+def _closed(prompt: str, form: Form | None) -> str:
+    """The prompt as it stands before the text: a poem begins on a line of its own."""
+    if form is None:
+        return prompt
+    from chargen.generation.verse import lead
+
+    return lead(form, prompt)
 
 
 def _as_shown() -> Callable[[str], str]:

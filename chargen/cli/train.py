@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from chargen.cells import CELLS
 from chargen.cli import options as opt
-from chargen.cli.boundary import INTERRUPTED, TERMINATED
-from chargen.config import ACTIVATIONS, OPTIMIZERS, PRESETS, TrainConfig
+from chargen.cli.boundary import INTERRUPTED, TERMINATED, Terminated
+from chargen.config import ACTIVATIONS, OPTIMIZERS, RECURRENT_INITS, TrainConfig
+from chargen.presets import DEFAULT_PRESET, PRESETS
 
 if TYPE_CHECKING:
     from chargen.corpus.prepared import Progress
@@ -30,7 +32,10 @@ def train(
         list[Path] | None,
         typer.Argument(help="Text files, or a prepared folder; without: the shipped prose."),
     ] = None,
-    preset: Annotated[str, typer.Option("--preset", help=f"{', '.join(PRESETS)}.")] = "small",
+    preset: Annotated[
+        str | None,
+        typer.Option("--preset", help=f"{', '.join(PRESETS)}. [default: {DEFAULT_PRESET}]"),
+    ] = None,
     name: Annotated[
         str | None, typer.Option("--name", help="Of the run folder. [default: corpus-cell-number]")
     ] = None,
@@ -42,7 +47,12 @@ def train(
         str | None, typer.Option("--init-from", help="A run whose weights are the initial ones.")
     ] = None,
     cell: Annotated[
-        str | None, typer.Option("--cell", help="rnn, lstm or gru.", rich_help_panel=NETWORK)
+        str | None,
+        typer.Option(
+            "--cell",
+            help=f"{', '.join(CELLS)}; or one a layer, with commas, bottom first.",
+            rich_help_panel=NETWORK,
+        ),
     ] = None,
     hidden_size: Annotated[
         int | None, typer.Option("--hidden-size", help="Units a layer.", rich_help_panel=NETWORK)
@@ -62,13 +72,54 @@ def train(
         str | None,
         typer.Option(
             "--activation",
-            help=f"Of the rnn: {', '.join(ACTIVATIONS)}.",
+            help=f"{', '.join(ACTIVATIONS)}{opt.only_for('activation')}.",
+            rich_help_panel=NETWORK,
+        ),
+    ] = None,
+    recurrent_init: Annotated[
+        str | None,
+        typer.Option(
+            "--recurrent-init",
+            help=f"W at the start: {', '.join(RECURRENT_INITS)}{opt.only_for('recurrent_init')}.",
+            rich_help_panel=NETWORK,
+        ),
+    ] = None,
+    dt: Annotated[
+        float | None,
+        typer.Option(
+            "--dt",
+            help=f"Length of an Euler step, in characters: 1, 1/2, …{opt.only_for('dt')}.",
+            rich_help_panel=NETWORK,
+        ),
+    ] = None,
+    modules: Annotated[
+        int | None,
+        typer.Option(
+            "--modules",
+            help=f"Groups of units, of periods 1, 2, 4, …{opt.only_for('modules')}.",
+            rich_help_panel=NETWORK,
+        ),
+    ] = None,
+    teacher_forcing: Annotated[
+        bool | None,
+        typer.Option(
+            "--teacher-forcing/--no-teacher-forcing",
+            help="Whether true characters come back instead of the output"
+            f"{opt.only_for('teacher_forcing')}.",
             rich_help_panel=NETWORK,
         ),
     ] = None,
     bias: Annotated[
         bool | None,
         typer.Option("--bias/--no-bias", help="With or without biases.", rich_help_panel=NETWORK),
+    ] = None,
+    tie_weights: Annotated[
+        bool | None,
+        typer.Option(
+            "--tie-weights/--no-tie-weights",
+            help="Whether a character's vector serves at the output too.",
+            rich_help_panel=NETWORK,
+        ),
     ] = None,
     dropout: Annotated[
         float | None,
@@ -184,6 +235,8 @@ def train(
     with _stop_signals() as stopped, terminal.training() as view:
 
         def on_progress(progress: Progress) -> None:
+            if stopped:  # no run is there yet that could be saved
+                raise KeyboardInterrupt if stopped[0] == signal.SIGINT else Terminated
             view.preparing(progress.phase, progress.done, progress.total)
 
         run = api.train(

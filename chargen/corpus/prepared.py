@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -12,7 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chargen.config import CorpusConfig, check
-from chargen.corpus.folders import new_folder
 from chargen.corpus.manifest import (
     MANIFEST,
     TOKENIZER,
@@ -27,6 +25,7 @@ from chargen.corpus.survey import Meter, Progress, survey
 from chargen.corpus.tokenizer import Tokenizer
 from chargen.corpus.writing import write_corpus
 from chargen.errors import CorpusError, system_error_text
+from chargen.files import new_folder, sha256_of
 
 __all__ = ["PreparedCorpus", "Progress", "matches", "prepare"]
 
@@ -88,8 +87,7 @@ class PreparedCorpus:
         problems = []
         for name, expected in self.manifest.files.items():
             try:
-                with (self.path / name).open("rb") as file:
-                    found = hashlib.file_digest(file, "sha256").hexdigest()
+                found = sha256_of(self.path / name)
             except OSError as error:
                 problems.append(f"{name}: {error.strerror or error}")
                 continue
@@ -141,7 +139,7 @@ def prepare(
     except OSError as error:
         raise CorpusError(
             f"Can't write the prepared corpus {out}: {system_error_text(error)}.",
-            "Nothing was written. Free some space there, or choose another folder with --out.",
+            "Nothing was written. Free some space there, or choose another folder with prepare --out.",
         ) from error
     return PreparedCorpus.open(out)
 
@@ -157,16 +155,11 @@ def matches(out: Path, sources: Sequence[Path], config: CorpusConfig) -> bool:
         if manifest.config != config or len(files) != len(manifest.sources):
             return False
         return all(
-            _sha256(path) == source.sha256
+            sha256_of(path) == source.sha256
             for path, source in zip(files, manifest.sources, strict=True)
         )
     except (CorpusError, OSError):
         return False
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _check_out(out: Path) -> None:
@@ -178,7 +171,7 @@ def _check_out(out: Path) -> None:
     except OSError as error:
         raise CorpusError(
             f"Can't use {out} for a prepared corpus: {system_error_text(error)}.",
-            "Choose another folder with --out.",
+            "Choose another folder: chargen prepare FILES... --out DIR",
         ) from error
     if not names:
         return
@@ -187,11 +180,11 @@ def _check_out(out: Path) -> None:
     except CorpusError as error:
         raise CorpusError(
             f"{out} is there already and is not a prepared corpus.",
-            "Choose another folder with --out, or remove this one.",
+            "Remove it, or choose another folder: chargen prepare FILES... --out DIR",
         ) from error
     if others := sorted(names - {MANIFEST, TOKENIZER, TRAIN, VAL}):
         raise CorpusError(
             f"{out} is a prepared corpus with other files in it, which would be lost: "
             f"{', '.join(others[:3])}{', …' if len(others) > 3 else ''}.",
-            "Move them away, or choose another folder with --out.",
+            "Move them away, or choose another folder: chargen prepare FILES... --out DIR",
         )

@@ -15,10 +15,11 @@ from torch import Tensor
 from chargen.config import SamplingConfig
 from chargen.corpus.tokenizer import Tokenizer
 from chargen.errors import GenerationError
-from chargen.generation.forms import Form, Poet, Verse
+from chargen.generation.forms import Form
 from chargen.generation.network import Network, RowState
 from chargen.generation.sampler import Sampler, Uniforms, sample_seed
 from chargen.generation.text import GrowingText, bytes_that_may_follow, may_begin
+from chargen.generation.verse import Poet, Verse, lead
 from chargen.model import CharModel
 
 __all__ = ["Chunk", "Engine", "Request", "Result", "sample_seed"]
@@ -115,17 +116,18 @@ class Engine:
         self.cache = _PromptCache()
         self.poet = Poet(tokenizer, self.network.width)
 
-    def stream(self, requests: Iterable[Request]) -> Iterator[Chunk | Result]:
+    def stream(self, requests: Iterable[Request | None]) -> Iterator[Chunk | Result]:
         """Generate; each text's chunks come as they are made, its result after the last.
 
-        Requests are taken as slots become free, so there may be endlessly many.
+        Requests are taken as slots become free, so there may be endlessly many. None means that
+        there is none at the moment: while texts are running, the next one is asked for again.
 
         Raises:
             GenerationError: a request can't be fulfilled, see ``check``.
         """
         return _Batch(self, requests, live=True).run()
 
-    def generate(self, requests: Iterable[Request]) -> Iterator[Result]:
+    def generate(self, requests: Iterable[Request | None]) -> Iterator[Result]:
         """The results of ``stream``, in the order in which they are done."""
         for part in _Batch(self, requests, live=False).run():
             if isinstance(part, Result):
@@ -133,7 +135,7 @@ class Engine:
 
     def check(self, request: Request) -> None:
         """Raise GenerationError where ``request`` can't be fulfilled."""
-        self.prompt_ids(request.prompt)
+        self.prompt_ids(request.prompt, request.form)
         if not 0 <= request.seed < 1 << 64:
             raise GenerationError(
                 f"The seed {request.seed} is out of range.", "Use 0 to 18446744073709551615."
@@ -141,8 +143,10 @@ class Engine:
         if request.form is not None:
             self.verse(request, request.form)
 
-    def prompt_ids(self, prompt: str) -> list[int]:
-        """What the model reads before the text: a newline and the prompt."""
+    def prompt_ids(self, prompt: str, form: Form | None = None) -> list[int]:
+        """What the model reads before the text: a newline and the prompt, closed for a form."""
+        if form is not None and not form.problems():
+            prompt = lead(form, prompt)
         if not self.tokenizer.has_bytes:
             unseen = self.tokenizer.unseen(prompt)
             if unseen and self.oov_prompt == "error":
@@ -218,7 +222,7 @@ class _Text:
 
     def __init__(self, index: int, request: Request, engine: Engine) -> None:
         self.index, self.request = index, request
-        self.prompt = engine.prompt_ids(request.prompt)
+        self.prompt = engine.prompt_ids(request.prompt, request.form)
         self.position = 0
         self.verse = engine.verse(request, request.form) if request.form else None
         length = request.config.length if self.verse is None else self.verse.characters
@@ -251,17 +255,15 @@ class _Text:
         bits = None
         if self.bits and grown.characters:
             bits = math.fsum(self.bits[: grown.pieces_in_text()]) / grown.characters
-        return Result(
-            self.index, grown.text, reason, grown.characters, self.request.seed, bits
-        )
+        return Result(self.index, grown.text, reason, grown.characters, self.request.seed, bits)
 
 
 class _Batch:
     """The loop: the texts in their rows, a step for all of them, those that are done replaced."""
 
-    def __init__(self, engine: Engine, requests: Iterable[Request], *, live: bool) -> None:
+    def __init__(self, engine: Engine, requests: Iterable[Request | None], *, live: bool) -> None:
         self._engine, self._network, self._live = engine, engine.network, live
-        self._queue = enumerate(requests)
+        self._queue, self._taken = iter(requests), 0
         capacity = -(-engine.slots // engine.network.tile) * engine.network.tile
         with torch.inference_mode():
             self._rows = engine.network.rows(capacity)
@@ -291,8 +293,11 @@ class _Batch:
             self._place(len(self._texts) - 1)
 
     def _take(self) -> _Text | None:
-        waiting = next(self._queue, None)
-        return None if waiting is None else _Text(*waiting, self._engine)
+        request = next(self._queue, None)
+        if request is None:
+            return None
+        self._taken += 1
+        return _Text(self._taken - 1, request, self._engine)
 
     def _place(self, row: int) -> None:
         """Begin the text of ``row``: with a state that is known already where it can be."""

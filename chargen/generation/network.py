@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -33,11 +32,11 @@ class Network:
         self.table = self.steppers[0].gates(model.input_table().T).T.contiguous()
         self.width = padded(model.config.vocab_size, BLOCK)
         spare = self.width - model.config.vocab_size
-        V = F.pad(model.V.detach(), [0, inputs - model.config.hidden_size, 0, spare])
-        c = model.V.new_zeros(model.config.vocab_size) if model.c is None else model.c.detach()
+        V = F.pad(model.output_matrix().detach(), [0, inputs - model.config.hidden_size, 0, spare])
+        c = model.table.new_zeros(model.config.vocab_size) if model.c is None else model.c.detach()
         self.output = RowProduct(V, F.pad(c, [0, spare], value=float("-inf")))
         self.tile = max([self.output.tile, *(stepper.tile for stepper in self.steppers)])
-        self.device = model.V.device
+        self.device = model.table.device
 
     def rows(self, count: int) -> Rows:
         """The states of ``count`` rows at most, rounded up to whole tiles."""
@@ -51,7 +50,7 @@ class Network:
         return s
 
     def logits(self, s: Tensor) -> Tensor:
-        """o = V·s + c, outputs (B, H') to logits (B, |V'|), which the caller may overwrite."""
+        """The logits V·s + c of outputs (B, H'): (B, |V'|), which the caller may overwrite."""
         return self.output(s)
 
 

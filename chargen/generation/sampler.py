@@ -14,13 +14,14 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn import functional as F
 
 from chargen.config import SamplingConfig
 
 BLOCK = 64
 """Pieces a block of the two-level inverse CDF; |V'| is a multiple of it."""
 
-_SORTED_FIRST = 128
+_SORTED_FIRST = 512
 """Top-p looks at so many of the likeliest first; most often they reach the share asked for."""
 
 _COLDEST, _HOTTEST = 1e-30, 1e30
@@ -50,7 +51,7 @@ class Uniforms:
     def next(self, count: int) -> NDArray[np.float64]:
         """The next ``count`` numbers, multiples of 2⁻⁵², so that u·x < x for every x > 0."""
         raw = self._philox.random_raw(count)
-        return (raw >> np.uint64(12)) * 2.0**-52
+        return (raw >> np.uint64(12)).astype(np.float64) * 2.0**-52
 
 
 def penalize(logits: Tensor, recent: Tensor, penalty: Tensor) -> None:
@@ -73,6 +74,20 @@ def tempered_softmax(logits: Tensor, inverse_temperature: Tensor) -> Tensor:
     return torch.softmax(logits.mul_(inverse_temperature), 1, out=logits)
 
 
+def largest(p: Tensor, count: int) -> Tensor:
+    """The largest numbers of each row in descending order: (B, |V'|) to (B, count).
+
+    On a processor NumPy's partition takes a seventh of the time of ``torch.topk``.
+    """
+    if p.device.type != "cpu":
+        return torch.topk(p, count, dim=1).values
+    spare = p.shape[1] - count
+    values = p.numpy()
+    if spare:
+        values = np.partition(values, spare, axis=1)[:, spare:]
+    return torch.from_numpy(np.sort(values, axis=1)[:, ::-1].copy())
+
+
 def top_k_floor(likeliest: Tensor, top_k: Tensor) -> Tensor:
     """The k-th largest probability of each row, (B, 1); 0 where k is 0.
 
@@ -84,24 +99,23 @@ def top_k_floor(likeliest: Tensor, top_k: Tensor) -> Tensor:
     return torch.where(top_k > 0, kth, torch.zeros_like(kth))
 
 
-def top_p_floor(likeliest: Tensor, total: Tensor, top_p: Tensor) -> tuple[Tensor, Tensor]:
+def top_p_floor(kept: Tensor, total: Tensor, top_p: Tensor) -> tuple[Tensor, Tensor]:
     """The smallest probability among the fewest that together reach ``top_p`` of ``total``.
 
     Args:
-        likeliest: the largest probabilities, in descending order, (B, N); what is dropped
-            already is 0.
-        total: the sum of all that is still kept, (B, 1), float64.
+        kept: the largest probabilities, in descending order, (B, N); what is dropped is 0.
+        total: the sum of all that is kept, (B, 1), float64.
         top_p: (B, 1), float64.
 
     Returns:
         The floor (B, 1), 0 where top_p is 1, and (B, 1) bool: whether N numbers were enough
         to tell.
     """
-    reached = likeliest.cumsum(1, dtype=torch.float64)
+    reached = kept.cumsum(1, dtype=torch.float64)
     short = (reached < top_p * total).sum(1, keepdim=True)
-    floor = likeliest.gather(1, short.clamp(max=likeliest.shape[1] - 1))
+    floor = kept.gather(1, short.clamp(max=kept.shape[1] - 1))
     off = top_p >= 1
-    return floor.masked_fill(off, 0.0), (short < likeliest.shape[1]) | off
+    return floor.masked_fill(off, 0.0), (short < kept.shape[1]) | off
 
 
 def keep_likeliest(p: Tensor, top_k: Tensor, top_p: Tensor) -> None:
@@ -115,17 +129,18 @@ def keep_likeliest(p: Tensor, top_k: Tensor, top_p: Tensor) -> None:
         top_k: (B, 1), int64; 0 is off.
         top_p: (B, 1), float64; 1 is off.
     """
+    whole = _block_sums(p)[:, -1:]
     wanted = max(int(top_k.max()), _SORTED_FIRST if bool((top_p < 1).any()) else 1)
     while True:
-        likeliest = torch.topk(p, min(wanted, p.shape[1]), dim=1).values
-        floor = top_k_floor(likeliest, top_k)
-        kept = likeliest.masked_fill(likeliest < floor, 0.0)
-        limited = p.masked_fill(p < floor, 0.0)
-        floor_p, enough = top_p_floor(kept, _block_sums(limited)[:, -1:], top_p)
+        likeliest = largest(p, min(wanted, p.shape[1]))
+        floor_k = top_k_floor(likeliest, top_k)
+        kept = likeliest.masked_fill(likeliest < floor_k, 0.0)
+        total = torch.where(top_k > 0, kept.sum(1, keepdim=True, dtype=torch.float64), whole)
+        floor_p, enough = top_p_floor(kept, total, top_p)
         if bool(enough.all()) or likeliest.shape[1] == p.shape[1]:
             break
         wanted = p.shape[1]
-    p.copy_(limited.masked_fill_(limited < floor_p, 0.0))
+    p.masked_fill_(p < torch.maximum(floor_k, floor_p), 0.0)
 
 
 def drop_unlikely(p: Tensor, min_p: Tensor) -> None:
@@ -153,9 +168,9 @@ def draw(p: Tensor, u: Tensor) -> Tensor:
     block = torch.searchsorted(reached, target, right=True)
     inside = p.view(len(p), -1, BLOCK).gather(1, block[:, :, None].expand(-1, 1, BLOCK))
     within = inside.squeeze(1).cumsum(1, dtype=torch.float64)
-    before = reached.gather(1, (block - 1).clamp_(min=0)).masked_fill_(block == 0, 0.0)
+    before = F.pad(reached, [1, 0]).gather(1, block)
     # The block's own sum may differ from its share of the row's by a rounding.
-    rest = torch.minimum(target - before, within[:, -1:] * (1 - 2.0**-50))
+    rest = torch.minimum(target.sub_(before), within[:, -1:] * (1 - 2.0**-50))
     return (block * BLOCK + torch.searchsorted(within, rest, right=True)).squeeze(1)
 
 
@@ -187,9 +202,7 @@ class Sampler:
         window = _window(config)
         spare = window - self._recent.shape[1]
         if spare > 0:
-            self._recent = np.pad(
-                self._recent, ((0, 0), (0, spare)), constant_values=self._filler
-            )
+            self._recent = np.pad(self._recent, ((0, 0), (0, spare)), constant_values=self._filler)
         self._recent[row] = self._filler
         self._recent[row, : len(read[-window:])] = read[-window:]
         self._read[row] = len(read[-window:])

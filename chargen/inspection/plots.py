@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -9,6 +11,7 @@ from typing import Any
 from chargen.checkpoint import RunFolder
 from chargen.errors import CheckpointError, MissingExtraError
 from chargen.evaluation import NATS_TO_BITS
+from chargen.files import write_bytes
 from chargen.training.metrics import read_metrics
 
 _CJK_FONTS = ("Noto Sans CJK SC", "WenQuanYi Zen Hei", "PingFang SC", "SimHei")
@@ -29,6 +32,15 @@ def new_figure(width: float, height: float) -> Any:
     installed = {font.name for font in font_manager.fontManager.ttflist}
     mpl.rcParams["font.family"] = ["DejaVu Sans", *[f for f in _CJK_FONTS if f in installed]]
     return Figure(figsize=(width, height), layout="constrained")
+
+
+def save_figure(figure: Any, out: Path) -> None:
+    """Write a figure as a PNG; what no installed font can draw becomes a box, without a word."""
+    picture = io.BytesIO()
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
+        figure.savefig(picture, format="png", dpi=150)
+    write_bytes(out, picture.getvalue())
 
 
 def plot_curves(runs: Sequence[Path], out: Path) -> None:
@@ -52,7 +64,11 @@ def plot_curves(runs: Sequence[Path], out: Path) -> None:
     by_step, by_time = figure.subplots(1, 2, sharey=True)
     for n, (name, lines) in enumerate(histories.items()):
         steps = [line for line in lines if line["event"] == "step"]
-        evaluations = [line for line in lines if line["event"] == "evaluation"]
+        evaluations = [
+            line
+            for line in lines
+            if line["event"] == "evaluation" and line["bits_per_char"] is not None
+        ]
         colour = f"C{n % 10}"
         for axes, key, scale in ((by_step, "step", 1.0), (by_time, "seconds", 1 / 60)):
             axes.plot(
@@ -78,4 +94,4 @@ def plot_curves(runs: Sequence[Path], out: Path) -> None:
     by_step.legend(fontsize="small")
     for axes in (by_step, by_time):
         axes.grid(alpha=0.3)
-    figure.savefig(out, dpi=150)
+    save_figure(figure, out)

@@ -1,4 +1,4 @@
-"""What a run folder or a prepared corpus holds."""
+"""What a run folder holds."""
 
 from __future__ import annotations
 
@@ -7,9 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from chargen.checkpoint import MODEL, RunConfig, RunFolder
-from chargen.corpus.manifest import Manifest
 from chargen.corpus.prepared import PreparedCorpus
-from chargen.errors import ChargenError
+from chargen.errors import ChargenError, CheckpointError
 from chargen.model import CharModel
 from chargen.training.metrics import read_metrics
 
@@ -47,6 +46,7 @@ class RunSummary:
         step_of_best: the training step of the weights that sampling uses.
         weights_sha256: identifies them.
         problems: files that don't verify, one line each.
+        notes: what else to know; a run can be sampled from without its corpus.
     """
 
     path: Path
@@ -56,6 +56,7 @@ class RunSummary:
     step_of_best: int | None
     weights_sha256: str | None
     problems: tuple[str, ...]
+    notes: tuple[str, ...]
 
     def to_dict(self) -> dict[str, Any]:
         return {
@@ -68,30 +69,8 @@ class RunSummary:
             "step_of_best": self.step_of_best,
             "weights_sha256": self.weights_sha256,
             "problems": list(self.problems),
+            "notes": list(self.notes),
         }
-
-
-@dataclass(frozen=True)
-class CorpusSummary:
-    """A prepared corpus: its folder, its manifest, and files that don't verify."""
-
-    path: Path
-    manifest: Manifest
-    problems: tuple[str, ...]
-
-    def to_dict(self) -> dict[str, Any]:
-        return {
-            "kind": "corpus",
-            "path": str(self.path),
-            **self.manifest.to_dict(),
-            "problems": list(self.problems),
-        }
-
-
-def summarise_corpus(path: Path) -> CorpusSummary:
-    """Read a prepared corpus and verify every file of it."""
-    corpus = PreparedCorpus.open(path)
-    return CorpusSummary(path, corpus.manifest, tuple(corpus.verify()))
 
 
 def summarise_run(path: Path) -> RunSummary:
@@ -109,8 +88,8 @@ def summarise_run(path: Path) -> RunSummary:
         step, sha256 = loaded.step, loaded.weights_sha256
     try:
         history = _history(folder)
-    except ValueError as error:
-        problems.append(f"{folder.metrics} is damaged: {error}")
+    except CheckpointError as error:
+        problems.append(error.message)
         history = History(0, 0.0, None, None, (), None)
     return RunSummary(
         path=path,
@@ -119,24 +98,29 @@ def summarise_run(path: Path) -> RunSummary:
         history=history,
         step_of_best=step if (path / MODEL).exists() else None,
         weights_sha256=sha256,
-        problems=(*problems, *_corpus_problems(config)),
+        problems=tuple(problems),
+        notes=tuple(_notes_on_corpus(config)),
     )
 
 
-def _corpus_problems(config: RunConfig) -> list[str]:
+def _notes_on_corpus(config: RunConfig) -> list[str]:
     """Whether the corpus that a resume needs is still there; sampling doesn't need it."""
     try:
-        corpus = PreparedCorpus.open(Path(config.corpus["path"]))
+        corpus = PreparedCorpus.open(Path(config.corpus.path))
     except ChargenError as error:
-        return [f"The corpus (which only a resume needs): {error.message}"]
-    if dict(corpus.manifest.files) != dict(config.corpus["files"]):
-        return [f"The corpus {corpus.path} is not the one of this run (a resume needs it)."]
+        return [f"A resume needs the corpus, which is not as it was: {error.message}"]
+    if dict(corpus.manifest.files) != dict(config.corpus.files):
+        return [f"A resume needs the corpus, and {corpus.path} is another one now."]
     return []
 
 
 def _history(folder: RunFolder) -> History:
     lines = read_metrics(folder.metrics)
-    evaluations = [(e["step"], e["bits_per_char"]) for e in lines if e["event"] == "evaluation"]
+    evaluations = [
+        (e["step"], e["bits_per_char"])
+        for e in lines
+        if e["event"] == "evaluation" and e["bits_per_char"] is not None
+    ]
     losses = [e["loss"] for e in lines if e["event"] == "step"]
     last = lines[-1] if lines else {}
     return History(

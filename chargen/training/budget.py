@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from chargen.config import TrainConfig
 from chargen.evaluation import SEGMENT
+from chargen.presets import default_epochs
 
 EVALUATED_SEGMENTS = 128
 """Segments of the validation split that are scored during training, evenly spread."""
@@ -15,16 +16,6 @@ _FORWARD_SHARE = 1 / 3
 """A forward pass costs about a third of a training step."""
 _UNTIMED_STEPS = 3
 """The first steps are slower: memory is taken, kernels are chosen."""
-
-
-def default_epochs(characters: int) -> float:
-    """Passes over a text of so many characters, where no budget is given.
-
-    Seen characters grow with the root of the text's size: a small text is repeated, until it is
-    learnt by heart if nothing stops it; a large one is read once at least. The factor is
-    measured: see tests/benchmarks/README.md.
-    """
-    return max(1.0, 1e4 / math.sqrt(max(1, characters)))
 
 
 def planned_steps(config: TrainConfig, steps_per_epoch: int, characters: int) -> int | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 
 from chargen.devices import cpu_threads
 from chargen.training.events import Event
@@ -14,7 +14,7 @@ from chargen.training.setup import PreparedRun
 LOG_EVERY = 10
 
 
-def training_events(run: PreparedRun, stop: Callable[[], bool]) -> Iterator[Event]:
+def training_events(run: PreparedRun, stop: Callable[[], bool]) -> Generator[Event, None, None]:
     """Train ``run`` from where it stands to its planned end, and tell what happens.
 
     Every window: forward, −log softmax(o_t)[x_{t+1}] averaged over it, backward, clip, step; the
@@ -37,8 +37,11 @@ def training_events(run: PreparedRun, stop: Callable[[], bool]) -> Iterator[Even
             if session.total_steps is None:
                 yield from session.plan_by_clock()
             reason = session.reason_to_end(stop)
-            if reason:
+            if reason and session.is_sound():
                 break
+            if reason:
+                yield session.roll_back()
+                continue
             pace.begin_step()
             lr = state.lr_scale * learning_rate(state.step, session.total_steps, options)
             set_learning_rate(state.optimizer, lr)
@@ -58,10 +61,13 @@ def training_events(run: PreparedRun, stop: Callable[[], bool]) -> Iterator[Even
             meter.add(nats, norm, clipped=0 < options.grad_clip < norm)
             if state.step % LOG_EVERY == 0 or state.step in (1, session.total_steps):
                 yield session.step_event(lr)
+            if session.anything_due() and not session.is_sound():
+                yield session.roll_back()
+                continue
             if session.due(session.rhythm.evaluate):
                 yield session.evaluate()
             if session.due(session.rhythm.sample):
                 yield session.sample()
-            if session.due(session.rhythm.save) or session.long_unsaved():
+            if session.save_due():
                 yield session.save()
         yield from session.end(reason)

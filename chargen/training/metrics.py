@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
+from chargen.errors import CheckpointError
 from chargen.files import write_bytes
 from chargen.training.events import Event
 
 
 class MetricsLog:
-    """Appends events to a file."""
+    """Appends events to a file, after dropping those newer than a checkpoint at ``step``."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, step: int) -> None:
+        forget_after(path, step)
         self._file = path.open("a", encoding="utf-8")
 
     def write(self, event: Event) -> None:
-        self._file.write(json.dumps(event.to_dict(), ensure_ascii=False) + "\n")
+        self._file.write(_line(event.to_dict()))
         self._file.flush()
 
     def close(self) -> None:
@@ -25,15 +28,39 @@ class MetricsLog:
 
 
 def read_metrics(path: Path) -> list[dict[str, Any]]:
-    """The whole lines of a metrics file, in order; none where there is no file."""
+    """The whole lines of a metrics file, in order; none where there is no file.
+
+    Raises:
+        CheckpointError: a line before the last is not one of ours.
+    """
     if not path.exists():
         return []
-    lines = path.read_bytes().split(b"\n")[:-1]
-    return [json.loads(line) for line in lines]
+    events = []
+    for number, line in enumerate(path.read_bytes().split(b"\n")[:-1], start=1):
+        try:
+            event = json.loads(line)
+            complete = {"event", "step", "seconds"} <= event.keys()
+        except (ValueError, AttributeError):
+            complete = False
+        if not complete:
+            raise CheckpointError(
+                f"{path} is damaged: line {number} is no event.",
+                "Delete that line, or the file: only curves and history come from it.",
+            )
+        events.append(event)
+    return events
 
 
 def forget_after(path: Path, step: int) -> None:
     """Drop the lines that are newer than a checkpoint at ``step``, and a torn last one."""
     kept = [line for line in read_metrics(path) if line["step"] <= step]
-    text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in kept)
-    write_bytes(path, text.encode("utf-8"))
+    write_bytes(path, "".join(map(_line, kept)).encode("utf-8"))
+
+
+def _line(event: dict[str, Any]) -> str:
+    """JSON knows no infinity and no NaN: what isn't finite becomes null."""
+    finite = {
+        name: None if isinstance(value, float) and not math.isfinite(value) else value
+        for name, value in event.items()
+    }
+    return json.dumps(finite, ensure_ascii=False, allow_nan=False) + "\n"

@@ -29,6 +29,7 @@ from chargen.training.events import (
     Started,
     Step,
 )
+from chargen.training.optimizer import clip_gradients
 from chargen.training.setup import PreparedRun
 from chargen.training.state import TrainingState
 from chargen.training.transfer import adopt_weights
@@ -41,25 +42,27 @@ _OVERTIME = 1.1
 
 
 class Meter:
-    """Means over the steps since they were last asked for."""
+    """Means over the steps since they were last asked for; ``seconds`` are those of steps."""
 
     def __init__(self) -> None:
-        self._began = time.perf_counter()
         self.clear()
 
     def clear(self) -> None:
-        self.steps, self.nats, self.norm, self.clipped = 0, 0.0, 0.0, 0
-        self._began = time.perf_counter()
+        self.steps, self.nats, self.norm, self.clipped, self.seconds = 0, 0.0, 0.0, 0, 0.0
+        self.skip()
+
+    def skip(self) -> None:
+        """What was done since the last step is none of it."""
+        self._since = time.perf_counter()
 
     def add(self, nats: float, norm: float, *, clipped: bool) -> None:
         self.steps += 1
         self.nats += nats
         self.norm += norm
         self.clipped += clipped
-
-    @property
-    def seconds(self) -> float:
-        return time.perf_counter() - self._began
+        now = time.perf_counter()
+        self.seconds += now - self._since
+        self._since = now
 
 
 class Session:
@@ -114,6 +117,8 @@ class Session:
         )
         if self._saved_step < 0:
             yield self.save()
+        if self.total_steps is not None:
+            self._record_total(self.total_steps)
         if self.total_steps is not None and self.total_steps > self.state.step:
             each = self._time_a_step()
             left = (self.total_steps - self.state.step) * each * 1.1
@@ -121,15 +126,11 @@ class Session:
         self.meter.clear()
 
     def _time_a_step(self) -> float:
-        """Seconds of a forward and backward pass, tried on the first window; changes nothing."""
-        model = self.state.model
-        ids, targets, before = self.next_window()
+        """Seconds of a forward and backward pass, tried on the next window; changes nothing."""
         for _ in range(2):
             began = time.perf_counter()
-            loss, _ = model.loss(ids, targets, before)
-            loss.backward()  # type: ignore[no-untyped-call]
+            self._try_step()
             seconds = time.perf_counter() - began
-        self.state.optimizer.zero_grad(set_to_none=True)
         return seconds
 
     def plan_by_clock(self) -> Iterator[Event]:
@@ -139,9 +140,14 @@ class Session:
         if total is not None:
             self.total_steps = total
             self.rhythm = Rhythm.of(options, total, self._val_characters)
+            self._record_total(total)
+            yield Planned(self.state.step, spent, total, (options.max_minutes or 0.0) * 60)
+
+    def _record_total(self, total: int) -> None:
+        """Fix the schedule for every later sitting."""
+        if self.config.total_steps != total:
             self.config = replace(self.config, total_steps=total)
             self.run.write_config(self.config)
-            yield Planned(self.state.step, spent, total, (options.max_minutes or 0.0) * 60)
 
     def reason_to_end(self, stop: Callable[[], bool]) -> str:
         """Why the run ends before the next step; empty: it doesn't."""
@@ -169,8 +175,32 @@ class Session:
         """Whether something that happens every so many steps does now; the end comes apart."""
         return bool(every) and self.state.step % every == 0 and self.state.step != self.total_steps
 
-    def long_unsaved(self) -> bool:
-        return time.perf_counter() - self._saved_at > _SAVE_SECONDS
+    def save_due(self) -> bool:
+        """Whether to save now: by the rhythm, or since a minute's work would be lost."""
+        long_ago = time.perf_counter() - self._saved_at > _SAVE_SECONDS
+        return self.due(self.rhythm.save) or long_ago
+
+    def anything_due(self) -> bool:
+        rhythm = self.rhythm
+        return self.save_due() or self.due(rhythm.evaluate) or self.due(rhythm.sample)
+
+    def is_sound(self) -> bool:
+        """Whether the next step has a finite loss and gradient; changes nothing.
+
+        Weights that a step has blown up show it only in the step after: what fails here must
+        become no checkpoint, since there would be no way back from it.
+        """
+        loss, norm = self._try_step()
+        return math.isfinite(loss + norm)
+
+    def _try_step(self) -> tuple[float, float]:
+        """Loss and gradient norm of the next window, without dropout; changes nothing."""
+        model = self.state.model
+        loss, _ = model.loss(*self.next_window())
+        loss.backward()  # type: ignore[no-untyped-call]
+        norm = clip_gradients(list(model.parameters()), 0)
+        self.state.optimizer.zero_grad(set_to_none=True)
+        return float(loss.detach()), norm
 
     def step_event(self, lr: float) -> Step:
         meter, manifest, options = self.meter, self.corpus.manifest, self.config.training
@@ -203,6 +233,7 @@ class Session:
         else:
             state.evaluations_since_best += 1
         self._evaluated_step = state.step
+        self.meter.skip()
         return Evaluation(
             state.step,
             self.seconds,
@@ -218,6 +249,7 @@ class Session:
         engine = Engine(self.state.model, self.corpus.tokenizer, slots=1)
         seed = sample_seed(self.config.training.seed, self.state.step)
         (result,) = engine.generate([Request("", SAMPLE, seed)])
+        self.meter.skip()
         return Sample(self.state.step, self.seconds, text=result.text)
 
     def save(self) -> Checkpoint:
@@ -228,6 +260,7 @@ class Session:
             self.run.save_best(state.model, state.step, None)
         place = self.run.save_last(state.step, state.tensors(), state.values())
         self._saved_at, self._saved_step = time.perf_counter(), state.step
+        self.meter.skip()
         return Checkpoint(state.step, self.seconds, path=str(place))
 
     def roll_back(self) -> RolledBack:
@@ -238,16 +271,18 @@ class Session:
         """
         state, failed = self.state, self.state.step
         lr_scale, rollbacks = state.lr_scale / 2, state.rollbacks + 1
+        best = state.best_bits, state.evaluations_since_best
         if rollbacks > MOST_ROLLBACKS:
             raise TrainingError(
                 f"The loss at step {failed + 1} is not finite, after {MOST_ROLLBACKS} restarts "
                 "with half the learning rate each.",
-                "Try a lower --lr, or --grad-clip 1 if clipping was turned off.",
+                "Train under a new --name with a lower --lr; --grad-clip 1 if it was turned off.",
             )
         state.optimizer.zero_grad(set_to_none=True)
         self._load_last()
         state.lr_scale, state.rollbacks = lr_scale, rollbacks
-        self.save()
+        state.best_bits, state.evaluations_since_best = best  # of weights that are on disk
+        self.run.change_last(state.step, state.values())
         self.meter.clear()
         return RolledBack(state.step, self.seconds, failed_step=failed, lr_scale=lr_scale)
 

@@ -24,6 +24,7 @@ class TrainingState:
 
     def __init__(self, config: RunConfig, device: torch.device) -> None:
         self.device = device
+        self.batch_size = config.training.batch_size
         self.model = CharModel(config.model)
         self.model.reset_parameters(config.training.seed)
         self.model.to(device)
@@ -71,22 +72,39 @@ class TrainingState:
         try:
             load_weights(self.model, part(tensors, "model"), "the resumable checkpoint")
             restore_optimizer(self.optimizer, part(tensors, "optimizer"))
-            self.generator.set_state(tensors["generator"])
+            self._restore_generator(tensors["generator"], values["step"])
+            self.carried = self._carried_from(part(tensors, "carried"))
             self.step = values["step"]
             self.seconds = values["seconds"]
             self.lr_scale = values["lr_scale"]
             self.rollbacks = values["rollbacks"]
             self.best_bits = math.inf if values["best_bits"] is None else values["best_bits"]
             self.evaluations_since_best = values["evaluations_since_best"]
-        except (KeyError, ValueError, RuntimeError) as error:
+        except (KeyError, TypeError, ValueError, RuntimeError) as error:
             raise CheckpointError(
                 f"The resumable checkpoint is damaged: {error!r}", "Train again under a new --name."
             ) from error
-        carried = part(tensors, "carried")
-        self.carried = None
-        if carried:
-            shape = self.model.initial_state(1)
-            self.carried = tuple(
-                tuple(carried[f"{n}.{k}"].to(self.device) for k in range(len(layer)))
-                for n, layer in enumerate(shape)
-            )
+
+    def _restore_generator(self, saved: Tensor, step: int) -> None:
+        if len(saved) == len(self.generator.get_state()):
+            self.generator.set_state(saved)
+        else:  # of another kind of device, where no resume is exact
+            self.generator.manual_seed(self.generator.initial_seed() + step)
+
+    def _carried_from(self, tensors: Mapping[str, Tensor]) -> ModelState | None:
+        """The carried state of ``tensors()``; ValueError where it has another shape."""
+        if not tensors:
+            return None
+        wanted = self.model.initial_state(self.batch_size)
+        state = tuple(
+            tuple(tensors[f"{n}.{k}"].to(self.device) for k in range(len(layer)))
+            for n, layer in enumerate(wanted)
+        )
+        for found, expected in zip(_flat(state), _flat(wanted), strict=True):
+            if found.shape != expected.shape:
+                raise ValueError(f"a carried state is {tuple(found.shape)}")
+        return state
+
+
+def _flat(state: ModelState) -> list[Tensor]:
+    return [tensor for layer in state for tensor in layer]

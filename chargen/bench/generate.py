@@ -1,0 +1,188 @@
+"""How fast texts are generated, against plain PyTorch and against the arithmetic alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from chargen.bench.timing import alternate, machine
+from chargen.config import ModelConfig, SamplingConfig
+from chargen.corpus.tokenizer import Tokenizer
+from chargen.errors import ConfigError
+from chargen.generation.engine import Engine, Request
+from chargen.model import CharModel
+
+SLOTS = (1, 64, 256)
+_PLAIN = {"rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}
+_FIRST_CHARACTER = 0x4E00
+_WORK = 4e9
+"""Multiplications that each candidate does in a round, about."""
+
+
+@dataclass(frozen=True)
+class GenerateRow:
+    """One number of texts at a time.
+
+    Attributes:
+        slots: texts at a time.
+        chars_per_second: of the engine, median.
+        against_loop: how many times as fast as the plain PyTorch loop.
+        against_products: its speed as a share of the bare matrix products'.
+    """
+
+    slots: int
+    chars_per_second: float
+    against_loop: float
+    against_products: float
+
+
+@dataclass(frozen=True)
+class GenerateReport:
+    """What ``chargen bench generate`` found, and where."""
+
+    machine: str
+    device: str
+    threads: int
+    torch: str
+    cell: str
+    hidden_size: int
+    num_layers: int
+    embedding_size: int
+    vocab_size: int
+    rounds: int
+    rows: tuple[GenerateRow, ...]
+
+
+class PlainLoop(nn.Module):
+    """What one writes from PyTorch's tutorials: a layer, a softmax, ``torch.multinomial``."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        size, self.vocab_size = config.embedding_size, config.vocab_size
+        self.embedding = nn.Embedding(config.vocab_size, size) if size else None
+        self.recurrent = _PLAIN[config.cell](
+            size or config.vocab_size, config.hidden_size, config.num_layers, batch_first=True
+        )
+        self.output = nn.Linear(config.hidden_size, config.vocab_size)
+
+    @torch.no_grad()
+    def generate(self, characters: Sequence[str], batch: int, length: int) -> list[str]:
+        """``batch`` texts of ``length`` characters each."""
+        x = torch.zeros(batch, 1, dtype=torch.long, device=self.output.weight.device)
+        hidden, drawn = None, []
+        for _ in range(length):
+            s, hidden = self.recurrent(self._inputs(x), hidden)
+            p = torch.softmax(self.output(s[:, -1]), dim=-1)
+            x = torch.multinomial(p, num_samples=1)
+            drawn.append(x)
+        return ["".join(characters[i] for i in row) for row in torch.cat(drawn, 1).tolist()]
+
+    def _inputs(self, x: Tensor) -> Tensor:
+        """Ids (B, 1) to vectors, looked up or one-hot: (B, 1, ·)."""
+        if self.embedding is None:
+            return F.one_hot(x, self.vocab_size).float()
+        vectors: Tensor = self.embedding(x)
+        return vectors
+
+
+def bare_products(model: CharModel, batch: int) -> Callable[[], None]:
+    """One step's matrix products, and nothing else: W·s and, above the first layer, U·s; V·s."""
+    output = model.output_matrix().detach()
+    s = torch.randn(batch, model.config.hidden_size, device=output.device)
+    matrices: list[Tensor] = [output]
+    for n, cell in enumerate(model.cells):
+        matrices += [W.detach() for W in (cell.recurrent_matrix(),) if W is not None]
+        if n and cell.U is not None:
+            matrices.append(cell.U.detach())
+
+    def step() -> None:
+        for matrix in matrices:
+            F.linear(s, matrix)
+
+    return step
+
+
+def bench_generate(
+    *,
+    cell: str = "lstm",
+    hidden_size: int = 512,
+    num_layers: int = 1,
+    embedding_size: int = 128,
+    vocab_size: int = 3000,
+    slots: Sequence[int] = SLOTS,
+    rounds: int = 7,
+    device: str = "cpu",
+) -> GenerateReport:
+    """Measure with random weights, on the number of threads that torch is set to.
+
+    Raises:
+        ConfigError: a size that can't be, or a cell without a twin in PyTorch.
+    """
+    if cell not in _PLAIN:
+        raise ConfigError(f"PyTorch has no {cell} to compare with.", f"Use {', '.join(_PLAIN)}.")
+    if rounds < 1 or min(slots, default=0) < 1:
+        raise ConfigError("Rounds and texts at a time must be 1 or more.", "See --help.")
+    characters = [chr(_FIRST_CHARACTER + n) for n in range(vocab_size)]
+    tokenizer = Tokenizer.train(dict.fromkeys(characters, 1), vocab_size, "unk")
+    config = ModelConfig(tokenizer.size, cell, hidden_size, num_layers, embedding_size)
+    model = CharModel(config)
+    model.reset_parameters(0)
+    model.to(device)
+    plain = PlainLoop(config).to(device)
+    texts = [tokenizer.piece(n) for n in range(tokenizer.size)]
+    rows = tuple(_row(model, plain, tokenizer, texts, batch, rounds) for batch in slots)
+    return GenerateReport(
+        machine=machine(),
+        device=device,
+        threads=torch.get_num_threads(),
+        torch=torch.__version__,
+        cell=cell,
+        hidden_size=hidden_size,
+        num_layers=num_layers,
+        embedding_size=embedding_size,
+        vocab_size=tokenizer.size,
+        rounds=rounds,
+        rows=rows,
+    )
+
+
+def _row(
+    model: CharModel,
+    plain: PlainLoop,
+    tokenizer: Tokenizer,
+    characters: Sequence[str],
+    batch: int,
+    rounds: int,
+) -> GenerateRow:
+    weights = sum(p.numel() for p in model.parameters()) - model.table.numel()
+    length = max(20, min(400, round(_WORK / (weights * batch))))
+    engine = Engine(model, tokenizer, slots=batch)
+    sampling = SamplingConfig(length=length, temperature=1.0)
+    requests = [Request("", sampling, seed) for seed in range(batch)]
+    step = bare_products(model, batch)
+
+    def ours() -> None:
+        for _ in engine.generate(requests):
+            pass
+
+    def loop() -> None:
+        plain.generate(characters, batch, length)
+
+    def products() -> None:
+        with torch.inference_mode():
+            for _ in range(length):
+                step()
+            if engine.network.device.type == "cuda":
+                torch.cuda.synchronize()
+
+    timings = alternate({"ours": ours, "loop": loop, "products": products}, rounds)
+    return GenerateRow(
+        slots=batch,
+        chars_per_second=batch * length / timings.median("ours"),
+        against_loop=timings.ratio("loop", "ours"),
+        against_products=timings.ratio("products", "ours"),
+    )

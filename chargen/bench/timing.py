@@ -1,0 +1,52 @@
+"""Fair timing on a noisy machine: the candidates take turns, and medians are compared."""
+
+from __future__ import annotations
+
+import os
+import platform
+import statistics
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Timings:
+    """Seconds of each candidate, one a round, in the order of the rounds."""
+
+    seconds: Mapping[str, tuple[float, ...]]
+
+    def median(self, name: str) -> float:
+        return statistics.median(self.seconds[name])
+
+    def ratio(self, slow: str, fast: str) -> float:
+        """How many times as long ``slow`` takes: the median over the rounds' own ratios."""
+        pairs = zip(self.seconds[slow], self.seconds[fast], strict=True)
+        return statistics.median(a / b for a, b in pairs)
+
+
+def alternate(candidates: Mapping[str, Callable[[], object]], rounds: int) -> Timings:
+    """Run all candidates in turn, once to warm up and then ``rounds`` times."""
+    seconds: dict[str, list[float]] = {name: [] for name in candidates}
+    for n in range(rounds + 1):
+        for name, run in candidates.items():
+            start = time.perf_counter()
+            run()
+            if n:
+                seconds[name].append(time.perf_counter() - start)
+    return Timings({name: tuple(values) for name, values in seconds.items()})
+
+
+def machine() -> str:
+    """The processor and the cores that this process may use, in words."""
+    name = platform.processor() or platform.machine()
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.exists():
+        models = [x for x in cpuinfo.read_text().splitlines() if x.startswith("model name")]
+        name = models[0].partition(":")[2].strip() if models else name
+    if hasattr(os, "sched_getaffinity"):
+        cores = len(os.sched_getaffinity(0))
+    else:
+        cores = os.cpu_count() or 1
+    return f"{name}, {cores} cores"

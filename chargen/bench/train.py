@@ -1,0 +1,236 @@
+"""``chargen bench train``: a training step against the plain PyTorch loop and the machine's limit.
+
+The plain loop is what one writes first: ``nn.Embedding``, ``nn.LSTM``, ``nn.Linear``,
+``F.cross_entropy``, ``AdamW`` with its defaults, gradients clipped by their norm. Both make the
+same step on the same shape, taking turns.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import sys
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from chargen.bench.timing import alternate, machine
+from chargen.config import ModelConfig, TrainConfig
+from chargen.devices import resolve_device
+from chargen.model import CharModel, map_state
+from chargen.training.optimizer import build_optimizer, clip_gradients
+
+SIZES = (256, 512)
+_EMBEDDING = 128
+_MEMORY_SHAPE = (256, 3000, 64, 128)
+"""H, |V|, B and T of the step whose memory is measured."""
+
+
+@dataclass(frozen=True)
+class StepRow:
+    """One size.
+
+    Attributes:
+        hidden_size: H, of one LSTM layer.
+        chars_per_second: of chargen's step.
+        against_loop: how many times as fast as the plain loop.
+        of_products: its arithmetic rate over that of the machine's matrix products.
+        gflops: arithmetic a second, 10⁹, of chargen's step.
+    """
+
+    hidden_size: int
+    chars_per_second: float
+    against_loop: float
+    of_products: float
+    gflops: float
+
+
+@dataclass(frozen=True)
+class TrainReport:
+    """What was measured, and on what.
+
+    Attributes:
+        product_gflops: rate of the machine's matrix products, 10⁹ a second.
+        memory: bytes that the first steps added to the process's peak, by who made them;
+            None where the system doesn't tell.
+    """
+
+    machine: str
+    device: str
+    threads: int
+    torch: str
+    vocab_size: int
+    batch_size: int
+    seq_length: int
+    rounds: int
+    product_gflops: float
+    rows: tuple[StepRow, ...]
+    memory: dict[str, int] | None
+
+    @property
+    def memory_ratio(self) -> float | None:
+        """Chargen's step memory over the plain loop's."""
+        if not self.memory:
+            return None
+        return self.memory["chargen"] / self.memory["plain"]
+
+    def to_dict(self) -> dict[str, Any]:
+        return {**asdict(self), "memory_ratio": self.memory_ratio}
+
+
+class PlainModel(nn.Module):
+    """Embedding, LSTM, linear: the textbook example of PyTorch."""
+
+    def __init__(self, vocab_size: int, hidden_size: int) -> None:
+        super().__init__()
+        self.embedding = nn.Embedding(vocab_size, _EMBEDDING)
+        self.lstm = nn.LSTM(_EMBEDDING, hidden_size)
+        self.linear = nn.Linear(hidden_size, vocab_size)
+
+    def forward(self, ids: Tensor, state: Any) -> tuple[Tensor, Any]:
+        outputs, state = self.lstm(self.embedding(ids), state)
+        return self.linear(outputs), state
+
+
+def plain_step(
+    hidden_size: int, vocab_size: int, batch: int, window: int, device: torch.device
+) -> Callable[[], None]:
+    """One training step of the plain loop on random characters, with carried state."""
+    model = PlainModel(vocab_size, hidden_size).to(device)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3)
+    ids = torch.randint(vocab_size, (window + 1, batch), device=device)
+    carried: Any = None
+
+    def step() -> None:
+        nonlocal carried
+        logits, state = model(ids[:-1], carried)
+        carried = tuple(tensor.detach() for tensor in state)
+        loss = F.cross_entropy(logits.flatten(0, 1), ids[1:].flatten())
+        optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+        loss.item()
+
+    return step
+
+
+def chargen_step(
+    hidden_size: int, vocab_size: int, batch: int, window: int, device: torch.device
+) -> Callable[[], None]:
+    """The same step as chargen's loop makes it."""
+    model = CharModel(ModelConfig(vocab_size, hidden_size=hidden_size, embedding_size=_EMBEDDING))
+    model.reset_parameters(0)
+    model.to(device)
+    optimizer = build_optimizer(model, TrainConfig(lr=1e-3))
+    parameters = list(model.parameters())
+    ids = torch.randint(vocab_size, (window + 1, batch), device=device)
+    carried = model.initial_state(batch)
+
+    def step() -> None:
+        nonlocal carried
+        loss, state = model.loss(ids[:-1], ids[1:], carried)
+        carried = map_state(state, lambda tensor: tensor.detach())
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        clip_gradients(parameters, 1.0)
+        optimizer.step()
+        loss.item()
+
+    return step
+
+
+def flops_per_character(hidden_size: int, vocab_size: int) -> float:
+    """Multiplications and additions of a step's matrix products, forward and backward."""
+    return 6.0 * (4 * hidden_size * (_EMBEDDING + hidden_size) + hidden_size * vocab_size)
+
+
+def bench_train(
+    *,
+    vocab_size: int = 3000,
+    batch_size: int = 32,
+    seq_length: int = 64,
+    rounds: int = 15,
+    device: str = "auto",
+) -> TrainReport:
+    """Measure with random weights and characters, on the threads that torch is set to."""
+    place = resolve_device(device)
+    rows, rates = [], []
+    for hidden_size in SIZES:
+        shape = (hidden_size, vocab_size, batch_size, seq_length, place)
+        timings = alternate(
+            {
+                "ours": _synchronised(chargen_step(*shape), place),
+                "loop": _synchronised(plain_step(*shape), place),
+                "products": _synchronised(_square_product(place), place),
+            },
+            rounds,
+        )
+        characters = batch_size * seq_length
+        work = flops_per_character(hidden_size, vocab_size) * characters
+        share = timings.ratio("products", "ours") * work / (2.0 * 2048**3)
+        rates.append(2.0 * 2048**3 / timings.median("products") / 1e9)
+        rows.append(
+            StepRow(
+                hidden_size=hidden_size,
+                chars_per_second=characters / timings.median("ours"),
+                against_loop=timings.ratio("loop", "ours"),
+                of_products=share,
+                gflops=work / timings.median("ours") / 1e9,
+            )
+        )
+    return TrainReport(
+        machine=machine(),
+        device=str(place),
+        threads=torch.get_num_threads(),
+        torch=torch.__version__,
+        vocab_size=vocab_size,
+        batch_size=batch_size,
+        seq_length=seq_length,
+        rounds=rounds,
+        product_gflops=max(rates),
+        rows=tuple(rows),
+        memory=step_memory() if place.type == "cpu" else None,
+    )
+
+
+def _square_product(device: torch.device) -> Callable[[], object]:
+    a = torch.randn(2048, 2048, device=device)
+    out = torch.empty_like(a)
+    return lambda: torch.mm(a, a, out=out)
+
+
+def _synchronised(run: Callable[[], object], device: torch.device) -> Callable[[], None]:
+    """``run``, and on an accelerator the wait until it is really done."""
+
+    def wait() -> None:
+        run()
+        if device.type == "cuda":
+            torch.cuda.synchronize()
+
+    return wait
+
+
+def step_memory() -> dict[str, int] | None:
+    """Bytes that three steps add to the peak of a process of their own, by who makes them."""
+    if sys.platform == "win32":
+        return None
+    context = multiprocessing.get_context("spawn")
+    with context.Pool(1, maxtasksperchild=1) as pool:
+        return {name: pool.apply(_peak_growth, (name,), {}) for name in ("chargen", "plain")}
+
+
+def _peak_growth(name: str) -> int:
+    import resource
+
+    hidden_size, vocab_size, batch, window = _MEMORY_SHAPE
+    make = chargen_step if name == "chargen" else plain_step
+    step = make(hidden_size, vocab_size, batch, window, torch.device("cpu"))
+    unit = 1 if sys.platform == "darwin" else 1024
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    for _ in range(3):
+        step()
+    return (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * unit

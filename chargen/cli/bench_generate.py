@@ -1,0 +1,78 @@
+"""``chargen bench generate``: how fast this machine generates, against plain PyTorch."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+
+from chargen.cli import options as opt
+
+
+def bench_generate(
+    cell: Annotated[str, typer.Option("--cell", help="lstm, gru or rnn.")] = "lstm",
+    hidden_size: Annotated[int, typer.Option("--hidden-size", min=1, help="Units a layer.")] = 512,
+    num_layers: Annotated[int, typer.Option("--num-layers", min=1, help="Layers.")] = 1,
+    embedding_size: Annotated[
+        int,
+        typer.Option("--embedding-size", min=0, help="Length of a character's vector; 0: one-hot."),
+    ] = 128,
+    vocab_size: Annotated[int, typer.Option("--vocab-size", min=1, help="Characters.")] = 3000,
+    slots: Annotated[
+        list[int] | None,
+        typer.Option("--slots", min=1, help="Texts at a time; repeatable. [default: 1, 64, 256]"),
+    ] = None,
+    rounds: Annotated[int, typer.Option("--rounds", min=1, help="Turns of each.")] = 7,
+    threads: Annotated[
+        int | None, typer.Option("--threads", min=1, help="CPU threads. [default: torch's choice]")
+    ] = None,
+    device: opt.Device = "cpu",
+    as_json: opt.Json = False,
+    quiet: opt.Quiet = False,
+    debug: opt.Debug = False,
+) -> None:
+    """Time generation against a plain PyTorch loop, and against its bare matrix products.
+
+    All three take turns; medians, and ratios of neighbouring turns, so that a busy machine
+    disturbs all alike.
+    """
+    import torch
+
+    from chargen.bench.generate import SLOTS
+    from chargen.bench.generate import bench_generate as measure
+    from chargen.cli.console import Terminal
+    from chargen.devices import resolve_device
+
+    if threads is not None:
+        torch.set_num_threads(threads)
+    report = measure(
+        cell=cell,
+        hidden_size=hidden_size,
+        num_layers=num_layers,
+        embedding_size=embedding_size,
+        vocab_size=vocab_size,
+        slots=slots or SLOTS,
+        rounds=rounds,
+        device=str(resolve_device(device)),
+    )
+    if as_json:
+        typer.echo(json.dumps(asdict(report)))
+        return
+    layers = f"{report.num_layers} × " if report.num_layers > 1 else ""
+    where = f"{report.threads} threads" if report.device == "cpu" else report.device
+    Terminal(quiet=quiet).grid(
+        f"{layers}{report.cell} of {report.hidden_size}, |V| = {report.vocab_size:,}, "
+        f"{report.machine}, {where}, torch {report.torch}",
+        ("texts at a time", "characters/s", "× plain loop", "of matrix products"),
+        [
+            (
+                f"{row.slots:,}",
+                f"{row.chars_per_second:,.0f}",
+                f"{row.against_loop:.2f}",
+                f"{row.against_products:.0%}",
+            )
+            for row in report.rows
+        ],
+    )

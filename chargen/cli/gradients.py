@@ -1,0 +1,93 @@
+"""What ``chargen inspect --gradients`` shows."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+if TYPE_CHECKING:
+    from chargen.inspection.gradients import GradientReport
+
+_BAR = 20
+
+
+def show_gradients(
+    runs: Sequence[str], *, lags: int, png: Path | None, as_json: bool, quiet: bool
+) -> None:
+    """Measure runs, and print tables or JSON; a picture as well, if there is a place for it."""
+    from chargen import api
+    from chargen.cli.console import Terminal
+
+    reports = api.gradients(runs, lags=lags, out=png)
+    if as_json:
+        typer.echo(json.dumps([report.to_dict() for report in reports], ensure_ascii=False))
+        return
+    if quiet:
+        return
+    terminal = Terminal()
+    positions = " and ".join(sorted({str(report.positions) for report in reports}))
+    terminal.grid(
+        f"‖∂L_t/∂s_(t−k)‖, mean over {positions} positions, bars on a logarithmic scale",
+        ["k", *(report.run for report in reports)],
+        _norm_rows(reports),
+    )
+    for report in reports:
+        terminal.table(f"\n{report.run}", _rows(report))
+    if png is not None:
+        terminal.say(f"Drawn: {png}")
+
+
+def _norm_rows(reports: Sequence[GradientReport]) -> Iterator[list[str]]:
+    logarithms = [math.log10(norm) for report in reports for norm in report.norms if norm > 0]
+    low, high = min(logarithms, default=0.0), max(logarithms, default=0.0)
+    for lag in _shown(len(reports[0].norms) - 1):
+        row = [str(lag)]
+        for report in reports:
+            norm = report.norms[lag]
+            share = (math.log10(norm) - low) / ((high - low) or 1) if norm > 0 else 0.0
+            row.append(f"{norm:.1e} {'█' * round(share * _BAR):{_BAR}}")
+        yield row
+
+
+def _shown(last: int) -> list[int]:
+    """Lags 0, 1, 2, 3, 4, 6, 8, 12, 16, … and the last one."""
+    powers = [2**n for n in range(last.bit_length())]
+    between = [3 * power // 2 for power in powers if power > 1]
+    return sorted({0, last, *(lag for lag in powers + between if lag <= last)})
+
+
+def _rows(report: GradientReport) -> list[tuple[str, str]]:
+    rows = [
+        (
+            f"layer {each.layer}, W {each.block}",
+            _spectrum(each.singular_values, each.spectral_radius),
+        )
+        for each in report.spectra
+    ]
+    rows += [(f"{name} saturated", f"{share:.1%}") for name, share in report.saturated.items()]
+    clipping = report.clipping
+    acted = [step for step, share in zip(clipping.steps, clipping.clipped, strict=True) if share]
+    if not clipping.limit:
+        rows.append(("clipping", "off"))
+    elif not acted:
+        rows.append(("clipping", f"at {clipping.limit:g}, never acted"))
+    else:
+        mean = sum(clipping.clipped) / len(clipping.clipped)
+        rows.append(
+            (
+                "clipping",
+                f"at {clipping.limit:g}, acted between steps {acted[0]:,} and {acted[-1]:,}, in "
+                f"{mean:.0%} of the records' steps",
+            )
+        )
+    return rows
+
+
+def _spectrum(singular_values: Sequence[float], radius: float) -> str:
+    values = ", ".join(f"{value:.2f}" for value in singular_values)
+    return f"largest singular values {values}; spectral radius {radius:.2f}"

@@ -1,0 +1,70 @@
+"""``chargen novelty``: what generated texts have copied."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from chargen.cli import options as opt
+
+if TYPE_CHECKING:
+    from chargen.generation.novelty import Novelty
+
+_MOST_SHOWN = 10
+
+
+def novelty(
+    texts: Annotated[
+        Path,
+        typer.Argument(
+            help="What batch wrote, or plain text with lines of --- between.", show_default=False
+        ),
+    ],
+    corpus: Annotated[
+        Path, typer.Argument(help="The text that the model learnt from.", show_default=False)
+    ],
+    encoding: opt.Encoding = None,
+    as_json: opt.Json = False,
+    quiet: opt.Quiet = False,
+    debug: opt.Debug = False,
+) -> None:
+    """Measure how much of generated texts is copied from a corpus, or said twice."""
+    from chargen.config import CorpusConfig
+    from chargen.corpus.reading import read_text
+    from chargen.generation.novelty import measure, read_texts
+
+    config = CorpusConfig(encoding=encoding or "auto")
+    report = measure(read_texts(texts), read_text(corpus, config))
+    if as_json:
+        typer.echo(json.dumps(asdict(report), ensure_ascii=False))
+    elif not quiet:
+        _show(report)
+
+
+def _show(report: Novelty) -> None:
+    from chargen.cli.console import Terminal, visible
+
+    terminal = Terminal()
+    rows = [
+        ("texts", f"{report.texts:,}, {report.characters:,} characters"),
+        ("corpus", f"{report.corpus_characters:,} characters"),
+    ]
+    for n, share in report.copied_ngrams.items():
+        rows.append((f"runs of {n} copied", "–" if share is None else f"{share:.2%}"))
+    lengths = sorted(copied.characters for copied in report.longest)
+    rows += [
+        ("longest copied run", f"median {lengths[len(lengths) // 2]}, at most {lengths[-1]}"),
+        ("exact duplicates", f"{report.duplicates:,}"),
+        ("near-duplicates", f"{len(report.alike):,} pairs"),
+    ]
+    terminal.table("novelty", rows)
+    longest = sorted(report.longest, key=lambda copied: -copied.characters)[:_MOST_SHOWN]
+    terminal.grid(
+        "longest copied runs",
+        ("text", "characters", "of", "run"),
+        [(str(c.id), str(c.characters), str(c.of), visible(c.text)) for c in longest],
+    )

@@ -1,0 +1,234 @@
+"""How much of a set of texts is copied from a corpus, and how much they repeat each other."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chargen.corpus.reading import read_text
+from chargen.errors import GenerationError, MissingExtraError
+
+LENGTHS = (8, 12, 16, 24, 32)
+_SEPARATOR = b"\xff"
+_SAMPLES_LINE = "---"
+_SHINGLE = 4
+_ALIKE = 0.8
+# 32 bands of 4 rows: of pairs that share 0.8 of their shingles, one in ten million is missed.
+_PERMUTATIONS, _BANDS = 128, 32
+_SEED = 1
+
+Longest = NDArray[np.int64]
+"""For each character of a text: how many characters from there on stand in the corpus as well."""
+
+
+@dataclass(frozen=True)
+class Copied:
+    """The longest run of characters of a text that the corpus has too.
+
+    Attributes:
+        id: of the text.
+        characters: length of the run.
+        of: length of the text.
+        text: the run.
+    """
+
+    id: str | int
+    characters: int
+    of: int
+    text: str
+
+
+@dataclass(frozen=True)
+class Alike:
+    """Two texts that share most of their runs of four characters.
+
+    Attributes:
+        first, second: their ids.
+        jaccard: share of the runs of either that both have.
+    """
+
+    first: str | int
+    second: str | int
+    jaccard: float
+
+
+@dataclass(frozen=True)
+class Novelty:
+    """What ``measure`` found.
+
+    Attributes:
+        texts, characters: compared, in all.
+        corpus_characters: compared with.
+        copied_ngrams: for each n the share of the texts' runs of n characters that the corpus
+            has; None where no text is that long.
+        longest: one a text, in the texts' order.
+        duplicates: texts that are the same as an earlier one.
+        alike: pairs that are nearly the same.
+    """
+
+    texts: int
+    characters: int
+    corpus_characters: int
+    copied_ngrams: Mapping[int, float | None]
+    longest: tuple[Copied, ...]
+    duplicates: int
+    alike: tuple[Alike, ...]
+
+
+def read_texts(path: str | Path) -> dict[str | int, str]:
+    """Texts by id: ``chargen batch``'s lines, or plain text with lines of ``---`` between.
+
+    Raises:
+        CorpusError: the file can't be read.
+        GenerationError: it has no texts, or a line that isn't one of batch's.
+    """
+    content = read_text(path)
+    if content.lstrip().startswith("{"):
+        found = _texts_of_lines(content)
+    else:
+        parts = f"\n{content}\n".split(f"\n{_SAMPLES_LINE}\n")
+        found = {n: part.strip("\n") for n, part in enumerate(parts, 1)}
+    found = {id_: text for id_, text in found.items() if text}
+    if not found:
+        raise GenerationError(f"{path} has no texts.", "Give what batch or sample wrote.")
+    return found
+
+
+def _texts_of_lines(content: str) -> dict[str | int, str]:
+    found: dict[str | int, str] = {}
+    for number, line in enumerate(content.split("\n"), 1):
+        if not line.strip():
+            continue
+        try:
+            values = json.loads(line)
+            text = "" if "error" in values else values["text"]
+            id_ = values.get("id", number)
+            key = f"{id_}/{values['sample']}" if "sample" in values else id_
+            found[key] = "" if not isinstance(text, str) else text
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            raise GenerationError(
+                f"Line {number} is no JSON object with a text.", "Give what batch wrote."
+            ) from error
+    return found
+
+
+def measure(texts: Mapping[str | int, str], corpus: str) -> Novelty:
+    """Compare texts with a corpus and with each other.
+
+    Raises:
+        MissingExtraError: pydivsufsort or rensa is not installed.
+        GenerationError: both together are beyond 2 GB, which a suffix array can't index here.
+    """
+    runs = longest_runs(list(texts.values()), corpus)
+    longest = []
+    for (id_, text), run in zip(texts.items(), runs, strict=True):
+        place = int(run.argmax()) if len(run) else 0
+        count = int(run[place]) if len(run) else 0
+        longest.append(Copied(id_, count, len(text), text[place : place + count]))
+    return Novelty(
+        texts=len(texts),
+        characters=sum(map(len, texts.values())),
+        corpus_characters=len(corpus),
+        copied_ngrams={n: _share_found(runs, n) for n in LENGTHS},
+        longest=tuple(longest),
+        duplicates=len(texts) - len(set(texts.values())),
+        alike=_alike(texts),
+    )
+
+
+def longest_runs(texts: Sequence[str], corpus: str) -> list[Longest]:
+    """For each character of each text, the longest run from there that the corpus has.
+
+    In the suffix array of corpus and texts together, the corpus' suffix that shares most with a
+    text's is the next one above or below it; what they share is the least of the LCP array
+    between them (Manber and Myers, 1993; the LCP array by Kasai et al., 2001).
+    """
+    encoded = [text.encode() for text in texts]
+    head = corpus.encode() + _SEPARATOR
+    data = np.frombuffer(bytearray(head + _SEPARATOR.join(encoded) + _SEPARATOR), np.uint8)
+    if len(data) >= 1 << 31:
+        raise GenerationError("The corpus is beyond 2 GB.", "Compare with a part of it.")
+    shared = _shared_with_corpus(data, len(head) - len(_SEPARATOR))
+    runs, start = [], len(head)
+    for text in encoded:
+        part = shared[start : start + len(text)]
+        runs.append(_in_characters(np.frombuffer(text, np.uint8), part))
+        start += len(text) + len(_SEPARATOR)
+    return runs
+
+
+def _shared_with_corpus(data: NDArray[np.uint8], corpus_bytes: int) -> NDArray[np.int64]:
+    """For each byte, how many from there on are the same as somewhere in the corpus."""
+    try:
+        from pydivsufsort import divsufsort, kasai
+    except ImportError as error:
+        raise MissingExtraError("pydivsufsort", "novelty", "Comparing with a corpus") from error
+    order = divsufsort(data)
+    common = kasai(data, order).astype(np.int64)
+    in_corpus = order < corpus_bytes
+    above = np.concatenate(([0], common[:-1]))
+    before = _least_since(above, in_corpus)
+    after = _least_since(common[::-1], in_corpus[::-1])[::-1]
+    shared = np.empty(len(data), np.int64)
+    shared[order] = np.maximum(before, after)
+    return shared
+
+
+def _least_since(common: NDArray[np.int64], marks: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """The least of ``common`` from after the last mark up to each place; 0 before any mark.
+
+    ``common`` at a place is what it shares with the place before. One running minimum does for
+    all stretches, where each is lifted above the next one.
+    """
+    stretch = np.cumsum(marks)
+    lift = int(common.max(initial=0)) + 1
+    lifted = np.where(marks, lift - 1, common) + (stretch[-1] - stretch) * lift
+    least: NDArray[np.int64] = np.minimum.accumulate(lifted) - (stretch[-1] - stretch) * lift
+    least[stretch == 0] = 0
+    return least
+
+
+def _in_characters(text: NDArray[np.uint8], shared: NDArray[np.int64]) -> Longest:
+    """Runs of bytes as runs of whole characters, none beyond the text's end."""
+    starts = np.flatnonzero((text & 0xC0) != 0x80)
+    ends = np.append(starts[1:], len(text))
+    reach = np.minimum(starts + shared[starts], len(text))
+    runs: Longest = np.searchsorted(ends, reach, side="right") - np.arange(len(starts))
+    return runs
+
+
+def _share_found(runs: Sequence[Longest], n: int) -> float | None:
+    found = sum(int((run[: len(run) - n + 1] >= n).sum()) for run in runs if len(run) >= n)
+    total = sum(max(0, len(run) - n + 1) for run in runs)
+    return found / total if total else None
+
+
+def _alike(texts: Mapping[str | int, str]) -> tuple[Alike, ...]:
+    """Pairs of texts with a Jaccard index of 0.8 or more, found by MinHash and then counted."""
+    try:
+        from rensa import RMinHash, RMinHashLSH
+    except ImportError as error:
+        raise MissingExtraError("rensa", "novelty", "Looking for near-duplicates") from error
+    index = RMinHashLSH(threshold=_ALIKE, num_perm=_PERMUTATIONS, num_bands=_BANDS)
+    ids, values = list(texts), list(texts.values())
+    pairs = []
+    for n, text in enumerate(values):
+        runs = _shingles(text)
+        sketch = RMinHash(num_perm=_PERMUTATIONS, seed=_SEED)
+        sketch.update(sorted(runs))
+        for other in sorted(index.query(sketch)):
+            others = _shingles(values[other])
+            jaccard = len(runs & others) / len(runs | others)
+            if jaccard >= _ALIKE:
+                pairs.append(Alike(ids[other], ids[n], jaccard))
+        index.insert(n, sketch)
+    return tuple(pairs)
+
+
+def _shingles(text: str) -> set[str]:
+    return {text[n : n + _SHINGLE] for n in range(max(1, len(text) - _SHINGLE + 1))}

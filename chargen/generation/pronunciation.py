@@ -1,0 +1,90 @@
+"""How Chinese characters are read today: their tones and rhymes, from pypinyin's data."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cache
+
+from chargen.errors import MissingExtraError
+
+LEVEL, OBLIQUE = "平", "仄"
+
+# The eighteen rhymes of 中华新韵 (1941), by the finals of pinyin. They are finer than the
+# fourteen of 2005 and the thirteen of northern opera: what rhymes here rhymes there too.
+_RHYMES: Mapping[str, str] = {
+    "麻": "a ia ua",
+    "波": "o uo",
+    "歌": "e",
+    "皆": "ie ve ê",
+    "支": "-i",
+    "儿": "er",
+    "齐": "i",
+    "微": "ei uei",
+    "开": "ai uai",
+    "模": "u",
+    "鱼": "v",
+    "侯": "ou iou",
+    "豪": "ao iao",
+    "寒": "an ian uan van",
+    "痕": "en in uen vn",
+    "唐": "ang iang uang",
+    "庚": "eng ing ueng",
+    "东": "ong iong",
+}
+_RHYME_OF = {final: rhyme for rhyme, finals in _RHYMES.items() for final in finals.split()}
+_LEAST_SHARE = 0.1
+_BUZZING = frozenset(("zh", "ch", "sh", "r", "z", "c", "s"))
+
+
+@dataclass(frozen=True)
+class Reading:
+    """One way to read a character.
+
+    Attributes:
+        rhyme: its group, or empty where the syllable has none.
+        tone: 平 (first and second tone), 仄 (third and fourth), or empty for the neutral one.
+    """
+
+    rhyme: str
+    tone: str
+
+
+def readings(characters: Iterable[str]) -> dict[str, tuple[Reading, ...]]:
+    """The readings of each character that are in use; none where it has none.
+
+    pypinyin lists every reading that a dictionary records, and many are long forgotten. Counted
+    are the first of a character's list, and those that it has in a tenth or more of pypinyin's
+    phrases with it.
+
+    Raises:
+        MissingExtraError: pypinyin is not installed.
+    """
+    try:
+        from pypinyin.constants import PHRASES_DICT, PINYIN_DICT
+        from pypinyin.contrib.tone_convert import to_finals, to_initials, to_tone3
+    except ImportError as error:
+        raise MissingExtraError("pypinyin", "poetry", "Rhyme and tone patterns") from error
+
+    found = {c: Counter(PINYIN_DICT.get(ord(c), "").split(",")[:1]) for c in characters}
+    for phrase, syllables in PHRASES_DICT.items():
+        for character, syllable in zip(phrase, syllables, strict=False):
+            if character in found:
+                found[character][syllable[0]] += 1
+
+    @cache
+    def read(marked: str) -> Reading:
+        syllable = to_tone3(marked)
+        final = to_finals(syllable, strict=True)
+        if final == "i" and to_initials(syllable, strict=True) in _BUZZING:
+            final = "-i"
+        tone = {"1": LEVEL, "2": LEVEL, "3": OBLIQUE, "4": OBLIQUE}.get(syllable[-1:], "")
+        return Reading(_RHYME_OF.get(final, ""), tone)
+
+    def in_use(counts: Counter[str]) -> list[str]:
+        least = _LEAST_SHARE * counts.total()
+        first, *others = counts
+        return [first, *(other for other in others if counts[other] >= least)]
+
+    return {c: tuple(dict.fromkeys(map(read, filter(None, in_use(n))))) for c, n in found.items()}

@@ -1,0 +1,220 @@
+"""Vanishing and exploding, measured: how strongly a prediction depends on the states before it."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional as F
+from torch.overrides import TorchFunctionMode
+
+from chargen.checkpoint import LoadedModel, RunFolder
+from chargen.corpus.prepared import PreparedCorpus
+from chargen.errors import CorpusError
+from chargen.inspection.plots import new_figure
+from chargen.model import CharModel, ModelState, map_state
+from chargen.training.metrics import read_metrics
+
+ROWS = 64
+"""Positions that are measured side by side."""
+WARM_UP = 128
+"""Characters that a row reads before, so that its state is one of running text."""
+FLAT = 0.05
+"""A unit is saturated where its non-linearity is less than this share as steep as at most."""
+
+_SLOPES: Mapping[Callable[..., Any], tuple[str, Callable[[Tensor], Tensor]]] = {
+    torch.tanh: ("tanh", lambda s: 1 - s * s),
+    torch.sigmoid: ("sigmoid", lambda s: 4 * s * (1 - s)),
+    torch.relu: ("relu", lambda s: (s > 0).to(s)),
+}
+"""Of each non-linearity: its name, and its slope, as a share of the steepest, from its value."""
+
+
+@dataclass(frozen=True)
+class Spectrum:
+    """One gate's block of a layer's W, (H, H).
+
+    Attributes:
+        layer, block: which, from 0.
+        singular_values: the three largest: how far W can stretch a state in one step.
+        spectral_radius: the largest absolute eigenvalue: what W does over many steps.
+    """
+
+    layer: int
+    block: int
+    singular_values: tuple[float, ...]
+    spectral_radius: float
+
+
+@dataclass(frozen=True)
+class Clipping:
+    """Where the gradient's norm was clipped in training.
+
+    Attributes:
+        limit: the largest norm allowed; 0: off.
+        steps: training steps at which a record was made.
+        grad_norm: mean norm before clipping since the record before.
+        clipped: share of steps clipped since the record before.
+    """
+
+    limit: float
+    steps: tuple[int, ...]
+    grad_norm: tuple[float, ...]
+    clipped: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class GradientReport:
+    """What ``measure_gradients`` found.
+
+    Attributes:
+        run: name of its folder.
+        positions: over which the norms are averaged.
+        norms: ‖∂L_t/∂s_{t−k}‖ for k = 0 … K, in nats for a unit of state; s is all that the
+            layers carry.
+        saturated: share of values where a non-linearity is flat, by its name.
+        spectra: of every W.
+        clipping: how training went.
+    """
+
+    run: str
+    positions: int
+    norms: tuple[float, ...]
+    saturated: Mapping[str, float]
+    spectra: tuple[Spectrum, ...]
+    clipping: Clipping
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def measure_gradients(path: Path, lags: int = 64, positions: int = 256) -> GradientReport:
+    """Measure a run on the validation split of its corpus, or the end of the training split.
+
+    Args:
+        path: the run's folder.
+        lags: K, the furthest step back.
+        positions: predictions to average over, evenly spread over the text.
+
+    Raises:
+        CheckpointError: the run can't be read.
+        CorpusError: its corpus is gone, or too short.
+    """
+    folder = RunFolder(path)
+    loaded = folder.load_model()
+    ids = _windows(loaded, WARM_UP + lags + 2, positions)
+    norms, flat = torch.zeros(lags + 1, dtype=torch.float64), _Flatness()
+    for batch in torch.split(torch.from_numpy(ids), ROWS):
+        norms += _norms_by_lag(loaded.model, batch.T, lags, flat)
+    events = [line for line in read_metrics(folder.metrics) if line["event"] == "step"]
+    return GradientReport(
+        run=path.name,
+        positions=len(ids),
+        norms=tuple((norms / len(ids)).tolist()),
+        saturated=flat.shares(),
+        spectra=tuple(_spectra(loaded.model)),
+        clipping=Clipping(
+            loaded.config.training.grad_clip,
+            *(tuple(event[key] for event in events) for key in ("step", "grad_norm", "clipped")),
+        ),
+    )
+
+
+def _windows(loaded: LoadedModel, length: int, count: int) -> NDArray[np.int64]:
+    """Pieces of running text, (≤ count, length)."""
+    corpus = PreparedCorpus.open(Path(loaded.config.corpus.path))
+    text = corpus.val if len(corpus.val) >= length else corpus.train
+    if len(text) < length:
+        raise CorpusError(
+            f"{corpus.path} has only {len(text)} pieces in a split.", f"{length} are needed."
+        )
+    starts = np.unique(np.linspace(0, len(text) - length, count).astype(int))
+    return np.stack([text[start : start + length] for start in starts]).astype(np.int64)
+
+
+def _norms_by_lag(model: CharModel, ids: Tensor, lags: int, flat: _Flatness) -> Tensor:
+    """Σ over rows of ‖∂L_t/∂s_{t−k}‖ for k = 0 … K, with t the last step.
+
+    ``ids`` (T, B): read, the last one predicted. Returns (K + 1,).
+    """
+    inputs, target = ids[:-1], ids[-1]
+    table = model.input_table().detach()
+    with torch.no_grad():
+        _, state = model(inputs[: -lags - 1], model.initial_state(len(target)))
+    state = map_state(state, lambda t: t.requires_grad_() if t.is_floating_point() else t)
+    states: list[ModelState] = []
+    with flat:
+        for row in inputs[-lags - 1 :]:
+            s, state = model.step(F.embedding(row, table), state)
+            states.append(state)
+    loss = F.cross_entropy(model.logits(s), target, reduction="sum")
+    carried = [[t for layer in state for t in layer if t.is_floating_point()] for state in states]
+    flattened = [tensor for tensors in carried for tensor in tensors]
+    found = iter(torch.autograd.grad(loss, flattened, materialize_grads=True, allow_unused=True))
+    by_step = [torch.cat([next(found) for _ in tensors], dim=1) for tensors in carried]
+    norms = torch.stack([grad.double().norm(dim=1).sum() for grad in by_step])
+    return norms.flip(0)
+
+
+class _Flatness(TorchFunctionMode):
+    """While active, counts the values of every non-linearity, and those where it is flat."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._seen: dict[str, int] = defaultdict(int)
+        self._flat: dict[str, int] = defaultdict(int)
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        value = func(*args, **(kwargs or {}))
+        if func in _SLOPES:
+            name, slope = _SLOPES[func]
+            self._seen[name] += value.numel()
+            self._flat[name] += int((slope(value.detach()) < FLAT).sum())
+        return value
+
+    def shares(self) -> dict[str, float]:
+        return {name: self._flat[name] / seen for name, seen in self._seen.items()}
+
+
+@torch.no_grad()
+def _spectra(model: CharModel) -> list[Spectrum]:
+    found = []
+    for layer, cell in enumerate(model.cells):
+        W = cell.recurrent_matrix()
+        for block, matrix in enumerate(() if W is None else torch.split(W, cell.hidden_size)):
+            values = torch.linalg.svdvals(matrix)[:3].tolist()
+            radius = float(torch.linalg.eigvals(matrix).abs().max())
+            found.append(Spectrum(layer, block, tuple(values), radius))
+    return found
+
+
+def plot_gradients(reports: Sequence[GradientReport], out: Path) -> None:
+    """Norm against lag, and gradient norm against training step, of all runs, as a PNG.
+
+    Raises:
+        MissingExtraError: matplotlib is not installed.
+    """
+    figure = new_figure(10, 4.2)
+    lag, training = figure.subplots(1, 2)
+    for n, report in enumerate(reports):
+        lag.plot(report.norms, color=f"C{n % 10}", label=report.run)
+        steps, norms = report.clipping.steps, report.clipping.grad_norm
+        training.plot(steps, norms, color=f"C{n % 10}", linewidth=1, label=report.run)
+        if report.clipping.limit:
+            training.axhline(report.clipping.limit, color=f"C{n % 10}", linestyle=":", alpha=0.6)
+    lag.set_xlabel("lag k, in characters")
+    lag.set_ylabel("‖∂L_t / ∂s_{t−k}‖, mean")
+    training.set_xlabel("training step")
+    training.set_ylabel("gradient norm; dotted: clipped above")
+    for axes in (lag, training):
+        axes.set_yscale("log")
+        axes.grid(alpha=0.3)
+        axes.legend(fontsize="small")
+    figure.savefig(out, dpi=150)

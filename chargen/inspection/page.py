@@ -1,0 +1,42 @@
+"""The page on which a reader looks at units: one HTML file that needs nothing else."""
+
+from __future__ import annotations
+
+import base64
+import html
+import json
+from importlib.resources import files
+
+import numpy as np
+
+from chargen.inspection.neurons import NeuronReport
+
+SHOWN = 4000
+"""Characters on the page, at most; units are ranked on the whole text."""
+
+
+def neuron_page(report: NeuronReport) -> str:
+    """The page of a report, as HTML.
+
+    Activations are stored as signed bytes, each unit scaled by its largest absolute value.
+    """
+    shown = report.characters[:SHOWN]
+    values = report.activations[:SHOWN]
+    largest = np.abs(values).max(axis=0)
+    scaled = np.rint(127 * values / np.where(largest > 0, largest, 1)).astype(np.int8)
+    data = {
+        "characters": list(shown),
+        "bits": [round(bits, 2) for bits in report.bits[:SHOWN].tolist()],
+        "alternatives": [
+            [[piece, round(share, 3)] for piece, share in each]
+            for each in report.alternatives[:SHOWN]
+        ],
+        "units": values.shape[1],
+        "largest": [round(value, 3) for value in largest.tolist()],
+        "activations": base64.b64encode(scaled.tobytes()).decode("ascii"),
+        "followed": report.ranking()["followed"],
+    }
+    # "<" can't end the script element once it is an escape.
+    as_json = json.dumps(data, ensure_ascii=False).replace("<", "\\u003c")
+    template = files("chargen.inspection").joinpath("neurons.html").read_text("utf-8")
+    return template.replace("{{run}}", html.escape(report.run)).replace("{{data}}", as_json)

@@ -1,0 +1,107 @@
+"""Presets, and what suits a corpus where neither preset nor option says.
+
+The values are measured: see tests/benchmarks/README.md.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any
+
+_LARGE_VOCABULARY = 512
+_ENOUGH_CHARACTERS = 2e6
+"""A text of this size or more is not learnt by heart in the passes that it gets."""
+
+
+_RULES = {"adamw": (1.0, 0.05), "rmsprop": (0.4, 0.0), "sgd": (120.0, 0.0)}
+"""By optimiser: its learning rate over AdamW's, and its weight decay (decoupled for AdamW only)."""
+
+
+@dataclass(frozen=True)
+class Preset:
+    """A named set of values for ModelConfig and TrainConfig, which explicit options override.
+
+    Attributes:
+        summary: what it is for.
+        model, training: the values.
+        suits: whether what they leave open is chosen to suit the corpus.
+    """
+
+    summary: str
+    model: Mapping[str, Any] = field(default_factory=dict)
+    training: Mapping[str, Any] = field(default_factory=dict)
+    suits: bool = True
+
+
+PRESETS: Mapping[str, Preset] = MappingProxyType(
+    {
+        "tiny": Preset(
+            "a toy for tests: seconds, and gibberish",
+            {"hidden_size": 32, "embedding_size": 16},
+            {"seq_length": 16, "batch_size": 4, "lr": 1e-2, "warmup_steps": 10},
+            suits=False,
+        ),
+        "lecture": Preset(
+            "the textbook's network: one-hot input, 50 tanh units, no biases, windows of 50",
+            {"cell": "rnn", "hidden_size": 50, "embedding_size": 0, "bias": False},
+            {"seq_length": 50, "batch_size": 16, "lr": 4e-3, "weight_decay": 0.0},
+            suits=False,
+        ),
+        "small": Preset("an LSTM of 256 units: good text in a minute or two"),
+        "base": Preset("an LSTM of 512 units: better text in ten minutes", {"hidden_size": 512}),
+        "large": Preset(
+            "two LSTM layers of 768 units: for an hour, or a GPU",
+            {"hidden_size": 768, "num_layers": 2},
+            {"batch_size": 64},
+        ),
+    }
+)
+DEFAULT_PRESET = "small"
+
+
+@dataclass(frozen=True)
+class Extent:
+    """How large a corpus is: |V|, and the characters to learn from."""
+
+    vocab_size: int
+    characters: int
+
+
+def suited_model(extent: Extent) -> dict[str, Any]:
+    """Embedding and tying for a vocabulary.
+
+    With thousands of characters most of the work is the softmax, and most rows of V are rarely
+    seen: a table that serves input and output alike is faster and learns sooner. With a hundred,
+    a small table is enough.
+    """
+    if extent.vocab_size >= _LARGE_VOCABULARY:
+        return {"embedding_size": 128, "tie_weights": True}
+    return {"embedding_size": 32, "tie_weights": False}
+
+
+def suited_training(extent: Extent, hidden_size: int, optimizer: str) -> dict[str, Any]:
+    """Learning rate, decay and dropout: for a vocabulary, a width, a rule, the size of the text.
+
+    All depend on the corpus and the network alone, never on the budget, so that a run by the
+    clock can be repeated by its number of steps.
+    """
+    times, decay = _RULES.get(optimizer, (1.0, 0.0))
+    lr = times * (8e-3 if extent.vocab_size >= _LARGE_VOCABULARY else 2.5e-2)
+    dropout = 0.07 * math.log2(_ENOUGH_CHARACTERS / max(1, extent.characters))
+    return {
+        "lr": round(lr * math.sqrt(256 / hidden_size), 5),
+        "weight_decay": decay,
+        "dropout": round(min(0.5, max(0.0, dropout)), 2),
+    }
+
+
+def default_epochs(characters: int) -> float:
+    """Passes over a text of so many characters, where no budget is given.
+
+    The characters seen grow with the root of the text's size: a small text is read again and
+    again, with dropout against learning it by heart; a large one is read once at least.
+    """
+    return max(1.0, 1e4 / math.sqrt(max(1, characters)))

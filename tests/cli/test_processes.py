@@ -1,0 +1,170 @@
+"""The commands as processes: signals, pipes, terminals, encodings."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import select
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from chargen.checkpoint import RunFolder
+from tests.support import LEARNABLE, call, command, last_state, shell, train_tiny
+
+pytestmark = pytest.mark.skipif(os.name == "nt", reason="signals and terminals of POSIX")
+
+
+@pytest.fixture
+def controls(tmp_path: Path) -> Path:
+    """A run that knows control characters."""
+    path = tmp_path / "controls.txt"
+    path.write_text("\x1b[31mred\x1b[0m\x07 bell\x9b and 字\u202e\n" * 60, encoding="utf-8")
+    return train_tiny(path, tmp_path, corpus_config=None, max_steps=5).path
+
+
+def started(*arguments: object, cwd: Path) -> subprocess.Popen[str]:
+    """A process that trains for as long as it is let, once it has made some steps."""
+    process = subprocess.Popen(
+        command("train", *arguments, "--preset", "tiny", "--max-steps", 10**6, "--name", "run"),
+        cwd=cwd,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stderr is not None
+    for line in process.stderr:
+        if line.startswith("step "):
+            return process
+    raise AssertionError("no step was made")
+
+
+@pytest.mark.parametrize(
+    ("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)], ids=["int", "term"]
+)
+def test_a_signal_saves_and_leaves(
+    number: signal.Signals, status: int, corpus: Path, tmp_path: Path
+) -> None:
+    with started(corpus, cwd=tmp_path) as process:
+        process.send_signal(number)
+        out, err = process.communicate(timeout=60)
+    assert process.returncode == status
+    assert out == ""
+    assert "Interrupted; go on with --resume" in err
+    assert "Traceback" not in err
+    folder = RunFolder(tmp_path / "checkpoints" / "run")
+    assert folder.verify() == []
+    step = folder.last_step()
+    assert step > 0
+    whole = train_tiny(corpus, tmp_path / "whole", max_steps=10**6, stop=_after(step))
+    one, other = last_state(folder.path), last_state(whole.path)
+    assert one["model.table"] == other["model.table"]
+
+
+def _after(steps: int) -> object:
+    asked = iter(range(10**9))
+    return lambda: next(asked) >= steps
+
+
+def test_a_signal_while_a_text_is_prepared_leaves_nothing(tmp_path: Path) -> None:
+    (tmp_path / "long.txt").write_text(LEARNABLE * 20000, encoding="utf-8")
+    process = subprocess.Popen(
+        command("train", "long.txt"), cwd=tmp_path, stderr=subprocess.PIPE, text=True
+    )
+    with process:
+        assert process.stderr is not None
+        assert process.stderr.readline().startswith("Preparing")
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert [path.name for path in tmp_path.iterdir()] == ["long.txt"]
+
+
+def test_a_broken_pipe_is_quiet(trained: Path) -> None:
+    line = " ".join(command("sample", trained, "-n", 200000, "-q", "--seed", 1))
+    done = subprocess.run(
+        f"{line} | head -c 10", shell=True, capture_output=True, timeout=60, check=False
+    )
+    assert done.stderr == b""
+    assert len(done.stdout) == 10
+
+
+def test_data_is_utf_8_whatever_the_locale(trained: Path, tmp_path: Path) -> None:
+    arguments = ("sample", trained, "-p", "春", "-n", 10, "--seed", 1)
+    odd = shell(*arguments, cwd=tmp_path, env={"LC_ALL": "C", "PYTHONIOENCODING": "ascii"})
+    assert odd.returncode == 0, odd.stderr
+    assert odd.stdout.decode("utf-8").startswith("春")
+    assert odd.stdout.decode("utf-8") == call(*arguments).stdout
+
+
+def test_a_name_that_is_no_utf_8_is_shown(tmp_path: Path) -> None:
+    name = b"\xff.txt"
+    (tmp_path / os.fsdecode(name)).write_text("aaaa")
+    done = subprocess.run(
+        [sys.executable, "-m", "chargen", "prepare", name],
+        cwd=tmp_path,
+        capture_output=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert b"one distinct character" in done.stderr
+    assert b"Traceback" not in done.stderr
+
+
+def test_debug_shows_the_traceback_of_an_error(tmp_path: Path) -> None:
+    done = shell("prepare", "missing.txt", "--debug", cwd=tmp_path)
+    assert done.returncode == 1
+    assert b"Traceback" in done.stderr
+
+
+def on_a_terminal(arguments: list[str], cwd: Path, columns: int = 80) -> str:
+    """What a command writes to a terminal, both streams together."""
+    import fcntl
+    import struct
+    import termios
+
+    master, slave = pty.openpty()
+    fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 30, columns, 0, 0))
+    environment = {**os.environ, "TERM": "xterm-256color", "COLUMNS": str(columns)}
+    with subprocess.Popen(
+        arguments, cwd=cwd, stdin=slave, stdout=slave, stderr=slave, env=environment
+    ) as process:
+        os.close(slave)
+        output, end = b"", time.monotonic() + 90
+        while time.monotonic() < end:
+            if select.select([master], [], [], 0.5)[0]:
+                try:
+                    found = os.read(master, 65536)
+                except OSError:  # the other side is closed
+                    break
+                if not found:
+                    break
+                output += found
+        process.wait(timeout=30)
+    os.close(master)
+    assert process.returncode == 0, output
+    return output.decode("utf-8")
+
+
+def test_control_characters_are_visible_on_a_terminal_only(controls: Path) -> None:
+    arguments = ("sample", controls, "-p", "\x1b[31m\x07\x9b\u202e字", "-n", 0, "-q")
+    shown = on_a_terminal(command(*arguments), controls.parent)
+    assert shown == "␛[31m␇<9B><202E>字\r\n"
+    piped = shell(*arguments, cwd=controls.parent)
+    assert piped.stdout.decode() == "\x1b[31m\x07\x9b\u202e字\n"
+
+
+def test_a_training_run_is_live_on_a_terminal(corpus: Path, tmp_path: Path) -> None:
+    arguments = command("train", corpus, "--preset", "tiny", "--max-steps", 60, "--name", "run")
+    shown = on_a_terminal(arguments, tmp_path, columns=60)
+    assert "Done: step 60" in shown.replace("\r\n", " ")
+    assert "60 of 60" in shown
+    assert "a sample at step 60" in shown
+    assert shown.endswith("\x1b[?25h")  # the cursor is back
+    assert len(json.loads((tmp_path / "checkpoints/run/config.json").read_bytes())) > 5

@@ -1,0 +1,44 @@
+from __future__ import annotations
+
+import os
+
+# One thread: the tests run side by side, and threads of several processes slow each other down.
+# Set before torch is imported by anyone.
+os.environ["OMP_NUM_THREADS"] = "1"
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.support import LEARNABLE, STEPS, train_tiny
+
+
+@pytest.fixture(scope="session")
+def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A prepared corpus that is learnt within seconds; only to be read."""
+    import chargen
+
+    folder = tmp_path_factory.mktemp("corpus")
+    text = folder / "learnable.txt"
+    text.write_text(LEARNABLE, encoding="utf-8")
+    return chargen.prepare(text, folder / "learnable").path
+
+
+@pytest.fixture(scope="session")
+def trained(corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished run on ``corpus``; only to be read."""
+    return train_tiny(corpus, tmp_path_factory.mktemp("checkpoints"), max_steps=STEPS).path
+
+
+@pytest.fixture
+def run(trained: Path, tmp_path: Path) -> Path:
+    """A copy of ``trained`` to do anything to."""
+    return Path(shutil.copytree(trained, tmp_path / "checkpoints" / "run"))
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty folder, which is the current one."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path

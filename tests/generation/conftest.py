@@ -1,0 +1,57 @@
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+
+from chargen.config import ModelConfig
+from chargen.corpus.tokenizer import Tokenizer
+from chargen.model import CharModel
+
+CORPORA = Path(__file__).parents[2] / "corpora"
+TEXT = (CORPORA / "jueju.txt").read_text("utf-8") + (CORPORA / "shipan.txt").read_text("utf-8")
+
+
+def make_tokenizer(oov: str = "bytes", vocab_size: int = 3000) -> Tokenizer:
+    return Tokenizer.train(Counter(TEXT), vocab_size, oov)
+
+
+def make_model(tokenizer: Tokenizer, *, sharpness: float = 4.0, **shape: object) -> CharModel:
+    """Random weights whose distributions are far from uniform."""
+    config = ModelConfig(tokenizer.size, **{"hidden_size": 32, **shape})  # type: ignore[arg-type]
+    model = CharModel(config)
+    model.reset_parameters(0)
+    with torch.no_grad():
+        model.output_matrix().mul_(sharpness)
+    return model
+
+
+@pytest.fixture(scope="session")
+def tokenizer() -> Tokenizer:
+    return make_tokenizer()
+
+
+@pytest.fixture(scope="session")
+def unk_tokenizer() -> Tokenizer:
+    return make_tokenizer("unk")
+
+
+@pytest.fixture(scope="session")
+def model(tokenizer: Tokenizer) -> CharModel:
+    return make_model(tokenizer)
+
+
+@pytest.fixture(scope="session")
+def unk_model(unk_tokenizer: Tokenizer) -> CharModel:
+    return make_model(unk_tokenizer)
+
+
+@pytest.fixture(autouse=True)
+def _threads() -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)

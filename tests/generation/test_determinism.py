@@ -1,0 +1,119 @@
+from __future__ import annotations
+
+import io
+import json
+import random
+from pathlib import Path
+
+import pytest
+import torch
+
+from chargen.cells import rows as row_arithmetic
+from chargen.cells.rows import RowProduct
+from chargen.corpus.tokenizer import Tokenizer
+from chargen.generation.batch import Batch, BatchOptions
+from chargen.generation.engine import Engine
+from chargen.model import CharModel
+from tests.generation.conftest import TEXT, make_model
+
+JOBS = 500
+
+
+@pytest.fixture(scope="module")
+def wide_tokenizer() -> Tokenizer:
+    """A vocabulary above 3000: the text's characters, and as many more as it takes."""
+    counts = dict.fromkeys(TEXT, 2) | {chr(0x4E00 + n): 1 for n in range(3100)}
+    return Tokenizer.train(counts, 3100, "bytes")
+
+
+def job_lines(count: int) -> list[str]:
+    rng = random.Random(1)
+    return [
+        json.dumps(
+            {
+                "id": f"job-{n}",
+                "prompt": "".join(rng.choices(TEXT, k=rng.choice([0, 1, 3]))),
+                "length": rng.randint(1, 6),
+                "temperature": rng.choice([0, 0.8, 1.2]),
+                "top_k": rng.choice([0, 0, 50]),
+                "top_p": rng.choice([1.0, 1.0, 0.95]),
+                "repetition_penalty": rng.choice([1.0, 1.2]),
+            }
+        )
+        for n in range(count)
+    ]
+
+
+def output(model: CharModel, tokenizer: Tokenizer, lines: list[str], slots: int, out: Path) -> str:
+    jobs = io.BytesIO("\n".join(lines).encode())
+    engine = Engine(model, tokenizer, slots=slots, logprobs=True)
+    batch = Batch(engine, jobs, "-", out, BatchOptions(), {})
+    for _ in batch.run(batch.survey(), resume=False, force=True):
+        pass
+    return out.read_text("utf-8")
+
+
+@pytest.mark.parametrize(
+    ("shape", "count", "settings"),
+    [
+        (
+            {"hidden_size": 100, "num_layers": 2},
+            JOBS,
+            [(1, 1), (3, 1), (7, 1), (64, 4), (255, 3)],
+        ),
+        (
+            {"hidden_size": 512},
+            JOBS,
+            [(1, 1), (3, 1), (7, 1), (64, 1), (255, 4)],
+        ),
+        ({"hidden_size": 100, "cell": "gru"}, 100, [(1, 1), (64, 1)]),
+        ({"hidden_size": 100, "cell": "rnn"}, 100, [(1, 1), (64, 1)]),
+    ],
+    ids=["lstm-100x2", "lstm-512", "gru", "rnn"],
+)
+def test_a_job_gives_the_same_line_in_any_batch_order_and_on_any_threads(
+    wide_tokenizer: Tokenizer,
+    tmp_path: Path,
+    shape: dict[str, int],
+    count: int,
+    settings: list[tuple[int, int]],
+) -> None:
+    model = make_model(wide_tokenizer, **shape)
+    lines = job_lines(count)
+    want = sorted(output(model, wide_tokenizer, lines, 16, tmp_path / "out").splitlines())
+    assert len(set(want)) == count
+    for slots, threads in settings:
+        torch.set_num_threads(threads)
+        random.Random(slots).shuffle(lines)
+        got = output(model, wide_tokenizer, lines, slots, tmp_path / "out").splitlines()
+        assert [json.loads(line)["id"] for line in got] == [json.loads(x)["id"] for x in lines]
+        assert sorted(got) == want
+
+
+@pytest.mark.parametrize("packing", [True, False])
+@pytest.mark.parametrize("size", [(100, 400), (512, 256), (33, 70)])
+def test_a_row_of_a_product_has_the_same_bits_in_any_batch(
+    monkeypatch: pytest.MonkeyPatch, packing: bool, size: tuple[int, int]
+) -> None:
+    if not packing:
+        monkeypatch.setattr(row_arithmetic, "_packing_keeps_rows", lambda: False)
+    generator = torch.Generator().manual_seed(0)
+    matrix, x = (
+        torch.randn(size[1], size[0], generator=generator),
+        torch.randn(96, size[0], generator=generator),
+    )
+    product = RowProduct(matrix, torch.ones(size[1]))
+    whole = product(x)
+    torch.testing.assert_close(whole, x @ matrix.T + 1, rtol=1e-4, atol=1e-4)
+    for count in (1, 2, 3, 5, 16, 17, 48):
+        if count % product.tile == 0:
+            assert torch.equal(product(x[:count].clone()), whole[:count])
+
+
+def test_no_share_of_a_thread_ends_inside_a_vector() -> None:
+    for threads in (1, 2, 3, 4, 6):
+        torch.set_num_threads(threads)
+        for rows in (1, 7, 34, 100, 255):
+            x = torch.linspace(-9, 9, rows * 2048).view(rows, 2048)
+            want = torch.cat([torch.sigmoid(row) for row in x]).view_as(x)
+            assert torch.equal(row_arithmetic.sigmoid_(x.clone()), want)

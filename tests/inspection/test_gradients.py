@@ -1,0 +1,102 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from chargen.api import gradients
+from chargen.cells.bptt import Weights, forwards
+from chargen.checkpoint import RunFolder
+from chargen.corpus.prepared import PreparedCorpus
+from chargen.inspection.gradients import WARM_UP, measure_gradients
+from tests.support import call, train_tiny
+
+
+@pytest.fixture(scope="module")
+def simple(corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of a simple network with one-hot input."""
+    out = tmp_path_factory.mktemp("simple")
+    return train_tiny(corpus, out, cell="rnn", embedding_size=0, grad_clip=1.0, max_steps=20).path
+
+
+def test_norms_are_those_of_the_equations(simple: Path) -> None:
+    lags = 5
+    report = measure_gradients(simple, lags, positions=3)
+    loaded = RunFolder(simple).load_model()
+    model = loaded.model.double()
+    (cell,) = model.cells
+    assert isinstance(cell.b, torch.Tensor)
+    assert model.V is not None
+    assert model.c is not None
+    tensors = (model.table.T, cell.recurrent_matrix(), cell.b, model.V, model.c)
+    weights = Weights(*(each.detach().numpy() for each in tensors if each is not None))
+    corpus = PreparedCorpus.open(loaded.config.corpus.path)
+    length = WARM_UP + lags + 2
+    text = corpus.val if len(corpus.val) >= length else corpus.train
+    expected = []
+    for start in np.linspace(0, len(text) - length, 3).astype(int):
+        ids = text[start : start + length].astype(np.int64)
+        read = forwards(weights, ids[:-1], ids[1:], np.zeros(len(weights.b)))
+        error = read.o[-1].copy()
+        error[ids[-1]] -= 1
+        back, norms = weights.V.T @ error, []
+        for k in range(lags + 1):
+            norms.append(np.linalg.norm(back))
+            back = weights.W.T @ (back * (1 - read.s[len(read.s) - 1 - k] ** 2))
+        expected.append(norms)
+    np.testing.assert_allclose(report.norms, np.mean(expected, axis=0), rtol=1e-3)
+
+
+def test_spectra_saturation_and_clipping_are_reported(simple: Path) -> None:
+    report = measure_gradients(simple, 4)
+    (spectrum,) = report.spectra
+    (cell,) = RunFolder(simple).load_model().model.cells
+    W = cell.recurrent_matrix()
+    assert W is not None
+    assert spectrum.singular_values[0] == pytest.approx(
+        float(torch.linalg.matrix_norm(W.detach(), 2))
+    )
+    assert spectrum.spectral_radius <= spectrum.singular_values[0] * (1 + 1e-6)
+    assert set(report.saturated) == {"tanh"}
+    assert 0 <= report.saturated["tanh"] <= 1
+    assert report.clipping.limit == 1.0
+    assert len(report.clipping.steps) == len(report.clipping.clipped) > 0
+
+
+def test_every_nonlinearity_of_a_gated_network_is_looked_at(trained: Path) -> None:
+    report = measure_gradients(trained, 4)
+    assert set(report.saturated) == {"sigmoid", "tanh"}
+    assert len(report.spectra) == 4
+
+
+def test_measuring_leaves_the_run_as_it_was(trained: Path) -> None:
+    before = {path: path.read_bytes() for path in trained.rglob("*") if path.is_file()}
+    assert measure_gradients(trained, 4) == measure_gradients(trained, 4)
+    assert before == {path: path.read_bytes() for path in trained.rglob("*") if path.is_file()}
+
+
+def test_several_runs_are_drawn_in_one_picture(simple: Path, trained: Path, tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    picture = tmp_path / "gradients.png"
+    reports = gradients([simple, trained], lags=6, out=picture)
+    assert [len(report.norms) for report in reports] == [7, 7]
+    assert picture.read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_command_prints_a_chart_or_json(simple: Path, trained: Path) -> None:
+    told = call("inspect", simple, trained, "--gradients", "--lags", 8)
+    assert told.exit_code == 0
+    assert "spectral radius" in told.stdout
+    assert "█" in told.stdout
+    as_json = call("inspect", simple, "--gradients", "--lags", 8, "--json")
+    (report,) = json.loads(as_json.stdout)
+    assert len(report["norms"]) == 9
+
+
+def test_a_picture_of_anything_else_is_refused(simple: Path, tmp_path: Path) -> None:
+    refused = call("inspect", simple, "--out", tmp_path / "x.png")
+    assert refused.exit_code == 1
+    assert "--out needs --gradients" in refused.stderr

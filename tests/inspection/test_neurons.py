@@ -1,0 +1,112 @@
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from chargen.api import load
+from chargen.inspection.neurons import inspect_neurons, tracks
+from chargen.inspection.page import neuron_page
+from tests.support import LEARNABLE, call
+
+TEXT = LEARNABLE[:300]
+
+
+def test_surprisal_is_what_evaluation_charges(trained: Path) -> None:
+    generator = load(trained)
+    report = inspect_neurons(generator.loaded, TEXT)
+    charged = generator.score_characters(TEXT)
+    np.testing.assert_allclose(report.bits, charged.nats / np.log(2), rtol=1e-4, atol=1e-5)
+
+
+def test_activations_are_the_outputs_after_each_character(trained: Path) -> None:
+    loaded = load(trained).loaded
+    whole = inspect_neurons(loaded, TEXT).activations
+    assert whole.shape == (len(TEXT), loaded.model.config.hidden_size)
+    beginning = inspect_neurons(loaded, TEXT[:40]).activations
+    np.testing.assert_allclose(beginning, whole[:40], rtol=1e-4, atol=1e-5)
+
+
+def test_alternatives_are_the_likeliest_first(trained: Path) -> None:
+    report = inspect_neurons(load(trained).loaded, TEXT)
+    for character, bits, alternatives in zip(TEXT, report.bits, report.alternatives, strict=True):
+        shares = [share for _, share in alternatives]
+        assert shares == sorted(shares, reverse=True)
+        chosen = dict(alternatives).get("⏎" if character == "\n" else character)
+        if chosen is not None:
+            assert -np.log2(chosen) == pytest.approx(bits, abs=1e-3)
+
+
+def test_what_may_be_followed_is_counted_from_the_text() -> None:
+    found = {name: track.tolist() for name, track in tracks("a“b,”c.\nd").items()}
+    assert found["position in the line"] == [1, 2, 3, 4, 5, 6, 7, 0, 1]
+    assert found["distance to the last comma"] == [1, 2, 3, 0, 1, 2, 3, 4, 5]
+    assert found["distance to the last end of a sentence"] == [1, 2, 3, 4, 5, 6, 0, 1, 2]
+    assert found["inside quotation marks or brackets"] == [0, 1, 1, 1, 0, 0, 0, 0, 0]
+    assert tracks('"x"')["inside quotation marks or brackets"].tolist() == [1, 1, 0]
+
+
+def test_the_unit_that_follows_best_comes_first(trained: Path) -> None:
+    report = inspect_neurons(load(trained).loaded, TEXT)
+    for followed in report.followed:
+        strengths = np.abs(followed.correlations)
+        assert (np.diff(strengths) <= 1e-12).all()
+        track = tracks(TEXT)[followed.name]
+        if track.std() > 0:
+            unit = report.activations[:, followed.units[0]]
+            expected = np.corrcoef(unit, track)[0, 1]
+            assert followed.correlations[0] == pytest.approx(expected)
+
+
+def test_the_page_needs_nothing_else_and_bears_any_text(trained: Path) -> None:
+    text = TEXT + "</script><b>&amp;{{run}}"
+    page = neuron_page(inspect_neurons(load(trained).loaded, text))
+    assert page.count("</script>") == 2
+    assert "http" not in page
+    start = page.index('type="application/json">') + len('type="application/json">')
+    data = json.loads(page[start : page.index("</script>", start)])
+    assert "".join(data["characters"]) == text
+
+
+def test_the_command_writes_the_page_and_tells_the_units(run: Path, here: Path) -> None:
+    text = here / "text.txt"
+    text.write_text(TEXT, "utf-8")
+    told = call("inspect", run, "--neurons", text)
+    assert told.exit_code == 0
+    assert "position in the line" in told.stdout
+    assert (run / "neurons.html").read_text("utf-8").startswith("<!doctype html>")
+    as_json = call("inspect", run, "--neurons", text, "--json", "--out", here / "page.html")
+    assert json.loads(as_json.stdout)["characters"] == len(TEXT)
+    assert (here / "page.html").is_file()
+
+
+def chromium() -> str:
+    names = ("chromium", "chromium-browser", "google-chrome")
+    found = next((path for name in names if (path := shutil.which(name))), None)
+    if found is None:
+        pytest.skip("there is no Chromium to open the page with")
+    return found
+
+
+@pytest.mark.browser
+def test_the_page_comes_to_life_in_a_browser(trained: Path, tmp_path: Path) -> None:
+    report = inspect_neurons(load(trained).loaded, TEXT)
+    page = tmp_path / "neurons.html"
+    page.write_text(neuron_page(report), "utf-8")
+    flags = ["--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path}"]
+    opened = subprocess.run(
+        [chromium(), *flags, "--dump-dom", page.as_uri()],
+        capture_output=True,
+        timeout=120,
+        check=True,
+    )
+    document = opened.stdout.decode("utf-8")
+    assert document.count("<span data-n=") == len(TEXT)
+    assert document.count("background: rgba(") > len(TEXT) / 2
+    best = report.followed[0].units[0]
+    assert f'<button data-unit="{best}" aria-pressed="true">' in document
+    assert document.count("<h2>") == len(report.followed)

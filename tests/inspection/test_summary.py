@@ -1,0 +1,91 @@
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from chargen import api
+from chargen.checkpoint import RunFolder
+from chargen.errors import CheckpointError, CorpusError
+from chargen.inspection.corpora import CorpusSummary
+from chargen.inspection.summary import RunSummary
+from tests.support import metrics, train_tiny
+
+
+def run_summary(path: Path) -> RunSummary:
+    found = api.describe(path)
+    assert isinstance(found, RunSummary)
+    return found
+
+
+def test_a_run_tells_what_it_is(trained: Path) -> None:
+    found = run_summary(trained)
+    loaded = RunFolder(trained).load_model()
+    assert found.problems == found.notes == ()
+    assert found.config == loaded.config
+    assert sum(found.parameters.values()) == sum(p.numel() for p in loaded.model.parameters())
+    assert found.weights_sha256 == loaded.weights_sha256
+    assert found.history.steps == found.config.total_steps == 40
+    assert found.history.reason == "done"
+    evaluations = [line for line in metrics(trained) if line["event"] == "evaluation"]
+    assert found.history.evaluations == tuple((e["step"], e["bits_per_char"]) for e in evaluations)
+    assert found.history.best_bits_per_char == min(e["bits_per_char"] for e in evaluations)
+    assert found.step_of_best in [e["step"] for e in evaluations]
+    assert json.loads(json.dumps(found.to_dict()))["kind"] == "run"
+
+
+def test_damage_is_listed(run: Path) -> None:
+    (run / "model.safetensors").write_bytes(b"short")
+    with (run / "metrics.jsonl").open("ab") as file:
+        file.write(b"rubbish\n")
+    found = run_summary(run)
+    assert len(found.problems) == 2
+    assert "model.safetensors" in found.problems[0]
+    assert "metrics.jsonl" in found.problems[1]
+    assert found.weights_sha256 is None
+
+
+def test_a_run_without_its_corpus_is_whole(corpus: Path, tmp_path: Path) -> None:
+    copy = shutil.copytree(corpus, tmp_path / "copy")
+    run = train_tiny(copy, tmp_path / "out", max_steps=2).path
+    shutil.rmtree(copy)
+    found = run_summary(run)
+    assert found.problems == ()
+    assert len(found.notes) == 1
+    assert "resume needs the corpus" in found.notes[0]
+
+
+def test_three_files_are_a_run(trained: Path, tmp_path: Path) -> None:
+    for name in ("config.json", "tokenizer.model", "model.safetensors"):
+        shutil.copy(trained / name, tmp_path)
+    found = run_summary(tmp_path)
+    assert found.problems == ()
+    assert found.history.evaluations == ()
+
+
+def test_a_corpus_tells_what_it_is(corpus: Path) -> None:
+    found = api.describe(corpus)
+    assert isinstance(found, CorpusSummary)
+    assert found.problems == ()
+    assert json.loads(json.dumps(found.to_dict()))["kind"] == "corpus"
+
+
+def test_a_damaged_corpus_lists_its_problems(corpus: Path, tmp_path: Path) -> None:
+    copy = Path(shutil.copytree(corpus, tmp_path / "copy"))
+    content = bytearray((copy / "val.bin").read_bytes())
+    content[0] ^= 1
+    (copy / "val.bin").write_bytes(content)
+    (problem,) = api.describe(copy).problems
+    assert "val.bin" in problem
+    (copy / "val.bin").unlink()
+    with pytest.raises(CorpusError, match=r"val\.bin is missing"):
+        api.describe(copy)
+
+
+def test_something_else_is_told(here: Path) -> None:
+    with pytest.raises(CheckpointError, match="not a chargen run"):
+        api.describe(here)
+    with pytest.raises(CheckpointError, match="no run in"):
+        api.describe()

@@ -1,0 +1,103 @@
+"""What several tests do: train a tiny run, look at its weights, call the command line."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import chargen
+
+if TYPE_CHECKING:
+    from typer.testing import Result
+
+    from chargen.api import TrainedRun
+    from chargen.model import CharModel
+
+LEARNABLE = "春眠不觉晓，处处闻啼鸟。\n夜来风雨声，花落知多少。\n" * 60
+STEPS = 40
+
+
+def train_tiny(corpus: Any, out: Path, **options: Any) -> TrainedRun:
+    """A run of the preset for tests."""
+    settings = {"preset": "tiny", "name": "run", "out_dir": out, "max_steps": 20, **options}
+    return chargen.train(corpus, **settings)
+
+
+def last_state(run: Path) -> dict[str, Any]:
+    """Everything that the newest checkpoint of a run holds, as bytes."""
+    from chargen.checkpoint import RunFolder
+
+    saved = RunFolder(run).load_last()
+    assert saved is not None
+    tensors, values = saved
+    return {
+        **{name: tensor.numpy().tobytes() for name, tensor in tensors.items()},
+        **{name: value for name, value in values.items() if name != "seconds"},
+    }
+
+
+def metrics(run: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (run / "metrics.jsonl").read_text("utf-8").splitlines()]
+
+
+def small_model(vocab_size: int = 11, seed: int = 0, **options: Any) -> CharModel:
+    """A model in double precision with random weights everywhere, biases included."""
+    import torch
+
+    from chargen.config import ModelConfig
+    from chargen.model import CharModel
+
+    config = ModelConfig(
+        vocab_size=vocab_size, **{"hidden_size": 8, "embedding_size": 5, **options}
+    )
+    model = CharModel(config).double()
+    model.reset_parameters(seed)
+    generator = torch.Generator().manual_seed(seed + 1)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            if parameter.ndim == 1:
+                parameter += 0.3 * torch.randn(parameter.shape, generator=generator).double()
+    return model
+
+
+def files_in(folder: Path) -> dict[str, bytes]:
+    """Every file below a folder, with its content."""
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+
+
+def call(*arguments: object) -> Result:
+    """A command, in this process."""
+    from typer.testing import CliRunner
+
+    from chargen.cli.app import app
+
+    return CliRunner().invoke(app, [str(each) for each in arguments], prog_name="chargen")
+
+
+def command(*arguments: object) -> list[str]:
+    """A command as a process of its own."""
+    return [sys.executable, "-m", "chargen", *map(str, arguments)]
+
+
+def shell(
+    *arguments: object, cwd: Path, env: Mapping[str, str] | None = None, **options: Any
+) -> subprocess.CompletedProcess[bytes]:
+    """Run a command in a process of its own, to its end."""
+    return subprocess.run(
+        command(*arguments),
+        cwd=cwd,
+        env={**os.environ, **(env or {})},
+        capture_output=True,
+        timeout=120,
+        check=False,
+        **options,
+    )

@@ -1,0 +1,104 @@
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+import chargen
+from chargen.checkpoint import RunFolder
+from chargen.config import CorpusConfig
+from chargen.errors import CheckpointError, ConfigError
+from chargen.training.events import Event
+from chargen.training.transfer import adopt_weights
+from tests.support import small_model, train_tiny
+
+OTHER = "夜半钟声到客船。\n花落知多少？ab\n" * 60
+
+
+@pytest.fixture
+def other(tmp_path: Path) -> Path:
+    """A prepared corpus that shares some characters with ``corpus``, at other ids."""
+    (tmp_path / "other.txt").write_text(OTHER, encoding="utf-8")
+    return chargen.prepare(tmp_path / "other.txt", tmp_path / "other").path
+
+
+@pytest.mark.parametrize(
+    "options", [{}, {"embedding_size": 0}, {"tie_weights": True}, {"bias": False}], ids=str
+)
+def test_characters_keep_their_weights_by_name(options: dict[str, Any], trained: Path) -> None:
+    from chargen.corpus.tokenizer import Tokenizer
+
+    loaded = RunFolder(trained).load_model()
+    tokenizer = Tokenizer.train(Counter(OTHER), 3000, "bytes")
+    given = small_model(loaded.tokenizer.size, seed=1, **options)
+    source = type(loaded)(**{**vars(loaded), "model": given})
+    model = small_model(tokenizer.size, seed=2, **options)
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    shared = adopt_weights(model, tokenizer, source)
+    theirs = {loaded.tokenizer.piece(n): n for n in range(loaded.tokenizer.size)}
+    rows = [name for name in ("table", "V", "c") if name in before]
+    found = 0
+    for n in range(tokenizer.size):
+        piece = tokenizer.piece(n)
+        found += piece in theirs
+        for name in rows:
+            wanted = given.state_dict()[name][theirs[piece]] if piece in theirs else before[name][n]
+            assert torch.equal(model.state_dict()[name][n], wanted)
+    assert found == shared
+    assert "花" in theirs
+    for name, tensor in model.state_dict().items():
+        if name not in rows:
+            assert torch.equal(tensor, given.state_dict()[name])
+
+
+def test_training_begins_from_the_other_run(trained: Path, other: Path, tmp_path: Path) -> None:
+    run = train_tiny(other, tmp_path, init_from=trained, max_steps=1, lr=1e-30, weight_decay=0.0)
+    source, loaded = RunFolder(trained).load_model(), RunFolder(run.path).load_model()
+    torch.testing.assert_close(loaded.model.cells[0].U, source.model.cells[0].U)
+    assert loaded.config.init_from == {
+        "path": str(trained),
+        "weights_sha256": source.weights_sha256,
+    }
+
+
+def test_a_run_that_was_killed_at_once_still_begins_there(
+    trained: Path, other: Path, tmp_path: Path
+) -> None:
+    class Killed(BaseException):
+        pass
+
+    def kill(event: Event) -> None:
+        raise Killed  # before the first checkpoint
+
+    with pytest.raises(Killed):
+        train_tiny(other, tmp_path / "killed", init_from=trained, on_event=kill)
+    again = train_tiny(None, tmp_path / "killed", resume=True)
+    whole = train_tiny(other, tmp_path / "whole", init_from=trained)
+    one, two = RunFolder(again.path).load_model(), RunFolder(whole.path).load_model()
+    assert one.weights_sha256 == two.weights_sha256
+
+
+def test_the_shape_comes_from_the_other_run(trained: Path, other: Path, tmp_path: Path) -> None:
+    run = chargen.train(other, init_from=trained, out_dir=tmp_path, max_steps=1)
+    assert RunFolder(run.path).read_config().model.hidden_size == 32
+
+
+@pytest.mark.parametrize(
+    ("options", "part"),
+    [({"hidden_size": 64, "num_layers": 2}, "num_layers"), ({"preset": "lecture"}, "cell is rnn")],
+)
+def test_another_shape_is_an_error(
+    options: dict[str, Any], part: str, trained: Path, other: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(ConfigError, match="the run to begin from has") as caught:
+        train_tiny(other, tmp_path / "out", init_from=trained, **options)
+    assert part in caught.value.message
+    assert not (tmp_path / "out").exists()
+
+
+def test_beginning_from_nothing_is_an_error(other: Path, tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match="no run 'nope'"):
+        train_tiny(other, tmp_path / "out", init_from="nope", corpus_config=CorpusConfig())
