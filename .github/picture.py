@@ -7,6 +7,7 @@ The run is real: it trains on the shipped prose for a minute, in a temporary fol
 
 from __future__ import annotations
 
+import io
 import os
 import tempfile
 from pathlib import Path
@@ -22,7 +23,7 @@ WIDTH = 96
 
 def main() -> None:
     target = Path(__file__).resolve().with_name("terminal.svg")
-    console = Console(record=True, width=WIDTH, file=Path(os.devnull).open("w"), force_terminal=True)
+    console = Console(record=True, width=WIDTH, file=io.StringIO(), force_terminal=True)
     view = LiveView(lambda _: None)
     with tempfile.TemporaryDirectory() as folder:
         os.chdir(folder)

@@ -105,7 +105,6 @@ def score_characters(
     tokenizer: Tokenizer,
     ids: NDArray[np.integer],
     batch_size: int = 32,
-    segments: int | None = None,
 ) -> CharScores:
     """The cost of each character of ``ids``.
 
@@ -114,7 +113,6 @@ def score_characters(
         tokenizer: that made ``ids``.
         ids: pieces of a text, (N,).
         batch_size: segments that run side by side.
-        segments: score only so many, evenly spread over the text; None: all.
 
     Raises:
         CorpusError: ``ids`` is empty.
@@ -124,34 +122,33 @@ def score_characters(
     starts = np.flatnonzero(tokenizer.character_starts(ids))
     nats = np.zeros(len(ids))
     correct = np.zeros(len(ids), dtype=bool)
-    charged = np.zeros(len(ids), dtype=bool)
-    for batch in _batches(starts, len(ids), batch_size, segments):
+    for batch in _batches(starts, len(ids), batch_size):
         _score_batch(model, tokenizer, ids, batch, nats, correct)
-        for _, first, end in batch:
-            charged[first:end] = True
     unknown = np.asarray(ids) == tokenizer.unk_id
-    nats += np.where(unknown & charged, tokenizer.unk_extra_bits / NATS_TO_BITS, 0.0)
-    kept = charged[starts]
+    nats += np.where(unknown, tokenizer.unk_extra_bits / NATS_TO_BITS, 0.0)
     spelt = tokenizer.byte_values[ids[starts]] >= 0
     return CharScores(
-        nats=np.add.reduceat(nats, starts)[kept],
-        correct=np.logical_and.reduceat(correct, starts)[kept],
-        unseen=(unknown[starts] | spelt)[kept],
-        pieces=int(charged.sum()),
+        nats=np.add.reduceat(nats, starts),
+        correct=np.logical_and.reduceat(correct, starts),
+        unseen=unknown[starts] | spelt,
+        pieces=len(ids),
     )
+
+
+def head_of_text(tokenizer: Tokenizer, ids: NDArray[np.integer], most: int) -> NDArray[np.integer]:
+    """The first ``most`` pieces of ``ids`` at most, cut at a whole character."""
+    if len(ids) <= most:
+        return ids
+    return ids[: int(np.flatnonzero(tokenizer.character_starts(ids[: most + 1]))[-1])]
 
 
 Span = tuple[int, int, int]
 """Of a segment, in pieces: where its warm-up, its charged part and its end are."""
 
 
-def _batches(
-    starts: NDArray[np.intp], count: int, batch_size: int, segments: int | None
-) -> Iterator[list[Span]]:
+def _batches(starts: NDArray[np.intp], count: int, batch_size: int) -> Iterator[list[Span]]:
     edges = np.append(starts, count)
     firsts = np.arange(0, len(starts), SEGMENT)
-    if segments is not None and segments < len(firsts):
-        firsts = firsts[np.linspace(0, len(firsts) - 1, segments).round().astype(int)]
     spans = [
         (
             int(edges[max(0, first - WARM_UP)]),

@@ -61,7 +61,7 @@ def small_model(vocab_size: int = 11, seed: int = 0, **options: Any) -> CharMode
     with torch.no_grad():
         for parameter in model.parameters():
             if parameter.ndim == 1:
-                parameter += 0.3 * torch.randn(parameter.shape, generator=generator).double()
+                parameter.add_(torch.randn(parameter.shape, generator=generator), alpha=0.3)
     return model
 
 

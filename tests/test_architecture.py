@@ -23,7 +23,7 @@ ORDER = (
     ("checkpoint",),
     ("evaluation", "generation"),
     ("training", "inspection"),
-    ("bench", "experiments"),
+    ("bench",),
     ("api",),
     ("cli",),
 )

@@ -5,13 +5,12 @@ from __future__ import annotations
 import math
 from collections import Counter
 
-import numpy as np
 import pytest
 import torch
 
 from chargen.corpus.tokenizer import Tokenizer
 from chargen.errors import CorpusError
-from chargen.evaluation import Score, score, score_characters
+from chargen.evaluation import Score, head_of_text, score, score_characters
 from chargen.model import CharModel
 from tests.support import small_model
 
@@ -140,16 +139,16 @@ def test_characters_are_told_one_by_one() -> None:
     assert total.nats == pytest.approx(float(each.nats.sum()))
 
 
-def test_some_segments_are_spread_over_the_text() -> None:
-    words = tokenizer("unk")
-    model = small_model(words.size)
-    ids = words.encode(TEXT * 4)
-    whole = score_characters(model, words, ids)
-    some = score_characters(model, words, ids, segments=3)
-    count = math.ceil(len(TEXT) * 4 / 2048)
-    picked = [round(n) for n in np.linspace(0, count - 1, 3)]
-    wanted = np.concatenate([whole.nats[n * 2048 : (n + 1) * 2048] for n in picked])
-    np.testing.assert_allclose(some.nats, wanted, rtol=1e-9)
+def test_the_head_of_a_text_ends_at_a_whole_character() -> None:
+    words = tokenizer("bytes")
+    text = RARE[1] * 5
+    ids = words.encode(text)
+    each = len(ids) // 5
+    assert each > 1
+    for most in range(each, len(ids) + 3):
+        head = head_of_text(words, ids, most)
+        assert words.decode(head) == text[: most // each]
+        assert len(head) <= most
 
 
 def test_no_text_is_an_error() -> None:

@@ -86,12 +86,13 @@ def test_a_folder_is_old_or_new_whatever_fails(
 
 
 def test_a_failed_block_leaves_nothing_behind(tmp_path: Path) -> None:
-    with (
-        pytest.raises(KeyboardInterrupt),
-        new_folder(tmp_path / "not" / "there" / "yet") as folder,
-    ):
-        (folder / "file").write_bytes(b"content")
-        raise KeyboardInterrupt
+    def interrupted() -> None:
+        with new_folder(tmp_path / "not" / "there" / "yet") as folder:
+            (folder / "file").write_bytes(b"content")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
     assert list(tmp_path.iterdir()) == []
 
 

@@ -18,7 +18,7 @@ BLOCK = re.compile(
     re.S,
 )
 COMMANDS = (
-    *("prepare", "train", "sample", "batch", "novelty", "eval", "inspect", "plot", "experiment"),
+    *("prepare", "train", "sample", "batch", "novelty", "eval", "inspect", "plot"),
     *("bench generate", "bench train"),
 )
 

@@ -21,11 +21,14 @@ class Cell(nn.Module):
     G = ``gates`` · H. A cell owns U (G, I) and, with biases, b (G,); what else it owns, such as
     the W of ``RecurrentCell``, is its own affair.
 
+    ``gate_names`` are the equations' names of the blocks of H rows in W and, mostly, U.
+
     ``input_size`` 0 means that the input is U·x_t already: the one-hot network's U is a table
     with a row a character, which the model owns and looks up.
     """
 
     gates = 1
+    gate_names: tuple[str, ...] = ("a",)
     zero: Tensor
 
     def __init__(self, input_size: int, hidden_size: int, *, bias: bool = True) -> None:

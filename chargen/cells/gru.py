@@ -35,6 +35,7 @@ class GRU(RecurrentCell):
     """
 
     gates = 3
+    gate_names = ("r", "z", "n")
 
     def __init__(self, input_size: int, hidden_size: int, *, bias: bool = True) -> None:
         super().__init__(input_size, hidden_size, bias=bias)
@@ -60,6 +61,22 @@ class GRU(RecurrentCell):
         d = self.zero.new_zeros(self.hidden_size) if self.d is None else self.d
         outputs, h = _Unrolled.apply(u, self.W, d, *state)  # type: ignore[no-untyped-call]
         return outputs, (h,)
+
+    def forward(self, x: Tensor, state: State) -> tuple[Tensor, State]:
+        """As ``scan(project(x))``, by cuDNN on a GPU."""
+        if x.is_cuda and self.U is not None:
+            return self.fused(self.U, x, state)
+        return super().forward(x, state)
+
+    def fused(self, U: Tensor, x: Tensor, state: State) -> tuple[Tensor, State]:
+        """By torch's own function, for an input that isn't one-hot."""
+        weights: list[Tensor] = [U, self.W]
+        if self.b is not None and self.d is not None:
+            weights += [self.b, F.pad(self.d, [2 * self.hidden_size, 0])]
+        outputs, h = torch.gru(
+            x, state[0][None], weights, self.b is not None, 1, 0.0, self.training, False, False
+        )
+        return outputs, (h[0],)
 
     def stepper(self, inputs: int = 0) -> Stepper:
         return GRUStepper(self, inputs)

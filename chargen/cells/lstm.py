@@ -36,6 +36,7 @@ class LSTM(RecurrentCell):
     """
 
     gates = 4
+    gate_names = ("i", "f", "g", "o")
 
     @torch.no_grad()
     def reset_parameters(self, generator: torch.Generator | None = None) -> None:

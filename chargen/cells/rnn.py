@@ -14,6 +14,8 @@ from chargen.cells.rows import RowProduct, pad_gates, padded, sigmoid_
 from chargen.cells.stepper import Stepper
 from chargen.cells.unrolled import backwards, forwards, history, weight_gradient
 
+_FUSED = {"tanh": torch.rnn_tanh, "relu": torch.rnn_relu}
+
 
 class RNN(RecurrentCell):
     """s_t = f(U x_t + W s_{t−1} + b), with f = tanh, sigmoid or relu.
@@ -55,6 +57,23 @@ class RNN(RecurrentCell):
     def scan(self, u: Tensor, state: State) -> tuple[Tensor, State]:
         outputs, s = _Unrolled.apply(u, self.W, *state, ACTIVATIONS[self.activation])  # type: ignore[no-untyped-call]
         return outputs, (s,)
+
+    def forward(self, x: Tensor, state: State) -> tuple[Tensor, State]:
+        """As ``scan(project(x))``, by cuDNN on a GPU where it has f."""
+        if x.is_cuda and self.U is not None and self.activation in _FUSED:
+            return self.fused(self.U, x, state)
+        return super().forward(x, state)
+
+    def fused(self, U: Tensor, x: Tensor, state: State) -> tuple[Tensor, State]:
+        """By torch's own function, for f = tanh or relu and an input that isn't one-hot."""
+        weights: list[Tensor] = [U, self.W]
+        if self.b is not None:
+            weights += [self.b, torch.zeros_like(self.b)]
+        run = _FUSED[self.activation]
+        outputs, s = run(
+            x, state[0][None], weights, self.b is not None, 1, 0.0, self.training, False, False
+        )
+        return outputs, (s[0],)
 
     def stepper(self, inputs: int = 0) -> Stepper:
         return RNNStepper(self, inputs, self.activation, self.W)

@@ -24,7 +24,7 @@ def batch(
     out: Annotated[Path, typer.Option("--out", "-o", help="File to write, a JSON object a text.")],
     checkpoint: Annotated[
         str | None,
-        typer.Option("--checkpoint", help="A run folder, or its name. [default: the newest run]"),
+        typer.Option("--checkpoint", help="A run folder, or its name. \\[default: the newest run]"),
     ] = None,
     batch_size: Annotated[
         int, typer.Option("--batch-size", min=1, help="Texts at a time; changes the speed alone.")

@@ -22,11 +22,12 @@ def bench_generate(
     vocab_size: Annotated[int, typer.Option("--vocab-size", min=1, help="Characters.")] = 3000,
     slots: Annotated[
         list[int] | None,
-        typer.Option("--slots", min=1, help="Texts at a time; repeatable. [default: 1, 64, 256]"),
+        typer.Option("--slots", min=1, help="Texts at a time; repeatable. \\[default: 1, 64, 256]"),
     ] = None,
     rounds: Annotated[int, typer.Option("--rounds", min=1, help="Turns of each.")] = 7,
     threads: Annotated[
-        int | None, typer.Option("--threads", min=1, help="CPU threads. [default: torch's choice]")
+        int | None,
+        typer.Option("--threads", min=1, help="CPU threads. \\[default: torch's choice]"),
     ] = None,
     device: opt.Device = "cpu",
     as_json: opt.Json = False,

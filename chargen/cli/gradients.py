@@ -13,7 +13,8 @@ import typer
 if TYPE_CHECKING:
     from chargen.inspection.gradients import GradientReport
 
-_BAR = 20
+_WIDTH = 68
+"""Columns that the bars of all runs, with their numbers, may take."""
 
 
 def show_gradients(
@@ -45,12 +46,13 @@ def show_gradients(
 def _norm_rows(reports: Sequence[GradientReport]) -> Iterator[list[str]]:
     logarithms = [math.log10(norm) for report in reports for norm in report.norms if norm > 0]
     low, high = min(logarithms, default=0.0), max(logarithms, default=0.0)
+    bar = max(4, min(32, _WIDTH // len(reports) - 9))
     for lag in _shown(len(reports[0].norms) - 1):
         row = [str(lag)]
         for report in reports:
             norm = report.norms[lag]
             share = (math.log10(norm) - low) / ((high - low) or 1) if norm > 0 else 0.0
-            row.append(f"{norm:.1e} {'█' * round(share * _BAR):{_BAR}}")
+            row.append(f"{norm:.1e} {'█' * round(share * bar):░<{bar}}")
         yield row
 
 
@@ -64,7 +66,7 @@ def _shown(last: int) -> list[int]:
 def _rows(report: GradientReport) -> list[tuple[str, str]]:
     rows = [
         (
-            f"layer {each.layer}, W {each.block}",
+            f"layer {each.layer}, W of {each.gate}",
             _spectrum(each.singular_values, each.spectral_radius),
         )
         for each in report.spectra

@@ -44,7 +44,7 @@ def inspect(
             "--out",
             "-o",
             help="With --gradients: a PNG to draw. With --neurons: the page. "
-            "[default: none; neurons.html in the run's folder]",
+            "\\[default: none; neurons.html in the run's folder]",
         ),
     ] = None,
     as_json: opt.Json = False,

@@ -26,7 +26,7 @@ VocabSize = Annotated[
     int | None,
     typer.Option(
         "--vocab-size",
-        help=f"Characters kept, the most frequent ones. [default: {_CORPUS.vocab_size}]",
+        help=f"Characters kept, the most frequent ones. \\[default: {_CORPUS.vocab_size}]",
         rich_help_panel=PREPARE,
     ),
 ]
@@ -35,7 +35,7 @@ Oov = Annotated[
     typer.Option(
         "--oov",
         help="What becomes of the others: bytes (nothing is lost), unk, or auto: bytes where the "
-        f"text needs it. [default: {_CORPUS.oov}]",
+        f"text needs it. \\[default: {_CORPUS.oov}]",
         rich_help_panel=PREPARE,
     ),
 ]
@@ -43,7 +43,7 @@ Encoding = Annotated[
     str | None,
     typer.Option(
         "--encoding",
-        help=f"Of the text, e.g. gb18030; auto detects it. [default: {_CORPUS.encoding}]",
+        help=f"Of the text, e.g. gb18030; auto detects it. \\[default: {_CORPUS.encoding}]",
         rich_help_panel=PREPARE,
     ),
 ]
@@ -52,7 +52,7 @@ Errors = Annotated[
     typer.Option(
         "--errors",
         help="Bytes that don't decode: strict stops, replace puts U+FFFD. "
-        f"[default: {_CORPUS.errors}]",
+        f"\\[default: {_CORPUS.errors}]",
         rich_help_panel=PREPARE,
     ),
 ]
@@ -61,7 +61,7 @@ Convert = Annotated[
     typer.Option(
         "--convert",
         help="t2s: traditional to simplified script; s2t: the other way; none. "
-        f"[default: {_CORPUS.convert}]",
+        f"\\[default: {_CORPUS.convert}]",
         rich_help_panel=PREPARE,
     ),
 ]
@@ -70,7 +70,7 @@ ValFrac = Annotated[
     typer.Option(
         "--val-frac",
         help="Share of the text, its end, kept for validation; 0: none. "
-        f"[default: {_CORPUS.val_frac}]",
+        f"\\[default: {_CORPUS.val_frac}]",
         rich_help_panel=PREPARE,
     ),
 ]
@@ -78,14 +78,14 @@ ValFrac = Annotated[
 SAMPLING = "Sampling, in the order in which it is applied"
 Length = Annotated[
     int | None,
-    typer.Option("--length", "-n", help=f"Characters. [default: {_SAMPLING.length}]"),
+    typer.Option("--length", "-n", help=f"Characters. \\[default: {_SAMPLING.length}]"),
 ]
 RepetitionPenalty = Annotated[
     float | None,
     typer.Option(
         "--repetition-penalty",
         help=f"Makes the last {_SAMPLING.repetition_window} pieces less likely; 1: off. "
-        f"[default: {_SAMPLING.repetition_penalty:g}]",
+        f"\\[default: {_SAMPLING.repetition_penalty:g}]",
         rich_help_panel=SAMPLING,
     ),
 ]
@@ -96,7 +96,7 @@ Temperature = Annotated[
         "--temperature",
         "-t",
         help="Divides the logits: low is careful, high is wild; 0 takes the likeliest always. "
-        f"[default: {_SAMPLING.temperature}]",
+        f"\\[default: {_SAMPLING.temperature}]",
         rich_help_panel=SAMPLING,
     ),
 ]
@@ -104,7 +104,7 @@ TopK = Annotated[
     int | None,
     typer.Option(
         "--top-k",
-        help=f"Draw from the k likeliest; 0: off. [default: {_SAMPLING.top_k}]",
+        help=f"Draw from the k likeliest; 0: off. \\[default: {_SAMPLING.top_k}]",
         rich_help_panel=SAMPLING,
     ),
 ]
@@ -113,7 +113,7 @@ TopP = Annotated[
     typer.Option(
         "--top-p",
         help="Draw from the fewest that reach this probability together; 1: off. "
-        f"[default: {_SAMPLING.top_p:g}]",
+        f"\\[default: {_SAMPLING.top_p:g}]",
         rich_help_panel=SAMPLING,
     ),
 ]
@@ -122,7 +122,7 @@ MinP = Annotated[
     typer.Option(
         "--min-p",
         help="Drop what is less likely than this share of the likeliest; 0: off. "
-        f"[default: {_SAMPLING.min_p:g}]",
+        f"\\[default: {_SAMPLING.min_p:g}]",
         rich_help_panel=SAMPLING,
     ),
 ]

@@ -20,7 +20,7 @@ def plot(
         typer.Option(
             "--out",
             "-o",
-            help="PNG to write. [default: curves.png, in the run's folder if it is one run]",
+            help="PNG to write. \\[default: curves.png, in the run's folder if it is one run]",
         ),
     ] = None,
     quiet: opt.Quiet = False,

@@ -21,7 +21,9 @@ def prepare(
     ],
     out: Annotated[
         Path | None,
-        typer.Option("--out", "-o", help="Folder to write. [default: corpora/<stem of the first>]"),
+        typer.Option(
+            "--out", "-o", help="Folder to write. \\[default: corpora/<stem of the first>]"
+        ),
     ] = None,
     vocab_size: opt.VocabSize = None,
     oov: opt.Oov = None,

@@ -34,7 +34,7 @@ def sample(
     num_samples: Annotated[int, typer.Option("--num-samples", min=1, help="Texts.")] = 1,
     stop: opt.Stop = None,
     seed: Annotated[
-        int | None, typer.Option("--seed", help="The same seed, the same text. [default: random]")
+        int | None, typer.Option("--seed", help="The same seed, the same text. \\[default: random]")
     ] = None,
     oov_prompt: opt.OovPrompt = "error",
     form: opt.FormName = None,

@@ -34,10 +34,11 @@ def train(
     ] = None,
     preset: Annotated[
         str | None,
-        typer.Option("--preset", help=f"{', '.join(PRESETS)}. [default: {DEFAULT_PRESET}]"),
+        typer.Option("--preset", help=f"{', '.join(PRESETS)}. \\[default: {DEFAULT_PRESET}]"),
     ] = None,
     name: Annotated[
-        str | None, typer.Option("--name", help="Of the run folder. [default: corpus-cell-number]")
+        str | None,
+        typer.Option("--name", help="Of the run folder. \\[default: corpus-cell-number]"),
     ] = None,
     out_dir: opt.OutDir = Path("checkpoints"),
     resume: Annotated[
@@ -154,7 +155,7 @@ def train(
         int | None,
         typer.Option(
             "--warmup-steps",
-            help=f"Steps of rising rate. [default: {_DEFAULTS.warmup_steps}]",
+            help=f"Steps of rising rate. \\[default: {_DEFAULTS.warmup_steps}]",
             rich_help_panel=LEARNING,
         ),
     ] = None,
@@ -162,7 +163,7 @@ def train(
         float | None,
         typer.Option(
             "--grad-clip",
-            help=f"Largest gradient norm; 0: off. [default: {_DEFAULTS.grad_clip:g}]",
+            help=f"Largest gradient norm; 0: off. \\[default: {_DEFAULTS.grad_clip:g}]",
             rich_help_panel=LEARNING,
         ),
     ] = None,
@@ -190,11 +191,11 @@ def train(
     ] = None,
     eval_every: Annotated[
         int | None,
-        typer.Option("--eval-every", help="Steps between evaluations. [default: a tenth]"),
+        typer.Option("--eval-every", help="Steps between evaluations. \\[default: a tenth]"),
     ] = None,
     sample_every: Annotated[
         int | None,
-        typer.Option("--sample-every", help="Steps between samples. [default: as evaluations]"),
+        typer.Option("--sample-every", help="Steps between samples. \\[default: as evaluations]"),
     ] = None,
     save_every: Annotated[
         int | None,
@@ -203,13 +204,13 @@ def train(
         ),
     ] = None,
     seed: Annotated[
-        int | None, typer.Option("--seed", help="Of initial weights and dropout. [default: 0]")
+        int | None, typer.Option("--seed", help="Of initial weights and dropout. \\[default: 0]")
     ] = None,
     threads: Annotated[
-        int | None, typer.Option("--threads", help="CPU threads. [default: torch's choice]")
+        int | None, typer.Option("--threads", help="CPU threads. \\[default: torch's choice]")
     ] = None,
     device: Annotated[
-        str | None, typer.Option("--device", help="auto, cpu, cuda or mps. [default: auto]")
+        str | None, typer.Option("--device", help="auto, cpu, cuda or mps. \\[default: auto]")
     ] = None,
     vocab_size: opt.VocabSize = None,
     oov: opt.Oov = None,

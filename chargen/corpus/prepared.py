@@ -139,7 +139,7 @@ def prepare(
     except OSError as error:
         raise CorpusError(
             f"Can't write the prepared corpus {out}: {system_error_text(error)}.",
-            "Nothing was written. Free some space there, or choose another folder with prepare --out.",
+            "Nothing was written. Free some space, or choose a folder: chargen prepare --out DIR",
         ) from error
     return PreparedCorpus.open(out)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
+from chargen.cells.activations import ACTIVATIONS
 from chargen.checkpoint import LoadedModel, RunFolder
 from chargen.corpus.prepared import PreparedCorpus
 from chargen.errors import CorpusError
@@ -29,11 +30,7 @@ WARM_UP = 128
 FLAT = 0.05
 """A unit is saturated where its non-linearity is less than this share as steep as at most."""
 
-_SLOPES: Mapping[Callable[..., Any], tuple[str, Callable[[Tensor], Tensor]]] = {
-    torch.tanh: ("tanh", lambda s: 1 - s * s),
-    torch.sigmoid: ("sigmoid", lambda s: 4 * s * (1 - s)),
-    torch.relu: ("relu", lambda s: (s > 0).to(s)),
-}
+_SLOPES = {each.function: (name, each.slope) for name, each in ACTIVATIONS.items()}
 """Of each non-linearity: its name, and its slope, as a share of the steepest, from its value."""
 
 
@@ -42,13 +39,14 @@ class Spectrum:
     """One gate's block of a layer's W, (H, H).
 
     Attributes:
-        layer, block: which, from 0.
+        layer: from 0.
+        gate: the equations' name of what this block contributes to; ``a`` where there is one only.
         singular_values: the three largest: how far W can stretch a state in one step.
         spectral_radius: the largest absolute eigenvalue: what W does over many steps.
     """
 
     layer: int
-    block: int
+    gate: str
     singular_values: tuple[float, ...]
     spectral_radius: float
 
@@ -188,10 +186,12 @@ def _spectra(model: CharModel) -> list[Spectrum]:
     found = []
     for layer, cell in enumerate(model.cells):
         W = cell.recurrent_matrix()
-        for block, matrix in enumerate(() if W is None else torch.split(W, cell.hidden_size)):
+        if W is None:
+            continue
+        for gate, matrix in zip(cell.gate_names, torch.split(W, cell.hidden_size), strict=True):
             values = torch.linalg.svdvals(matrix)[:3].tolist()
             radius = float(torch.linalg.eigvals(matrix).abs().max())
-            found.append(Spectrum(layer, block, tuple(values), radius))
+            found.append(Spectrum(layer, gate, tuple(values), radius))
     return found
 
 
@@ -210,7 +210,7 @@ def plot_gradients(reports: Sequence[GradientReport], out: Path) -> None:
         if report.clipping.limit:
             training.axhline(report.clipping.limit, color=f"C{n % 10}", linestyle=":", alpha=0.6)
     lag.set_xlabel("lag k, in characters")
-    lag.set_ylabel("‖∂L_t / ∂s_{t−k}‖, mean")
+    lag.set_ylabel("‖∂L / ∂s‖ at lag k, mean")
     training.set_xlabel("training step")
     training.set_ylabel("gradient norm; dotted: clipped above")
     for axes in (lag, training):

@@ -10,8 +10,8 @@ from chargen.config import TrainConfig
 from chargen.evaluation import SEGMENT
 from chargen.presets import default_epochs
 
-EVALUATED_SEGMENTS = 128
-"""Segments of the validation split that are scored during training, evenly spread."""
+EVALUATED_PIECES = 128 * SEGMENT
+"""Of the validation split, so many pieces at most are scored during training: its beginning."""
 _FORWARD_SHARE = 1 / 3
 """A forward pass costs about a third of a training step."""
 _UNTIMED_STEPS = 3
@@ -54,7 +54,7 @@ class Rhythm:
 
 def evaluation_characters(val_characters: int) -> int:
     """Characters that one evaluation scores."""
-    return min(val_characters, EVALUATED_SEGMENTS * SEGMENT)
+    return min(val_characters, EVALUATED_PIECES)
 
 
 class Pace:

@@ -14,10 +14,10 @@ from chargen.config import SamplingConfig
 from chargen.corpus.windows import Windows
 from chargen.devices import resolve_device
 from chargen.errors import TrainingError
-from chargen.evaluation import score_characters
+from chargen.evaluation import head_of_text, score_characters
 from chargen.generation.engine import Engine, Request, sample_seed
 from chargen.model import ModelState
-from chargen.training.budget import EVALUATED_SEGMENTS, Pace, Rhythm, planned_steps
+from chargen.training.budget import EVALUATED_PIECES, Pace, Rhythm, planned_steps
 from chargen.training.events import (
     Checkpoint,
     Evaluation,
@@ -81,6 +81,7 @@ class Session:
         self.windows = Windows(
             corpus.train, options.batch_size, options.seq_length, corpus.tokenizer.newline_id
         )
+        self._val = head_of_text(corpus.tokenizer, corpus.val, EVALUATED_PIECES)
         self._val_characters = corpus.manifest.val.characters if len(corpus.val) else 0
         self.total_steps = config.total_steps or planned_steps(
             options, self.windows.steps_per_epoch, corpus.manifest.train.characters
@@ -222,9 +223,7 @@ class Session:
     def evaluate(self) -> Evaluation:
         """Measure the model on the validation split; the best weights so far go to disk."""
         state = self.state
-        scores = score_characters(
-            state.model, self.corpus.tokenizer, self.corpus.val, segments=EVALUATED_SEGMENTS
-        ).total()
+        scores = score_characters(state.model, self.corpus.tokenizer, self._val).total()
         best = scores.bits_per_char < state.best_bits
         if best:
             state.best_bits = scores.bits_per_char

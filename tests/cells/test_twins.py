@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from functools import partial
 
 import pytest
 import torch
@@ -11,6 +13,7 @@ from torch import Tensor
 from chargen.cells.base import Cell
 from chargen.cells.clockwork import Clockwork
 from chargen.cells.ctrnn import CTRNN
+from chargen.cells.gru import GRU
 from chargen.cells.jordan import Jordan, Output
 from chargen.cells.lstm import LSTM
 from chargen.cells.minimal import linear_recurrence
@@ -33,6 +36,22 @@ def _outputs(cell: Cell, x: Tensor) -> Tensor:
 
 def _with_weights_of(cell: Cell, other: Cell, **more: Tensor) -> None:
     cell.load_state_dict({**other.state_dict(), **more})
+
+
+@pytest.mark.parametrize("bias", [True, False])
+@pytest.mark.parametrize("kind", [RNN, partial(RNN, activation="relu"), GRU])
+def test_a_fused_pass_is_the_scan(kind: Callable[..., RNN | GRU], bias: bool) -> None:
+    cell = kind(INPUT, H, bias=bias).double()
+    cell.reset_parameters()
+    with torch.no_grad():
+        for parameter in cell.parameters():
+            parameter.add_(random(*parameter.shape), alpha=0.1)
+    x, state = random(T, B, INPUT), (random(B, H, seed=1),)
+    assert cell.U is not None
+    fused, after = cell.fused(cell.U, x, state)
+    scanned, scanned_after = cell.scan(cell.project(x), state)
+    torch.testing.assert_close(fused, scanned)
+    torch.testing.assert_close(after, scanned_after)
 
 
 def test_a_blind_peephole_is_an_lstm() -> None:

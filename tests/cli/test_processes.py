@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+import chargen
 from chargen.checkpoint import RunFolder
 from tests.support import LEARNABLE, call, command, last_state, shell, train_tiny
 
@@ -25,7 +26,8 @@ def controls(tmp_path: Path) -> Path:
     """A run that knows control characters."""
     path = tmp_path / "controls.txt"
     path.write_text("\x1b[31mred\x1b[0m\x07 bell\x9b and 字\u202e\n" * 60, encoding="utf-8")
-    return train_tiny(path, tmp_path, corpus_config=None, max_steps=5).path
+    corpus = chargen.prepare(path, tmp_path / "controls")
+    return train_tiny(corpus, tmp_path, max_steps=5).path
 
 
 def started(*arguments: object, cwd: Path) -> subprocess.Popen[str]:
