@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import abc
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, TypedDict, Unpack
+from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
 from chargen.config import CorpusConfig, SamplingConfig, check
 from chargen.errors import ConfigError, CorpusError, TrainingError, system_error_text
@@ -132,7 +132,7 @@ def train(
     out_dir: Source = CHECKPOINTS,
     resume: bool = False,
     init_from: Source | None = None,
-    corpus_config: CorpusConfig | None = None,
+    corpus_config: CorpusConfig | Mapping[str, Any] | None = None,
     on_event: Callable[[Event], None] | None = None,
     on_progress: Callable[[Progress], None] | None = None,
     stop: Callable[[], bool] | None = None,
@@ -148,7 +148,8 @@ def train(
         out_dir: where runs lie.
         resume: go on with the run ``name``, or with the newest one.
         init_from: a run whose weights are the initial ones.
-        corpus_config: how a text is prepared.
+        corpus_config: how a text is prepared: a whole config, or some fields of one; of a corpus
+            that is prepared already, or of a run that goes on, only these are compared.
         on_event: told everything that happens: see ``chargen.training.events``.
         on_progress: told how far the preparation of the text is.
         stop: asked before every step; True saves and ends the run.
@@ -160,7 +161,11 @@ def train(
         CheckpointError: the run exists already, is in use, or is damaged.
         TrainingError: the loss was not finite, again and again.
     """
-    order = _Order(corpus, preset, name, Path(out_dir), init_from, corpus_config, on_progress)
+    settings = corpus_config or {}
+    if isinstance(settings, CorpusConfig):
+        settings = settings.to_dict()
+    CorpusConfig.from_dict(settings)  # unknown names are an error
+    order = _Order(corpus, preset, name, Path(out_dir), init_from, settings, on_progress)
     run = order.reopened(options) if resume else order.created(options)
     event = None
     with closing(_recorded(run, stop or (lambda: False))) as events:
@@ -175,8 +180,8 @@ def _recorded(run: PreparedRun, stop: Callable[[], bool]) -> abc.Generator[Event
     from chargen.training.loop import training_events
     from chargen.training.metrics import MetricsLog
 
-    with ExitStack() as stack:
-        try:
+    try:
+        with ExitStack() as stack:
             stack.enter_context(run.folder.lock())
             events = stack.enter_context(closing(training_events(run, stop)))
             begun = next(events)  # nothing is written before it is known that the run can go on
@@ -185,11 +190,11 @@ def _recorded(run: PreparedRun, stop: Callable[[], bool]) -> abc.Generator[Event
             for event in chain([begun], events):
                 log.write(event)
                 yield event
-        except OSError as error:
-            raise TrainingError(
-                f"The run can't be written: {system_error_text(error)}.",
-                "Free some space or mend the permissions; then go on with --resume.",
-            ) from error
+    except OSError as error:  # from closing the log too, which flushes what a full disk refused
+        raise TrainingError(
+            f"The run can't be written: {system_error_text(error)}.",
+            "Free some space or mend the permissions; then go on with --resume.",
+        ) from error
 
 
 def _outcome(run: PreparedRun, event: Event | None) -> TrainedRun:
@@ -209,7 +214,7 @@ class _Order:
     name: str | None
     out_dir: Path
     init_from: Source | None
-    corpus_config: CorpusConfig | None
+    settings: Mapping[str, Any]
     on_progress: Callable[[Progress], None] | None
 
     def created(self, options: TrainOptions) -> PreparedRun:
@@ -223,9 +228,8 @@ class _Order:
         source = None
         if self.init_from is not None:
             source = RunFolder(find_run(str(self.init_from), self.out_dir)).load_model()
-        config = self.corpus_config or CorpusConfig()
-        problems = config.problems()
-        if config.val_frac == 0 and options.get("patience"):
+        problems = self._corpus_config().problems()
+        if options.get("patience") and self._corpus_config().val_frac == 0:
             problems.append("patience needs a validation split, and val_frac is 0")
         preset = self.preset or (source.config.preset if source else DEFAULT_PRESET)
         # Before anything is written all options are checked, as for some corpus.
@@ -240,15 +244,29 @@ class _Order:
                 )
         corpus = self._open_corpus()
         extent = Extent(corpus.tokenizer.size, corpus.manifest.train.characters)
-        model, training = configs_of(preset, options, extent, source=source)
-        name = self.name or free_name(self.out_dir, f"{corpus.path.name}-{model.cell}")
+        problems = []
+        if training.patience and not len(corpus.val):
+            problems.append("patience needs a validation split, and the corpus has none")
+        model, training = configs_of(preset, options, extent, source=source, also=problems)
+        stem = f"{corpus.path.resolve().name}-{model.cell}"
+        name = self.name or free_name(self.out_dir, stem)
         try:
-            return create_run(self.out_dir / name, corpus, preset, model, training, source)
+            run = create_run(self.out_dir / name, corpus, preset, model, training, source)
+            return replace(run, notes=(*self._notes(), *run.notes))
         except OSError as error:
             raise CheckpointError(
                 f"The run folder can't be made: {system_error_text(error)}.",
                 "Choose another --out-dir, or mend the permissions.",
             ) from error
+
+    def _corpus_config(self) -> CorpusConfig:
+        """How a text is to be prepared."""
+        return CorpusConfig.from_dict(self.settings)
+
+    def _notes(self) -> tuple[str, ...]:
+        if self.corpus is not None:
+            return ()
+        return ("No text was named: training on the shipped prose, shipan.txt.",)
 
     def reopened(self, options: TrainOptions) -> PreparedRun:
         """The run to go on with; one that was never begun is begun."""
@@ -277,14 +295,14 @@ class _Order:
         """The corpus of a run that goes on; nothing is prepared that isn't the same again."""
         from chargen.training.setup import check_same_settings, check_same_sources
 
-        check_same_settings(config, self.corpus_config or config.corpus.settings)
+        check_same_settings(config, replace(config.corpus.settings, **self.settings))
         if self.corpus is None:
             return _reopen_corpus(config.corpus.path)
         if self._prepared() is None:
             check_same_sources(config, _paths(self.corpus))
             with suppress(CorpusError):  # gone or damaged: it can be made of the texts again
                 return _reopen_corpus(config.corpus.path)
-        return replace(self, corpus_config=config.corpus.settings)._open_corpus()
+        return replace(self, settings=config.corpus.settings.to_dict())._open_corpus()
 
     def _open_corpus(self) -> PreparedCorpus:
         """The prepared corpus that was named; made from the texts unless it is there already."""
@@ -293,14 +311,15 @@ class _Order:
 
         prepared = self._prepared()
         if prepared is not None:
-            if self.corpus_config and prepared.manifest.config != self.corpus_config:
+            made = prepared.manifest.config
+            if replace(made, **self.settings) != made:
                 raise ConfigError(
                     f"{prepared.path} was prepared with other settings than those given.",
                     "Leave them out, or prepare the text again with them.",
                 )
             return prepared
         paths = [shipped_text()] if self.corpus is None else _paths(self.corpus)
-        out, config = _default_out(paths), self.corpus_config or CorpusConfig()
+        out, config = _default_out(paths), self._corpus_config()
         if matches(out, paths, config):
             return PreparedCorpus.open(out)
         return prepare(list(paths), out, config, self.on_progress)

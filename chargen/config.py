@@ -5,6 +5,8 @@ A config may be built with any values; ``check`` tells all that is wrong with se
 
 from __future__ import annotations
 
+import math
+
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Self
@@ -60,17 +62,17 @@ def _choice(name: str, value: str, allowed: tuple[str, ...]) -> list[str]:
 
 def _at_least(low: float, **values: float | None) -> list[str]:
     return [
-        f"{name} is {value}, below {low}"
+        f"{name} is {value}, not {low} or more and finite"
         for name, value in values.items()
-        if value is not None and not value >= low
+        if value is not None and not low <= value < math.inf
     ]
 
 
 def _positive(**values: float | None) -> list[str]:
     return [
-        f"{name} is {value}, not above 0"
+        f"{name} is {value}, not above 0 and finite"
         for name, value in values.items()
-        if value is not None and not value > 0
+        if value is not None and not 0 < value < math.inf
     ]
 
 
@@ -191,8 +193,11 @@ class ModelConfig(_Config):
             return found
         if len(names) != self.num_layers:
             found.append(f"cell names {len(names)} layers, but num_layers is {self.num_layers}")
-        if any(CELLS[name].wants_output for name in names[:-1]):
-            found.append(f"cell is {self.cell}, but {names[0]} can only be the last layer")
+        found += [
+            f"cell is {self.cell}, but {name} can only be the last layer"
+            for name in names[:-1]
+            if CELLS[name].wants_output
+        ]
         known = {option for name in names for option in CELLS[name].options}
         defaults = {f.name: f.default for f in fields(self)}
         for option in sorted({o for entry in CELLS.values() for o in entry.options} - known):
@@ -305,7 +310,4 @@ class SamplingConfig(_Config):
             found.append(f"top_p is {self.top_p}, above 1")
         if any(not text for text in self.stop):
             found.append("a stop string is empty")
-        for name in ("temperature", "repetition_penalty"):
-            if getattr(self, name) == float("inf"):
-                found.append(f"{name} is infinite")
         return found

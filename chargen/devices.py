@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import torch
 
+from chargen.config import DEVICES
 from chargen.errors import ConfigError
 
 
@@ -16,6 +17,8 @@ def resolve_device(name: str) -> torch.device:
     Raises:
         ConfigError: the machine doesn't have it.
     """
+    if name not in DEVICES:
+        raise ConfigError(f"There is no device {name!r}.", f"Use {', '.join(DEVICES)}.")
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     if name == "cuda" and not torch.cuda.is_available():

@@ -191,7 +191,7 @@ def _score_batch(
                 next_ids = torch.from_numpy(targets[part][mask]).to(device)
                 chosen = s[torch.from_numpy(mask).to(device)]
                 cost, top = model.score(chosen, next_ids)
-                pieces_nats[part][mask] = cost.double().cpu().numpy()
+                pieces_nats[part][mask] = cost.cpu().double().numpy()
                 pieces_correct[part][mask] = top.cpu().numpy()
     for n, (_, first, end) in enumerate(spans):
         charged = targets[:, n] >= 0

@@ -226,13 +226,18 @@ def train(
     from chargen import api
     from chargen.cli.console import Terminal
 
-    corpus_config = opt.corpus_config(vocab_size, oov, encoding, errors, convert, val_frac)
+    corpus_config = opt.given(
+        vocab_size=vocab_size,
+        oov=oov,
+        encoding=encoding,
+        errors=errors,
+        convert=convert,
+        val_frac=val_frac,
+    )
     values = {
         name: value for name, value in locals().items() if name in api.TrainOptions.__annotations__
     }
     terminal = Terminal(quiet=quiet)
-    if corpus is None and not resume:
-        terminal.say("No text was named: training on the shipped prose, shipan.txt.")
     with _stop_signals() as stopped, terminal.training() as view:
 
         def on_progress(progress: Progress) -> None:

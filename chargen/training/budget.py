@@ -40,7 +40,8 @@ class Rhythm:
     def of(cls, config: TrainConfig, total_steps: int | None, val_characters: int) -> Rhythm:
         """Where the user didn't choose: ten times a run, evaluations a tenth of the time."""
         if total_steps is None:
-            return cls(config.eval_every, config.sample_every, config.save_every)
+            evaluate = config.eval_every if val_characters else 0
+            return cls(evaluate, config.sample_every, config.save_every)
         tenth = math.ceil(total_steps / 10)
         window = config.seq_length * config.batch_size
         cost = evaluation_characters(val_characters) * _FORWARD_SHARE / window
@@ -64,6 +65,10 @@ class Pace:
         self._steps = 0
         self._seconds = 0.0
         self._since = 0.0
+
+    def assume(self, seconds: float) -> None:
+        """Begin with what a step was found to take, in place of the first steps."""
+        self._steps, self._seconds = _UNTIMED_STEPS + 1, seconds
 
     def begin_step(self) -> None:
         self._since = time.perf_counter()

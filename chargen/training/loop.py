@@ -61,13 +61,14 @@ def training_events(run: PreparedRun, stop: Callable[[], bool]) -> Generator[Eve
             meter.add(nats, norm, clipped=0 < options.grad_clip < norm)
             if state.step % LOG_EVERY == 0 or state.step in (1, session.total_steps):
                 yield session.step_event(lr)
-            if session.anything_due() and not session.is_sound():
+            save = session.save_due()
+            if (save or session.measuring_due()) and not session.is_sound():
                 yield session.roll_back()
                 continue
             if session.due(session.rhythm.evaluate):
                 yield session.evaluate()
             if session.due(session.rhythm.sample):
                 yield session.sample()
-            if session.save_due():
+            if save:
                 yield session.save()
         yield from session.end(reason)

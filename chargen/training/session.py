@@ -89,7 +89,6 @@ class Session:
         self.rhythm = Rhythm.of(options, self.total_steps, self._val_characters)
         self._began = time.perf_counter() - self.state.seconds
         self._saved_at = time.perf_counter()
-        self._evaluated_step = -1
 
     @property
     def seconds(self) -> float:
@@ -120,6 +119,9 @@ class Session:
             yield self.save()
         if self.total_steps is not None:
             self._record_total(self.total_steps)
+        elif self.state.step:
+            # Later sittings may begin after the warm-up, where every rate depends on the total.
+            self.pace.assume(self._time_a_step())
         if self.total_steps is not None and self.total_steps > self.state.step:
             each = self._time_a_step()
             left = (self.total_steps - self.state.step) * each * 1.1
@@ -181,9 +183,9 @@ class Session:
         long_ago = time.perf_counter() - self._saved_at > _SAVE_SECONDS
         return self.due(self.rhythm.save) or long_ago
 
-    def anything_due(self) -> bool:
-        rhythm = self.rhythm
-        return self.save_due() or self.due(rhythm.evaluate) or self.due(rhythm.sample)
+    def measuring_due(self) -> bool:
+        """Whether to evaluate or to sample now."""
+        return self.due(self.rhythm.evaluate) or self.due(self.rhythm.sample)
 
     def is_sound(self) -> bool:
         """Whether the next step has a finite loss and gradient; changes nothing.
@@ -231,7 +233,7 @@ class Session:
             self.run.save_best(state.model, state.step, scores.bits_per_char)
         else:
             state.evaluations_since_best += 1
-        self._evaluated_step = state.step
+        state.evaluated_step = state.step
         self.meter.skip()
         return Evaluation(
             state.step,
@@ -287,11 +289,15 @@ class Session:
 
     def end(self, reason: str) -> Iterator[Event]:
         """The last measurement, the last checkpoint, the last word."""
-        if reason != "interrupted" and self._saved_step != self.state.step:
-            if self._val_characters and self._evaluated_step != self.state.step:
-                yield self.evaluate()
+        state, unsaved = self.state, self._saved_step != self.state.step
+        unmeasured = bool(self._val_characters) and state.evaluated_step != state.step
+        if reason != "interrupted" and unmeasured:
+            yield self.evaluate()
+            if not unsaved:
+                self.run.change_last(state.step, state.values())
+        if reason != "interrupted" and unsaved:
             yield self.sample()
-        if self._saved_step != self.state.step:
+        if unsaved:
             yield self.save()
         best = self.state.best_bits
         yield Finished(

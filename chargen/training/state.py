@@ -40,6 +40,7 @@ class TrainingState:
         self.rollbacks = 0
         self.best_bits = math.inf
         self.evaluations_since_best = 0
+        self.evaluated_step = -1
 
     def carry(self, state: ModelState) -> None:
         """Keep the state after a window for the next, cut off from the graph behind it."""
@@ -61,6 +62,7 @@ class TrainingState:
             "rollbacks": self.rollbacks,
             "best_bits": None if math.isinf(self.best_bits) else self.best_bits,
             "evaluations_since_best": self.evaluations_since_best,
+            "evaluated_step": self.evaluated_step,
         }
 
     def restore(self, tensors: Mapping[str, Tensor], values: Mapping[str, Any]) -> None:
@@ -80,6 +82,7 @@ class TrainingState:
             self.rollbacks = values["rollbacks"]
             self.best_bits = math.inf if values["best_bits"] is None else values["best_bits"]
             self.evaluations_since_best = values["evaluations_since_best"]
+            self.evaluated_step = values["evaluated_step"]
         except (KeyError, TypeError, ValueError, RuntimeError) as error:
             raise CheckpointError(
                 f"The resumable checkpoint is damaged: {error!r}", "Train again under a new --name."

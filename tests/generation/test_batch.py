@@ -84,7 +84,7 @@ def test_a_job_says_what_it_wants_and_the_defaults_say_the_rest() -> None:
         ("{}", "prompt: missing"),
         ('{"prompt": "a"', "invalid JSON"),
         ("[1]", "not a JSON object"),
-        ('{"prompt": "a", "length": -1}', "length is -1, below 0"),
+        ('{"prompt": "a", "length": -1}', "length is -1, not 0 or more"),
         ('{"prompt": "a", "length": 2.5}', "length: input should be a valid integer"),
         ('{"prompt": "a", "temperature": NaN}', "temperature: "),
         ('{"prompt": "a", "num_samples": 0}', "num_samples is 0"),

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import math
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -154,6 +155,49 @@ def test_an_early_stop_saves_and_goes_on_exactly(corpus: Path, tmp_path: Path) -
     train_tiny(corpus, tmp_path / "stopped", resume=True)
     whole = train_tiny(corpus, tmp_path / "whole")
     assert _without_best(last_state(run.path)) == _without_best(last_state(whole.path))
+
+
+def test_by_the_clock_and_without_validation_nothing_is_evaluated(
+    tmp_path: Path, here: Path
+) -> None:
+    Path("all.txt").write_text("天地玄黄宇宙洪荒\n" * 200, encoding="utf-8")
+    events: list[Event] = []
+    train_tiny(
+        "all.txt",
+        tmp_path,
+        corpus_config={"val_frac": 0},
+        max_steps=None,
+        max_minutes=0.01,
+        eval_every=2,
+        on_event=events.append,
+    )
+    assert not of_type(events, Evaluation)
+
+
+def test_an_interrupted_end_is_measured_when_it_is_done(corpus: Path, tmp_path: Path) -> None:
+    events: list[Event] = []
+    train_tiny(corpus, tmp_path, max_steps=20, eval_every=20, stop=_after(12))
+    train_tiny(corpus, tmp_path, max_steps=12, eval_every=20, resume=True, on_event=events.append)
+    assert [e.step for e in of_type(events, Evaluation)] == [12]
+    assert (tmp_path / "run" / "model.safetensors").exists()
+    again: list[Event] = []
+    train_tiny(corpus, tmp_path, max_steps=12, eval_every=20, resume=True, on_event=again.append)
+    assert not of_type(again, Evaluation)
+
+
+def _after(steps: int) -> Callable[[], bool]:
+    """A stop that comes before step number ``steps``, from 0."""
+    asked = iter(range(steps + 1))
+    return lambda: next(asked) == steps
+
+
+def test_only_the_settings_that_are_given_are_compared(tmp_path: Path, here: Path) -> None:
+    Path("some.txt").write_text("天地玄黄宇宙洪荒\n" * 200, encoding="utf-8")
+    prepared = chargen.prepare("some.txt", "made", CorpusConfig(vocab_size=7))
+    train_tiny(prepared.path, tmp_path, corpus_config={"val_frac": 0.1})
+    train_tiny(None, tmp_path, corpus_config={"oov": "auto"}, resume=True)
+    with pytest.raises(ConfigError, match="other settings"):
+        train_tiny(prepared.path, tmp_path, name="other", corpus_config={"val_frac": 0.2})
 
 
 def test_events_tell_the_whole_story(corpus: Path, tmp_path: Path) -> None:
