@@ -24,7 +24,7 @@ WIDTH = 96
 def main() -> None:
     target = Path(__file__).resolve().with_name("terminal.svg")
     console = Console(record=True, width=WIDTH, file=io.StringIO(), force_terminal=True)
-    view = LiveView(lambda _: None)
+    view = LiveView(lambda _: None, lambda: WIDTH)
     with tempfile.TemporaryDirectory() as folder:
         os.chdir(folder)
         run = api.train(max_minutes=1, on_event=view.event)

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from chargen.api import Generator, load, prepare, train
+    from chargen.api import load, prepare, train
     from chargen.config import CorpusConfig, ModelConfig, SamplingConfig, TrainConfig
     from chargen.errors import ChargenError
+    from chargen.generator import Generator
 
 _HOME = {
-    "Generator": "chargen.api",
+    "Generator": "chargen.generator",
     "load": "chargen.api",
     "prepare": "chargen.api",
     "train": "chargen.api",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import abc
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass, replace
 from itertools import chain
@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
 from chargen.config import CorpusConfig, SamplingConfig, check
 from chargen.errors import ConfigError, CorpusError, TrainingError, system_error_text
+from chargen.generator import Generator, SamplingOptions
 
 if TYPE_CHECKING:
-    from chargen.checkpoint import LoadedModel, RunConfig
+    from chargen.checkpoint import RunConfig
     from chargen.corpus.prepared import PreparedCorpus, Progress
-    from chargen.evaluation import CharScores, Score
-    from chargen.generation.engine import Engine, Request, Result
+    from chargen.generation.batch import Progress as BatchProgress
     from chargen.generation.forms import Form
+    from chargen.generation.novelty import Novelty
     from chargen.inspection.corpora import CorpusSummary
     from chargen.inspection.gradients import GradientReport
     from chargen.inspection.neurons import NeuronReport
@@ -64,19 +65,6 @@ class TrainOptions(TypedDict, total=False):
     seed: int
     threads: int
     device: str
-
-
-class SamplingOptions(TypedDict, total=False):
-    """The fields of SamplingConfig."""
-
-    length: int
-    temperature: float
-    top_k: int
-    top_p: float
-    min_p: float
-    repetition_penalty: float
-    repetition_window: int
-    stop: tuple[str, ...]
 
 
 def prepare(
@@ -475,116 +463,88 @@ def plot(runs: Sequence[Source], out: Source | None = None) -> Path:
     return Path(out)
 
 
-class Generator:
-    """A trained model, ready to write and to judge texts.
+def batch(
+    jobs: Source,
+    out: Source,
+    run: Source | None = None,
+    *,
+    batch_size: int = 64,
+    resume: bool = False,
+    force: bool = False,
+    ordered: bool = True,
+    keep_going: bool = False,
+    logprobs: bool = False,
+    num_samples: int = 1,
+    seed: int = 0,
+    oov_prompt: str = "error",
+    form: Form | None = None,
+    device: str = "auto",
+    on_begin: Callable[[Path, int], None] | None = None,
+    on_progress: Callable[[BatchProgress], None] | None = None,
+    **options: Unpack[SamplingOptions],
+) -> None:
+    """Generate a text for every job of a file, resumably; options are the jobs' defaults.
 
-    Attributes:
-        path: its run folder.
-        loaded: weights, tokenizer and config.
+    Args:
+        jobs: JSON lines, or a text with a prompt a line; ``-`` is standard input.
+        out: the file to write, a JSON object a text.
+        run: a run's folder, or its name in ``checkpoints/``; None: the newest there.
+        batch_size: texts at a time; changes the speed alone.
+        resume: go on with an output that was begun.
+        force: replace an output that exists.
+        ordered: lines in the order of the jobs; otherwise as they are done.
+        keep_going: a bad job becomes a line with its error; otherwise it stops all.
+        logprobs: add ``bits_per_char``.
+        num_samples: texts a job.
+        seed: with a job's id, or else its line, makes its seed.
+        oov_prompt: as in ``Generator.stream``.
+        form: of every job's text that doesn't name its own.
+        device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
+        on_begin: told, before anything is written, the run's folder and the number of texts.
+        on_progress: told after each text how far it is.
+        options: the fields of SamplingConfig.
+
+    Raises:
+        ConfigError: options that can't be, all at once.
+        GenerationError: jobs that can't be read or fulfilled, or an output that mustn't be touched.
+        CheckpointError: the run is missing or damaged.
     """
+    from chargen.generation.batch import Batch, BatchOptions, check_output, open_jobs
+    from chargen.generation.jobs import Defaults
 
-    def __init__(self, path: Path, loaded: LoadedModel) -> None:
-        self.path = path
-        self.loaded = loaded
-
-    def engine(self, *, slots: int = 64, oov_prompt: str = "error") -> Engine:
-        """The machine that generates many texts at once; see ``chargen.generation.engine``."""
-        from chargen.generation.engine import Engine
-
-        loaded = self.loaded
-        return Engine(loaded.model, loaded.tokenizer, slots=slots, oov_prompt=oov_prompt)
-
-    def stream(
-        self,
-        prompt: str = "",
-        *,
-        seed: int = 0,
-        oov_prompt: str = "error",
-        form: Form | None = None,
-        **options: Unpack[SamplingOptions],
-    ) -> Iterator[str]:
-        """One text, piece by piece as it comes; the prompt is not part of it.
-
-        What is wrong with the arguments is told at once, before the first piece is asked for.
-
-        Args:
-            prompt: what the model reads first.
-            seed: the text is a function of checkpoint, prompt, options and seed.
-            oov_prompt: ``error`` or ``skip``, for prompt characters that the model can't read.
-            form: a poem's, see ``chargen.generation.forms``; it decides the length.
-            options: the fields of SamplingConfig.
-
-        Raises:
-            ConfigError: an option is out of range.
-            GenerationError: the prompt has characters that the model has never seen.
-        """
-        from chargen.generation.engine import Chunk
-
-        (request,) = _requests(prompt, 1, seed, options, form)
-        engine = self.engine(slots=1, oov_prompt=oov_prompt)
-        engine.check(request)
-        return (part.text for part in engine.stream([request]) if isinstance(part, Chunk))
-
-    def generate(
-        self,
-        prompt: str = "",
-        *,
-        num_samples: int = 1,
-        seed: int = 0,
-        oov_prompt: str = "error",
-        form: Form | None = None,
-        **options: Unpack[SamplingOptions],
-    ) -> list[str]:
-        """Whole texts after ``prompt``, ``num_samples`` of them, drawn side by side.
-
-        Text number n is the same whatever ``num_samples`` is. Arguments and errors as ``stream``.
-        """
-        results = self.results(
-            prompt,
-            num_samples=num_samples,
-            seed=seed,
-            oov_prompt=oov_prompt,
-            form=form,
-            **options,
-        )
-        return [result.text for result in results]
-
-    def results(
-        self,
-        prompt: str = "",
-        *,
-        num_samples: int = 1,
-        seed: int = 0,
-        oov_prompt: str = "error",
-        form: Form | None = None,
-        **options: Unpack[SamplingOptions],
-    ) -> list[Result]:
-        """As ``generate``, each text with its seed, length and why it ended."""
-        engine = self.engine(slots=max(1, min(num_samples, 64)), oov_prompt=oov_prompt)
-        found = engine.generate(_requests(prompt, num_samples, seed, options, form))
-        return sorted(found, key=lambda result: result.index)
-
-    def score(self, text: str, batch_size: int = 32) -> Score:
-        """Bits per character of ``text`` and more, by the fixed protocol of ``evaluation``."""
-        return self.score_characters(text, batch_size).total()
-
-    def score_characters(self, text: str, batch_size: int = 32) -> CharScores:
-        """What each character of ``text`` costs, in order."""
-        from chargen.evaluation import score_characters
-
-        loaded = self.loaded
-        ids = loaded.tokenizer.encode(text)
-        return score_characters(loaded.model, loaded.tokenizer, ids, batch_size)
+    sampling, out = SamplingConfig(**options), Path(out)
+    both = "resume and force contradict each other: give one"
+    check(sampling, also=[both] if resume and force else [])
+    defaults = Defaults(sampling, seed, num_samples, form)
+    with open_jobs(str(jobs)) as file:
+        check_output(str(jobs), out, resume=resume, force=force)
+        model = load(run, device=device)
+        engine = model.engine(slots=batch_size, oov_prompt=oov_prompt, logprobs=logprobs)
+        todo = BatchOptions(defaults, ordered=ordered, keep_going=keep_going)
+        work = Batch(engine, file, str(jobs), out, todo, model.identity())
+        survey = work.survey()
+        if on_begin:
+            on_begin(model.path, survey.lines)
+        for progress in work.run(survey, resume=resume, force=force):
+            if on_progress:
+                on_progress(progress)
 
 
-def _requests(
-    prompt: str, num_samples: int, seed: int, options: SamplingOptions, form: Form | None
-) -> list[Request]:
-    from chargen.generation.engine import Request, sample_seed
+def novelty(texts: Source, corpus: Source, config: CorpusConfig | None = None) -> Novelty:
+    """How much of generated texts is copied from a corpus, or said twice.
 
-    config = SamplingConfig(**options)
-    check(config)
-    return [Request(prompt, config, sample_seed(seed, n), form) for n in range(num_samples)]
+    Args:
+        texts: what ``batch`` wrote, or a text with lines of ``---`` between.
+        corpus: the text that the model learnt from.
+        config: how the corpus is read.
+
+    Raises:
+        CorpusError, GenerationError: a file can't be read, or has no texts.
+        MissingExtraError: what the comparison needs is not installed.
+    """
+    from chargen.generation.novelty import measure, read_texts
+
+    return measure(read_texts(texts), read_text(corpus, config))
 
 
 def load(path: Source | None = None, *, device: str = "auto") -> Generator:

@@ -19,7 +19,7 @@ import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import torch
 from filelock import FileLock, Timeout
@@ -32,6 +32,9 @@ from chargen.corpus.tokenizer import Tokenizer
 from chargen.errors import ChargenError, CheckpointError, ConfigError
 from chargen.files import new_folder, sweep, write_bytes, write_json
 from chargen.model import CharModel
+
+if TYPE_CHECKING:
+    from chargen.corpus.manifest import Manifest
 
 FORMAT = "chargen-run"
 VERSION = 1
@@ -65,6 +68,10 @@ class CorpusRecord:
     characters: int
     train_characters: int
     val_characters: int
+
+    def is_of(self, manifest: Manifest) -> bool:
+        """Whether a prepared corpus is, byte for byte, the one that the run learns from."""
+        return dict(self.files) == dict(manifest.files)
 
 
 @dataclass(frozen=True)
@@ -180,7 +187,8 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     try:
         with safe_open(path, framework="pt") as file:
             facts = json.loads((file.metadata() or {}).get(FACTS, "{}"))
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            names = file.keys()
+            tensors = {name: file.get_tensor(name) for name in names}
     except FileNotFoundError as error:
         raise CheckpointError(f"{path} is missing.", _COPY_AGAIN) from error
     except OSError as error:
@@ -320,7 +328,7 @@ class RunFolder:
             place = self.path / LAST / str(step)
             try:
                 tensors, _ = read_tensors(place / STATE_TENSORS)
-                values: dict[str, Any] = json.loads((place / STATE_VALUES).read_bytes())
+                values = _read_values(place / STATE_VALUES)
             except CheckpointError as error:
                 damage = damage or error
                 continue
@@ -343,7 +351,8 @@ class RunFolder:
             last = self.load_last()
             if last is None:
                 raise CheckpointError(f"{path} is missing.", "Train the run on with --resume.")
-            tensors, facts = part(last[0], "model"), {"step": last[1]["step"]}
+            tensors = part(last[0], "model")
+            facts = {"step": last[1]["step"], "sha256": digest(tensors)}
         model = CharModel(config.model)
         load_weights(model, tensors, path)
         return LoadedModel(
@@ -351,7 +360,7 @@ class RunFolder:
             model=model,
             tokenizer=tokenizer,
             config=config,
-            weights_sha256=digest(tensors),
+            weights_sha256=facts["sha256"],
             step=int(facts.get("step", 0)),
         )
 
@@ -364,6 +373,14 @@ class RunFolder:
             except CheckpointError as error:
                 found.append(error.message)
         return list(dict.fromkeys(found))
+
+
+def _read_values(path: Path) -> dict[str, Any]:
+    """What ``save_last`` was given; CheckpointError where it isn't even told of which step."""
+    values = json.loads(path.read_bytes())
+    if not isinstance(values, dict) or not isinstance(values.get("step"), int):
+        raise CheckpointError(f"{path} is damaged: it has no step.", _COPY_AGAIN)
+    return values
 
 
 def part(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:

@@ -6,7 +6,6 @@ A config may be built with any values; ``check`` tells all that is wrong with se
 from __future__ import annotations
 
 import math
-
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Self
@@ -21,6 +20,7 @@ RECURRENT_INITS = ("orthogonal", "identity")
 OPTIMIZERS = ("adamw", "sgd", "rmsprop")
 _TIMED_IN_WARM_UP = 5
 DEVICES = ("auto", "cpu", "cuda", "mps")
+OOV_PROMPT_CHOICES = ("error", "skip")
 
 
 class _Config:

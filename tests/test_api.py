@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
@@ -35,6 +36,49 @@ def test_a_text_does_not_depend_on_those_beside_it(trained: Path) -> None:
     assert [(r.index, r.text, r.finish_reason) for r in results] == [
         (n, text, "length") for n, text in enumerate(many)
     ]
+
+
+def test_the_weights_are_folded_and_a_prompt_is_read_once(trained: Path) -> None:
+    model = chargen.load(trained)
+    before = model.generate("春眠", length=5)
+    (other,) = chargen.load(trained).generate("夜来", length=5)
+    folded, known = model.engine().network, model.engine().cache
+    assert model.engine(slots=3, oov_prompt="skip").network is folded
+    assert model.engine(slots=3).slots == 3
+    assert len(known) == 1
+    assert ["".join(model.stream("春眠", length=5))] == before
+    assert len(known) == 1
+    first, second = model.stream("春眠", length=5), model.stream("夜来", length=5)
+    assert [a + b for a, b in zip(first, second, strict=True)] == [
+        a + b for a, b in zip(before[0], other, strict=True)
+    ]
+
+
+def test_a_file_of_jobs_becomes_a_file_of_texts(trained: Path, here: Path) -> None:
+    Path("jobs.txt").write_text("春\n夜\n", encoding="utf-8")
+    told: list[object] = []
+    api.batch(
+        "jobs.txt",
+        "out.jsonl",
+        trained,
+        length=4,
+        on_begin=lambda run, texts: told.append((run, texts)),
+        on_progress=lambda progress: told.append(progress.texts),
+    )
+    assert told == [(trained, 2), 0, 1, 2]
+    lines = [json.loads(line) for line in Path("out.jsonl").read_text("utf-8").splitlines()]
+    assert [len(line["text"]) for line in lines] == [4, 4]
+    with pytest.raises(ConfigError, match="2 options") as caught:
+        api.batch("jobs.txt", "new.jsonl", trained, resume=True, force=True, top_p=3)
+    assert "resume and force" in caught.value.message
+
+
+def test_novelty_compares_files(here: Path) -> None:
+    pytest.importorskip("pydivsufsort")
+    Path("corpus.txt").write_text(LEARNABLE, encoding="utf-8")
+    Path("texts.txt").write_text("春眠不觉晓，处处闻啼鸟。\n---\n天地玄黄\n", encoding="utf-8")
+    report = api.novelty("texts.txt", "corpus.txt")
+    assert (report.texts, report.longest[0].characters) == (2, 12)
 
 
 def test_generating_leaves_torch_as_it_was(trained: Path) -> None:

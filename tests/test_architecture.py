@@ -23,7 +23,7 @@ ORDER = (
     ("checkpoint",),
     ("evaluation", "generation"),
     ("training", "inspection"),
-    ("bench",),
+    ("bench", "generator"),
     ("api",),
     ("cli",),
 )
@@ -155,6 +155,7 @@ LAZY = {
     "preparing": "call('prepare', 'text.txt', '--quiet')",
     "a report on a corpus": "call('prepare', 'text.txt', '-q'); call('inspect', 'corpora/text')",
     "options of sampling that can't be": "call('sample', '--top-p', '3')",
+    "forms that can't be": "call('sample', '--form', '{}', '--device', 'abacus')",
 }
 
 

@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from chargen import checkpoint
 from chargen.checkpoint import (
     CheckpointError,
     RunFolder,
@@ -22,6 +24,7 @@ from chargen.checkpoint import (
     runs,
     write_tensors,
 )
+from chargen.corpus.prepared import PreparedCorpus
 from chargen.files import UNFINISHED
 from tests.support import files_in, last_state, train_tiny
 from tests.test_files import failing_at
@@ -405,3 +408,31 @@ def test_a_file_is_no_run(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(CheckpointError, match="is a file"):
         find_run(str(tmp_path / "file"), tmp_path)
+
+
+@pytest.mark.parametrize("content", [b"{}", b'{"step": "7"}', b"[]", b"null"])
+def test_values_without_a_step_are_told(content: bytes, run: Path) -> None:
+    (run / "model.safetensors").unlink()
+    (values,) = run.glob("last/*/state.json")
+    values.write_bytes(content)
+    message = the_error(run).message
+    assert str(values) in message
+    assert RunFolder(run).verify() == [message]
+
+
+def test_weights_are_hashed_once(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = []
+    monkeypatch.setattr(checkpoint, "digest", lambda t: (seen.append(len(t)), digest(t))[1])
+    loaded = RunFolder(run).load_model()
+    assert len(seen) == 1
+    assert loaded.weights_sha256 == digest(loaded.model.state_dict())
+    (run / "model.safetensors").unlink()
+    last = RunFolder(run).load_model()
+    assert last.weights_sha256 == digest(last.model.state_dict())
+
+
+def test_a_record_knows_its_corpus(trained: Path, corpus: Path) -> None:
+    record = RunFolder(trained).read_config().corpus
+    manifest = PreparedCorpus.open(corpus).manifest
+    assert record.is_of(manifest)
+    assert not record.is_of(replace(manifest, files={**manifest.files, "val.bin": "0"}))

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from chargen.cli import options as opt
-from chargen.cli.poems import form_option
-from chargen.config import SamplingConfig, check
+
+if TYPE_CHECKING:
+    from chargen.generation.batch import Progress
 
 
 def batch(
@@ -68,60 +68,39 @@ def batch(
     seed, num_samples and form; the options here are the defaults. A text depends on checkpoint,
     job and seed alone.
     """
-    also = []
-    if resume and force:
-        also.append("resume and force contradict each other: give one")
-    if oov_prompt not in ("error", "skip"):
-        also.append(f"oov_prompt is {oov_prompt!r}, not one of error, skip")
-    values = opt.given(
-        length=length,
-        repetition_penalty=repetition_penalty,
-        temperature=temperature,
-        top_k=top_k,
-        top_p=top_p,
-        min_p=min_p,
-        stop=tuple(opt.unescape(text) for text in stop) if stop else None,
-    )
-    sampling = SamplingConfig.from_dict(values)
-    check(sampling, also=also)
-    wanted = form_option(form, acrostic, rhyme=rhyme, tones=tones)
+    both = "resume and force contradict each other: give one"
+    config, wanted = opt.texts_wanted(locals(), [both] if resume and force else [])
 
     from chargen import api
     from chargen.cli.console import Terminal
-    from chargen.generation.batch import Batch, BatchOptions, check_output, open_jobs
-    from chargen.generation.engine import Engine
-    from chargen.generation.jobs import Defaults
 
-    with open_jobs(jobs) as file:
-        check_output(jobs, out, resume=resume, force=force)
-        generator = api.load(checkpoint, device=device)
-        loaded = generator.loaded
-        engine = Engine(
-            loaded.model,
-            loaded.tokenizer,
-            slots=batch_size,
-            oov_prompt=oov_prompt,
-            logprobs=logprobs,
-        )
-        options = BatchOptions(
-            Defaults(sampling, seed, num_samples, wanted),
+    terminal = Terminal(quiet=quiet)
+    with terminal.progress("generating", "characters") as show:
+
+        def on_progress(progress: Progress) -> None:
+            share = progress.characters / max(1, progress.texts - progress.before)
+            show(
+                f"{progress.texts:,} of {progress.total:,} texts",
+                progress.characters,
+                share * (progress.total - progress.before),
+            )
+
+        api.batch(
+            jobs,
+            out,
+            checkpoint,
+            batch_size=batch_size,
+            resume=resume,
+            force=force,
             ordered=not unordered,
             keep_going=keep_going,
+            logprobs=logprobs,
+            num_samples=num_samples,
+            seed=seed,
+            oov_prompt=oov_prompt,
+            form=wanted,
+            device=device,
+            on_begin=lambda run, texts: terminal.say(f"{run}: {texts:,} texts to {out}"),
+            on_progress=on_progress,
+            **config.to_dict(),
         )
-        identity = {
-            "weights_sha256": loaded.weights_sha256,
-            "tokenizer_sha256": loaded.tokenizer.sha256,
-            "device": engine.network.device.type,
-        }
-        work = Batch(engine, file, jobs, out, options, identity)
-        survey = work.survey()
-        if not quiet:
-            print(f"{generator.path}: {survey.lines:,} texts to {out}", file=sys.stderr)
-        with Terminal(quiet=quiet).progress("generating", "characters") as show:
-            for progress in work.run(survey, resume=resume, force=force):
-                share = progress.characters / max(1, progress.texts - progress.before)
-                show(
-                    f"{progress.texts:,} of {progress.total:,} texts",
-                    progress.characters,
-                    share * (progress.total - progress.before),
-                )

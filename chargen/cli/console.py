@@ -44,7 +44,10 @@ _BLOCKS = " ▁▂▃▄▅▆▇█"
 
 
 class Terminal:
-    """Where talk and reports go: ``talk`` is standard error, ``data`` standard output."""
+    """Where talk and reports go: ``talk`` is standard error, ``data`` standard output.
+
+    ``quiet`` silences the talk; a report was asked for, and is printed all the same.
+    """
 
     def __init__(self, *, quiet: bool = False) -> None:
         self.quiet = quiet

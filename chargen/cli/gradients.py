@@ -28,9 +28,7 @@ def show_gradients(
     if as_json:
         typer.echo(json.dumps([report.to_dict() for report in reports], ensure_ascii=False))
         return
-    if quiet:
-        return
-    terminal = Terminal()
+    terminal = Terminal(quiet=quiet)
     positions = " and ".join(sorted({str(report.positions) for report in reports}))
     terminal.grid(
         f"‖∂L_t/∂s_(t−k)‖, mean over {positions} positions, bars on a logarithmic scale",

@@ -70,13 +70,13 @@ def inspect(
     summary = api.describe(paths[0] if paths else None)
     if as_json:
         typer.echo(json.dumps(summary.to_dict(), ensure_ascii=False))
-    elif not quiet:
+    else:
         rows = corpus_rows(summary) if isinstance(summary, CorpusSummary) else _run_rows(summary)
         files = [("files", "all whole")] if not summary.problems else []
         files += [("problem", line) for line in summary.problems]
         if not isinstance(summary, CorpusSummary):
             files += [("note", line) for line in summary.notes]
-        Terminal().table(str(summary.path), rows + files)
+        Terminal(quiet=quiet).table(str(summary.path), rows + files)
     if summary.problems:
         raise ChargenError(
             f"{summary.path}: {len(summary.problems)} of its checks failed.",

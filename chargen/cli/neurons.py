@@ -19,9 +19,7 @@ def show_neurons(
     if as_json:
         typer.echo(json.dumps({**report.ranking(), "page": str(written)}, ensure_ascii=False))
         return
-    if quiet:
-        return
-    terminal = Terminal()
+    terminal = Terminal(quiet=quiet)
     rows = []
     for each in report.followed:
         pairs = zip(each.units, each.correlations, strict=True)

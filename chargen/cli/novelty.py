@@ -12,6 +12,7 @@ import typer
 from chargen.cli import options as opt
 
 if TYPE_CHECKING:
+    from chargen.cli.console import Terminal
     from chargen.generation.novelty import Novelty
 
 _MOST_SHOWN = 10
@@ -33,22 +34,20 @@ def novelty(
     debug: opt.Debug = False,
 ) -> None:
     """Measure how much of generated texts is copied from a corpus, or said twice."""
-    from chargen.config import CorpusConfig
-    from chargen.corpus.reading import read_text
-    from chargen.generation.novelty import measure, read_texts
+    from chargen import api
+    from chargen.cli.console import Terminal
 
-    config = CorpusConfig(encoding=encoding or "auto")
-    report = measure(read_texts(texts), read_text(corpus, config))
+    config = opt.corpus_config(None, None, encoding, None, None, None)
+    report = api.novelty(texts, corpus, config)
     if as_json:
         typer.echo(json.dumps(asdict(report), ensure_ascii=False))
-    elif not quiet:
-        _show(report)
+    else:
+        _show(report, Terminal(quiet=quiet))
 
 
-def _show(report: Novelty) -> None:
-    from chargen.cli.console import Terminal, visible
+def _show(report: Novelty, terminal: Terminal) -> None:
+    from chargen.cli.console import visible
 
-    terminal = Terminal()
     rows = [
         ("texts", f"{report.texts:,}, {report.characters:,} characters"),
         ("corpus", f"{report.corpus_characters:,} characters"),

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import fields
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from chargen.cells import CELLS
-from chargen.config import CorpusConfig, SamplingConfig
+from chargen.cli.poems import form_option
+from chargen.config import DEVICES, OOV_PROMPT_CHOICES, CorpusConfig, SamplingConfig, check
+
+if TYPE_CHECKING:
+    from chargen.generation.forms import Form
 
 _CORPUS, _SAMPLING = CorpusConfig(), SamplingConfig()
 
@@ -177,6 +183,31 @@ def only_for(option: str) -> str:
 def given(**options: object) -> dict[str, object]:
     """The options that were given: those that aren't None."""
     return {name: value for name, value in options.items() if value is not None}
+
+
+def texts_wanted(options: Mapping[str, Any], also: list[str]) -> tuple[SamplingConfig, Form | None]:
+    """What the options that ``sample`` and ``batch`` share ask for.
+
+    Args:
+        options: a command's, all of them; those of the poems, of the device and of the prompt's
+            characters are checked as well.
+        also: what else is wrong with the command's options.
+
+    Raises:
+        ConfigError: all that is wrong, at once.
+    """
+    values = given(**{f.name: options.get(f.name) for f in fields(SamplingConfig)})
+    if "stop" in values:
+        values["stop"] = tuple(unescape(text) for text in options["stop"])
+    form, problems = form_option(
+        options["form"], options["acrostic"], rhyme=options["rhyme"], tones=options["tones"]
+    )
+    for name, allowed in (("oov_prompt", OOV_PROMPT_CHOICES), ("device", DEVICES)):
+        if options[name] not in allowed:
+            problems.append(f"{name} is {options[name]!r}, not one of {', '.join(allowed)}")
+    sampling = SamplingConfig.from_dict(values)
+    check(sampling, also=also + problems)
+    return sampling, form
 
 
 def unescape(text: str) -> str:

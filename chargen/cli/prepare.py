@@ -50,7 +50,7 @@ def prepare(
     if as_json:
         report = {"path": str(corpus.path), **corpus.manifest.to_dict()}
         typer.echo(json.dumps(report, ensure_ascii=False))
-    elif not quiet:
+    else:
         terminal.table(str(corpus.path), corpus_rows(corpus))
 
 

@@ -12,13 +12,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from chargen.cli import options as opt
-from chargen.cli.poems import form_option
-from chargen.config import SamplingConfig, check
 from chargen.errors import GenerationError, system_error_text
 
 if TYPE_CHECKING:
-    from chargen.api import Generator
+    from chargen.config import SamplingConfig
     from chargen.generation.forms import Form
+    from chargen.generator import Generator
 
 
 def sample(
@@ -58,23 +57,10 @@ def sample(
     What can't be is masked out; then the repetition penalty, temperature, top-k, top-p and min-p
     act, in this order, and a character is drawn.
     """
-    values = opt.given(
-        length=length,
-        repetition_penalty=repetition_penalty,
-        temperature=temperature,
-        top_k=top_k,
-        top_p=top_p,
-        min_p=min_p,
-        stop=tuple(opt.unescape(text) for text in stop) if stop else None,
-    )
-    config = SamplingConfig.from_dict(values)
     also = []
     if prompt is not None and prompt_file is not None:
         also.append("prompt and prompt_file contradict each other: give one")
-    if oov_prompt not in ("error", "skip"):
-        also.append(f"oov_prompt is {oov_prompt!r}, not one of error, skip")
-    check(config, also=also)
-    wanted = form_option(form, acrostic, rhyme=rhyme, tones=tones)
+    config, wanted = opt.texts_wanted(locals(), also)
     text = _read_prompt(prompt_file) if prompt_file is not None else prompt or ""
     from chargen import api
 

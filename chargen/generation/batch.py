@@ -11,7 +11,7 @@ import tempfile
 import time
 from array import array
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -79,19 +79,35 @@ class Survey:
 
 @contextmanager
 def open_jobs(path: str) -> Iterator[BinaryIO]:
-    """A job file, ready to be read twice; ``-`` is standard input, which is spooled to disk."""
-    if path == "-":
-        with tempfile.TemporaryFile() as spool:
-            shutil.copyfileobj(sys.stdin.buffer, spool)
-            yield spool
-        return
-    try:
-        with Path(path).open("rb") as file:
-            yield file
-    except IsADirectoryError as error:
-        raise GenerationError(f"{path} is a folder.", "Name a file of jobs.") from error
-    except FileNotFoundError as error:
-        raise GenerationError(f"There is no file {path}.", "Check the path.") from error
+    """A job file, ready to be read twice: what comes through a pipe is spooled to disk first.
+
+    ``-`` is standard input.
+
+    Raises:
+        GenerationError: it can't be read.
+    """
+    with ExitStack() as stack:
+        try:
+            given = sys.stdin.buffer if path == "-" else stack.enter_context(Path(path).open("rb"))
+            file: BinaryIO = given
+            if not (given.seekable() and given.tell() == 0):
+                file = stack.enter_context(tempfile.TemporaryFile())
+                shutil.copyfileobj(given, file)
+                file.seek(0)
+        except OSError as error:
+            raise _unreadable(path, error) from error
+        yield file
+
+
+def _unreadable(path: str, error: OSError) -> GenerationError:
+    if isinstance(error, IsADirectoryError):
+        return GenerationError(f"{path} is a folder.", "Name a file of jobs.")
+    if isinstance(error, FileNotFoundError):
+        return GenerationError(f"There is no file {path}.", "Check the path.")
+    return GenerationError(
+        f"The jobs can't be read: {system_error_text(error)}.",
+        "Check the permissions, and the room for temporary files.",
+    )
 
 
 class Batch:
@@ -142,7 +158,7 @@ class Batch:
                 lines, wrong = lines + 1, wrong + 1
                 listed += [job] if len(listed) < _MOST_LISTED else []
             else:
-                lines += len(job.requests)
+                lines += job.samples
                 keys.append(_key(job.id))
         repeated = self._repeated(np.frombuffer(keys, np.uint64))
         wrong += len(repeated)
@@ -239,8 +255,8 @@ class Batch:
             if isinstance(job, BadLine):
                 yield _Task(job.id, None, job)
                 continue
-            many = len(job.requests) > 1
-            for n, request in enumerate(job.requests):
+            many = job.samples > 1
+            for n, request in enumerate(job.requests()):
                 yield _Task(job.id, n if many else None, request)
 
     def _ordered_lines(self, survey: Survey, skip: int) -> Iterator[dict[str, Any]]:

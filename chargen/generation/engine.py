@@ -5,14 +5,16 @@ from __future__ import annotations
 import math
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator
+from copy import copy
 from dataclasses import dataclass
+from threading import Lock
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from chargen.config import SamplingConfig
+from chargen.config import OOV_PROMPT_CHOICES, SamplingConfig
 from chargen.corpus.tokenizer import Tokenizer
 from chargen.errors import GenerationError
 from chargen.generation.forms import Form
@@ -24,7 +26,6 @@ from chargen.model import CharModel
 
 __all__ = ["Chunk", "Engine", "Request", "Result", "sample_seed"]
 
-OOV_PROMPT_CHOICES = ("error", "skip")
 _UNIFORMS_AT_ONCE = 64
 _CACHED_NUMBERS = 1 << 24
 """Numbers that the cache of prompt states may hold."""
@@ -100,21 +101,30 @@ class Engine:
         oov_prompt: str = "error",
         logprobs: bool = False,
     ) -> None:
+        self._set(slots, oov_prompt, logprobs=logprobs)
+        with torch.inference_mode():
+            self.network = Network(model)
+        self.tokenizer = tokenizer
+        self.masks = _Masks(tokenizer, self.network)
+        self.cache = _PromptCache()
+        self.poet = Poet(tokenizer, self.network.width)
+
+    def _set(self, slots: int, oov_prompt: str, *, logprobs: bool) -> None:
         if slots < 1:
             raise GenerationError(f"There can't be {slots} slots.", "Use 1 or more.")
         if oov_prompt not in OOV_PROMPT_CHOICES:
             raise GenerationError(
                 f"oov_prompt is {oov_prompt!r}.", f"Use {' or '.join(OOV_PROMPT_CHOICES)}."
             )
-        with torch.inference_mode():
-            self.network = Network(model)
-        self.tokenizer = tokenizer
-        self.slots = slots
-        self.oov_prompt = oov_prompt
-        self.logprobs = logprobs
-        self.masks = _Masks(tokenizer, self.network)
-        self.cache = _PromptCache()
-        self.poet = Poet(tokenizer, self.network.width)
+        self.slots, self.oov_prompt, self.logprobs = slots, oov_prompt, logprobs
+
+    def using(
+        self, *, slots: int = 64, oov_prompt: str = "error", logprobs: bool = False
+    ) -> Engine:
+        """An engine of other settings, with the same weights and the same cache of prompts."""
+        engine = copy(self)
+        engine._set(slots, oov_prompt, logprobs=logprobs)
+        return engine
 
     def stream(self, requests: Iterable[Request | None]) -> Iterator[Chunk | Result]:
         """Generate; each text's chunks come as they are made, its result after the last.
@@ -195,22 +205,31 @@ class _Masks:
 
 
 class _PromptCache:
-    """States after prompts that were read before, the least recently used forgotten first."""
+    """States after prompts that were read before, the least recently used forgotten first.
+
+    Several threads may use one.
+    """
 
     def __init__(self) -> None:
         self._states: OrderedDict[bytes, RowState] = OrderedDict()
+        self._lock = Lock()
+
+    def __len__(self) -> int:
+        return len(self._states)
 
     def find(self, ids: list[int]) -> RowState | None:
         key = _key(ids)
-        if key in self._states:
-            self._states.move_to_end(key)
-        return self._states.get(key)
+        with self._lock:
+            if key in self._states:
+                self._states.move_to_end(key)
+            return self._states.get(key)
 
     def keep(self, ids: list[int], state: RowState) -> None:
-        self._states[_key(ids)] = state
         room = max(1, _CACHED_NUMBERS // sum(tensor.numel() for tensor in state))
-        while len(self._states) > room:
-            self._states.popitem(last=False)
+        with self._lock:
+            self._states[_key(ids)] = state
+            while len(self._states) > room:
+                self._states.popitem(last=False)
 
 
 def _key(ids: list[int]) -> bytes:

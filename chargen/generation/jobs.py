@@ -2,64 +2,20 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, BinaryIO
-
-from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
+from typing import BinaryIO
 
 from chargen.config import SamplingConfig
 from chargen.errors import ChargenError
 from chargen.generation.engine import Request, sample_seed
-from chargen.generation.forms import FORMS, Form, nearest
+from chargen.generation.fields import JobFields, id_of, parse_job
+from chargen.generation.forms import Form
 
 MOST_SAMPLES = 1_000_000
 _JSON_SUFFIXES = (".jsonl", ".ndjson", ".json")
 _BOM = b"\xef\xbb\xbf"
-
-
-class FormFields(BaseModel):
-    """``form`` as an object."""
-
-    model_config = ConfigDict(extra="forbid", strict=True)
-
-    name: str
-    acrostic: str = ""
-    rhyme: bool = False
-    tones: bool = False
-    lines: int | None = None
-    characters: int | None = None
-
-
-class JobFields(BaseModel):
-    """One line of a job file, as it stands there."""
-
-    model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
-
-    id: str | int | None = None
-    prompt: str
-    length: int | None = None
-    temperature: float | None = None
-    top_k: int | None = None
-    top_p: float | None = None
-    min_p: float | None = None
-    repetition_penalty: float | None = None
-    stop: list[str] | None = None
-    seed: int | None = None
-    num_samples: int | None = None
-    form: FormFields | None = None
-
-    @field_validator("form", mode="before")
-    @classmethod
-    def _form_by_name(cls, value: object) -> object:
-        return {"name": value} if isinstance(value, str) else value
-
-    @field_validator("stop", mode="before")
-    @classmethod
-    def _one_stop(cls, value: object) -> object:
-        return [value] if isinstance(value, str) else value
 
 
 @dataclass(frozen=True)
@@ -81,16 +37,27 @@ class Defaults:
 
 @dataclass(frozen=True)
 class Job:
-    """A line that can be fulfilled: one request a sample.
+    """A line that can be fulfilled.
 
     Attributes:
         id: the line's own, or its number.
         line: its number, from 1.
+        request: what it asks for; its seed is the one that the samples' are made from.
+        samples: how many texts.
     """
 
     id: str | int
     line: int
-    requests: tuple[Request, ...]
+    request: Request
+    samples: int = 1
+
+    def requests(self) -> Iterator[Request]:
+        """One a sample, made as they are asked for: there may be a million."""
+        if self.samples == 1:
+            yield self.request
+            return
+        for n in range(self.samples):
+            yield replace(self.request, seed=sample_seed(self.request.seed, n))
 
 
 @dataclass(frozen=True)
@@ -136,46 +103,11 @@ def read_jobs(
         except UnicodeDecodeError as error:
             yield BadLine(number, number, (f"byte {error.start + 1}: not UTF-8",))
             continue
-        fields = _parse(text, number) if as_json else JobFields(prompt=text)
-        if isinstance(fields, BadLine):
-            yield fields
-        else:
+        fields = parse_job(text) if as_json else JobFields(prompt=text)
+        if isinstance(fields, JobFields):
             yield _job(fields, number, defaults, check)
-
-
-def _parse(text: str, number: int) -> JobFields | BadLine:
-    try:
-        return JobFields.model_validate_json(text)
-    except ValidationError as error:
-        return BadLine(
-            _id_of(text, number), number, tuple(dict.fromkeys(map(_told, error.errors())))
-        )
-
-
-def _id_of(text: str, number: int) -> str | int:
-    """The id of a bad line, where it can be read; else its number."""
-    try:
-        found = json.loads(text)["id"]
-    except (ValueError, TypeError, KeyError, RecursionError):
-        return number
-    return found if isinstance(found, str) or type(found) is int else number
-
-
-def _told(error: Any) -> str:
-    """One of pydantic's errors as ``field: what is wrong``."""
-    kind, where = error["type"], error["loc"]
-    if kind == "json_invalid":
-        return f"invalid JSON: {error['ctx']['error']}"
-    if kind == "extra_forbidden":
-        known = FormFields.model_fields if where[0] == "form" else JobFields.model_fields
-        return f"{'.'.join(map(str, where))}: unknown field{nearest(str(where[-1]), list(known))}"
-    if kind == "missing":
-        return f"{'.'.join(map(str, where))}: missing"
-    if kind in ("model_type", "model_attributes_type", "dict_type") and not where:
-        return "not a JSON object"
-    if where[0] == "id":
-        return "id: should be a text or a whole number"
-    return f"{'.'.join(map(str, where))}: {error['msg'][0].lower()}{error['msg'][1:]}"
+        else:
+            yield BadLine(id_of(text, number), number, fields)
 
 
 def _job(
@@ -198,31 +130,9 @@ def _job(
     if problems:
         return BadLine(job_id, number, tuple(problems))
     seed = sample_seed(defaults.seed, job_id) if fields.seed is None else fields.seed
-    first = Request(fields.prompt, sampling, seed, form)
+    request = Request(fields.prompt, sampling, seed, form)
     try:
-        check(first)
+        check(request)
     except ChargenError as error:
         return BadLine(job_id, number, (error.message.rstrip("."),))
-    if samples == 1:
-        return Job(job_id, number, (first,))
-    seeds = (sample_seed(seed, n) for n in range(samples))
-    return Job(job_id, number, tuple(replace(first, seed=s) for s in seeds))
-
-
-def form_of(text: str, acrostic: str, *, rhyme: bool, tones: bool) -> Form:
-    """A form from options: its name, or JSON as in a job.
-
-    Raises:
-        ValueError: it is neither; the text says what is wrong.
-    """
-    if text in FORMS or not text.lstrip().startswith("{"):
-        return Form(text, acrostic, rhyme, tones)
-    try:
-        fields = FormFields.model_validate_json(text)
-    except ValidationError as error:
-        raise ValueError("; ".join(map(_told, error.errors()))) from error
-    values = fields.model_dump()
-    values["acrostic"] = acrostic or values["acrostic"]
-    values["rhyme"] |= rhyme
-    values["tones"] |= tones
-    return Form(**values)
+    return Job(job_id, number, request, samples)

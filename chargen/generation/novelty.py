@@ -68,7 +68,7 @@ class Novelty:
             has; None where no text is that long.
         longest: one a text, in the texts' order.
         duplicates: texts that are the same as an earlier one.
-        alike: pairs that are nearly the same.
+        alike: pairs that are nearly the same, of texts that aren't duplicates.
     """
 
     texts: int
@@ -209,13 +209,19 @@ def _share_found(runs: Sequence[Longest], n: int) -> float | None:
 
 
 def _alike(texts: Mapping[str | int, str]) -> tuple[Alike, ...]:
-    """Pairs of texts with a Jaccard index of 0.8 or more, found by MinHash and then counted."""
+    """Pairs of texts with a Jaccard index of 0.8 or more, found by MinHash and then counted.
+
+    Of texts that are the same only the first is compared: else their pairs would be too many.
+    """
     try:
         from rensa import RMinHash, RMinHashLSH
     except ImportError as error:
         raise MissingExtraError("rensa", "novelty", "Looking for near-duplicates") from error
     index = RMinHashLSH(threshold=_ALIKE, num_perm=_PERMUTATIONS, num_bands=_BANDS)
-    ids, values = list(texts), list(texts.values())
+    first: dict[str, str | int] = {}
+    for id_, text in texts.items():
+        first.setdefault(text, id_)
+    values, ids = list(first), list(first.values())
     pairs = []
     for n, text in enumerate(values):
         runs = _shingles(text)

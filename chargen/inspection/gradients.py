@@ -16,10 +16,10 @@ from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
 from chargen.cells.activations import ACTIVATIONS
-from chargen.checkpoint import LoadedModel, RunFolder
+from chargen.checkpoint import CONFIG, LoadedModel, RunFolder
 from chargen.corpus.prepared import PreparedCorpus
 from chargen.errors import CorpusError
-from chargen.inspection.plots import new_figure
+from chargen.inspection.plots import new_figure, save_figure
 from chargen.model import CharModel, ModelState, map_state
 from chargen.training.metrics import read_metrics
 
@@ -103,7 +103,7 @@ def measure_gradients(path: Path, lags: int = 64, positions: int = 256) -> Gradi
 
     Raises:
         CheckpointError: the run can't be read.
-        CorpusError: its corpus is gone, or too short.
+        CorpusError: its corpus is gone, another one by now, or too short.
     """
     folder = RunFolder(path)
     loaded = folder.load_model()
@@ -127,7 +127,14 @@ def measure_gradients(path: Path, lags: int = 64, positions: int = 256) -> Gradi
 
 def _windows(loaded: LoadedModel, length: int, count: int) -> NDArray[np.int64]:
     """Pieces of running text, (≤ count, length)."""
-    corpus = PreparedCorpus.open(Path(loaded.config.corpus.path))
+    record = loaded.config.corpus
+    corpus = PreparedCorpus.open(Path(record.path))
+    if not record.is_of(corpus.manifest):
+        raise CorpusError(
+            f"{corpus.path} was prepared anew: it is not what {loaded.path.name} learnt from.",
+            f"Prepare {', '.join(record.sources)} again, with the settings that "
+            f"{loaded.path / CONFIG} tells.",
+        )
     text = corpus.val if len(corpus.val) >= length else corpus.train
     if len(text) < length:
         raise CorpusError(
@@ -217,4 +224,4 @@ def plot_gradients(reports: Sequence[GradientReport], out: Path) -> None:
         axes.set_yscale("log")
         axes.grid(alpha=0.3)
         axes.legend(fontsize="small")
-    figure.savefig(out, dpi=150)
+    save_figure(figure, out)

@@ -2,27 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from chargen.checkpoint import LoadedModel
+from chargen.corpus.tokenizer import Tokenizer
 from chargen.errors import CorpusError
 from chargen.evaluation import NATS_TO_BITS
 
 ALTERNATIVES = 5
 BEST = 8
 """Units that are listed for each thing that may be followed."""
+SHOWN = 4000
+"""Characters that the report shows, at most; units are ranked on the whole text."""
 _CHUNK = 256
 _COMMAS = ",，、；;"
 _STOPS = ".。!！?？…"
 _OPENING, _CLOSING = "“「『《‘«(（", "”」』》’»)）"
 
-Array = NDArray[np.float64]
+Array: TypeAlias = NDArray[np.float64]
+Alternatives: TypeAlias = tuple[tuple[str, float], ...]
+"""Pieces, and how likely each was."""
 
 
 @dataclass(frozen=True)
@@ -48,15 +54,16 @@ class NeuronReport:
         run: name of the run's folder.
         characters: the text, N characters.
         bits: what each character cost, (N,).
-        alternatives: what the network held likeliest instead, and how likely, for each.
-        activations: outputs of the last layer after each character, (N, H).
+        alternatives: what the network held likeliest instead, for each of the M ≤ N characters
+            that are shown.
+        activations: outputs of the last layer after each of these, (M, H).
         followed: what units follow, measured on the whole text.
     """
 
     run: str
     characters: str
     bits: Array
-    alternatives: tuple[tuple[tuple[str, float], ...], ...]
+    alternatives: tuple[Alternatives, ...]
     activations: Array
     followed: tuple[Followed, ...]
 
@@ -69,64 +76,69 @@ class NeuronReport:
         }
 
 
-def inspect_neurons(loaded: LoadedModel, text: str) -> NeuronReport:
+@torch.no_grad()
+def inspect_neurons(loaded: LoadedModel, text: str, shown: int = SHOWN) -> NeuronReport:
     """Read ``text`` once, from a fresh state, and correlate every unit with what it may follow.
+
+    Args:
+        loaded: the run, on the CPU.
+        text: N characters.
+        shown: how many of them to keep activations and alternatives of.
 
     Raises:
         CorpusError: the text is shorter than two characters.
     """
     if len(text) < 2:
         raise CorpusError("There is too little text to read.", "Give a file with more in it.")
-    tokenizer = loaded.tokenizer
-    ids = np.asarray(tokenizer.encode(text), dtype=np.int64)
-    activations, nats, likeliest, shares = _read(loaded, ids)
-    starts = np.flatnonzero(tokenizer.character_starts(ids))
-    ends = np.append(starts[1:], len(ids)) - 1
-    alternatives = tuple(
-        tuple(
-            (_named(tokenizer.piece(int(id_))), float(p))
-            for id_, p in zip(likeliest[t], shares[t], strict=True)
-        )
-        for t in starts
-    )
-    values = activations[ends]
+    model, tokenizer = loaded.model, loaded.tokenizer
+    ids = torch.from_numpy(np.asarray(tokenizer.encode(text), dtype=np.int64))
+    starts = np.flatnonzero(tokenizer.character_starts(ids.numpy()))
+    edges = np.append(starts, len(ids))
+    nats = np.empty(len(ids))
+    sums = _Sums(tracks(text))
+    activations: list[Array] = []
+    alternatives: list[Alternatives] = []
+    for first, outputs in _outputs(loaded, ids):
+        targets = ids[first : first + len(outputs)]
+        logp = torch.log_softmax(model.logits(outputs[: len(targets)]), dim=-1)
+        nats[first : first + len(targets)] = -logp.gather(1, targets[:, None])[:, 0].numpy()
+        # The output at edges[n] has read character n - 1, and expects character n.
+        low, high = np.searchsorted(edges, (first, first + len(outputs)))
+        expecting = edges[low : min(high, shown, len(starts))] - first
+        alternatives += _likeliest(tokenizer, logp[expecting])
+        after = outputs[edges[max(low, 1) : high] - first].double().numpy()
+        read = max(low, 1) - 1
+        sums.add(read, after)
+        activations.append(after[: max(0, shown - read)].copy())  # a view would keep the chunk
     return NeuronReport(
         run=loaded.path.name,
         characters=text,
         bits=np.add.reduceat(nats, starts) * NATS_TO_BITS,
-        alternatives=alternatives,
-        activations=values,
-        followed=tuple(_rank(name, track, values) for name, track in tracks(text).items()),
+        alternatives=tuple(alternatives),
+        activations=np.concatenate(activations),
+        followed=tuple(_best(name, r) for name, r in sums.correlations().items()),
     )
 
 
-@torch.no_grad()
-def _read(
-    loaded: LoadedModel, ids: NDArray[np.int64]
-) -> tuple[Array, Array, NDArray[np.int64], Array]:
-    """Outputs after each of N pieces, (N, H); of its prediction nats, likeliest ids and shares."""
-    model = loaded.model
-    inputs = torch.from_numpy(np.append(loaded.tokenizer.newline_id, ids))
-    state = model.initial_state(1)
-    outputs, nats, likeliest, shares = [], [], [], []
-    for start in range(0, len(ids), _CHUNK):
-        part = slice(start, min(start + _CHUNK, len(ids)))
-        s, state = model(inputs[part, None], state)
-        logp = torch.log_softmax(model.logits(s[:, 0]), dim=-1)
-        targets = inputs[part.start + 1 : part.stop + 1, None]
-        nats.append(-logp.gather(1, targets)[:, 0])
-        top, best = logp.topk(min(ALTERNATIVES, logp.shape[1]), dim=-1)
-        outputs.append(s[:, 0])
-        likeliest.append(best)
-        shares.append(top.exp())
-    s, _ = model(inputs[-1:, None], state)
-    after = torch.cat([*outputs, s[:, 0]])[1:]
-    return (
-        after.double().numpy(),
-        torch.cat(nats).double().numpy(),
-        torch.cat(likeliest).numpy(),
-        torch.cat(shares).double().numpy(),
-    )
+def _outputs(loaded: LoadedModel, ids: Tensor) -> Iterator[tuple[int, Tensor]]:
+    """Outputs after a newline and then each of N pieces, N + 1 in all, by chunks.
+
+    Yields the number of a chunk's first output, and its outputs, (≤ _CHUNK, H).
+    """
+    inputs = torch.cat([torch.tensor([loaded.tokenizer.newline_id]), ids])
+    state = loaded.model.initial_state(1)
+    for first in range(0, len(inputs), _CHUNK):
+        s, state = loaded.model(inputs[first : first + _CHUNK, None], state)
+        yield first, s[:, 0]
+
+
+def _likeliest(tokenizer: Tokenizer, logp: Tensor) -> list[Alternatives]:
+    """The likeliest pieces, and how likely, by each row of ``logp`` (C, |V|)."""
+    top, best = logp.topk(min(ALTERNATIVES, logp.shape[1]), dim=-1)
+    return [
+        tuple((_named(tokenizer.piece(id_)), p) for id_, p in zip(ids, shares, strict=True))
+        for ids, shares in zip(best.tolist(), top.exp().tolist(), strict=True)
+    ]
 
 
 def _named(piece: str) -> str:
@@ -168,11 +180,43 @@ def _inside(text: str) -> Array:
     return found
 
 
-def _rank(name: str, track: Array, activations: Array) -> Followed:
-    """The units whose activations go along with ``track`` best, by absolute correlation."""
-    a = activations - activations.mean(axis=0)
-    b = track - track.mean()
-    scale = np.sqrt((a * a).sum(axis=0) * (b * b).sum())
-    r = np.divide(b @ a, scale, out=np.zeros(a.shape[1]), where=scale > 1e-12)
+class _Sums:
+    """Correlations of H units with K tracks over N characters, from sums over chunks of them.
+
+    Activations count from their first values: so a unit that never moves has no spread at all,
+    and the sums of squares stay small enough to be subtracted.
+    """
+
+    def __init__(self, tracks: Mapping[str, Array]) -> None:
+        self._names = tuple(tracks)
+        self._tracks = np.stack(list(tracks.values()))  # b, (K, N), of mean 0
+        self._tracks -= self._tracks.mean(axis=1, keepdims=True)
+        self._origin: Array | None = None
+        self._a: Array | float = 0.0  # Σa, (H,)
+        self._aa: Array | float = 0.0  # Σa², (H,)
+        self._ba: Array | float = 0.0  # Σba, (K, H)
+
+    def add(self, first: int, values: Array) -> None:
+        """The activations ``values`` (C, H) after the characters from number ``first`` on."""
+        if not len(values):
+            return
+        if self._origin is None:
+            self._origin = values[0].copy()
+        a = values - self._origin
+        self._a = self._a + a.sum(axis=0)
+        self._aa = self._aa + (a * a).sum(axis=0)
+        self._ba = self._ba + self._tracks[:, first : first + len(a)] @ a
+
+    def correlations(self) -> dict[str, Array]:
+        """Of each track with every unit, (H,), −1 to 1; 0 where one of the two never moves."""
+        b = self._tracks
+        spread = np.maximum(self._aa - np.square(self._a) / b.shape[1], 0)
+        scale = np.sqrt(np.outer(np.einsum("kn,kn->k", b, b), spread))
+        r = np.divide(self._ba, scale, out=np.zeros(scale.shape), where=scale > 1e-12)
+        return dict(zip(self._names, r, strict=True))
+
+
+def _best(name: str, r: Array) -> Followed:
+    """The units that go along with a track best, by absolute correlation (H,)."""
     units = np.argsort(-np.abs(r), kind="stable")[:BEST]
     return Followed(name, tuple(units.tolist()), tuple(r[units].tolist()))

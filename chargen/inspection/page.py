@@ -11,25 +11,21 @@ import numpy as np
 
 from chargen.inspection.neurons import NeuronReport
 
-SHOWN = 4000
-"""Characters on the page, at most; units are ranked on the whole text."""
-
 
 def neuron_page(report: NeuronReport) -> str:
-    """The page of a report, as HTML.
+    """The page of what a report shows, as HTML.
 
     Activations are stored as signed bytes, each unit scaled by its largest absolute value.
     """
-    shown = report.characters[:SHOWN]
-    values = report.activations[:SHOWN]
+    values = report.activations
+    shown = len(values)
     largest = np.abs(values).max(axis=0)
     scaled = np.rint(127 * values / np.where(largest > 0, largest, 1)).astype(np.int8)
     data = {
-        "characters": list(shown),
-        "bits": [round(bits, 2) for bits in report.bits[:SHOWN].tolist()],
+        "characters": list(report.characters[:shown]),
+        "bits": [round(bits, 2) for bits in report.bits[:shown].tolist()],
         "alternatives": [
-            [[piece, round(share, 3)] for piece, share in each]
-            for each in report.alternatives[:SHOWN]
+            [[piece, round(share, 3)] for piece, share in each] for each in report.alternatives
         ],
         "units": values.shape[1],
         "largest": [round(value, 3) for value in largest.tolist()],

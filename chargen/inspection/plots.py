@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import warnings
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -46,23 +47,25 @@ def save_figure(figure: Any, out: Path) -> None:
 def plot_curves(runs: Sequence[Path], out: Path) -> None:
     """Training loss and validation of ``runs`` over steps and over time, as a PNG at ``out``.
 
-    Both are in bits a character's piece, so that they share an axis: the training loss is the
-    mean over the windows since the record before.
+    Both are in bits, so that they share an axis: validation per character, and the training
+    loss, the mean over the windows since the record before, per piece. These are the same but
+    for characters that are spelt in bytes. Runs of one name are told apart by their paths.
 
     Raises:
         CheckpointError: a run has recorded no step.
         MissingExtraError: matplotlib is not installed.
     """
-    histories = {}
+    histories = []
+    names = Counter(path.name for path in runs)
     for path in runs:
         RunFolder(path).read_config()
         lines = read_metrics(RunFolder(path).metrics)
         if not any(line["event"] == "step" for line in lines):
             raise CheckpointError(f"{path} has recorded no step yet.", "Train it on: --resume.")
-        histories[path.name] = lines
+        histories.append((path.name if names[path.name] == 1 else str(path), lines))
     figure = new_figure(10, 4.2)
     by_step, by_time = figure.subplots(1, 2, sharey=True)
-    for n, (name, lines) in enumerate(histories.items()):
+    for n, (name, lines) in enumerate(histories):
         steps = [line for line in lines if line["event"] == "step"]
         evaluations = [
             line
@@ -77,7 +80,7 @@ def plot_curves(runs: Sequence[Path], out: Path) -> None:
                 color=colour,
                 alpha=0.45,
                 linewidth=1,
-                label=f"{name}: training",
+                label=f"{name}: training, per piece",
             )
             if evaluations:
                 axes.plot(
@@ -86,11 +89,11 @@ def plot_curves(runs: Sequence[Path], out: Path) -> None:
                     color=colour,
                     marker="o",
                     markersize=3,
-                    label=f"{name}: validation",
+                    label=f"{name}: validation, per character",
                 )
     by_step.set_xlabel("step")
     by_time.set_xlabel("minutes")
-    by_step.set_ylabel("bits per character")
+    by_step.set_ylabel("bits")
     by_step.legend(fontsize="small")
     for axes in (by_step, by_time):
         axes.grid(alpha=0.3)

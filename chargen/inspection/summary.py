@@ -109,7 +109,7 @@ def _notes_on_corpus(config: RunConfig) -> list[str]:
         corpus = PreparedCorpus.open(Path(config.corpus.path))
     except ChargenError as error:
         return [f"A resume needs the corpus, which is not as it was: {error.message}"]
-    if dict(corpus.manifest.files) != dict(config.corpus.files):
+    if not config.corpus.is_of(corpus.manifest):
         return [f"A resume needs the corpus, and {corpus.path} is another one now."]
     return []
 

@@ -236,8 +236,8 @@ def check_same_sources(config: RunConfig, paths: Sequence[Path]) -> None:
 
 
 def _check_same_corpus(config: RunConfig, corpus: PreparedCorpus) -> None:
-    now = describe(corpus)
-    if now.files != config.corpus.files:
+    if not config.corpus.is_of(corpus.manifest):
+        now = describe(corpus)
         _refuse(config, now.sources, now.settings)
 
 

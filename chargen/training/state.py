@@ -95,12 +95,15 @@ class TrainingState:
             self.generator.manual_seed(self.generator.initial_seed() + step)
 
     def _carried_from(self, tensors: Mapping[str, Tensor]) -> ModelState | None:
-        """The carried state of ``tensors()``; ValueError where it has another shape."""
+        """The carried state of ``tensors()``; ValueError where it has another shape.
+
+        A copy, for tensors of a checkpoint are views of the mapped file, which may go.
+        """
         if not tensors:
             return None
         wanted = self.model.initial_state(self.batch_size)
         state = tuple(
-            tuple(tensors[f"{n}.{k}"].to(self.device) for k in range(len(layer)))
+            tuple(tensors[f"{n}.{k}"].to(self.device, copy=True) for k in range(len(layer)))
             for n, layer in enumerate(wanted)
         )
         for found, expected in zip(_flat(state), _flat(wanted), strict=True):

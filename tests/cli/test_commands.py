@@ -75,15 +75,20 @@ def test_what_the_parser_rejects_is_status_2(arguments: tuple[str, ...]) -> None
     the_error(*arguments, status=2)
 
 
-def test_quiet_says_nothing(text: Path) -> None:
-    for command in (
-        ("prepare", text, "--quiet"),
-        ("train", "corpora/text", "--name", "run", "--quiet", *TRAIN),
-        ("inspect", "run", "--quiet"),
+def test_quiet_leaves_the_report_and_says_nothing_else(text: Path) -> None:
+    for command, report in (
+        (("prepare", text), "round trip"),
+        (("train", "corpora/text", "--name", "run", *TRAIN), ""),
+        (("inspect", "run"), "parameters"),
+        (("inspect", "run", "--gradients", "--lags", 2), "singular values"),
+        (("inspect", "run", "--neurons", text), "correlate"),
+        (("eval", "run", text), "bits per character"),
+        (("sample", "run", "-n", 5), "\n"),
     ):
-        result = call(*command)
-        assert (result.exit_code, result.output) == (0, "")
-    assert call("sample", "run", "-q", "-n", 5).stderr == ""
+        result = call(*command, "--quiet")
+        assert (result.exit_code, result.stderr) == (0, "")
+        assert report in result.stdout
+        assert bool(result.stdout) == bool(report)
 
 
 def test_reports_as_json(text: Path) -> None:
@@ -183,9 +188,17 @@ def test_contradictions_are_told_all_at_once(text: Path) -> None:
 
 def test_options_of_sampling_are_told_all_at_once(run: Path) -> None:
     error = the_error(
-        "sample", run, "-n", -1, "--top-p", 2, "-p", "a", "-f", "b", "--oov-prompt", "guess"
-    )
-    for part in ("length is -1", "top_p is 2", "prompt and prompt_file", "'guess'"):
+        "sample", run, "-n", -1, "--top-p", 2, "-p", "a", "-f", "b", "--oov-prompt", "guess",
+        "--device", "abacus", "--form", "qijeu",
+    )  # fmt: skip
+    for part in ("length is -1", "top_p is 2", "prompt and prompt_file", "'guess'", "'abacus'"):
+        assert part in error
+    assert "form: there is no form 'qijeu', did you mean 'qijue'?" in error
+    error = the_error(
+        "batch", "no-jobs", "-o", "out", "--resume", "--force", "--device", "abacus", "--tones",
+        "--temp", -1,
+    )  # fmt: skip
+    for part in ("resume and force", "'abacus'", "tones need a form", "temperature is -1"):
         assert part in error
 
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import io
 import json
 import os
@@ -9,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +21,11 @@ from chargen.config import SamplingConfig
 from chargen.corpus.tokenizer import Tokenizer
 from chargen.errors import GenerationError
 from chargen.generation import batch as batch_module
+from chargen.generation import jobs as jobs_module
 from chargen.generation.batch import Batch, BatchOptions, Progress, check_output, open_jobs
-from chargen.generation.engine import Engine, Request
-from chargen.generation.jobs import BadLine, Defaults, Job, form_of, is_json, read_jobs
+from chargen.generation.engine import Engine, Request, sample_seed
+from chargen.generation.fields import form_of
+from chargen.generation.jobs import BadLine, Defaults, Job, is_json, read_jobs
 from chargen.model import CharModel
 from tests.generation.conftest import make_model, make_tokenizer
 
@@ -73,7 +77,7 @@ def test_a_job_says_what_it_wants_and_the_defaults_say_the_rest() -> None:
     (job,) = parse('{"id": "x", "prompt": "春", "top_k": 3, "stop": "。", "seed": 9}')
     assert isinstance(job, Job)
     config = SamplingConfig(length=6, temperature=1.0, top_k=3, stop=("。",))
-    assert job == Job("x", 1, (Request("春", config, 9),))
+    assert job == Job("x", 1, Request("春", config, 9))
 
 
 @pytest.mark.parametrize(
@@ -93,6 +97,11 @@ def test_a_job_says_what_it_wants_and_the_defaults_say_the_rest() -> None:
         ('{"prompt": "a", "form": {"name": "wujue", "acrostic": "春江花月夜"}}', "only 4 verses"),
         ('{"prompt": "a", "id": 1.5}', "id: should be a text or a whole number"),
         ('{"prompt": "a", "stop": [""]}', "a stop string is empty"),
+        (r'{"id": "\ud800", "prompt": "a"}', "line 2, id: has a lone surrogate"),
+        (r'{"prompt": "a\udc00"}', "line 2, prompt: has a lone surrogate"),
+        (r'{"prompt": "", "stop": ["\ud800"]}', "line 2, stop: has a lone surrogate"),
+        (r'{"prompt": "", "form": {"name": "\ud800"}}', "line 2, form: has a lone surrogate"),
+        (r'{"prompt": "", "\ud800": 1}', "line 2, "),
     ],
 )
 def test_a_bad_line_is_told_by_line_and_field(line: str, problem: str) -> None:
@@ -101,6 +110,7 @@ def test_a_bad_line_is_told_by_line_and_field(line: str, problem: str) -> None:
     assert isinstance(bad, BadLine)
     assert str(bad).startswith("line 2, ")
     assert problem in str(bad)
+    json.dumps([bad.id, str(bad)], ensure_ascii=False).encode()
 
 
 def test_bytes_that_are_no_utf8_are_a_bad_line() -> None:
@@ -111,7 +121,7 @@ def test_bytes_that_are_no_utf8_are_a_bad_line() -> None:
 
 def test_a_plain_file_has_a_prompt_a_line() -> None:
     jobs = parse("\ufeff春\r\n\n江 \n", as_json=False)
-    assert [(job.id, job.requests[0].prompt) for job in jobs if isinstance(job, Job)] == [
+    assert [(job.id, job.request.prompt) for job in jobs if isinstance(job, Job)] == [
         (1, "春"),
         (3, "江 "),
     ]
@@ -147,6 +157,36 @@ def test_bad_lines_become_lines_with_errors(engine: Engine, tmp_path: Path, orde
         run(engine, jobs, tmp_path / "part", options, force=True, stop_after=stop)
         again = run(engine, jobs, tmp_path / "part", options, resume=True)
         assert again == whole
+
+
+def test_an_id_that_no_file_can_hold_does_not_end_the_batch(engine: Engine, tmp_path: Path) -> None:
+    jobs = r'{"id": "\ud800", "prompt": 5}' + '\n{"prompt": ""}\n'
+    bad, good = run(engine, jobs, tmp_path / "out", BatchOptions(SHORT, keep_going=True))
+    assert bad["id"] == 1
+    assert "id: has a lone surrogate" in bad["error"]
+    assert "prompt: " in bad["error"]
+    assert good["characters"] == 6
+
+
+def test_samples_are_made_one_at_a_time(
+    engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = []
+
+    def counted(seed: int, what: int | str) -> int:
+        made.append(what)
+        return sample_seed(seed, what)
+
+    monkeypatch.setattr(jobs_module, "sample_seed", counted)
+    text = '{"prompt": "", "seed": 4, "num_samples": 1000000}\n'
+    work = Batch(engine, io.BytesIO(text.encode()), "-", tmp_path / "out", BatchOptions(SHORT), {})
+    assert work.survey().lines == 1000000
+    assert len(made) <= 1
+    (job,) = parse(text)
+    assert isinstance(job, Job)
+    first, second = islice(job.requests(), 2)
+    assert (first.seed, second.seed) == (sample_seed(4, 0), sample_seed(4, 1))
+    assert len(made) <= 4
 
 
 def test_lines_come_in_the_order_of_the_jobs(engine: Engine, tmp_path: Path) -> None:
@@ -250,6 +290,36 @@ def test_a_job_file_that_can_not_be_read_is_an_error(
 ) -> None:
     with pytest.raises(GenerationError, match=problem), open_jobs(str(tmp_path / name)):
         pass
+
+
+def test_a_job_file_that_must_not_be_read_is_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(path: Path, _mode: str) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "open", refuse)
+    with pytest.raises(GenerationError, match="Permission denied") as caught, open_jobs("jobs"):
+        pass
+    assert caught.value.remedy
+
+
+def test_errors_of_those_who_read_the_jobs_are_their_own(tmp_path: Path) -> None:
+    (tmp_path / "jobs").touch()
+    with pytest.raises(FileNotFoundError), open_jobs(str(tmp_path / "jobs")):
+        raise FileNotFoundError
+
+
+@pytest.mark.skipif(not Path("/dev/fd").is_dir(), reason="there is no /dev/fd")
+def test_jobs_may_come_through_a_pipe() -> None:
+    reader, writer = os.pipe()
+    os.write(writer, "春\n".encode())
+    os.close(writer)
+    try:
+        with open_jobs(f"/dev/fd/{reader}") as file:
+            assert [file.read().decode(), file.seek(0), file.read().decode()] == ["春\n", 0, "春\n"]
+    finally:
+        os.close(reader)
 
 
 def test_no_jobs_are_an_error(engine: Engine, tmp_path: Path) -> None:

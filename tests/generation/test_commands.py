@@ -96,8 +96,10 @@ def test_novelty_reports_a_copy(folder: Path) -> None:
     status, shown, _ = chargen("novelty", "copied.txt", str(CORPORA / "jueju.txt"), "--json")
     assert status == 0
     assert json.loads(shown)["copied_ngrams"]["32"] == 1
-    status, shown, _ = chargen("novelty", "copied.txt", str(CORPORA / "jueju.txt"))
-    assert "longest copied run" in shown
+    for quiet in ((), ("--quiet",)):
+        status, shown, talk = chargen("novelty", "copied.txt", str(CORPORA / "jueju.txt"), *quiet)
+        assert (status, talk) == (0, "")
+        assert "longest copied run" in shown
 
 
 def test_bench_generate_compares_with_plain_pytorch() -> None:

@@ -1,18 +1,21 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
+import chargen
 from chargen.api import gradients
 from chargen.cells.bptt import Weights, forwards
 from chargen.checkpoint import RunFolder
 from chargen.corpus.prepared import PreparedCorpus
-from chargen.inspection.gradients import WARM_UP, measure_gradients
-from tests.support import call, train_tiny
+from chargen.errors import CorpusError
+from chargen.inspection.gradients import WARM_UP, measure_gradients, plot_gradients
+from tests.support import LEARNABLE, call, train_tiny
 
 
 @pytest.fixture(scope="module")
@@ -84,6 +87,24 @@ def test_several_runs_are_drawn_in_one_picture(simple: Path, trained: Path, tmp_
     reports = gradients([simple, trained], lags=6, out=picture)
     assert [len(report.norms) for report in reports] == [7, 7]
     assert picture.read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_name_that_no_font_can_draw_is_no_trouble(trained: Path, tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    picture = tmp_path / "gradients.png"
+    report = replace(measure_gradients(trained, 4, positions=2), run="红楼梦\U000f0000")
+    plot_gradients([report], picture)
+    assert [path.name for path in tmp_path.iterdir()] == ["gradients.png"]
+    assert picture.read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_corpus_that_was_made_anew_is_told(here: Path) -> None:
+    Path("story.txt").write_text(LEARNABLE, "utf-8")
+    run = train_tiny("story.txt", here / "checkpoints", max_steps=2).path
+    chargen.prepare("story.txt", "corpora/story", chargen.CorpusConfig(vocab_size=10))
+    with pytest.raises(CorpusError, match="not what run learnt from") as caught:
+        measure_gradients(run, 4, positions=2)
+    assert "story.txt" in caught.value.remedy
 
 
 def test_the_command_prints_a_chart_or_json(simple: Path, trained: Path) -> None:

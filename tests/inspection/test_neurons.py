@@ -7,8 +7,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from chargen.api import load
+from chargen.inspection import neurons
 from chargen.inspection.neurons import inspect_neurons, tracks
 from chargen.inspection.page import neuron_page
 from tests.support import LEARNABLE, call
@@ -60,6 +62,38 @@ def test_the_unit_that_follows_best_comes_first(trained: Path) -> None:
             unit = report.activations[:, followed.units[0]]
             expected = np.corrcoef(unit, track)[0, 1]
             assert followed.correlations[0] == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("chunk", [1, 7, 10**6])
+def test_what_is_shown_and_the_chunks_change_no_figure(
+    chunk: int, trained: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loaded = load(trained).loaded
+    text = TEXT[:70] + "犇é" + TEXT[:10]  # two characters of several pieces
+    whole = inspect_neurons(loaded, text)
+    monkeypatch.setattr(neurons, "_CHUNK", chunk)
+    report = inspect_neurons(loaded, text, shown=72)
+    assert len(report.alternatives) == len(report.activations) == 72
+    np.testing.assert_allclose(report.activations, whole.activations[:72], rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(report.bits, whole.bits, rtol=1e-4, atol=1e-5)
+    for found, expected in zip(report.followed, whole.followed, strict=True):
+        assert found.name == expected.name
+        np.testing.assert_allclose(found.correlations, expected.correlations, rtol=1e-3)
+
+
+def test_a_unit_that_does_not_move_follows_nothing(trained: Path) -> None:
+    loaded = load(trained).loaded
+    with torch.no_grad():
+        for parameter in loaded.model.parameters():
+            parameter.zero_()
+    report = inspect_neurons(loaded, TEXT)
+    assert {r for followed in report.followed for r in followed.correlations} == {0.0}
+
+
+def test_a_page_shows_what_the_report_holds(trained: Path) -> None:
+    page = neuron_page(inspect_neurons(load(trained).loaded, TEXT, shown=20))
+    data = json.loads(page.split('type="application/json">')[1].split("</script>")[0])
+    assert {len(data[name]) for name in ("characters", "bits", "alternatives")} == {20}
 
 
 def test_the_page_needs_nothing_else_and_bears_any_text(trained: Path) -> None:

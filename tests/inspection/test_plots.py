@@ -3,11 +3,13 @@ from __future__ import annotations
 import shutil
 import struct
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from chargen import api
 from chargen.errors import CheckpointError
+from chargen.inspection import plots
 from tests.support import train_tiny
 
 pytest.importorskip("matplotlib")
@@ -48,3 +50,29 @@ def test_without_a_step_there_is_nothing_to_draw(run: Path) -> None:
 def test_a_name_in_chinese_is_no_trouble(run: Path) -> None:
     other = shutil.copytree(run, run.parent / "红楼梦-lstm-1")
     assert size_of(api.plot([other]))
+
+
+@pytest.fixture
+def drawn(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """The figures that are saved from now on, without a file."""
+    figures: list[Any] = []
+    monkeypatch.setattr(plots, "save_figure", lambda figure, out: figures.append(figure))
+    return figures
+
+
+def legend(figure: Any) -> list[str]:
+    return [text.get_text() for text in figure.axes[0].get_legend().get_texts()]
+
+
+def test_runs_of_one_name_are_all_drawn(run: Path, tmp_path: Path, drawn: list[Any]) -> None:
+    other = shutil.copytree(run, tmp_path / "elsewhere" / "run")
+    third = shutil.copytree(run, tmp_path / "third")
+    plots.plot_curves([run, other, third], tmp_path / "curves.png")
+    names = [label.rpartition(": ")[0] for label in legend(drawn[0])]
+    assert names[::2] == names[1::2] == [str(run), str(other), "third"]
+
+
+def test_the_legend_tells_what_each_curve_counts(run: Path, drawn: list[Any]) -> None:
+    plots.plot_curves([run], run / "curves.png")
+    assert legend(drawn[0]) == ["run: training, per piece", "run: validation, per character"]
+    assert drawn[0].axes[0].get_ylabel() == "bits"

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 import chargen
 from chargen.cells import CELLS
@@ -17,6 +18,7 @@ from chargen.checkpoint import RunFolder
 from chargen.config import OPTIMIZERS
 from chargen.errors import CheckpointError, ConfigError, CorpusError
 from chargen.training.events import Checkpoint, Event, Started, Step
+from chargen.training.state import TrainingState
 from tests.support import files_in, last_state, metrics, train_tiny
 
 VARIANTS = [
@@ -262,3 +264,15 @@ def test_missing_values_are_told(name: str, run: Path, corpus: Path) -> None:
     folder.change_last(folder.last_step(), saved[1])
     with pytest.raises(CheckpointError, match="damaged"):
         train_tiny(corpus, run.parent, resume=True, max_steps=50)
+
+
+def test_a_carried_state_lies_in_memory_of_its_own(run: Path) -> None:
+    folder = RunFolder(run)
+    saved = folder.load_last()
+    assert saved is not None
+    state = TrainingState(folder.read_config(), torch.device("cpu"))
+    state.restore(*saved)
+    assert state.carried
+    for n, tensor in enumerate(state.carried[0]):
+        assert torch.equal(tensor, saved[0][f"carried.0.{n}"])
+        assert tensor.data_ptr() != saved[0][f"carried.0.{n}"].data_ptr()
