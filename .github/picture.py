@@ -9,9 +9,12 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import tempfile
+from html import unescape
 from pathlib import Path
 
+from rich.cells import cell_len
 from rich.console import Console
 from rich.text import Text
 
@@ -19,6 +22,7 @@ from chargen import api
 from chargen.cli.console import LiveView, visible
 
 WIDTH = 96
+_TEXT = re.compile(r'textLength="([\d.]+)" [^>]*>([^<]+)</text>')
 
 
 def main() -> None:
@@ -33,7 +37,25 @@ def main() -> None:
     console.print(view.render())
     console.print(Text("$ chargen sample -p 春天 -n 150 --seed 1", style="bold green"))
     console.print(Text("春天" + visible(text)))
-    console.save_svg(str(target), title="chargen")
+    target.write_text(_mended(console.export_svg(title="chargen")), "utf-8")
+
+
+def _mended(svg: str) -> str:
+    """The picture with wide characters at their width, and without fonts from elsewhere.
+
+    Rich sets a text's length by its number of characters, which squeezes Chinese to half.
+    """
+    width = max(
+        float(length) / len(unescape(text).replace("\xa0", " "))
+        for length, text in _TEXT.findall(svg)
+        if text.isascii()
+    )
+
+    def widened(match: re.Match[str]) -> str:
+        length = width * cell_len(unescape(match[2]))
+        return f'textLength="{length:.1f}"' + match[0][match[0].index('" ') + 1 :]
+
+    return re.sub(r"@font-face \{.*?\}\s*", "", _TEXT.sub(widened, svg), flags=re.S)
 
 
 if __name__ == "__main__":
