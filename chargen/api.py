@@ -1,4 +1,4 @@
-"""The public API: prepare, train, load. The command line uses nothing else."""
+"""The public API: prepare, train, load, and what else the command line is built on."""
 
 from __future__ import annotations
 
