@@ -69,10 +69,6 @@ CELLS: Mapping[str, CellEntry] = MappingProxyType(
 )
 
 
-def cell_names() -> tuple[str, ...]:
-    return tuple(CELLS)
-
-
 def build_cell(
     name: str,
     input_size: int,

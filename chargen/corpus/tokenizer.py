@@ -94,11 +94,6 @@ class Tokenizer:
         return cls(model, str(path))
 
     @classmethod
-    def from_bytes(cls, model: bytes) -> Tokenizer:
-        """The inverse of ``to_bytes``."""
-        return cls(model)
-
-    @classmethod
     def train(cls, counts: Mapping[str, int], vocab_size: int, oov: str) -> Tokenizer:
         """A vocabulary of the most frequent characters.
 

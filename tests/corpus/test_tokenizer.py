@@ -199,7 +199,7 @@ def test_a_missing_model_or_one_of_words_is_an_error(tmp_path: Path) -> None:
         hard_vocab_limit=False,
     )
     with pytest.raises(CorpusError, match="not one character"):
-        Tokenizer.from_bytes(words.getvalue())
+        Tokenizer(words.getvalue())
 
 
 def test_an_empty_text_has_no_pieces() -> None:

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from chargen.cells import cell_names
+from chargen.cells import CELLS
 from chargen.config import SamplingConfig
 from chargen.corpus.tokenizer import Tokenizer
 from chargen.errors import GenerationError
@@ -74,7 +74,7 @@ def make_copy(model: CharModel) -> CharModel:
     return copy
 
 
-@pytest.mark.parametrize("cell", cell_names())
+@pytest.mark.parametrize("cell", CELLS)
 @pytest.mark.parametrize("layers", [1, 2])
 def test_a_text_is_what_the_model_says(unk_tokenizer: Tokenizer, cell: str, layers: int) -> None:
     model = make_model(unk_tokenizer, cell=cell, num_layers=layers, hidden_size=24)
@@ -203,7 +203,7 @@ def test_an_empty_text_has_no_bits(model: CharModel, tokenizer: Tokenizer) -> No
     assert result == Result(0, "", "length", 0, 0, None)
 
 
-@pytest.mark.parametrize("cell", cell_names())
+@pytest.mark.parametrize("cell", CELLS)
 def test_a_step_agrees_with_the_cell(unk_tokenizer: Tokenizer, cell: str) -> None:
     model = make_model(unk_tokenizer, cell=cell, num_layers=2, hidden_size=20)
     ids = torch.randint(unk_tokenizer.size, (9, 16), generator=torch.Generator().manual_seed(0))
