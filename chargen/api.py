@@ -509,8 +509,9 @@ def batch(
         GenerationError: jobs that can't be read or fulfilled, or an output that mustn't be touched.
         CheckpointError: the run is missing or damaged.
     """
-    from chargen.generation.batch import Batch, BatchOptions, check_output, open_jobs
-    from chargen.generation.jobs import Defaults
+    from chargen.generation.batch import Batch, BatchOptions
+    from chargen.generation.jobs import Defaults, open_jobs
+    from chargen.generation.output import check_output
 
     sampling, out = SamplingConfig(**options), Path(out)
     both = "resume and force contradict each other: give one"

@@ -12,8 +12,9 @@ from chargen.config import SamplingConfig, check
 if TYPE_CHECKING:
     from chargen.checkpoint import LoadedModel
     from chargen.evaluation import CharScores, Score
-    from chargen.generation.engine import Engine, Request, Result
+    from chargen.generation.engine import Engine
     from chargen.generation.forms import Form
+    from chargen.generation.requests import Request, Result
 
 
 class SamplingOptions(TypedDict, total=False):
@@ -89,7 +90,7 @@ class Generator:
             ConfigError: an option is out of range.
             GenerationError: the prompt has characters that the model has never seen.
         """
-        from chargen.generation.engine import Chunk
+        from chargen.generation.requests import Chunk
 
         (request,) = _requests(prompt, 1, seed, options, form)
         engine = self.engine(slots=1, oov_prompt=oov_prompt)
@@ -151,7 +152,8 @@ class Generator:
 def _requests(
     prompt: str, num_samples: int, seed: int, options: SamplingOptions, form: Form | None
 ) -> list[Request]:
-    from chargen.generation.engine import Request, sample_seed
+    from chargen.generation.requests import Request
+    from chargen.generation.sampler import sample_seed
 
     config = SamplingConfig(**options)
     check(config)

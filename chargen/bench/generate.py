@@ -13,7 +13,8 @@ from chargen.bench.timing import alternate, machine
 from chargen.config import ModelConfig, SamplingConfig
 from chargen.corpus.tokenizer import Tokenizer
 from chargen.errors import ConfigError
-from chargen.generation.engine import Engine, Request
+from chargen.generation.engine import Engine
+from chargen.generation.requests import Request
 from chargen.model import CharModel
 
 SLOTS = (1, 64, 256)

@@ -5,13 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import shutil
-import sys
-import tempfile
 import time
 from array import array
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -23,12 +19,20 @@ from numpy.typing import NDArray
 
 from chargen.errors import GenerationError, system_error_text
 from chargen.files import write_json
-from chargen.generation.engine import Engine, Request, Result
+from chargen.generation.engine import Engine
 from chargen.generation.jobs import BadLine, Defaults, Job, is_json, read_jobs
+from chargen.generation.lines import InOrder, Task, line_key
+from chargen.generation.output import (
+    check_output,
+    check_unchanged,
+    count_lines,
+    drop_torn_line,
+    written_lines,
+)
+from chargen.generation.requests import Request
 
 FORMAT = 1
 _MOST_LISTED = 20
-_MOST_WAITING = 4096
 _SYNC_SECONDS = 2.0
 
 
@@ -75,39 +79,6 @@ class Survey:
 
     lines: int
     repeated: Mapping[int, BadLine]
-
-
-@contextmanager
-def open_jobs(path: str) -> Iterator[BinaryIO]:
-    """A job file, ready to be read twice: what comes through a pipe is spooled to disk first.
-
-    ``-`` is standard input.
-
-    Raises:
-        GenerationError: it can't be read.
-    """
-    with ExitStack() as stack:
-        try:
-            given = sys.stdin.buffer if path == "-" else stack.enter_context(Path(path).open("rb"))
-            file: BinaryIO = given
-            if not (given.seekable() and given.tell() == 0):
-                file = stack.enter_context(tempfile.TemporaryFile())
-                shutil.copyfileobj(given, file)
-                file.seek(0)
-        except OSError as error:
-            raise _unreadable(path, error) from error
-        yield file
-
-
-def _unreadable(path: str, error: OSError) -> GenerationError:
-    if isinstance(error, IsADirectoryError):
-        return GenerationError(f"{path} is a folder.", "Name a file of jobs.")
-    if isinstance(error, FileNotFoundError):
-        return GenerationError(f"There is no file {path}.", "Check the path.")
-    return GenerationError(
-        f"The jobs can't be read: {system_error_text(error)}.",
-        "Check the permissions, and the room for temporary files.",
-    )
 
 
 class Batch:
@@ -159,7 +130,7 @@ class Batch:
                 listed += [job] if len(listed) < _MOST_LISTED else []
             else:
                 lines += job.samples
-                keys.append(_key(job.id))
+                keys.append(line_key(job.id))
         repeated = self._repeated(np.frombuffer(keys, np.uint64))
         wrong += len(repeated)
         if wrong and not self._options.keep_going:
@@ -208,7 +179,7 @@ class Batch:
         seen: dict[int, int] = {}
         found = {}
         for job in self._read():
-            if isinstance(job, Job) and (key := _key(job.id)) in repeated:
+            if isinstance(job, Job) and (key := line_key(job.id)) in repeated:
                 first = seen.setdefault(key, job.line)
                 if first != job.line:
                     problem = f"id: {job.id!r} is the id of line {first} already"
@@ -219,19 +190,19 @@ class Batch:
         """Make sure that what is there belongs to this batch, or clear it away."""
         check_output(self._name, self.out, resume=resume, force=force)
         if resume and self.out.exists():
-            _compare(self._identity, self.sidecar, self.out)
-            _drop_torn_line(self.out)
+            check_unchanged(self._identity, self.sidecar, self.out)
+            drop_torn_line(self.out)
             return
         self.out.unlink(missing_ok=True)
         write_json(self.sidecar, self._identity)
         self.out.touch()
 
     def _write(self, survey: Survey) -> Iterator[Progress]:
-        before = done = _count_lines(self.out)
+        before = done = count_lines(self.out)
         if self._options.ordered:
             lines = self._ordered_lines(survey, done)
         else:
-            lines = self._unordered_lines(survey, *_written(self.out))
+            lines = self._unordered_lines(survey, *written_lines(self.out))
         characters, synced = 0, time.monotonic()
         yield Progress(done, survey.lines, before, 0)
         with self.out.open("ab") as file:
@@ -246,23 +217,23 @@ class Batch:
                 yield Progress(done, survey.lines, before, characters)
             os.fsync(file.fileno())
 
-    def _tasks(self, survey: Survey) -> Iterator[_Task]:
+    def _tasks(self, survey: Survey) -> Iterator[Task]:
         """Every line of the output, in the order of the jobs."""
         for job in self._read():
             if job.line in survey.repeated:
-                yield _Task(job.id, None, survey.repeated[job.line])
+                yield Task(job.id, None, survey.repeated[job.line])
                 continue
             if isinstance(job, BadLine):
-                yield _Task(job.id, None, job)
+                yield Task(job.id, None, job)
                 continue
             many = job.samples > 1
             for n, request in enumerate(job.requests()):
-                yield _Task(job.id, n if many else None, request)
+                yield Task(job.id, n if many else None, request)
 
     def _ordered_lines(self, survey: Survey, skip: int) -> Iterator[dict[str, Any]]:
         """The lines after the first ``skip``; those that are done early wait for their turn."""
         tasks = islice(self._tasks(survey), skip, None)
-        lines = _InOrder(tasks)
+        lines = InOrder(tasks)
         while not lines.all_taken:
             for result in self._engine.generate(lines.requests()):
                 lines.take(result)
@@ -276,7 +247,7 @@ class Batch:
         bad = (task for task in self._tasks(survey) if isinstance(task.what, BadLine))
         for task in islice(bad, errors, None):
             yield task.error()
-        running: dict[int, _Task] = {}
+        running: dict[int, Task] = {}
 
         def requests() -> Iterator[Request]:
             taken = 0
@@ -290,106 +261,12 @@ class Batch:
             yield running.pop(result.index).line(result)
 
 
-class _InOrder:
-    """Tasks handed out in order, and their lines given back in order.
-
-    Attributes:
-        all_taken: whether no task is left to hand out.
-    """
-
-    def __init__(self, tasks: Iterator[_Task]) -> None:
-        self._tasks = tasks
-        self._places: dict[int, tuple[int, _Task]] = {}
-        self._lines: dict[int, dict[str, Any]] = {}
-        self._taken = self._given = 0
-        self.all_taken = False
-
-    def requests(self) -> Iterator[Request | None]:
-        """Requests for the engine: none for a while when too many lines wait for one before them.
-
-        Ends early where only bad lines are left to be given, so that these can be.
-        """
-        index = 0
-        for task in self._tasks:
-            place, self._taken = self._taken, self._taken + 1
-            if isinstance(task.what, Request):
-                self._places[index] = place, task
-                index += 1
-                yield task.what
-            else:
-                self._lines[place] = task.error()
-            while self._taken - self._given >= _MOST_WAITING:
-                if not self._places:
-                    return
-                yield None
-        self.all_taken = True
-
-    def take(self, result: Result) -> None:
-        place, task = self._places.pop(result.index)
-        self._lines[place] = task.line(result)
-
-    def ready(self) -> Iterator[dict[str, Any]]:
-        """The lines whose turn it is."""
-        while self._given in self._lines:
-            yield self._lines.pop(self._given)
-            self._given += 1
-
-
-@dataclass(frozen=True)
-class _Task:
-    """One line of the output to be: a text to make, or what is wrong with a job."""
-
-    id: str | int
-    sample: int | None
-    what: Request | BadLine
-
-    @property
-    def key(self) -> int:
-        return _key(self.id, self.sample)
-
-    def line(self, result: Result) -> dict[str, Any]:
-        line = self._head()
-        line["text"] = result.text
-        line["finish_reason"] = result.finish_reason
-        line["characters"] = result.characters
-        line["seed"] = result.seed
-        if result.bits_per_char is not None:
-            line["bits_per_char"] = result.bits_per_char
-        return line
-
-    def error(self) -> dict[str, Any]:
-        return {**self._head(), "error": str(self.what)}
-
-    def _head(self) -> dict[str, Any]:
-        return {"id": self.id} | ({} if self.sample is None else {"sample": self.sample})
-
-
-def check_output(name: str, out: Path, *, resume: bool, force: bool) -> None:
-    """Raise GenerationError where the output can't be, or mustn't be touched."""
-    if name != "-" and out.exists() and out.samefile(name):
-        raise GenerationError("The output is the job file itself.", "Give another -o/--out.")
-    if out.is_dir():
-        raise GenerationError(f"{out} is a folder.", "Name a file with -o/--out.")
-    if not out.parent.is_dir():
-        raise GenerationError(f"There is no folder {out.parent}.", "Make it, or name another.")
-    if out.exists() and not (resume or force):
-        raise GenerationError(
-            f"{out} exists already.", "Go on with it by --resume, or replace it by --force."
-        )
-
-
 def _sha256(file: BinaryIO) -> str:
     file.seek(0)
     digest = hashlib.sha256()
     while part := file.read(1 << 20):
         digest.update(part)
     return digest.hexdigest()
-
-
-def _key(job_id: str | int, sample: int | None = None) -> int:
-    """64 bits that stand for an output line among millions."""
-    text = json.dumps([job_id, sample])
-    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "big")
 
 
 def _contains(keys: NDArray[np.uint64], key: int) -> bool:
@@ -406,63 +283,3 @@ def _bad_jobs(bad: list[BadLine], count: int) -> GenerationError:
         f"{count} {noun} no usable job: {listed}{more}.",
         "Mend them; or --keep-going makes each an output line with its error.",
     )
-
-
-def _compare(identity: dict[str, Any], sidecar: Path, out: Path) -> None:
-    """Raise GenerationError that names what has changed since ``sidecar`` was written."""
-    try:
-        before = json.loads(sidecar.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise GenerationError(
-            f"{out} can't be gone on with: {sidecar.name}, which says what it was made from, "
-            "is missing or damaged.",
-            "Start again with --force, or name another output.",
-        ) from error
-    now = json.loads(json.dumps(identity))
-    changed = sorted(_differences(before, now))
-    if changed:
-        raise GenerationError(
-            f"{out} was begun with other settings: {', '.join(changed)} changed.",
-            "Use the same job file, checkpoint and options as before, or start again with --force.",
-        )
-
-
-def _differences(before: Any, now: Any, name: str = "") -> Iterator[str]:
-    if isinstance(before, dict) and isinstance(now, dict):
-        for key in before.keys() | now.keys():
-            yield from _differences(before.get(key), now.get(key), key)
-    elif before != now:
-        yield name
-
-
-def _drop_torn_line(path: Path) -> None:
-    """Cut off what a kill left of a line."""
-    with path.open("rb+") as file:
-        end = file.seek(0, os.SEEK_END)
-        while end:
-            start = max(0, end - 65536)
-            file.seek(start)
-            newline = file.read(end - start).rfind(b"\n")
-            if newline >= 0:
-                end = start + newline + 1
-                break
-            end = start
-        file.truncate(end)
-
-
-def _count_lines(path: Path) -> int:
-    with path.open("rb") as file:
-        return sum(1 for _ in file)
-
-
-def _written(path: Path) -> tuple[int, NDArray[np.uint64]]:
-    """How many lines are errors, and the sorted keys of the others."""
-    errors, keys = 0, array("Q")
-    with path.open("rb") as file:
-        for line in file:
-            values = json.loads(line)
-            if "error" in values:
-                errors += 1
-            else:
-                keys.append(_key(values["id"], values.get("sample")))
-    return errors, np.sort(np.frombuffer(keys, np.uint64))

@@ -1,17 +1,22 @@
-"""A job file's lines: what each asks for, or what is wrong with it."""
+"""A job file: its lines, and what each asks for, or what is wrong with it."""
 
 from __future__ import annotations
 
+import shutil
+import sys
+import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import BinaryIO
 
 from chargen.config import SamplingConfig
-from chargen.errors import ChargenError
-from chargen.generation.engine import Request, sample_seed
+from chargen.errors import ChargenError, GenerationError, system_error_text
 from chargen.generation.fields import JobFields, id_of, parse_job
 from chargen.generation.forms import Form
+from chargen.generation.requests import Request
+from chargen.generation.sampler import sample_seed
 
 MOST_SAMPLES = 1_000_000
 _JSON_SUFFIXES = (".jsonl", ".ndjson", ".json")
@@ -70,6 +75,39 @@ class BadLine:
 
     def __str__(self) -> str:
         return "; ".join(f"line {self.line}, {problem}" for problem in self.problems)
+
+
+@contextmanager
+def open_jobs(path: str) -> Iterator[BinaryIO]:
+    """A job file, ready to be read twice: what comes through a pipe is spooled to disk first.
+
+    ``-`` is standard input.
+
+    Raises:
+        GenerationError: it can't be read.
+    """
+    with ExitStack() as stack:
+        try:
+            given = sys.stdin.buffer if path == "-" else stack.enter_context(Path(path).open("rb"))
+            file: BinaryIO = given
+            if not (given.seekable() and given.tell() == 0):
+                file = stack.enter_context(tempfile.TemporaryFile())
+                shutil.copyfileobj(given, file)
+                file.seek(0)
+        except OSError as error:
+            raise _unreadable(path, error) from error
+        yield file
+
+
+def _unreadable(path: str, error: OSError) -> GenerationError:
+    if isinstance(error, IsADirectoryError):
+        return GenerationError(f"{path} is a folder.", "Name a file of jobs.")
+    if isinstance(error, FileNotFoundError):
+        return GenerationError(f"There is no file {path}.", "Check the path.")
+    return GenerationError(
+        f"The jobs can't be read: {system_error_text(error)}.",
+        "Check the permissions, and the room for temporary files.",
+    )
 
 
 def is_json(name: str, file: BinaryIO) -> bool:

@@ -81,6 +81,6 @@ class Rows:
     def save(self, row: int) -> RowState:
         return tuple(tensor[row].clone() for tensor in self._tensors)
 
-    def move(self, source: int, target: int) -> None:
+    def swap(self, a: int, b: int) -> None:
         for tensor in self._tensors:
-            tensor[target] = tensor[source]
+            tensor[[a, b]] = tensor[[b, a]]

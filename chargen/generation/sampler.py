@@ -193,6 +193,7 @@ class Sampler:
         self._configs: list[SamplingConfig] = [SamplingConfig()] * rows
         self._recent = np.full((rows, 1), filler, np.int64)
         self._read = np.zeros(rows, np.int64)
+        self._windows = np.ones(rows, np.int64)
         self._settings: _Settings | None = None
 
     def set_row(self, row: int, config: SamplingConfig, read: Sequence[int]) -> None:
@@ -206,20 +207,20 @@ class Sampler:
         self._recent[row] = self._filler
         self._recent[row, : len(read[-window:])] = read[-window:]
         self._read[row] = len(read[-window:])
+        self._windows[row] = window
 
-    def move_row(self, source: int, target: int) -> None:
-        self._configs[target] = self._configs[source]
-        self._recent[target] = self._recent[source]
-        self._read[target] = self._read[source]
+    def swap_rows(self, a: int, b: int) -> None:
+        self._configs[a], self._configs[b] = self._configs[b], self._configs[a]
+        for values in (self._recent, self._read, self._windows):
+            values[[a, b]] = values[[b, a]]
         self._settings = None
 
     def note(self, ids: NDArray[np.int64]) -> None:
         """Remember what the first rows have just read, for the repetition penalty."""
-        settings = self._current(len(ids))
-        if settings.penalty is None:
+        if self._recent.shape[1] == 1:
             return
         rows = np.arange(len(ids))
-        self._recent[rows, self._read[rows] % settings.windows] = ids
+        self._recent[rows, self._read[rows] % self._windows[rows]] = ids
         self._read[rows] += 1
 
     def draw(self, logits: Tensor, uniforms: Tensor) -> Tensor:
@@ -268,7 +269,6 @@ class _Settings:
             return torch.tensor(chosen, device=device) if chosen else None
 
         self.count = len(configs)
-        self.windows = np.array([_window(c) for c in configs])
         self.greedy = rows([n for n, c in enumerate(configs) if c.temperature == 0])
         self.inverse_temperature = column(
             [min(max(1 / (c.temperature or 1), _COLDEST), _HOTTEST) for c in configs]

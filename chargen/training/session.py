@@ -15,7 +15,9 @@ from chargen.corpus.windows import Windows
 from chargen.devices import resolve_device
 from chargen.errors import TrainingError
 from chargen.evaluation import head_of_text, score_characters
-from chargen.generation.engine import Engine, Request, sample_seed
+from chargen.generation.engine import Engine
+from chargen.generation.requests import Request
+from chargen.generation.sampler import sample_seed
 from chargen.model import ModelState
 from chargen.training.budget import EVALUATED_PIECES, Pace, Rhythm, planned_steps
 from chargen.training.events import (

@@ -20,12 +20,15 @@ from filelock import FileLock
 from chargen.config import SamplingConfig
 from chargen.corpus.tokenizer import Tokenizer
 from chargen.errors import GenerationError
-from chargen.generation import batch as batch_module
 from chargen.generation import jobs as jobs_module
-from chargen.generation.batch import Batch, BatchOptions, Progress, check_output, open_jobs
-from chargen.generation.engine import Engine, Request, sample_seed
+from chargen.generation import lines as lines_module
+from chargen.generation.batch import Batch, BatchOptions, Progress
+from chargen.generation.engine import Engine
 from chargen.generation.fields import form_of
-from chargen.generation.jobs import BadLine, Defaults, Job, is_json, read_jobs
+from chargen.generation.jobs import BadLine, Defaults, Job, is_json, open_jobs, read_jobs
+from chargen.generation.output import check_output
+from chargen.generation.requests import Request
+from chargen.generation.sampler import sample_seed
 from chargen.model import CharModel
 from tests.generation.conftest import make_model, make_tokenizer
 
@@ -224,7 +227,7 @@ def test_an_output_cut_anywhere_is_completed_exactly(
 def test_few_lines_wait_for_a_slow_one(
     engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(batch_module, "_MOST_WAITING", 4)
+    monkeypatch.setattr(lines_module, "_MOST_WAITING", 4)
     bad = '{"prompt": 0}\n'
     jobs = bad * 9 + '{"prompt": "", "length": 60}\n' + jobs_text(12) + bad * 9
     lines = run(engine, jobs, tmp_path / "out", BatchOptions(SHORT, keep_going=True))

@@ -6,13 +6,15 @@ from dataclasses import replace
 
 import pytest
 import torch
+from torch import Tensor
 
 from chargen.cells import CELLS
 from chargen.config import SamplingConfig
 from chargen.corpus.tokenizer import Tokenizer
 from chargen.errors import GenerationError
-from chargen.generation.engine import Chunk, Engine, Request, Result
+from chargen.generation.engine import Engine
 from chargen.generation.network import Network
+from chargen.generation.requests import Chunk, Request, Result
 from chargen.generation.sampler import Uniforms
 from chargen.model import CharModel
 from tests.generation.conftest import TEXT, make_model
@@ -142,6 +144,27 @@ def test_a_prompt_seen_before_gives_the_same_text(model: CharModel, tokenizer: T
     first = texts(engine, [request])
     assert texts(engine, [request, request])[1] == replace(first[0], index=1)
     assert texts(Engine(model, tokenizer), [request]) == first
+
+
+def test_no_logits_are_made_for_rows_that_read(
+    model: CharModel, tokenizer: Tokenizer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def rows_of_logits(wanted: list[Request]) -> int:
+        engine = Engine(model, tokenizer, slots=8)
+        logits, rows = engine.network.logits, 0
+
+        def counted(s: Tensor) -> Tensor:
+            nonlocal rows
+            rows += len(s)
+            return logits(s)
+
+        monkeypatch.setattr(engine.network, "logits", counted)
+        monkeypatch.setattr(engine.network, "tile", 1)
+        texts(engine, wanted)
+        return rows
+
+    wanted = [Request(p, SamplingConfig(length=7), 1) for p in ("", "一片桃花过，" * 5, "了" * 20)]
+    assert rows_of_logits(wanted) == sum(rows_of_logits([request]) for request in wanted)
 
 
 def test_nothing_of_the_caller_is_touched(model: CharModel, tokenizer: Tokenizer) -> None:

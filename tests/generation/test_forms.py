@@ -10,9 +10,10 @@ from pypinyin import Style, pinyin
 from chargen.config import SamplingConfig
 from chargen.corpus.tokenizer import Tokenizer
 from chargen.errors import GenerationError, MissingExtraError
-from chargen.generation.engine import Engine, Request
+from chargen.generation.engine import Engine
 from chargen.generation.forms import FORMS, Form
 from chargen.generation.pronunciation import Reading, readings
+from chargen.generation.requests import Request
 from chargen.model import CharModel
 from tests.generation.conftest import TEXT, make_model
 

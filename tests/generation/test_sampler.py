@@ -123,12 +123,12 @@ def test_a_row_is_drawn_the_same_in_any_company() -> None:
         assert alone.draw(logits[row : row + 1].clone(), u[row : row + 1]) == ids[row]
 
 
-def test_a_moved_row_keeps_its_history() -> None:
+def test_a_swapped_row_keeps_its_history() -> None:
     config = SamplingConfig(temperature=0, repetition_penalty=1e6, repetition_window=2)
     machine = Sampler(3, 0, torch.device("cpu"))
     machine.set_row(0, SamplingConfig(), [])
     machine.set_row(1, config, [10, 11, 12])
-    machine.move_row(1, 0)
+    machine.swap_rows(1, 0)
     logits = torch.full((1, WIDTH), -1.0)
     logits[0, [10, 11, 12]] = torch.tensor([5.0, 7.0, 6.0])
     assert machine.draw(logits, torch.zeros(1, 1, dtype=torch.float64)) == 10

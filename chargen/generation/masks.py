@@ -1,0 +1,38 @@
+"""Which pieces a text can't go on with, whatever the model says."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from chargen.corpus.tokenizer import Tokenizer
+from chargen.generation.text import bytes_that_may_follow, may_begin
+
+
+class Masks:
+    """Never-sampled pieces, and bytes that would be no UTF-8.
+
+    Attributes:
+        at_start: ids that can't come where no character is begun, (N,), int64.
+
+    Args:
+        width: |V'|, the logits of a row.
+    """
+
+    def __init__(self, tokenizer: Tokenizer, width: int, device: torch.device) -> None:
+        never = np.asarray(tokenizer.never_sampled, bool)
+        self._values = tokenizer.byte_values
+        at_start = never | np.array([b >= 0 and not may_begin(b) for b in self._values.tolist()])
+        self.at_start = torch.from_numpy(np.flatnonzero(at_start)).to(device)
+        self._width = width
+        self._inside: dict[range, NDArray[np.float32]] = {}
+
+    def inside(self, begun: bytes) -> NDArray[np.float32]:
+        """0 for the bytes that may follow in a character, else −∞: (|V'|,)."""
+        allowed = bytes_that_may_follow(begun)
+        if allowed not in self._inside:
+            mask = np.full(self._width, -np.inf, np.float32)
+            mask[np.flatnonzero(np.isin(self._values, allowed))] = 0
+            self._inside[allowed] = mask
+        return self._inside[allowed]

@@ -1,0 +1,55 @@
+"""What is asked of the engine, and what it gives."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from chargen.config import SamplingConfig
+from chargen.generation.forms import Form
+
+
+@dataclass(frozen=True)
+class Request:
+    """One text to generate.
+
+    Attributes:
+        prompt: what the model reads first, after one newline; not part of the text.
+        config: how the text is drawn, and its length.
+        seed: 0 to 2⁶⁴ − 1; the text is a function of model, prompt, config, form and seed.
+        form: a poem's form, which then decides the length.
+    """
+
+    prompt: str
+    config: SamplingConfig
+    seed: int
+    form: Form | None = None
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """A piece of a text as it comes: whole characters, none of which a stop string may claim."""
+
+    index: int
+    text: str
+
+
+@dataclass(frozen=True)
+class Result:
+    """A text that is done.
+
+    Attributes:
+        index: number of its request, in the order given, from 0.
+        text: without the prompt, and without the stop string.
+        finish_reason: ``length``, ``stop`` or ``form``.
+        characters: length of ``text``.
+        seed: the request's.
+        bits_per_char: −log2 of the model's own probability of the text after its prompt, over
+            its characters; None unless asked for, or for an empty text.
+    """
+
+    index: int
+    text: str
+    finish_reason: str
+    characters: int
+    seed: int
+    bits_per_char: float | None

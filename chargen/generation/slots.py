@@ -1,0 +1,204 @@
+"""The loop of the engine: texts in their slots, a step for all, those that are done replaced."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from chargen.generation.requests import Chunk, Request, Result
+from chargen.generation.sampler import Sampler, Uniforms
+from chargen.generation.text import GrowingText
+
+if TYPE_CHECKING:
+    from chargen.generation.engine import Engine
+
+_UNIFORMS_AT_ONCE = 64
+
+
+class _Text:
+    """One request in its slot: the prompt still to be read, then the text as it grows."""
+
+    def __init__(self, index: int, request: Request, engine: Engine) -> None:
+        self.index, self.request = index, request
+        self.prompt = engine.prompt_ids(request.prompt, request.form)
+        self.position = 0
+        self.verse = engine.verse(request, request.form) if request.form else None
+        length = request.config.length if self.verse is None else self.verse.characters
+        self.grown = GrowingText(engine.tokenizer, length, request.config.stop)
+        self.bits: list[float] = []
+        self._uniforms = Uniforms(request.seed)
+        self._ready: list[float] = []
+
+    @property
+    def reading(self) -> bool:
+        """Whether pieces of the prompt are left beyond the next one."""
+        return self.position + 1 < len(self.prompt)
+
+    def uniform(self) -> float:
+        """The next number of its own."""
+        if not self._ready:
+            self._ready = self._uniforms.next(_UNIFORMS_AT_ONCE)[::-1].tolist()
+        return self._ready.pop()
+
+    def add(self, id_: int) -> bool:
+        """Take a piece that was drawn; whether the text is done with it."""
+        if self.verse is not None:
+            self.verse.add(id_)
+        return self.grown.add(id_) is not None
+
+    def result(self) -> Result:
+        grown = self.grown
+        reason = "form" if self.verse is not None else grown.finish_reason or "length"
+        bits = None
+        if self.bits and grown.characters:
+            bits = math.fsum(self.bits[: grown.pieces_in_text()]) / grown.characters
+        return Result(self.index, grown.text, reason, grown.characters, self.request.seed, bits)
+
+
+class Slots:
+    """A run of the engine over its requests.
+
+    A slot is a row of every array. The rows that draw come first, those that still read their
+    prompts after them, so that logits are made for the former alone.
+    """
+
+    def __init__(self, engine: Engine, requests: Iterable[Request | None], *, live: bool) -> None:
+        self._engine, self._network, self._live = engine, engine.network, live
+        self._queue, self._taken = iter(requests), 0
+        capacity = -(-engine.slots // engine.network.tile) * engine.network.tile
+        with torch.inference_mode():
+            self._rows = engine.network.rows(capacity)
+        unknown = engine.tokenizer.unk_id
+        self._sampler = Sampler(capacity, unknown, engine.network.device)
+        self._next = np.full(capacity, unknown, np.int64)
+        self._texts: list[_Text] = []
+        self._drawing = 0
+
+    def run(self) -> Iterator[Chunk | Result]:
+        while True:
+            yield from self._fill()
+            if not self._texts:
+                return
+            ids, bits = self._step()
+            yield from self._hand_out(ids, bits)
+
+    def _fill(self) -> Iterator[Result]:
+        """Put waiting requests into free slots."""
+        while len(self._texts) < self._engine.slots:
+            text = self._take()
+            if text is None:
+                return
+            if text.grown.finish_reason is not None:
+                yield text.result()
+                continue
+            self._texts.append(text)
+            self._place(len(self._texts) - 1)
+
+    def _take(self) -> _Text | None:
+        request = next(self._queue, None)
+        if request is None:
+            return None
+        self._taken += 1
+        return _Text(self._taken - 1, request, self._engine)
+
+    def _place(self, row: int) -> None:
+        """Begin the text of ``row``: with a state that is known already where it can be."""
+        text = self._texts[row]
+        saved = self._engine.cache.find(text.prompt[:-1])
+        text.position = len(text.prompt) - 1 if saved else 0
+        with torch.inference_mode():
+            self._rows.load(row, saved)
+        self._sampler.set_row(row, text.request.config, text.prompt[: text.position])
+        self._next[row] = text.prompt[text.position]
+        if not text.reading:
+            self._begin_to_draw(row)
+
+    def _step(self) -> tuple[list[int], list[float]]:
+        """Every row reads its next piece: what is drawn for those that draw, and its bits."""
+        count, tile = len(self._texts), self._network.tile
+        fed = self._next[: -(-count // tile) * tile]
+        with torch.inference_mode():
+            s = self._rows.step(torch.from_numpy(fed).to(self._network.device))
+            self._sampler.note(fed[:count])
+            if not self._drawing:
+                return [], []
+            whole_tiles = -(-self._drawing // tile) * tile
+            logits = self._network.logits(s[:whole_tiles])[: self._drawing]
+            own = torch.log_softmax(logits, 1) if self._engine.logprobs else None
+            drawing = self._texts[: self._drawing]
+            uniforms = torch.tensor([text.uniform() for text in drawing], dtype=torch.float64)
+            self._mask(logits)
+            ids = self._sampler.draw(logits, uniforms[:, None].to(logits.device))
+            if own is None:
+                return ids.tolist(), []
+            nats = own.gather(1, ids[:, None]).squeeze(1).double()
+            return ids.tolist(), (nats / -math.log(2)).tolist()
+
+    def _mask(self, logits: Tensor) -> None:
+        """−∞ for what a row can't draw, in place."""
+        limited: dict[int, NDArray[np.float32]] = {}
+        for row, text in enumerate(self._texts[: self._drawing]):
+            if text.grown.begun:
+                limited[row] = self._engine.masks.inside(text.grown.begun)
+            elif text.verse is not None:
+                limited[row] = text.verse.mask()
+        if not limited:
+            logits.index_fill_(1, self._engine.masks.at_start, float("-inf"))
+            return
+        rows = torch.tensor(list(limited), device=logits.device)
+        own = logits[rows] + torch.from_numpy(np.stack(list(limited.values()))).to(logits.device)
+        logits.index_fill_(1, self._engine.masks.at_start, float("-inf"))
+        logits[rows] = own
+
+    def _hand_out(self, ids: list[int], bits: list[float]) -> Iterator[Chunk | Result]:
+        """Give each text its piece; one that is done makes room."""
+        for row in range(self._drawing, len(self._texts)):
+            self._read_on(row)
+        done = []
+        for row, id_ in enumerate(ids):
+            text = self._texts[row]
+            if bits:
+                text.bits.append(bits[row])
+            self._next[row] = id_
+            if text.add(id_):
+                done.append(row)
+            if self._live and (new := text.grown.take()):
+                yield Chunk(text.index, new)
+        for row in done:
+            yield self._texts[row].result()
+        for row in reversed(done):
+            self._leave(row)
+
+    def _read_on(self, row: int) -> None:
+        text = self._texts[row]
+        text.position += 1
+        self._next[row] = text.prompt[text.position]
+        if not text.reading:
+            self._engine.cache.keep(text.prompt[:-1], self._rows.save(row))
+            self._begin_to_draw(row)
+
+    def _begin_to_draw(self, row: int) -> None:
+        self._swap(row, self._drawing)
+        self._drawing += 1
+
+    def _leave(self, row: int) -> None:
+        """The last row that draws takes the place, and the last of all takes that one's."""
+        self._drawing -= 1
+        self._swap(row, self._drawing)
+        self._swap(self._drawing, len(self._texts) - 1)
+        self._texts.pop()
+
+    def _swap(self, a: int, b: int) -> None:
+        if a == b:
+            return
+        with torch.inference_mode():
+            self._rows.swap(a, b)
+        self._sampler.swap_rows(a, b)
+        self._next[[a, b]] = self._next[[b, a]]
+        self._texts[a], self._texts[b] = self._texts[b], self._texts[a]
