@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -31,13 +32,15 @@ class GenerateRow:
     Attributes:
         slots: texts at a time.
         chars_per_second: of the engine, median.
-        against_loop: how many times as fast as the plain PyTorch loop.
+        against_one_hot: how many times as fast as the plain PyTorch loop fed by one-hot vectors.
+        against_embedding: the same of the loop that looks its input up in ``nn.Embedding``.
         against_products: its speed as a share of the bare matrix products'.
     """
 
     slots: int
     chars_per_second: float
-    against_loop: float
+    against_one_hot: float
+    against_embedding: float
     against_products: float
 
 
@@ -59,11 +62,15 @@ class GenerateReport:
 
 
 class PlainLoop(nn.Module):
-    """What one writes from PyTorch's tutorials: a layer, a softmax, ``torch.multinomial``."""
+    """What one writes from PyTorch's tutorials: a layer, a softmax, ``torch.multinomial``.
 
-    def __init__(self, config: ModelConfig) -> None:
+    With ``embedded`` the input is looked up; otherwise it is one-hot, as in the tutorial on
+    character-level generation.
+    """
+
+    def __init__(self, config: ModelConfig, *, embedded: bool) -> None:
         super().__init__()
-        size, self.vocab_size = config.embedding_size, config.vocab_size
+        size, self.vocab_size = config.embedding_size if embedded else 0, config.vocab_size
         self.embedding = nn.Embedding(config.vocab_size, size) if size else None
         self.recurrent = _PLAIN[config.cell](
             size or config.vocab_size, config.hidden_size, config.num_layers, batch_first=True
@@ -133,9 +140,12 @@ def bench_generate(
     model = CharModel(config)
     model.reset_parameters(0)
     model.to(device)
-    plain = PlainLoop(config).to(device)
+    loops = {
+        name: PlainLoop(config, embedded=name == "embedding").to(device)
+        for name in ("one-hot", "embedding")
+    }
     texts = [tokenizer.piece(n) for n in range(tokenizer.size)]
-    rows = tuple(_row(model, plain, tokenizer, texts, batch, rounds) for batch in slots)
+    rows = tuple(_row(model, loops, tokenizer, texts, batch, rounds) for batch in slots)
     return GenerateReport(
         machine=machine(),
         device=device,
@@ -153,7 +163,7 @@ def bench_generate(
 
 def _row(
     model: CharModel,
-    plain: PlainLoop,
+    loops: Mapping[str, PlainLoop],
     tokenizer: Tokenizer,
     characters: Sequence[str],
     batch: int,
@@ -170,9 +180,6 @@ def _row(
         for _ in engine.generate(requests):
             pass
 
-    def loop() -> None:
-        plain.generate(characters, batch, length)
-
     def products() -> None:
         with torch.inference_mode():
             for _ in range(length):
@@ -180,10 +187,14 @@ def _row(
             if engine.network.device.type == "cuda":
                 torch.cuda.synchronize()
 
-    timings = alternate({"ours": ours, "loop": loop, "products": products}, rounds)
+    plain = {
+        name: partial(loop.generate, characters, batch, length) for name, loop in loops.items()
+    }
+    timings = alternate({"ours": ours, "products": products, **plain}, rounds)
     return GenerateRow(
         slots=batch,
         chars_per_second=batch * length / timings.median("ours"),
-        against_loop=timings.ratio("loop", "ours"),
+        against_one_hot=timings.ratio("one-hot", "ours"),
+        against_embedding=timings.ratio("embedding", "ours"),
         against_products=timings.ratio("products", "ours"),
     )

@@ -17,7 +17,7 @@ def bench_generate(
     num_layers: Annotated[int, typer.Option("--num-layers", min=1, help="Layers.")] = 1,
     embedding_size: Annotated[
         int,
-        typer.Option("--embedding-size", min=0, help="Length of a character's vector; 0: one-hot."),
+        typer.Option("--embedding-size", min=1, help="Length of a character's vector."),
     ] = 128,
     vocab_size: Annotated[int, typer.Option("--vocab-size", min=1, help="Characters.")] = 3000,
     slots: Annotated[
@@ -34,9 +34,10 @@ def bench_generate(
     quiet: opt.Quiet = False,
     debug: opt.Debug = False,
 ) -> None:
-    """Time generation against a plain PyTorch loop, and against its bare matrix products.
+    """Time generation against plain PyTorch loops, and against its bare matrix products.
 
-    All three take turns; medians, and ratios of neighbouring turns, so that a busy machine
+    The loops step nn.LSTM, softmax and multinomial; one is fed by one-hot vectors, one by
+    nn.Embedding. All take turns; medians, and ratios of neighbouring turns, so that a busy machine
     disturbs all alike.
     """
     import torch
@@ -66,12 +67,13 @@ def bench_generate(
     Terminal(quiet=quiet).grid(
         f"{layers}{report.cell} of {report.hidden_size}, |V| = {report.vocab_size:,}, "
         f"{report.machine}, {where}, torch {report.torch}",
-        ("texts at a time", "characters/s", "× plain loop", "of matrix products"),
+        ("texts at a time", "characters/s", "× one-hot loop", "× embedding loop", "of products"),
         [
             (
                 f"{row.slots:,}",
                 f"{row.chars_per_second:,.0f}",
-                f"{row.against_loop:.2f}",
+                f"{row.against_one_hot:.2f}",
+                f"{row.against_embedding:.2f}",
                 f"{row.against_products:.0%}",
             )
             for row in report.rows

@@ -14,7 +14,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn import functional as F
 
 from chargen.config import SamplingConfig
 
@@ -165,18 +164,20 @@ def draw(p: Tensor, u: Tensor) -> Tensor:
     """
     reached = _block_sums(p)
     target = reached[:, -1:] * u
-    block = torch.searchsorted(reached, target, right=True)
+    block = torch.searchsorted(reached, target, right=True).sub_(1)
     inside = p.view(len(p), -1, BLOCK).gather(1, block[:, :, None].expand(-1, 1, BLOCK))
     within = inside.squeeze(1).cumsum(1, dtype=torch.float64)
-    before = F.pad(reached, [1, 0]).gather(1, block)
     # The block's own sum may differ from its share of the row's by a rounding.
-    rest = torch.minimum(target.sub_(before), within[:, -1:] * (1 - 2.0**-50))
-    return (block * BLOCK + torch.searchsorted(within, rest, right=True)).squeeze(1)
+    rest = target.sub_(reached.gather(1, block)).minimum(within[:, -1:] * (1 - 2.0**-50))
+    return block.mul_(BLOCK).add_(torch.searchsorted(within, rest, right=True)).squeeze(1)
 
 
 def _block_sums(p: Tensor) -> Tensor:
-    """Cumulative sums of the blocks, (B, |V'| / BLOCK), float64."""
-    return p.view(len(p), -1, BLOCK).sum(2).cumsum(1, dtype=torch.float64)
+    """Cumulative sums of the blocks after a 0, (B, |V'| / BLOCK + 1), float64."""
+    sums = p.view(len(p), -1, BLOCK).sum(2)
+    reached = p.new_zeros(len(p), sums.shape[1] + 1, dtype=torch.float64)
+    torch.cumsum(sums, 1, dtype=torch.float64, out=reached[:, 1:])
+    return reached
 
 
 class Sampler:

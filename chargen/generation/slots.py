@@ -77,6 +77,7 @@ class Slots:
         unknown = engine.tokenizer.unk_id
         self._sampler = Sampler(capacity, unknown, engine.network.device)
         self._next = np.full(capacity, unknown, np.int64)
+        self._uniforms = np.zeros((capacity, 1))
         self._texts: list[_Text] = []
         self._drawing = 0
 
@@ -131,14 +132,18 @@ class Slots:
             whole_tiles = -(-self._drawing // tile) * tile
             logits = self._network.logits(s[:whole_tiles])[: self._drawing]
             own = torch.log_softmax(logits, 1) if self._engine.logprobs else None
-            drawing = self._texts[: self._drawing]
-            uniforms = torch.tensor([text.uniform() for text in drawing], dtype=torch.float64)
             self._mask(logits)
-            ids = self._sampler.draw(logits, uniforms[:, None].to(logits.device))
+            ids = self._sampler.draw(logits, self._draw_uniforms().to(logits.device))
             if own is None:
                 return ids.tolist(), []
             nats = own.gather(1, ids[:, None]).squeeze(1).double()
             return ids.tolist(), (nats / -math.log(2)).tolist()
+
+    def _draw_uniforms(self) -> Tensor:
+        """A number for each row that draws, (B, 1), float64."""
+        drawing = self._texts[: self._drawing]
+        self._uniforms[: len(drawing), 0] = [text.uniform() for text in drawing]
+        return torch.from_numpy(self._uniforms[: len(drawing)])
 
     def _mask(self, logits: Tensor) -> None:
         """−∞ for what a row can't draw, in place."""

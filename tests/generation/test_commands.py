@@ -108,8 +108,7 @@ def test_bench_generate_compares_with_plain_pytorch() -> None:
     assert status == 0
     (row,) = json.loads(shown)["rows"]
     assert row["slots"] == 2
-    assert row["against_loop"] > 0
-    assert row["against_products"] > 0
+    assert min(row[f"against_{name}"] for name in ("one_hot", "embedding", "products")) > 0
 
 
 def test_bench_generate_needs_a_twin_in_pytorch() -> None:
