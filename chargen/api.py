@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from collections import abc
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack, closing, suppress
-from dataclasses import dataclass, replace
-from itertools import chain
+from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
 from chargen.config import CorpusConfig, SamplingConfig, check
-from chargen.errors import ConfigError, CorpusError, TrainingError, system_error_text
+from chargen.errors import TrainingError
 from chargen.generator import Generator, SamplingOptions
 
 if TYPE_CHECKING:
-    from chargen.checkpoint import RunConfig
     from chargen.corpus.prepared import PreparedCorpus, Progress
     from chargen.generation.batch import Progress as BatchProgress
     from chargen.generation.forms import Form
@@ -28,7 +25,6 @@ if TYPE_CHECKING:
     from chargen.training.setup import PreparedRun
 
 Source = str | Path
-CORPORA = Path("corpora")
 CHECKPOINTS = Path("checkpoints")
 
 
@@ -84,12 +80,13 @@ def prepare(
     Raises:
         CorpusError: a source can't be read, or nothing can be learnt from it.
     """
+    from chargen.corpus.opening import default_folder, paths_of
     from chargen.corpus.prepared import prepare as prepare_corpus
 
-    paths = _paths(sources)
+    paths = paths_of(sources)
     config = config or CorpusConfig()
     check(config)
-    return prepare_corpus(paths, Path(out) if out else _default_out(paths), config, on_progress)
+    return prepare_corpus(paths, Path(out) if out else default_folder(paths), config, on_progress)
 
 
 @dataclass(frozen=True)
@@ -149,40 +146,22 @@ def train(
         CheckpointError: the run exists already, is in use, or is damaged.
         TrainingError: the loss was not finite, again and again.
     """
+    from chargen.training.request import TrainRequest
+
     settings = corpus_config or {}
     if isinstance(settings, CorpusConfig):
         settings = settings.to_dict()
     CorpusConfig.from_dict(settings)  # unknown names are an error
-    order = _Order(corpus, preset, name, Path(out_dir), init_from, settings, on_progress)
-    run = order.reopened(options) if resume else order.created(options)
+    request = TrainRequest(corpus, preset, name, Path(out_dir), init_from, settings, on_progress)
+    run = request.resumed_run(options) if resume else request.new_run(options)
+    from chargen.training.recording import recorded_events
+
     event = None
-    with closing(_recorded(run, stop or (lambda: False))) as events:
+    with closing(recorded_events(run, stop or (lambda: False))) as events:
         for event in events:
             if on_event:
                 on_event(event)
     return _outcome(run, event)
-
-
-def _recorded(run: PreparedRun, stop: Callable[[], bool]) -> abc.Generator[Event, None, None]:
-    """Train, with the run's lock held and every event in its metrics before it is told."""
-    from chargen.training.loop import training_events
-    from chargen.training.metrics import MetricsLog
-
-    try:
-        with ExitStack() as stack:
-            stack.enter_context(run.folder.lock())
-            events = stack.enter_context(closing(training_events(run, stop)))
-            begun = next(events)  # nothing is written before it is known that the run can go on
-            log = stack.enter_context(closing(MetricsLog(run.folder.metrics, begun.step)))
-            run.folder.write_config(run.config)
-            for event in chain([begun], events):
-                log.write(event)
-                yield event
-    except OSError as error:  # from closing the log too, which flushes what a full disk refused
-        raise TrainingError(
-            f"The run can't be written: {system_error_text(error)}.",
-            "Free some space or mend the permissions; then go on with --resume.",
-        ) from error
 
 
 def _outcome(run: PreparedRun, event: Event | None) -> TrainedRun:
@@ -191,173 +170,6 @@ def _outcome(run: PreparedRun, event: Event | None) -> TrainedRun:
     if not isinstance(event, Finished):
         raise TrainingError(f"The run {run.folder.path} ended without a word.", "Use --resume.")
     return TrainedRun(run.folder.path, event.step, event.reason, event.best_bits_per_char)
-
-
-@dataclass(frozen=True)
-class _Order:
-    """What ``train`` was asked for, and its way to a run folder."""
-
-    corpus: Source | Sequence[Source] | PreparedCorpus | None
-    preset: str | None
-    name: str | None
-    out_dir: Path
-    init_from: Source | None
-    settings: Mapping[str, Any]
-    on_progress: Callable[[Progress], None] | None
-
-    def created(self, options: TrainOptions) -> PreparedRun:
-        """A new run; everything that can be wrong is found before anything is written."""
-        from chargen.checkpoint import RunFolder, find_run
-        from chargen.devices import resolve_device
-        from chargen.errors import CheckpointError
-        from chargen.presets import DEFAULT_PRESET, Extent
-        from chargen.training.setup import configs_of, create_run, free_name
-
-        source = None
-        if self.init_from is not None:
-            source = RunFolder(find_run(str(self.init_from), self.out_dir)).load_model()
-        problems = self._corpus_config().problems()
-        if options.get("patience") and self._corpus_config().val_frac == 0:
-            problems.append("patience needs a validation split, and val_frac is 0")
-        preset = self.preset or (source.config.preset if source else DEFAULT_PRESET)
-        # Before anything is written all options are checked, as for some corpus.
-        _, training = configs_of(preset, options, Extent(1, 1), source=source, also=problems)
-        resolve_device(training.device)
-        if self.name is not None:
-            _check_name(self.name)
-            if (self.out_dir / self.name).exists():
-                raise CheckpointError(
-                    f"{self.out_dir / self.name} exists already.",
-                    "Go on with it by --resume, or choose another --name.",
-                )
-        corpus = self._open_corpus()
-        extent = Extent(corpus.tokenizer.size, corpus.manifest.train.characters)
-        problems = []
-        if training.patience and not len(corpus.val):
-            problems.append("patience needs a validation split, and the corpus has none")
-        model, training = configs_of(preset, options, extent, source=source, also=problems)
-        stem = f"{corpus.path.resolve().name}-{model.cell}"
-        name = self.name or free_name(self.out_dir, stem)
-        try:
-            run = create_run(self.out_dir / name, corpus, preset, model, training, source)
-            return replace(run, notes=(*self._notes(), *run.notes))
-        except OSError as error:
-            raise CheckpointError(
-                f"The run folder can't be made: {system_error_text(error)}.",
-                "Choose another --out-dir, or mend the permissions.",
-            ) from error
-
-    def _corpus_config(self) -> CorpusConfig:
-        """How a text is to be prepared."""
-        return CorpusConfig.from_dict(self.settings)
-
-    def _notes(self) -> tuple[str, ...]:
-        if self.corpus is not None:
-            return ()
-        return ("No text was named: training on the shipped prose, shipan.txt.",)
-
-    def reopened(self, options: TrainOptions) -> PreparedRun:
-        """The run to go on with; one that was never begun is begun."""
-        from chargen.checkpoint import RunFolder, find_run
-        from chargen.devices import resolve_device
-        from chargen.training.setup import reopen_run, resumed_config
-
-        if self.init_from is not None:
-            raise ConfigError(
-                "resume and init_from contradict each other.",
-                "Leave one out: a resumed run has its own weights.",
-            )
-        if self.name is None:
-            folder = RunFolder(find_run(None, self.out_dir))
-        else:
-            _check_name(self.name)
-            folder = RunFolder(self.out_dir / self.name)
-            if not folder.path.exists():
-                return self.created(options)
-        config = folder.read_config()
-        given = {**options, **({"preset": self.preset} if self.preset else {})}
-        resolve_device(resumed_config(config, given).training.device)
-        return reopen_run(folder, config, self._same_corpus(config), given)
-
-    def _same_corpus(self, config: RunConfig) -> PreparedCorpus:
-        """The corpus of a run that goes on; nothing is prepared that isn't the same again."""
-        from chargen.training.setup import check_same_settings, check_same_sources
-
-        check_same_settings(config, replace(config.corpus.settings, **self.settings))
-        if self.corpus is None:
-            return _reopen_corpus(config.corpus.path)
-        if self._prepared() is None:
-            check_same_sources(config, _paths(self.corpus))
-            with suppress(CorpusError):  # gone or damaged: it can be made of the texts again
-                return _reopen_corpus(config.corpus.path)
-        return replace(self, settings=config.corpus.settings.to_dict())._open_corpus()
-
-    def _open_corpus(self) -> PreparedCorpus:
-        """The prepared corpus that was named; made from the texts unless it is there already."""
-        from chargen.corpus.prepared import PreparedCorpus, matches
-        from chargen.corpus.shipped import shipped_text
-
-        prepared = self._prepared()
-        if prepared is not None:
-            made = prepared.manifest.config
-            if replace(made, **self.settings) != made:
-                raise ConfigError(
-                    f"{prepared.path} was prepared with other settings than those given.",
-                    "Leave them out, or prepare the text again with them.",
-                )
-            return prepared
-        paths = [shipped_text()] if self.corpus is None else _paths(self.corpus)
-        out, config = _default_out(paths), self._corpus_config()
-        if matches(out, paths, config):
-            return PreparedCorpus.open(out)
-        return prepare(list(paths), out, config, self.on_progress)
-
-    def _prepared(self) -> PreparedCorpus | None:
-        """The corpus, where a prepared one was named."""
-        from chargen.corpus.prepared import PreparedCorpus
-
-        if self.corpus is None or isinstance(self.corpus, PreparedCorpus):
-            return self.corpus
-        paths = _paths(self.corpus)
-        if len(paths) == 1 and (paths[0] / "manifest.json").is_file():
-            return PreparedCorpus.open(paths[0])
-        return None
-
-
-def _reopen_corpus(path: str) -> PreparedCorpus:
-    from chargen.corpus.prepared import PreparedCorpus
-
-    try:
-        return PreparedCorpus.open(Path(path))
-    except CorpusError as error:
-        raise CorpusError(
-            f"The run's corpus is gone or damaged: {error.message}",
-            "Prepare the same texts again, or name them: chargen train FILES... --resume",
-        ) from error
-
-
-def _paths(sources: Source | Sequence[Source] | PreparedCorpus) -> list[Path]:
-    from chargen.corpus.prepared import PreparedCorpus
-
-    if isinstance(sources, PreparedCorpus):
-        return [sources.path]
-    if isinstance(sources, (str, Path)):
-        return [Path(sources)]
-    return [Path(source) for source in sources]
-
-
-def _default_out(paths: Sequence[Path]) -> Path:
-    if not paths:
-        raise CorpusError("No text was named.", "Name a text file, or a folder of them.")
-    stem = paths[0].resolve().stem or "corpus"
-    return CORPORA / (stem if len(paths) == 1 else f"{stem}+{len(paths) - 1}")
-
-
-def _check_name(name: str) -> None:
-    if not name or name in (".", "..") or "/" in name or "\\" in name or "\0" in name:
-        raise ConfigError(
-            f"{name!r} can't be the name of a run.", "Use a plain name; --out-dir takes a path."
-        )
 
 
 def read_text(path: Source, config: CorpusConfig | None = None) -> str:

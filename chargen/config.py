@@ -310,4 +310,11 @@ class SamplingConfig(_Config):
             found.append(f"top_p is {self.top_p}, above 1")
         if any(not text for text in self.stop):
             found.append("a stop string is empty")
+        surrogates = sorted({c for text in self.stop for c in text if "\ud800" <= c <= "\udfff"})
+        if surrogates:
+            halves = ", ".join(f"U+{ord(character):04X}" for character in surrogates)
+            found.append(
+                f"a stop string has the lone surrogate {halves}, half a character: write both "
+                "halves, or leave it out"
+            )
         return found

@@ -155,6 +155,10 @@ LAZY = {
     "preparing": "call('prepare', 'text.txt', '--quiet')",
     "a report on a corpus": "call('prepare', 'text.txt', '-q'); call('inspect', 'corpora/text')",
     "options of sampling that can't be": "call('sample', '--top-p', '3')",
+    "options of training that can't be": "call('train', 'text.txt', '--cell', 'nonsense')",
+    "sizes that can't be": "call('train', '--hidden-size', '-3', '--val-frac', '2')",
+    "a text that isn't there": "call('train', 'missing.txt')",
+    "a name that can't be": "call('train', 'text.txt', '--name', 'a/b')",
     "forms that can't be": "call('sample', '--form', '{}', '--device', 'abacus')",
 }
 

@@ -211,7 +211,10 @@ def texts_wanted(options: Mapping[str, Any], also: list[str]) -> tuple[SamplingC
 
 
 def unescape(text: str) -> str:
-    r"""``\n``, ``\t``, ``\\``, ``\u4e00`` and the like as the characters that they mean."""
+    r"""``\n``, ``\t``, ``\\``, ``\u4e00`` and the like as the characters that they mean.
+
+    As in JSON, a pair of surrogates, ``\ud83d\ude00``, is the one character beyond U+FFFF.
+    """
     import re
 
     plain = {"n": "\n", "t": "\t", "r": "\r", "0": "\0", "\\": "\\"}
@@ -220,7 +223,8 @@ def unescape(text: str) -> str:
         found = match.group(1)
         return plain[found] if found in plain else chr(int(found[1:], 16))
 
-    return re.sub(r"\\([ntr0\\]|x[0-9a-fA-F]{2}|u[0-9a-fA-F]{4})", character, text)
+    meant = re.sub(r"\\([ntr0\\]|x[0-9a-fA-F]{2}|u[0-9a-fA-F]{4})", character, text)
+    return meant.encode("utf-16", "surrogatepass").decode("utf-16", "surrogatepass")
 
 
 def corpus_config(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -11,45 +11,35 @@ import torch
 
 from chargen import __version__
 from chargen.checkpoint import CorpusRecord, LoadedModel, RunConfig, RunFolder
-from chargen.config import CorpusConfig, ModelConfig, TrainConfig, check
+from chargen.config import CorpusConfig, ModelConfig, TrainConfig
 from chargen.corpus.prepared import PreparedCorpus
 from chargen.corpus.reading import find_sources
 from chargen.corpus.windows import fit
 from chargen.errors import CheckpointError
 from chargen.files import sha256_of
-from chargen.presets import (
-    DEFAULT_PRESET,
-    PRESETS,
-    Extent,
-    Preset,
-    suited_model,
-    suited_training,
-)
-
-BUDGET = ("epochs", "max_steps", "max_minutes")
-MAY_CHANGE = (
-    *BUDGET,
-    "patience",
-    "eval_every",
-    "sample_every",
-    "save_every",
-    "threads",
-    "device",
-)
-"""Options that a resumed run takes over from the command line; the others must be as recorded."""
+from chargen.training.configs import resumed_config
 
 
 @dataclass(frozen=True)
-class PreparedRun:
-    """A run folder and what it is to be trained with.
+class Plan:
+    """What a run is to be trained with.
 
     Attributes:
-        folder: on disk.
-        config: as written there.
+        config: of the run.
         corpus: what it learns from.
         notes: what was adapted to the corpus, one line each.
         source: a run whose weights are the initial ones, or None.
     """
+
+    config: RunConfig
+    corpus: PreparedCorpus
+    notes: tuple[str, ...] = ()
+    source: LoadedModel | None = None
+
+
+@dataclass(frozen=True)
+class PreparedRun:
+    """A run folder on disk, its config as written there, and the rest of its plan."""
 
     folder: RunFolder
     config: RunConfig
@@ -58,68 +48,14 @@ class PreparedRun:
     source: LoadedModel | None = None
 
 
-def configs_of(
-    preset_name: str,
-    options: Mapping[str, Any],
-    extent: Extent,
-    *,
-    source: LoadedModel | None = None,
-    also: list[str] | None = None,
-) -> tuple[ModelConfig, TrainConfig]:
-    """The configs for a corpus: explicit options, else the preset, else what suits its extent.
-
-    Args:
-        preset_name: in ``PRESETS``.
-        options: fields of ModelConfig and TrainConfig.
-        extent: of the corpus.
-        source: a run whose weights are the initial ones; then the network is its network.
-        also: problems found elsewhere, to be reported with those found here.
-
-    Raises:
-        ConfigError: names all problems.
-    """
-    problems = list(also or [])
-    if preset_name not in PRESETS:
-        problems.append(f"preset is {preset_name!r}, not one of {', '.join(PRESETS)}")
-    chosen = PRESETS.get(preset_name, PRESETS[DEFAULT_PRESET])
-    in_model = {f.name for f in fields(ModelConfig)}
-    model_options = {k: v for k, v in options.items() if k in in_model}
-    if source is None:
-        model = _model_config(chosen, model_options, extent)
-    else:
-        model = replace(source.config.model, vocab_size=extent.vocab_size)
-        wanted = {**(chosen.model if preset_name != source.config.preset else {}), **model_options}
-        problems += [
-            f"{name} is {value}, but the run to begin from has {getattr(model, name)}"
-            for name, value in wanted.items()
-            if getattr(model, name) != value
-        ]
-    given = {k: v for k, v in options.items() if k not in in_model}
-    rule = given.get("optimizer", TrainConfig.optimizer)
-    suited = suited_training(extent, max(1, model.hidden_size), rule) if chosen.suits else {}
-    training = TrainConfig(**{**suited, **chosen.training, **given})
-    check(model, training, also=problems)
-    return model, training
-
-
-def _model_config(chosen: Preset, options: Mapping[str, Any], extent: Extent) -> ModelConfig:
-    """The network; tied where that suits the vocabulary, was not chosen, and can be."""
-    suited = suited_model(extent) if chosen.suits else {}
-    model = ModelConfig(**{"vocab_size": extent.vocab_size, **suited, **chosen.model, **options})
-    if model.tie_weights and "tie_weights" not in options and not model.can_tie():
-        return replace(model, tie_weights=False)
-    return model
-
-
-def create_run(
-    path: Path,
+def plan_run(
     corpus: PreparedCorpus,
     preset_name: str,
     model: ModelConfig,
     training: TrainConfig,
     source: LoadedModel | None = None,
-) -> PreparedRun:
-    """Write a new run folder; batch and window shrink where the text is too short for them."""
+) -> Plan:
+    """A run's config; batch and window shrink where the text is too short for them."""
     batch, window = fit(len(corpus.train), training.batch_size, training.seq_length)
     asked, shrunk = {}, []
     if batch != training.batch_size:
@@ -146,8 +82,13 @@ def create_run(
         init_from=None if source is None else _origin(source),
         asked=asked,
     )
-    folder = RunFolder.create(path, config, corpus.tokenizer)
-    return PreparedRun(folder, config, corpus, tuple(notes), source)
+    return Plan(config, corpus, tuple(notes), source)
+
+
+def create_run(path: Path, plan: Plan) -> PreparedRun:
+    """Write a new run folder."""
+    folder = RunFolder.create(path, plan.config, plan.corpus.tokenizer)
+    return PreparedRun(folder, plan.config, plan.corpus, plan.notes, plan.source)
 
 
 def _origin(source: LoadedModel) -> dict[str, str]:
@@ -193,28 +134,6 @@ def reopen_run(
     config = resumed_config(config, options)
     source = _source_again(config) if folder.last_step() < 0 else None
     return PreparedRun(folder, config, corpus, source=source)
-
-
-def resumed_config(config: RunConfig, options: Mapping[str, Any]) -> RunConfig:
-    """The config of a run that goes on under ``options``, ``preset`` among them.
-
-    Raises:
-        ConfigError: options that a resumed run can't change, all of them.
-    """
-    recorded = {**config.model.to_dict(), **config.training.to_dict(), "preset": config.preset}
-    fixed = [
-        f"{name} is {value}, but the run was begun with {recorded[name]}"
-        for name, value in options.items()
-        if name not in MAY_CHANGE and value not in (recorded[name], config.asked.get(name))
-    ]
-    changes = {name: value for name, value in options.items() if name in MAY_CHANGE}
-    total = config.total_steps
-    if any(changes.get(name) not in (None, recorded[name]) for name in BUDGET):
-        changes = {**dict.fromkeys(BUDGET), **changes}
-        total = None
-    training = replace(config.training, **changes)
-    check(training, also=fixed)
-    return replace(config, training=training, total_steps=total)
 
 
 def check_same_settings(config: RunConfig, settings: CorpusConfig) -> None:

@@ -11,6 +11,7 @@ import pytest
 
 from chargen import __version__
 from chargen.cells import CELLS
+from chargen.cli.options import unescape
 from chargen.presets import PRESETS
 from tests.support import LEARNABLE, call, files_in
 
@@ -200,6 +201,21 @@ def test_options_of_sampling_are_told_all_at_once(run: Path) -> None:
     )  # fmt: skip
     for part in ("resume and force", "'abacus'", "tones need a form", "temperature is -1"):
         assert part in error
+
+
+@pytest.mark.parametrize("written", [r"\ud800", r"\ude00\ud83d", "\udcff"], ids=ascii)
+def test_a_lone_surrogate_is_no_stop_string(written: str, run: Path, here: Path) -> None:
+    Path("jobs.txt").write_text("春\n", encoding="utf-8")
+    for command in (("sample", run), ("batch", "jobs.txt", "-o", "out.jsonl", "--checkpoint", run)):
+        error = the_error(*command, "--stop", written, "--top-p", 3)
+        assert "2 options" in error
+        assert "a stop string has the lone surrogate U+D" in error
+        assert "top_p is 3" in error
+    assert not list(here.glob("out.jsonl*"))
+
+
+def test_a_pair_of_escaped_surrogates_is_one_character() -> None:
+    assert unescape(r"\ud83d\ude00\n") == "😀\n"
 
 
 @pytest.mark.parametrize(
