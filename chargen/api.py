@@ -51,6 +51,7 @@ class TrainOptions(TypedDict, total=False):
     warmup_steps: int
     grad_clip: float
     dropout: float
+    dropout_growth: float
     epochs: float
     max_steps: int
     max_minutes: float

@@ -220,6 +220,7 @@ class TrainConfig(_Config):
         warmup_steps: steps over which the learning rate rises linearly.
         grad_clip: largest global L2 norm of the gradient; 0 turns clipping off.
         dropout: share of activations dropped on input, between layers and before the output.
+        dropout_growth: what is added to it at every doubling of 1 + the passes over the text.
         epochs, max_steps, max_minutes: the budget, one of them at most; none: by corpus size.
         patience: evaluations without a better one before training stops; 0: never.
         eval_every, sample_every, save_every: steps between; 0: chosen from the budget.
@@ -237,6 +238,7 @@ class TrainConfig(_Config):
     warmup_steps: int = 100
     grad_clip: float = 0.5
     dropout: float = 0.0
+    dropout_growth: float = 0.0
     epochs: float | None = None
     max_steps: int | None = None
     max_minutes: float | None = None
@@ -260,7 +262,7 @@ class TrainConfig(_Config):
             *_at_least(0, patience=self.patience, eval_every=self.eval_every),
             *_at_least(0, sample_every=self.sample_every, save_every=self.save_every),
             *_at_least(0, seed=self.seed, threads=self.threads),
-            *_within(0, 1, dropout=self.dropout),
+            *_within(0, 1, dropout=self.dropout, dropout_growth=self.dropout_growth),
         ]
         if self.max_minutes and self.warmup_steps < _TIMED_IN_WARM_UP:
             found.append(

@@ -12,8 +12,10 @@ from types import MappingProxyType
 from typing import Any
 
 _LARGE_VOCABULARY = 512
-_ENOUGH_CHARACTERS = 2e6
-"""A text of this size or more is not learnt by heart in the passes that it gets."""
+_GROWTH = 0.03
+_GROWTH_PER_HALVING = 0.01
+_GROWTH_CHARACTERS = 1e6
+"""Growth of dropout for a text of this size; a text of half the size gets a little more."""
 
 
 _RULES = {"adamw": (1.0, 0.05), "rmsprop": (0.4, 0.0), "sgd": (120.0, 0.0)}
@@ -86,15 +88,16 @@ def suited_training(extent: Extent, hidden_size: int, optimizer: str) -> dict[st
     """Learning rate, decay and dropout: for a vocabulary, a width, a rule, the size of the text.
 
     All depend on the corpus and the network alone, never on the budget, so that a run by the
-    clock can be repeated by its number of steps.
+    clock can be repeated by its number of steps. Dropout grows with the passes over the text, the
+    faster the smaller the text is.
     """
     times, decay = _RULES.get(optimizer, (1.0, 0.0))
     lr = times * (8e-3 if extent.vocab_size >= _LARGE_VOCABULARY else 2.5e-2)
-    dropout = 0.07 * math.log2(_ENOUGH_CHARACTERS / max(1, extent.characters))
+    halvings = math.log2(_GROWTH_CHARACTERS / max(1, extent.characters))
     return {
         "lr": round(lr * math.sqrt(256 / hidden_size), 5),
         "weight_decay": decay,
-        "dropout": round(min(0.5, max(0.0, dropout)), 2),
+        "dropout_growth": round(max(0.0, _GROWTH + _GROWTH_PER_HALVING * halvings), 3),
     }
 
 

@@ -99,6 +99,9 @@ def _run_rows(summary: RunSummary) -> list[tuple[str, str]]:
     }
     given = ", ".join(f"{name} {value}" for name, value in own.items())
     cell = f"{model.cell} ({given})" if given else model.cell
+    dropout = f"dropout {training.dropout:g}"
+    if training.dropout_growth:
+        dropout += f" growing by {training.dropout_growth:g}"
     rows = [
         (
             "network",
@@ -112,7 +115,7 @@ def _run_rows(summary: RunSummary) -> list[tuple[str, str]]:
         (
             "training",
             f"{training.optimizer}, lr {training.lr:g}, batch {training.batch_size}, windows of "
-            f"{training.seq_length}, dropout {training.dropout:g}, clip {training.grad_clip:g}, "
+            f"{training.seq_length}, {dropout}, clip {training.grad_clip:g}, "
             f"seed {training.seed}, {training.threads} threads",
         ),
         ("corpus", f"{corpus.path} ({corpus.characters:,} characters)"),

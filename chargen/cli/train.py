@@ -126,7 +126,17 @@ def train(
         float | None,
         typer.Option(
             "--dropout",
-            help="Share of units dropped on input, between layers, and before the output.",
+            help="Share of units dropped on input, between layers, and before the output. "
+            "\\[default: grows with the passes]",
+            rich_help_panel=LEARNING,
+        ),
+    ] = None,
+    dropout_growth: Annotated[
+        float | None,
+        typer.Option(
+            "--dropout-growth",
+            help="Added to it at every doubling of 1 + the passes, up to 0.5. "
+            "\\[default: by the text's size; 0 with --dropout]",
             rich_help_panel=LEARNING,
         ),
     ] = None,

@@ -7,7 +7,12 @@ from collections.abc import Callable, Generator
 
 from chargen.devices import cpu_threads
 from chargen.training.events import Event
-from chargen.training.optimizer import clip_gradients, learning_rate, set_learning_rate
+from chargen.training.optimizer import (
+    clip_gradients,
+    dropout_share,
+    learning_rate,
+    set_learning_rate,
+)
 from chargen.training.session import Session
 from chargen.training.setup import PreparedRun
 
@@ -45,6 +50,7 @@ def training_events(run: PreparedRun, stop: Callable[[], bool]) -> Generator[Eve
             pace.begin_step()
             lr = state.lr_scale * learning_rate(state.step, session.total_steps, options)
             set_learning_rate(state.optimizer, lr)
+            state.set_dropout(dropout_share(session.passes, options))
             ids, targets, before = session.next_window()
             loss, after = state.model.loss(ids, targets, before, state.dropout)
             state.optimizer.zero_grad(set_to_none=True)

@@ -13,6 +13,9 @@ from torch.optim import SGD, AdamW, Optimizer, RMSprop
 from chargen.config import TrainConfig
 from chargen.model import CharModel
 
+_MOST_GROWN = 0.5
+"""The share of dropout beyond which it grows no further."""
+
 
 def build_optimizer(model: CharModel, config: TrainConfig) -> Optimizer:
     """The optimiser of ``config``; weight decay acts on matrices, never on biases."""
@@ -42,6 +45,17 @@ def learning_rate(step: int, total_steps: int | None, config: TrainConfig) -> fl
     done = (step - config.warmup_steps) / max(1, total_steps - config.warmup_steps)
     cosine = 0.5 * (1 + math.cos(math.pi * min(1.0, done)))
     return config.lr * (config.lr_final + (1 - config.lr_final) * cosine)
+
+
+def dropout_share(passes: float, config: TrainConfig) -> float:
+    """The share dropped after so many passes over the text: it rises with their logarithm.
+
+    A text that is new needs no dropout, which only slows learning; the more often it has been
+    read, the more of it is known by heart. The share is a function of what was read, not of the
+    budget, so that a run by the clock can be repeated by its number of steps.
+    """
+    grown = config.dropout + config.dropout_growth * math.log2(1 + passes)
+    return max(config.dropout, min(_MOST_GROWN, grown))
 
 
 def set_learning_rate(optimizer: Optimizer, lr: float) -> None:

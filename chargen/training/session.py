@@ -97,6 +97,11 @@ class Session:
         """Since training began, earlier sittings included."""
         return time.perf_counter() - self._began
 
+    @property
+    def passes(self) -> float:
+        """Over the text, so far."""
+        return self.state.step / self.windows.steps_per_epoch
+
     def _load_last(self) -> bool:
         saved = self.run.load_last()
         if saved is None:
@@ -218,7 +223,7 @@ class Session:
             grad_norm=meter.norm / meter.steps,
             clipped=meter.clipped / meter.steps,
             lr=lr,
-            epoch=self.state.step / self.windows.steps_per_epoch,
+            epoch=self.passes,
             chars_per_second=chars / max(meter.seconds, 1e-9),
         )
         meter.clear()

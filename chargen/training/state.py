@@ -30,9 +30,7 @@ class TrainingState:
         self.model.to(device)
         self.optimizer = build_optimizer(self.model, config.training)
         self.generator = torch.Generator(device).manual_seed(config.training.seed + 1)
-        self.dropout = (
-            Dropout(config.training.dropout, self.generator) if config.training.dropout else None
-        )
+        self.dropout: Dropout | None = None
         self.carried: ModelState | None = None
         self.step = 0
         self.seconds = 0.0
@@ -41,6 +39,9 @@ class TrainingState:
         self.best_bits = math.inf
         self.evaluations_since_best = 0
         self.evaluated_step = -1
+
+    def set_dropout(self, share: float) -> None:
+        self.dropout = Dropout(share, self.generator) if share else None
 
     def carry(self, state: ModelState) -> None:
         """Keep the state after a window for the next, cut off from the graph behind it."""

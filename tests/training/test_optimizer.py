@@ -9,6 +9,7 @@ from chargen.config import OPTIMIZERS, TrainConfig
 from chargen.training.optimizer import (
     build_optimizer,
     clip_gradients,
+    dropout_share,
     learning_rate,
     optimizer_tensors,
     restore_optimizer,
@@ -98,3 +99,11 @@ def test_state_comes_back_bit_for_bit(name: str) -> None:
 def test_sgd_has_nesterov_momentum() -> None:
     optimizer = build_optimizer(small_model(), TrainConfig(optimizer="sgd"))
     assert all(g["nesterov"] and g["momentum"] == 0.9 for g in optimizer.param_groups)
+
+
+def test_dropout_grows_at_each_doubling_of_the_passes() -> None:
+    config = TrainConfig(dropout=0.1, dropout_growth=0.05)
+    shares = [dropout_share(passes, config) for passes in (0, 1, 3, 7, 1e9)]
+    assert shares == pytest.approx([0.1, 0.15, 0.2, 0.25, 0.5])
+    assert dropout_share(7, TrainConfig(dropout=0.7, dropout_growth=0.1)) == 0.7
+    assert dropout_share(7, TrainConfig(dropout=0.2)) == 0.2
