@@ -52,7 +52,9 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
             {"seq_length": 50, "batch_size": 16, "lr": 4e-3, "weight_decay": 0.0},
             suits=False,
         ),
-        "small": Preset("an LSTM of 256 units: good text in a minute or two"),
+        "small": Preset(
+            "an LSTM of 256 units: good text in a minute or two", training={"seq_length": 32}
+        ),
         "base": Preset("an LSTM of 512 units: better text in ten minutes", {"hidden_size": 512}),
         "large": Preset(
             "two LSTM layers of 768 units: for an hour, or a GPU",
@@ -84,8 +86,12 @@ def suited_model(extent: Extent) -> dict[str, Any]:
     return {"embedding_size": 32, "tie_weights": False}
 
 
-def suited_training(extent: Extent, hidden_size: int, optimizer: str) -> dict[str, Any]:
+def suited_training(
+    extent: Extent, hidden_size: int, optimizer: str, step_characters: int
+) -> dict[str, Any]:
     """Learning rate, decay and dropout: for a vocabulary, a width, a rule, the size of the text.
+
+    Small steps, of few characters, follow noisier gradients, and get a lower rate.
 
     All depend on the corpus and the network alone, never on the budget, so that a run by the
     clock can be repeated by its number of steps. Dropout grows with the passes over the text, the
@@ -95,7 +101,7 @@ def suited_training(extent: Extent, hidden_size: int, optimizer: str) -> dict[st
     lr = times * (8e-3 if extent.vocab_size >= _LARGE_VOCABULARY else 2.5e-2)
     halvings = math.log2(_GROWTH_CHARACTERS / max(1, extent.characters))
     return {
-        "lr": round(lr * math.sqrt(256 / hidden_size), 5),
+        "lr": round(lr * math.sqrt(256 / hidden_size * min(1, step_characters / 2048)), 5),
         "weight_decay": decay,
         "dropout_growth": round(max(0.0, _GROWTH + _GROWTH_PER_HALVING * halvings), 3),
     }

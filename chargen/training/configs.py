@@ -70,10 +70,13 @@ def configs_of(
         ]
     given = {k: v for k, v in options.items() if k not in in_model}
     rule = given.get("optimizer", TrainConfig.optimizer)
-    suited = suited_training(extent, max(1, model.hidden_size), rule) if chosen.suits else {}
-    if "dropout" in given:
-        suited.pop("dropout_growth", None)
-    training = TrainConfig(**{**suited, **chosen.training, **given})
+    training = TrainConfig(**{**chosen.training, **given})
+    if chosen.suits:
+        step = max(1, training.batch_size * training.seq_length)
+        suited = suited_training(extent, max(1, model.hidden_size), rule, step)
+        if "dropout" in given:
+            suited.pop("dropout_growth")
+        training = TrainConfig(**{**suited, **chosen.training, **given})
     check(model, training, also=problems)
     return model, training
 
