@@ -44,6 +44,7 @@ class TrainOptions(TypedDict, total=False):
     tie_weights: bool
     seq_length: int
     batch_size: int
+    gradient_accumulation_steps: int
     optimizer: str
     lr: float
     lr_final: float

@@ -139,6 +139,15 @@ def train(
     batch_size: Annotated[
         int | None, typer.Option("--batch-size", help="Lanes.", rich_help_panel=LEARNING)
     ] = None,
+    gradient_accumulation_steps: Annotated[
+        int | None,
+        typer.Option(
+            "--gradient-accumulation-steps",
+            help="Parts of the batch, computed one after the other: less memory, same result. "
+            "\\[default: 1]",
+            rich_help_panel=LEARNING,
+        ),
+    ] = None,
     optimizer: Annotated[
         str | None,
         typer.Option("--optimizer", help=f"{', '.join(OPTIMIZERS)}.", rich_help_panel=LEARNING),
