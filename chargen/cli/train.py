@@ -221,6 +221,12 @@ def train(
     device: Annotated[
         str | None, typer.Option("--device", help="auto, cpu, cuda or mps. \\[default: auto]")
     ] = None,
+    tensorboard: Annotated[
+        bool,
+        typer.Option(
+            "--tensorboard", help="Write curves and samples for TensorBoard into the run folder."
+        ),
+    ] = False,
     vocab_size: opt.VocabSize = None,
     oov: opt.Oov = None,
     encoding: opt.Encoding = None,
@@ -261,6 +267,7 @@ def train(
             out_dir=out_dir,
             resume=resume,
             init_from=init_from,
+            tensorboard=tensorboard,
             corpus_config=corpus_config,
             on_event=view.event,
             on_progress=on_progress,
