@@ -44,6 +44,7 @@ class TrainOptions(TypedDict, total=False):
     tie_weights: bool
     seq_length: int
     batch_size: int
+    gradient_accumulation_steps: int
     optimizer: str
     lr: float
     lr_final: float
@@ -118,6 +119,7 @@ def train(
     out_dir: Source = CHECKPOINTS,
     resume: bool = False,
     init_from: Source | None = None,
+    tensorboard: bool = False,
     corpus_config: CorpusConfig | Mapping[str, Any] | None = None,
     on_event: Callable[[Event], None] | None = None,
     on_progress: Callable[[Progress], None] | None = None,
@@ -134,6 +136,7 @@ def train(
         out_dir: where runs lie.
         resume: go on with the run ``name``, or with the newest one.
         init_from: a run whose weights are the initial ones.
+        tensorboard: write curves and samples for TensorBoard into the run folder.
         corpus_config: how a text is prepared: a whole config, or some fields of one; of a corpus
             that is prepared already, or of a run that goes on, only these are compared.
         on_event: told everything that happens: see ``chargen.training.events``.
@@ -146,19 +149,24 @@ def train(
         CorpusError: the text can't be read or is too small.
         CheckpointError: the run exists already, is in use, or is damaged.
         TrainingError: the loss was not finite, again and again.
+        MissingExtraError: ``tensorboard`` is asked for, and not installed.
     """
     from chargen.training.request import TrainRequest
+    from chargen.training.tensorboard import require_tensorboard
 
     settings = corpus_config or {}
     if isinstance(settings, CorpusConfig):
         settings = settings.to_dict()
     CorpusConfig.from_dict(settings)  # unknown names are an error
+    if tensorboard:
+        require_tensorboard()
     request = TrainRequest(corpus, preset, name, Path(out_dir), init_from, settings, on_progress)
     run = request.resumed_run(options) if resume else request.new_run(options)
     from chargen.training.recording import recorded_events
 
     event = None
-    with closing(recorded_events(run, stop or (lambda: False))) as events:
+    recorded = recorded_events(run, stop or (lambda: False), tensorboard=tensorboard)
+    with closing(recorded) as events:
         for event in events:
             if on_event:
                 on_event(event)

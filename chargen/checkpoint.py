@@ -6,6 +6,7 @@
       model.safetensors   the best weights by validation so far
       last/STEP/          what an exact resume needs; the newest whole one counts
       metrics.jsonl       one line an event
+      tensorboard/        with --tensorboard: the same for TensorBoard
 
 The first three are all that sampling needs. No pickle is read, ever.
 """

@@ -213,6 +213,8 @@ class TrainConfig(_Config):
     Attributes:
         seq_length: T, time steps a window of truncated backpropagation through time.
         batch_size: B, lanes that run down the corpus side by side.
+        gradient_accumulation_steps: parts of the batch that are computed one after the other,
+            their gradients added up; less memory, and the same result to rounding.
         optimizer: ``adamw``, ``sgd`` (with Nesterov momentum 0.9) or ``rmsprop``.
         lr: the highest learning rate, after warm-up.
         lr_final: the learning rate at the end, as a share of ``lr``.
@@ -231,6 +233,7 @@ class TrainConfig(_Config):
 
     seq_length: int = 64
     batch_size: int = 32
+    gradient_accumulation_steps: int = 1
     optimizer: str = "adamw"
     lr: float = 4e-3
     lr_final: float = 0.02
@@ -253,6 +256,7 @@ class TrainConfig(_Config):
     def problems(self) -> list[str]:
         found = [
             *_at_least(1, seq_length=self.seq_length, batch_size=self.batch_size),
+            *_at_least(1, gradient_accumulation_steps=self.gradient_accumulation_steps),
             *_choice("optimizer", self.optimizer, OPTIMIZERS),
             *_choice("device", self.device, DEVICES),
             *_positive(lr=self.lr, epochs=self.epochs, max_minutes=self.max_minutes),

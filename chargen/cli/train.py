@@ -149,6 +149,15 @@ def train(
     batch_size: Annotated[
         int | None, typer.Option("--batch-size", help="Lanes.", rich_help_panel=LEARNING)
     ] = None,
+    gradient_accumulation_steps: Annotated[
+        int | None,
+        typer.Option(
+            "--gradient-accumulation-steps",
+            help="Parts of the batch, computed one after the other: less memory, same result. "
+            "\\[default: 1]",
+            rich_help_panel=LEARNING,
+        ),
+    ] = None,
     optimizer: Annotated[
         str | None,
         typer.Option("--optimizer", help=f"{', '.join(OPTIMIZERS)}.", rich_help_panel=LEARNING),
@@ -222,6 +231,12 @@ def train(
     device: Annotated[
         str | None, typer.Option("--device", help="auto, cpu, cuda or mps. \\[default: auto]")
     ] = None,
+    tensorboard: Annotated[
+        bool,
+        typer.Option(
+            "--tensorboard", help="Write curves and samples for TensorBoard into the run folder."
+        ),
+    ] = False,
     vocab_size: opt.VocabSize = None,
     oov: opt.Oov = None,
     encoding: opt.Encoding = None,
@@ -262,6 +277,7 @@ def train(
             out_dir=out_dir,
             resume=resume,
             init_from=init_from,
+            tensorboard=tensorboard,
             corpus_config=corpus_config,
             on_event=view.event,
             on_progress=on_progress,

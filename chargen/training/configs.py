@@ -26,6 +26,7 @@ MAY_CHANGE = (
     "eval_every",
     "sample_every",
     "save_every",
+    "gradient_accumulation_steps",
     "threads",
     "device",
 )

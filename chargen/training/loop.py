@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Generator
 
 from chargen.devices import cpu_threads
+from chargen.training.accumulation import accumulate_gradient
 from chargen.training.events import Event
 from chargen.training.optimizer import (
     clip_gradients,
@@ -22,9 +23,9 @@ LOG_EVERY = 10
 def training_events(run: PreparedRun, stop: Callable[[], bool]) -> Generator[Event, None, None]:
     """Train ``run`` from where it stands to its planned end, and tell what happens.
 
-    Every window: forward, −log softmax(o_t)[x_{t+1}] averaged over it, backward, clip, step; the
-    state is carried to the next window, cut off from the graph behind it. The caller holds the
-    run's lock.
+    Every window: forward, −log softmax(o_t)[x_{t+1}] averaged over it, backward (in parts, where
+    the gradient is accumulated), clip, step; the state is carried to the next window, cut off
+    from the graph behind it. The caller holds the run's lock.
 
     Args:
         run: the newest resumable checkpoint in its folder, if any, is where this begins.
@@ -37,6 +38,7 @@ def training_events(run: PreparedRun, stop: Callable[[], bool]) -> Generator[Eve
     with cpu_threads(options.threads) as threads:
         session = Session(run)
         state, pace, meter = session.state, session.pace, session.meter
+        parts = options.gradient_accumulation_steps
         yield from session.start(threads)
         while True:
             if session.total_steps is None:
@@ -52,16 +54,17 @@ def training_events(run: PreparedRun, stop: Callable[[], bool]) -> Generator[Eve
             set_learning_rate(state.optimizer, lr)
             state.set_dropout(dropout_share(session.passes, options))
             ids, targets, before = session.next_window()
-            loss, after = state.model.loss(ids, targets, before, state.dropout)
             state.optimizer.zero_grad(set_to_none=True)
-            loss.backward()  # type: ignore[no-untyped-call]
+            loss, after = accumulate_gradient(
+                state.model, ids, targets, before, state.dropout, parts
+            )
             norm = clip_gradients(list(state.model.parameters()), options.grad_clip)
-            nats = float(loss.detach())
+            nats = float(loss)
             if not math.isfinite(nats + norm):
                 yield session.roll_back()
                 continue
             state.optimizer.step()
-            state.carry(after)
+            state.carried = after
             state.step += 1
             pace.end_step()
             meter.add(nats, norm, clipped=0 < options.grad_clip < norm)

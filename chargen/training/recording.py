@@ -11,10 +11,18 @@ from chargen.training.events import Event
 from chargen.training.loop import training_events
 from chargen.training.metrics import MetricsLog
 from chargen.training.setup import PreparedRun
+from chargen.training.tensorboard import FOLDER, TensorBoardLog
 
 
-def recorded_events(run: PreparedRun, stop: Callable[[], bool]) -> Generator[Event, None, None]:
+def recorded_events(
+    run: PreparedRun, stop: Callable[[], bool], *, tensorboard: bool = False
+) -> Generator[Event, None, None]:
     """Train, with the run's lock held and every event in its metrics before it is told.
+
+    Args:
+        run: see ``training_events``.
+        stop: asked before every step; True saves and ends the run.
+        tensorboard: whether curves and samples are written for TensorBoard too.
 
     Raises:
         TrainingError: the loss was not finite, again and again; or the run can't be written.
@@ -24,10 +32,15 @@ def recorded_events(run: PreparedRun, stop: Callable[[], bool]) -> Generator[Eve
             stack.enter_context(run.folder.lock())
             events = stack.enter_context(closing(training_events(run, stop)))
             begun = next(events)  # nothing is written before it is known that the run can go on
-            log = stack.enter_context(closing(MetricsLog(run.folder.metrics, begun.step)))
+            logs: list[MetricsLog | TensorBoardLog] = []
+            logs.append(stack.enter_context(closing(MetricsLog(run.folder.metrics, begun.step))))
+            if tensorboard:
+                board = TensorBoardLog(run.folder.path / FOLDER, begun.step)
+                logs.append(stack.enter_context(closing(board)))
             run.folder.write_config(run.config)
             for event in chain([begun], events):
-                log.write(event)
+                for log in logs:
+                    log.write(event)
                 yield event
     except OSError as error:  # from closing the log too, which flushes what a full disk refused
         raise TrainingError(

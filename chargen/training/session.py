@@ -19,6 +19,7 @@ from chargen.generation.engine import Engine
 from chargen.generation.requests import Request
 from chargen.generation.sampler import sample_seed
 from chargen.model import ModelState
+from chargen.training.accumulation import accumulate_gradient
 from chargen.training.budget import EVALUATED_PIECES, Pace, Rhythm, planned_steps
 from chargen.training.events import (
     Checkpoint,
@@ -205,12 +206,11 @@ class Session:
 
     def _try_step(self) -> tuple[float, float]:
         """Loss and gradient norm of the next window, without dropout; changes nothing."""
-        model = self.state.model
-        loss, _ = model.loss(*self.next_window())
-        loss.backward()  # type: ignore[no-untyped-call]
+        model, parts = self.state.model, self.config.training.gradient_accumulation_steps
+        loss, _ = accumulate_gradient(model, *self.next_window(), parts=parts)
         norm = clip_gradients(list(model.parameters()), 0)
         self.state.optimizer.zero_grad(set_to_none=True)
-        return float(loss.detach()), norm
+        return float(loss), norm
 
     def step_event(self, lr: float) -> Step:
         meter, manifest, options = self.meter, self.corpus.manifest, self.config.training

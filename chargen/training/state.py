@@ -11,7 +11,7 @@ from torch import Tensor
 
 from chargen.checkpoint import RunConfig, load_weights, part
 from chargen.errors import CheckpointError
-from chargen.model import CharModel, Dropout, ModelState, map_state
+from chargen.model import CharModel, Dropout, ModelState
 from chargen.training.optimizer import build_optimizer, optimizer_tensors, restore_optimizer
 
 
@@ -42,10 +42,6 @@ class TrainingState:
 
     def set_dropout(self, share: float) -> None:
         self.dropout = Dropout(share, self.generator) if share else None
-
-    def carry(self, state: ModelState) -> None:
-        """Keep the state after a window for the next, cut off from the graph behind it."""
-        self.carried = map_state(state, lambda tensor: tensor.detach())
 
     def tensors(self) -> dict[str, Tensor]:
         found = {f"model.{name}": t for name, t in self.model.state_dict().items()}

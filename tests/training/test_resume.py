@@ -26,6 +26,7 @@ VARIANTS = [
     *[pytest.param({"optimizer": name, "lr": 1e-3}, id=name) for name in OPTIMIZERS],
     pytest.param({"dropout": 0.3, "num_layers": 2}, id="dropout"),
     pytest.param({"dropout_growth": 0.4}, id="growing-dropout"),
+    pytest.param({"gradient_accumulation_steps": 3, "dropout": 0.3}, id="accumulation"),
     pytest.param({"embedding_size": 0, "bias": False}, id="one-hot"),
     pytest.param({"seq_length": 64, "batch_size": 8}, id="epoch-edge"),  # shrunk: 6 steps long
     pytest.param({"patience": 9, "lr_final": 0.5, "weight_decay": 0.2}, id="schedule"),

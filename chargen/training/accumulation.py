@@ -1,0 +1,66 @@
+"""The gradient of a window, part by part where the whole batch doesn't fit into memory."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import pairwise
+
+import torch
+from torch import Tensor
+
+from chargen.model import CharModel, Dropout, ModelState, map_state
+
+
+def accumulate_gradient(
+    model: CharModel,
+    ids: Tensor,
+    targets: Tensor,
+    state: ModelState,
+    dropout: Dropout | None = None,
+    parts: int = 1,
+) -> tuple[Tensor, ModelState]:
+    """Add the gradient of a window's mean loss to that of the parameters.
+
+    The B lanes are cut into ``parts``, which run one after the other. A part's loss counts by its
+    lanes, and masks of dropout are drawn for the whole batch, so that loss, gradient and state are
+    those of the whole batch up to rounding; the memory is that of a part.
+
+    Args:
+        model: its parameters' ``grad`` is added to.
+        ids: characters, (T, B).
+        targets: those that come next, (T, B).
+        state: before the window.
+        dropout: its generator advances by the draws of one window, however many the parts.
+        parts: gradient accumulation steps; a part has one lane at least.
+
+    Returns:
+        Mean nats a piece, and the state after the window, cut off from the graph behind it.
+    """
+    batch = ids.shape[1]
+    parts = min(parts, batch)
+    drawn_from = dropout.generator.get_state() if dropout and parts > 1 else None
+    losses, states = [], []
+    for first, last in pairwise(batch * n // parts for n in range(parts + 1)):
+        rows = slice(first, last)
+        if dropout and drawn_from is not None:
+            dropout.generator.set_state(drawn_from)
+            dropout = replace(dropout, batch=batch, rows=rows)
+        before = _rows_of(state, rows)
+        loss, after = model.loss(ids[:, rows], targets[:, rows], before, dropout)
+        share = loss * ((last - first) / batch)
+        share.backward()  # type: ignore[no-untyped-call]
+        losses.append(share.detach())
+        states.append(map_state(after, lambda tensor: tensor.detach()))
+    return torch.stack(losses).sum(), _joined(states)
+
+
+def _rows_of(state: ModelState, rows: slice) -> ModelState:
+    return map_state(state, lambda tensor: tensor[rows])
+
+
+def _joined(states: list[ModelState]) -> ModelState:
+    """One state of several, row after row."""
+    return tuple(
+        tuple(torch.cat(tensors) for tensors in zip(*layers, strict=True))
+        for layers in zip(*states, strict=True)
+    )
