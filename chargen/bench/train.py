@@ -8,7 +8,6 @@ same step on the same shape, taking turns.
 from __future__ import annotations
 
 import multiprocessing
-import sys
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -17,6 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from chargen.bench.memory import peak_bytes
 from chargen.bench.timing import alternate, machine
 from chargen.config import ModelConfig, TrainConfig
 from chargen.devices import resolve_device
@@ -73,7 +73,7 @@ class TrainReport:
     @property
     def memory_ratio(self) -> float | None:
         """Chargen's step memory over the plain loop's."""
-        if not self.memory:
+        if not self.memory or not self.memory["plain"]:
             return None
         return self.memory["chargen"] / self.memory["plain"]
 
@@ -216,7 +216,7 @@ def _synchronised(run: Callable[[], object], device: torch.device) -> Callable[[
 
 def step_memory() -> dict[str, int] | None:
     """Bytes that three steps add to the peak of a process of their own, by who makes them."""
-    if sys.platform == "win32":
+    if peak_bytes() is None:
         return None
     context = multiprocessing.get_context("spawn")
     with context.Pool(1, maxtasksperchild=1) as pool:
@@ -224,13 +224,10 @@ def step_memory() -> dict[str, int] | None:
 
 
 def _peak_growth(name: str) -> int:
-    import resource
-
     hidden_size, vocab_size, batch, window = _MEMORY_SHAPE
     make = chargen_step if name == "chargen" else plain_step
     step = make(hidden_size, vocab_size, batch, window, torch.device("cpu"))
-    unit = 1 if sys.platform == "darwin" else 1024
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    before = peak_bytes() or 0
     for _ in range(3):
         step()
-    return (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * unit
+    return (peak_bytes() or 0) - before

@@ -54,7 +54,7 @@ def bench_train(
             for row in report.rows
         ],
     )
-    if report.memory and report.memory_ratio:
+    if report.memory and report.memory_ratio is not None:
         terminal.table(
             "Peak memory of a step, batch 64, windows of 128",
             [(name, f"{size / 2**20:.0f} MiB") for name, size in report.memory.items()]
