@@ -14,7 +14,7 @@ def bench_train(
     vocab_size: Annotated[int, typer.Option("--vocab-size", min=2, help="|V|.")] = 3000,
     batch_size: Annotated[int, typer.Option("--batch-size", min=1, help="Lanes.")] = 32,
     seq_length: Annotated[int, typer.Option("--seq-length", min=1, help="Steps a window.")] = 64,
-    rounds: Annotated[int, typer.Option("--rounds", min=1, help="Turns of each.")] = 15,
+    rounds: Annotated[int, typer.Option("--rounds", min=1, help="Turns of each.")] = 9,
     device: opt.Device = "auto",
     as_json: opt.Json = False,
     quiet: opt.Quiet = False,
