@@ -15,7 +15,7 @@ import chargen
 
 ROOT = Path(chargen.__file__).parent
 ORDER = (
-    ("errors",),
+    ("errors", "allocator"),
     ("config", "files", "presets"),
     ("corpus", "cells"),
     ("devices", "softmax"),

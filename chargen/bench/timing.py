@@ -26,11 +26,19 @@ class Timings:
         return statistics.median(a / b for a, b in pairs)
 
 
-def alternate(candidates: Mapping[str, Callable[[], object]], rounds: int) -> Timings:
-    """Run all candidates in turn, once to warm up and then ``rounds`` times."""
+def alternate(
+    candidates: Mapping[str, Callable[[], object]], rounds: int, *, settle: int = 0
+) -> Timings:
+    """Run all candidates in turn, once to warm up and then ``rounds`` times.
+
+    Each turn begins with ``settle`` more of them, untimed: what the one before left behind in
+    caches and in the allocator is not its own.
+    """
     seconds: dict[str, list[float]] = {name: [] for name in candidates}
     for n in range(rounds + 1):
         for name, run in candidates.items():
+            for _ in range(settle):
+                run()
             start = time.perf_counter()
             run()
             if n:

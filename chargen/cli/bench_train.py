@@ -14,7 +14,7 @@ def bench_train(
     vocab_size: Annotated[int, typer.Option("--vocab-size", min=2, help="|V|.")] = 3000,
     batch_size: Annotated[int, typer.Option("--batch-size", min=1, help="Lanes.")] = 32,
     seq_length: Annotated[int, typer.Option("--seq-length", min=1, help="Steps a window.")] = 64,
-    rounds: Annotated[int, typer.Option("--rounds", min=1, help="Turns of each.")] = 15,
+    rounds: Annotated[int, typer.Option("--rounds", min=1, help="Turns of each.")] = 9,
     device: opt.Device = "auto",
     as_json: opt.Json = False,
     quiet: opt.Quiet = False,
@@ -54,7 +54,7 @@ def bench_train(
             for row in report.rows
         ],
     )
-    if report.memory and report.memory_ratio:
+    if report.memory and report.memory_ratio is not None:
         terminal.table(
             "Peak memory of a step, batch 64, windows of 128",
             [(name, f"{size / 2**20:.0f} MiB") for name, size in report.memory.items()]

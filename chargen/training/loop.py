@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Generator
 
+from chargen.allocator import freed_memory_kept
 from chargen.devices import cpu_threads
 from chargen.training.accumulation import accumulate_gradient
 from chargen.training.events import Event
@@ -25,7 +26,8 @@ def training_events(run: PreparedRun, stop: Callable[[], bool]) -> Generator[Eve
 
     Every window: forward, −log softmax(o_t)[x_{t+1}] averaged over it, backward (in parts, where
     the gradient is accumulated), clip, step; the state is carried to the next window, cut off
-    from the graph behind it. The caller holds the run's lock.
+    from the graph behind it. The caller holds the run's lock. While it lasts the process keeps
+    memory that it frees: see ``chargen.allocator``.
 
     Args:
         run: the newest resumable checkpoint in its folder, if any, is where this begins.
@@ -35,7 +37,7 @@ def training_events(run: PreparedRun, stop: Callable[[], bool]) -> Generator[Eve
         TrainingError: the loss was not finite, again and again.
     """
     options = run.config.training
-    with cpu_threads(options.threads) as threads:
+    with cpu_threads(options.threads) as threads, freed_memory_kept():
         session = Session(run)
         state, pace, meter = session.state, session.pace, session.meter
         parts = options.gradient_accumulation_steps

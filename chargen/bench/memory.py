@@ -1,0 +1,24 @@
+"""The most memory that this process has held at once."""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+
+_STATUS = Path("/proc/self/status")
+
+
+def peak_bytes() -> int | None:
+    """The peak of this process's resident memory; None where the system doesn't tell.
+
+    Linux lets a process inherit ``ru_maxrss`` from the one that started it; VmHWM is its own.
+    """
+    if _STATUS.exists() and (found := re.search(r"VmHWM:\s+(\d+) kB", _STATUS.read_text())):
+        return int(found[1]) * 1024
+    if sys.platform == "win32":
+        return None
+    import resource
+
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
