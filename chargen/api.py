@@ -17,11 +17,13 @@ if TYPE_CHECKING:
     from chargen.generation.batch import Progress as BatchProgress
     from chargen.generation.forms import Form
     from chargen.generation.novelty import Novelty
+    from chargen.inspection.comparison import Comparison
     from chargen.inspection.corpora import CorpusSummary
     from chargen.inspection.gradients import GradientReport
     from chargen.inspection.neurons import NeuronReport
     from chargen.inspection.summary import RunSummary
     from chargen.training.events import Event
+    from chargen.training.lr_finder import RangeTest
     from chargen.training.setup import PreparedRun
 
 Source = str | Path
@@ -154,10 +156,7 @@ def train(
     from chargen.training.request import TrainRequest
     from chargen.training.tensorboard import require_tensorboard
 
-    settings = corpus_config or {}
-    if isinstance(settings, CorpusConfig):
-        settings = settings.to_dict()
-    CorpusConfig.from_dict(settings)  # unknown names are an error
+    settings = _settings(corpus_config)
     if tensorboard:
         require_tensorboard()
     request = TrainRequest(corpus, preset, name, Path(out_dir), init_from, settings, on_progress)
@@ -171,6 +170,15 @@ def train(
             if on_event:
                 on_event(event)
     return _outcome(run, event)
+
+
+def _settings(config: CorpusConfig | Mapping[str, Any] | None) -> Mapping[str, Any]:
+    """The fields of CorpusConfig that were given; unknown names are an error."""
+    settings = config or {}
+    if isinstance(settings, CorpusConfig):
+        settings = settings.to_dict()
+    CorpusConfig.from_dict(settings)
+    return settings
 
 
 def _outcome(run: PreparedRun, event: Event | None) -> TrainedRun:
@@ -259,6 +267,79 @@ def neurons(
     page = Path(out) if out is not None else generator.path / "neurons.html"
     write_bytes(page, neuron_page(report).encode("utf-8"))
     return report, page
+
+
+def find_lr(
+    corpus: Source | Sequence[Source] | PreparedCorpus | None = None,
+    *,
+    preset: str | None = None,
+    out_dir: Source = CHECKPOINTS,
+    init_from: Source | None = None,
+    corpus_config: CorpusConfig | Mapping[str, Any] | None = None,
+    out: Source | None = None,
+    on_progress: Callable[[Progress], None] | None = None,
+    on_step: Callable[[int, int], None] | None = None,
+    **options: Unpack[TrainOptions],
+) -> RangeTest:
+    """Test learning rates for a network on a corpus; no run is made, and no weights are kept.
+
+    Args:
+        corpus: as for ``train``.
+        preset: as for ``train``.
+        out_dir: where ``init_from`` is looked for.
+        init_from: a run whose weights are the initial ones.
+        corpus_config: as for ``train``.
+        out: a PNG to draw.
+        on_progress: told how far the preparation of the text is.
+        on_step: told how many steps of how many are made.
+        options: what overrides the preset; the rates that are tried lie around ``lr``.
+
+    Raises:
+        ConfigError, CorpusError, CheckpointError: see ``train``.
+        TrainingError: the loss is not finite from the beginning.
+        MissingExtraError: there is something to draw, and matplotlib is not installed.
+    """
+    from chargen.training.request import TrainRequest
+
+    settings = _settings(corpus_config)
+    request = TrainRequest(corpus, preset, None, Path(out_dir), init_from, settings, on_progress)
+    plan = request.plan(options)
+    from chargen.inspection.plots import new_figure, plot_range_test
+    from chargen.training.lr_finder import range_test
+
+    if out is not None:
+        new_figure(1, 1)  # what it needs is missed before the test, not after
+    test = range_test(plan, on_step)
+    if out is not None:
+        plot_range_test(test, Path(out))
+    return test
+
+
+def compare(
+    runs: Sequence[Source], *, over: str = "steps", out: Source | None = None
+) -> Comparison:
+    """Put runs side by side: figures, options in which they differ, curves.
+
+    Args:
+        runs: run folders, or names in ``checkpoints/``.
+        over: what a picture's curves are drawn over, ``steps`` or ``minutes``.
+        out: a PNG to draw.
+
+    Raises:
+        CheckpointError: a run is missing, or nothing was recorded yet and there is ``out``.
+        MissingExtraError: there is something to draw, and matplotlib is not installed.
+    """
+    from chargen.inspection.plots import AXES, plot_curves
+
+    check(also=[] if over in AXES else [f"over is {over!r}, not one of {', '.join(AXES)}"])
+    from chargen.checkpoint import find_run
+    from chargen.inspection.comparison import compare_runs
+
+    folders = [find_run(str(run), CHECKPOINTS) for run in runs]
+    comparison = compare_runs(folders)
+    if out is not None:
+        plot_curves(folders, Path(out), (over,), "\n".join(comparison.incomparable))
+    return comparison
 
 
 def plot(runs: Sequence[Source], out: Source | None = None) -> Path:

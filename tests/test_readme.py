@@ -18,7 +18,7 @@ BLOCK = re.compile(
     re.S,
 )
 COMMANDS = (
-    *("prepare", "train", "sample", "batch", "novelty", "eval", "inspect", "plot"),
+    *("prepare", "train", "sample", "batch", "novelty", "eval", "inspect", "compare", "plot"),
     *("bench generate", "bench train"),
 )
 

@@ -12,6 +12,7 @@ from chargen.cli.batch import batch
 from chargen.cli.bench_generate import bench_generate
 from chargen.cli.bench_train import bench_train
 from chargen.cli.boundary import bounded
+from chargen.cli.compare import compare
 from chargen.cli.evaluate import evaluate
 from chargen.cli.inspect import inspect
 from chargen.cli.novelty import novelty
@@ -53,6 +54,7 @@ _COMMANDS: dict[str, Callable[..., None]] = {
     "novelty": novelty,
     "eval": evaluate,
     "inspect": inspect,
+    "compare": compare,
     "plot": plot,
 }
 for _name, _command in _COMMANDS.items():

@@ -81,6 +81,19 @@ class Terminal:
             table.add_row(*[Text(value) for value in row])
         self.data.print(table)
 
+    @property
+    def columns(self) -> int:
+        """Of a picture: as wide as the terminal, but for very wide ones."""
+        return min(96, self.data.width)
+
+    def picture(self, title: str, lines: Sequence[str]) -> None:
+        """A drawing on standard output, below its title."""
+        self.data.print(Text("\n".join(["", title, *lines])), no_wrap=True, crop=False)
+
+    def note(self, line: str) -> None:
+        """A line that belongs to a report, on standard output."""
+        self.data.print(Text(line), soft_wrap=True)
+
     @contextlib.contextmanager
     def progress(self, what: str, unit: str) -> Iterator[Callable[[str, float, float], None]]:
         """A progress bar, or a line now and then where nothing may move.

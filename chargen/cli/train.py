@@ -15,7 +15,9 @@ import typer
 from chargen.cells import CELLS
 from chargen.cli import options as opt
 from chargen.cli.boundary import INTERRUPTED, TERMINATED, Terminated
+from chargen.cli.find_lr import show_find_lr
 from chargen.config import ACTIVATIONS, OPTIMIZERS, RECURRENT_INITS, TrainConfig
+from chargen.errors import ConfigError
 from chargen.presets import DEFAULT_PRESET, PRESETS
 
 if TYPE_CHECKING:
@@ -231,6 +233,16 @@ def train(
     device: Annotated[
         str | None, typer.Option("--device", help="auto, cpu, cuda or mps. \\[default: auto]")
     ] = None,
+    find_lr: Annotated[
+        bool,
+        typer.Option(
+            "--find-lr",
+            help="Don't train: try learning rates, draw the loss over them, and suggest one.",
+        ),
+    ] = False,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="With --find-lr: a PNG to draw.")
+    ] = None,
     tensorboard: Annotated[
         bool,
         typer.Option(
@@ -262,6 +274,22 @@ def train(
     values = {
         name: value for name, value in locals().items() if name in api.TrainOptions.__annotations__
     }
+    if find_lr:
+        show_find_lr(
+            list(corpus) if corpus else None,
+            png=out,
+            as_json=as_json,
+            quiet=quiet,
+            resume=resume,
+            preset=preset,
+            out_dir=out_dir,
+            init_from=init_from,
+            corpus_config=corpus_config,
+            **opt.given(**values),
+        )
+        return
+    if out is not None:
+        raise ConfigError("--out needs --find-lr.", "Add it; a run has its place by --out-dir.")
     terminal = Terminal(quiet=quiet)
     with _stop_signals() as stopped, terminal.training() as view:
 

@@ -7,7 +7,7 @@ import warnings
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from chargen.checkpoint import RunFolder
 from chargen.errors import CheckpointError, MissingExtraError
@@ -15,6 +15,11 @@ from chargen.evaluation import NATS_TO_BITS
 from chargen.files import write_bytes
 from chargen.training.metrics import read_metrics
 
+if TYPE_CHECKING:
+    from chargen.training.lr_finder import RangeTest
+
+AXES = {"steps": ("step", 1.0), "minutes": ("seconds", 1 / 60)}
+"""What curves can be drawn over: the name of an event's field, and its unit."""
 _CJK_FONTS = ("Noto Sans CJK SC", "WenQuanYi Zen Hei", "PingFang SC", "SimHei")
 
 
@@ -44,57 +49,98 @@ def save_figure(figure: Any, out: Path) -> None:
     write_bytes(out, picture.getvalue())
 
 
-def plot_curves(runs: Sequence[Path], out: Path) -> None:
+def distinct_names(runs: Sequence[Path]) -> list[str]:
+    """What to call each run: its folder's name, or its path where several have that name."""
+    names = Counter(path.name for path in runs)
+    return [path.name if names[path.name] == 1 else str(path) for path in runs]
+
+
+def plot_curves(
+    runs: Sequence[Path], out: Path, over: Sequence[str] = tuple(AXES), title: str = ""
+) -> None:
     """Training loss and validation of ``runs`` over steps and over time, as a PNG at ``out``.
 
     Both are in bits, so that they share an axis: validation per character, and the training
     loss, the mean over the windows since the record before, per piece. These are the same but
     for characters that are spelt in bytes. Runs of one name are told apart by their paths.
 
+    Args:
+        runs: run folders.
+        out: the PNG.
+        over: what the curves are drawn over, of ``AXES``, a picture each.
+        title: above them.
+
     Raises:
         CheckpointError: a run has recorded no step.
         MissingExtraError: matplotlib is not installed.
     """
     histories = []
-    names = Counter(path.name for path in runs)
-    for path in runs:
+    for path, name in zip(runs, distinct_names(runs), strict=True):
         RunFolder(path).read_config()
         lines = read_metrics(RunFolder(path).metrics)
         if not any(line["event"] == "step" for line in lines):
             raise CheckpointError(f"{path} has recorded no step yet.", "Train it on: --resume.")
-        histories.append((path.name if names[path.name] == 1 else str(path), lines))
-    figure = new_figure(10, 4.2)
-    by_step, by_time = figure.subplots(1, 2, sharey=True)
-    for n, (name, lines) in enumerate(histories):
-        steps = [line for line in lines if line["event"] == "step"]
-        evaluations = [
-            line
-            for line in lines
-            if line["event"] == "evaluation" and line["bits_per_char"] is not None
-        ]
-        colour = f"C{n % 10}"
-        for axes, key, scale in ((by_step, "step", 1.0), (by_time, "seconds", 1 / 60)):
-            axes.plot(
-                [line[key] * scale for line in steps],
-                [line["loss"] * NATS_TO_BITS for line in steps],
-                color=colour,
-                alpha=0.45,
-                linewidth=1,
-                label=f"{name}: training, per piece",
-            )
-            if evaluations:
-                axes.plot(
-                    [line[key] * scale for line in evaluations],
-                    [line["bits_per_char"] for line in evaluations],
-                    color=colour,
-                    marker="o",
-                    markersize=3,
-                    label=f"{name}: validation, per character",
-                )
-    by_step.set_xlabel("step")
-    by_time.set_xlabel("minutes")
-    by_step.set_ylabel("bits")
-    by_step.legend(fontsize="small")
-    for axes in (by_step, by_time):
+        histories.append((name, lines))
+    figure = new_figure(5 * len(over) if len(over) > 1 else 7, 4.2)
+    if title:
+        figure.suptitle(title, fontsize="medium", wrap=True)
+    pictures = figure.subplots(1, len(over), sharey=True, squeeze=False)[0]
+    for axes, what in zip(pictures, over, strict=True):
+        for n, (name, lines) in enumerate(histories):
+            _draw_run(axes, lines, what, name, f"C{n % 10}")
+        axes.set_xlabel(what)
         axes.grid(alpha=0.3)
+    pictures[0].set_ylabel("bits")
+    pictures[0].legend(fontsize="small")
+    save_figure(figure, out)
+
+
+def _draw_run(axes: Any, lines: list[dict[str, Any]], over: str, name: str, colour: str) -> None:
+    key, unit = AXES[over]
+    steps = [line for line in lines if line["event"] == "step"]
+    axes.plot(
+        [line[key] * unit for line in steps],
+        [line["loss"] * NATS_TO_BITS for line in steps],
+        color=colour,
+        alpha=0.45,
+        linewidth=1,
+        label=f"{name}: training, per piece",
+    )
+    evaluations = [
+        line
+        for line in lines
+        if line["event"] == "evaluation" and line["bits_per_char"] is not None
+    ]
+    if evaluations:
+        axes.plot(
+            [line[key] * unit for line in evaluations],
+            [line["bits_per_char"] for line in evaluations],
+            color=colour,
+            marker="o",
+            markersize=3,
+            label=f"{name}: validation, per character",
+        )
+
+
+def plot_range_test(test: RangeTest, out: Path) -> None:
+    """The losses of a learning-rate range test over the rate, as a PNG at ``out``.
+
+    Raises:
+        MissingExtraError: matplotlib is not installed.
+    """
+    figure = new_figure(7, 4.2)
+    axes = figure.subplots()
+    axes.plot(test.lr, test.loss, color="C0", alpha=0.35, linewidth=1, label="loss")
+    axes.plot(test.lr, test.smoothed, color="C0", label="smoothed")
+    for rate, name, style in (
+        (test.suggested_lr, "suggested", "-"),
+        (test.configured_lr, "as configured", ":"),
+    ):
+        axes.axvline(rate, color="C1", linestyle=style, label=f"{name}: {rate:.2g}")
+    axes.set_xscale("log")
+    axes.set_xlabel("learning rate")
+    axes.set_ylabel("nats a piece")
+    axes.set_ylim(min(test.smoothed) - 0.1, max(test.loss[0] * 1.1, min(test.smoothed) + 0.5))
+    axes.grid(alpha=0.3)
+    axes.legend(fontsize="small")
     save_figure(figure, out)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 from chargen.checkpoint import MODEL, RunConfig, RunFolder
@@ -22,6 +24,7 @@ class History:
         seconds: of training so far.
         reason: why it ended last; None: it never came to an end.
         loss: nats a piece, at the last record.
+        chars_per_second: while it trained, the median of the records.
         evaluations: (step, bits per character) of each.
         best_bits_per_char: the lowest of them.
     """
@@ -30,8 +33,14 @@ class History:
     seconds: float
     reason: str | None
     loss: float | None
+    chars_per_second: float | None
     evaluations: tuple[tuple[int, float], ...]
     best_bits_per_char: float | None
+
+    @property
+    def last_bits_per_char(self) -> float | None:
+        """Of the last evaluation."""
+        return self.evaluations[-1][1] if self.evaluations else None
 
 
 @dataclass(frozen=True)
@@ -87,15 +96,15 @@ def summarise_run(path: Path) -> RunSummary:
         loaded = folder.load_model()
         step, sha256 = loaded.step, loaded.weights_sha256
     try:
-        history = _history(folder)
+        lines = read_metrics(folder.metrics)
     except CheckpointError as error:
         problems.append(error.message)
-        history = History(0, 0.0, None, None, (), None)
+        lines = []
     return RunSummary(
         path=path,
         config=config,
         parameters=CharModel(config.model).parameters_by_part(),
-        history=history,
+        history=history_of(lines),
         step_of_best=step if (path / MODEL).exists() else None,
         weights_sha256=sha256,
         problems=tuple(problems),
@@ -114,20 +123,21 @@ def _notes_on_corpus(config: RunConfig) -> list[str]:
     return []
 
 
-def _history(folder: RunFolder) -> History:
-    lines = read_metrics(folder.metrics)
+def history_of(lines: Sequence[dict[str, Any]]) -> History:
+    """How a run went, from the lines of its metrics."""
     evaluations = [
         (e["step"], e["bits_per_char"])
         for e in lines
         if e["event"] == "evaluation" and e["bits_per_char"] is not None
     ]
-    losses = [e["loss"] for e in lines if e["event"] == "step"]
+    steps = [e for e in lines if e["event"] == "step"]
     last = lines[-1] if lines else {}
     return History(
         steps=max((e["step"] for e in lines), default=0),
         seconds=max((e["seconds"] for e in lines), default=0.0),
         reason=last.get("reason"),
-        loss=losses[-1] if losses else None,
+        loss=steps[-1]["loss"] if steps else None,
+        chars_per_second=median(e["chars_per_second"] for e in steps) if steps else None,
         evaluations=tuple(evaluations),
         best_bits_per_char=min((bits for _, bits in evaluations), default=None),
     )

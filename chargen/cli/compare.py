@@ -1,0 +1,95 @@
+"""``chargen compare``: runs side by side."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from chargen.cli import options as opt
+from chargen.cli.charts import line_chart
+
+if TYPE_CHECKING:
+    from chargen.inspection.comparison import ComparedRun
+
+_MARKS = "123456789abcdefghijklmnopqrstuvwxyz"
+_HEADER = ("run", "network", "|V|", "parameters", "steps", "minutes", "chars/s", "best", "last")
+_FIGURES = "Best and last are of the validation split, in bits per character."
+
+
+def compare(
+    runs: Annotated[list[str], typer.Argument(help="Run folders, or names in checkpoints/.")],
+    over: Annotated[
+        str, typer.Option("--over", help="What the curves are drawn over: steps or minutes.")
+    ] = "steps",
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="A PNG of the curves, to write as well.")
+    ] = None,
+    as_json: opt.Json = False,
+    quiet: opt.Quiet = False,
+    debug: opt.Debug = False,
+) -> None:
+    """Tabulate runs, tell in which options they differ, and draw their curves together."""
+    from chargen import api
+    from chargen.cli.console import Terminal
+
+    comparison = api.compare(runs, over=over, out=out)
+    terminal = Terminal(quiet=quiet)
+    if as_json:
+        typer.echo(json.dumps(comparison.to_dict(), ensure_ascii=False))
+    else:
+        marked = list(zip(_MARKS * (1 + len(runs) // len(_MARKS)), comparison.runs, strict=False))
+        terminal.grid("", _HEADER, [_figures(mark, run) for mark, run in marked])
+        terminal.note(_FIGURES)
+        if comparison.differing:
+            options = [(name, *map(_value, row)) for name, row in comparison.differing.items()]
+            terminal.grid("", ("option", *(mark for mark, _ in marked)), options)
+        terminal.picture(*_chart(marked, over, terminal.columns))
+        for line in (*comparison.incomparable, *comparison.notes):
+            terminal.note(line)
+    if out is not None:
+        terminal.say(f"Drawn: {out}")
+
+
+def _figures(mark: str, run: ComparedRun) -> tuple[str, ...]:
+    from chargen.cli.console import human
+
+    model, history = run.config.model, run.history
+    rate = history.chars_per_second
+    return (
+        f"{mark} {run.name}",
+        f"{model.cell} {model.num_layers} × {model.hidden_size}",
+        f"{model.vocab_size:,}",
+        human(run.parameters),
+        f"{history.steps:,}",
+        f"{history.seconds / 60:.1f}",
+        "–" if rate is None else human(rate),
+        _bits(history.best_bits_per_char),
+        _bits(history.last_bits_per_char),
+    )
+
+
+def _bits(bits: float | None) -> str:
+    return "–" if bits is None else f"{bits:.4f}"
+
+
+def _value(value: Any) -> str:
+    return "–" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _chart(marked: list[tuple[str, ComparedRun]], over: str, width: int) -> tuple[str, list[str]]:
+    """Title and lines: validation, where every run has some; else what training lost."""
+    curves = [(mark, run.validation(over)) for mark, run in marked]
+    what = "validation, bits per character"
+    if not all(curve for _, curve in curves):
+        curves = [(mark, run.training(over)) for mark, run in marked]
+        what = "training, bits a piece"
+    drawn = [(mark, curve) for mark, curve in curves if curve]
+    if not drawn:
+        return "Nothing was recorded yet.", []
+    places = [x for _, curve in drawn for x, _ in curve]
+    form = ",.0f" if over == "steps" else ",.1f"
+    ends = f"{min(places):{form}}", f"{max(places):{form}} {over}"
+    return f"{what}, over {over}", line_chart(drawn, ends=ends, width=width)

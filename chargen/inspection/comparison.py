@@ -1,0 +1,172 @@
+"""Runs side by side: what they reached, what they cost, and in which options they differ."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from chargen.checkpoint import RunConfig, RunFolder
+from chargen.evaluation import NATS_TO_BITS
+from chargen.inspection.plots import AXES, distinct_names
+from chargen.inspection.summary import History, history_of
+from chargen.model import CharModel
+from chargen.training.metrics import read_metrics
+
+Curve = tuple[tuple[float, float], ...]
+
+
+@dataclass(frozen=True)
+class ComparedRun:
+    """One run of several.
+
+    Attributes:
+        name: of its folder; its path where several have that name.
+        path: of its folder.
+        config: what it was trained with.
+        parameters: numbers in the network.
+        history: how training went.
+        lines: its metrics.
+    """
+
+    name: str
+    path: Path
+    config: RunConfig
+    parameters: int
+    history: History
+    lines: tuple[dict[str, Any], ...]
+
+    @classmethod
+    def read(cls, path: Path, name: str) -> ComparedRun:
+        folder = RunFolder(path)
+        config, lines = folder.read_config(), read_metrics(folder.metrics)
+        parameters = sum(CharModel(config.model).parameters_by_part().values())
+        return cls(name, path, config, parameters, history_of(lines), tuple(lines))
+
+    def validation(self, over: str) -> Curve:
+        """(step or minutes, bits per character) of each evaluation."""
+        return self._curve("evaluation", "bits_per_char", over, 1.0)
+
+    def training(self, over: str) -> Curve:
+        """(step or minutes, bits a piece) of each record."""
+        return self._curve("step", "loss", over, NATS_TO_BITS)
+
+    def _curve(self, event: str, value: str, over: str, scale: float) -> Curve:
+        key, unit = AXES[over]
+        lines = (line for line in self.lines if line["event"] == event)
+        return tuple(
+            (line[key] * unit, line[value] * scale) for line in lines if line[value] is not None
+        )
+
+    @property
+    def measured(self) -> int:
+        """Characters of the validation split that evaluations scored; 0: there was none."""
+        return max((e["characters"] for e in self.lines if e["event"] == "evaluation"), default=0)
+
+    def options(self) -> dict[str, Any]:
+        """Everything that could be chosen."""
+        config = self.config
+        return {
+            "preset": config.preset,
+            **config.model.to_dict(),
+            **config.training.to_dict(),
+            **config.corpus.settings.to_dict(),  # whose vocab_size is the one that is chosen
+            "init_from": config.init_from and config.init_from["path"],
+        }
+
+    def to_dict(self) -> dict[str, Any]:
+        history = self.history
+        return {
+            "name": self.name,
+            "path": str(self.path),
+            **{name: getattr(self.config.model, name) for name in _SHAPE},
+            "parameters": self.parameters,
+            "train_characters": self.config.corpus.train_characters,
+            "measured_characters": self.measured,
+            "last_bits_per_char": history.last_bits_per_char,
+            **asdict(history),
+        }
+
+
+_SHAPE = ("cell", "num_layers", "hidden_size", "embedding_size", "tie_weights", "vocab_size")
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Several runs, in the order in which they were named."""
+
+    runs: tuple[ComparedRun, ...]
+
+    @cached_property
+    def differing(self) -> dict[str, tuple[Any, ...]]:
+        """The options in which the runs differ, each with every run's value."""
+        options = [run.options() for run in self.runs]
+        columns = {name: tuple(each[name] for each in options) for name in options[0]}
+        return {name: values for name, values in columns.items() if len(set(values)) > 1}
+
+    @cached_property
+    def incomparable(self) -> tuple[str, ...]:
+        """Why the runs' figures can't be compared, one line each; nothing: they can."""
+        found = []
+        if self._differ(lambda run: tuple(run.config.corpus.sources.values())):
+            texts = "; ".join(
+                f"{run.name}: {', '.join(run.config.corpus.sources)}" for run in self.runs
+            )
+            found.append(f"The runs learnt from different texts ({texts})")
+        elif self._differ(_reading):
+            found.append("The runs read their text in different ways")
+        elif self._differ(_measured, [run for run in self.runs if run.measured]):
+            parts = "; ".join(f"{run.name}: {run.measured:,} characters" for run in self.runs)
+            found.append(f"The runs were measured on different parts of the text ({parts})")
+        return tuple(f"{line}: their figures can't be compared." for line in found)
+
+    @cached_property
+    def notes(self) -> tuple[str, ...]:
+        """What else to know of the figures."""
+        without = [run.name for run in self.runs if not run.measured]
+        found = [
+            f"{name} has no evaluation: its training loss is all there is." for name in without
+        ]
+        if without and self._differ(lambda run: run.config.tokenizer_sha256):
+            found.append("Training losses are per piece, and the vocabularies differ.")
+        return tuple(found)
+
+    def _differ(
+        self, what: Callable[[ComparedRun], Hashable], runs: Sequence[ComparedRun] | None = None
+    ) -> bool:
+        return len({what(run) for run in (self.runs if runs is None else runs)}) > 1
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "comparable": not self.incomparable,
+            "incomparable": list(self.incomparable),
+            "notes": list(self.notes),
+            "differing": {name: list(values) for name, values in self.differing.items()},
+            "runs": [run.to_dict() for run in self.runs],
+        }
+
+
+def _reading(run: ComparedRun) -> Hashable:
+    """What, besides the files, decides which characters a run's text has."""
+    settings = run.config.corpus.settings
+    return settings.encoding, settings.errors, settings.convert
+
+
+def _measured(run: ComparedRun) -> Hashable:
+    """Which characters of the text a run was measured on."""
+    corpus = run.config.corpus
+    return corpus.characters, corpus.val_characters, run.measured
+
+
+def compare_runs(paths: Sequence[Path]) -> Comparison:
+    """Read runs to compare them.
+
+    Raises:
+        CheckpointError: one is missing, or can't be read.
+    """
+    names = distinct_names(paths)
+    return Comparison(
+        tuple(ComparedRun.read(path, name) for path, name in zip(paths, names, strict=True))
+    )

@@ -1,0 +1,147 @@
+"""The learning-rate range test: at which rates a network learns a corpus, before it is trained.
+
+Smith, "Cyclical learning rates for training neural networks", WACV 2017, 3.3: the rate rises
+from step to step while the loss is watched. Here it rises exponentially, as has become usual.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from chargen.corpus.windows import Windows
+from chargen.devices import cpu_threads, resolve_device
+from chargen.errors import TrainingError
+from chargen.training.accumulation import accumulate_gradient
+from chargen.training.optimizer import clip_gradients, set_learning_rate
+from chargen.training.setup import Plan
+from chargen.training.state import TrainingState
+from chargen.training.transfer import adopt_weights
+
+STEPS = 300
+"""If the loss doesn't rise again before."""
+_LOWEST, _HIGHEST = 1e-3, 1e2
+"""The rates that are tried, as shares of the configured one."""
+_WIDTH = 0.1
+"""Of the bell that smooths the losses, its standard deviation, in decades of the rate."""
+_BELOW_LOWEST = 3.0
+"""The suggested rate is that of the lowest loss over this: measured, tests/benchmarks/README.md."""
+_RECENT = 8
+"""The test ends when the mean of so many steps has lost half of what was gained."""
+_NOISE = 0.5
+"""Nats that losses may go up and down by, where little was gained."""
+
+
+@dataclass(frozen=True)
+class RangeTest:
+    """Losses while the learning rate rose.
+
+    Attributes:
+        lr: of each step.
+        loss: of each step, nats a piece.
+        smoothed: the same, each a mean over the rates around it.
+        configured_lr: the rate that the run would have.
+        lowest_lr: where the smoothed loss is lowest.
+        suggested_lr: a third of that. The loss of a range test falls for as long as a step does
+            more good than harm; a rate that is kept for a whole run must be lower.
+        diverged: whether the loss rose again; if not, higher rates may be good too.
+    """
+
+    lr: tuple[float, ...]
+    loss: tuple[float, ...]
+    smoothed: tuple[float, ...]
+    configured_lr: float
+    lowest_lr: float
+    suggested_lr: float
+    diverged: bool
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def range_test(plan: Plan, on_step: Callable[[int, int], None] | None = None) -> RangeTest:
+    """Train what ``plan`` describes from its beginning, under a rising rate; nothing is kept.
+
+    Args:
+        plan: network, corpus and training options; ``lr`` is in the middle of what is tried.
+        on_step: told how many steps of how many are made.
+
+    Raises:
+        TrainingError: the loss was not finite from the beginning.
+    """
+    configured = plan.config.training.lr
+    exponents = np.linspace(math.log10(_LOWEST), math.log10(_HIGHEST), STEPS)
+    rates = [float(rate) for rate in configured * 10**exponents]
+    losses: list[float] = []
+    diverged = False
+    for loss in _losses(plan, rates):
+        if on_step:
+            on_step(len(losses) + 1, STEPS)
+        if not math.isfinite(loss) or _has_diverged([*losses, loss]):
+            diverged = True
+            break
+        losses.append(loss)
+    if not losses:
+        raise TrainingError(
+            "The loss is not finite, whatever the learning rate.", "Begin from another run."
+        )
+    rates = rates[: len(losses)]
+    smoothed = _smoothed(rates, losses)
+    lowest = rates[int(np.argmin(smoothed))]
+    return RangeTest(
+        lr=tuple(rates),
+        loss=tuple(losses),
+        smoothed=tuple(smoothed),
+        configured_lr=configured,
+        lowest_lr=lowest,
+        suggested_lr=float(f"{lowest / _BELOW_LOWEST:.2g}"),
+        diverged=diverged,
+    )
+
+
+def _losses(plan: Plan, rates: Sequence[float]) -> Iterator[float]:
+    """The loss of one training step at each rate, before its update."""
+    options, corpus = plan.config.training, plan.corpus
+    parts = options.gradient_accumulation_steps
+    with cpu_threads(options.threads):
+        device = resolve_device(options.device)
+        state = TrainingState(plan.config, device)
+        model, optimizer = state.model, state.optimizer
+        if plan.source:
+            adopt_weights(model, corpus.tokenizer, plan.source)
+        windows = Windows(
+            corpus.train, options.batch_size, options.seq_length, corpus.tokenizer.newline_id
+        )
+        carried = model.initial_state(options.batch_size)
+        for step, lr in enumerate(rates):
+            ids, targets, fresh = windows.window(step)
+            if fresh:
+                carried = model.initial_state(options.batch_size)
+            window = torch.from_numpy(ids).to(device), torch.from_numpy(targets).to(device)
+            optimizer.zero_grad(set_to_none=True)
+            loss, carried = accumulate_gradient(model, *window, carried, state.dropout, parts)
+            yield float(loss)
+            clip_gradients(list(model.parameters()), options.grad_clip)
+            set_learning_rate(optimizer, lr)
+            optimizer.step()
+
+
+def _has_diverged(losses: Sequence[float]) -> bool:
+    """Whether the newest losses have lost half of what was gained since the first."""
+    if len(losses) < 2 * _RECENT:
+        return False
+    means = np.convolve(losses, np.full(_RECENT, 1 / _RECENT), mode="valid")
+    return bool(means[-1] - means.min() > max(means[0] - means.min(), _NOISE) / 2)
+
+
+def _smoothed(rates: Sequence[float], losses: Sequence[float]) -> list[float]:
+    """Means of the losses under a bell over log10 of the rate: centred, so that none lags."""
+    place = np.log10(rates)
+    weights = np.exp(-0.5 * ((place[:, None] - place) / _WIDTH) ** 2)
+    means = weights @ np.asarray(losses) / weights.sum(axis=1)
+    return [float(mean) for mean in means]
