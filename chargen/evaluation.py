@@ -9,14 +9,15 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any, Protocol
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from chargen.corpus.tokenizer import Tokenizer
 from chargen.errors import CorpusError
-from chargen.model import CharModel
 
 SEGMENT = 2048
 WARM_UP = 512
@@ -93,15 +94,29 @@ class CharScores:
         )
 
 
+class Predictor(Protocol):
+    """A recurrent model that can be scored; shapes as in ``CharModel``, which is one."""
+
+    @property
+    def table(self) -> Tensor:
+        """Of the characters, on the device that computes."""
+
+    def initial_state(self, batch: int) -> Any: ...
+
+    def __call__(self, ids: Tensor, state: Any) -> Any: ...
+
+    def score(self, s: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]: ...
+
+
 def score(
-    model: CharModel, tokenizer: Tokenizer, ids: NDArray[np.integer], batch_size: int = 32
+    model: Predictor, tokenizer: Tokenizer, ids: NDArray[np.integer], batch_size: int = 32
 ) -> Score:
     """The cost of the whole text ``ids``; the batch size changes it by rounding only."""
     return score_characters(model, tokenizer, ids, batch_size).total()
 
 
 def score_characters(
-    model: CharModel,
+    model: Predictor,
     tokenizer: Tokenizer,
     ids: NDArray[np.integer],
     batch_size: int = 32,
@@ -124,8 +139,19 @@ def score_characters(
     correct = np.zeros(len(ids), dtype=bool)
     for batch in _batches(starts, len(ids), batch_size):
         _score_batch(model, tokenizer, ids, batch, nats, correct)
+    return by_character(tokenizer, ids, nats, correct)
+
+
+def by_character(
+    tokenizer: Tokenizer,
+    ids: NDArray[np.integer],
+    nats: NDArray[np.float64],
+    correct: NDArray[np.bool_],
+) -> CharScores:
+    """What the characters cost, given −ln p of each piece and whether it was the likeliest."""
+    starts = np.flatnonzero(tokenizer.character_starts(ids))
     unknown = np.asarray(ids) == tokenizer.unk_id
-    nats += np.where(unknown, tokenizer.unk_extra_bits / NATS_TO_BITS, 0.0)
+    nats = nats + np.where(unknown, tokenizer.unk_extra_bits / NATS_TO_BITS, 0.0)
     spelt = tokenizer.byte_values[ids[starts]] >= 0
     return CharScores(
         nats=np.add.reduceat(nats, starts),
@@ -162,7 +188,7 @@ def _batches(starts: NDArray[np.intp], count: int, batch_size: int) -> Iterator[
 
 
 def _score_batch(
-    model: CharModel,
+    model: Predictor,
     tokenizer: Tokenizer,
     ids: NDArray[np.integer],
     spans: list[Span],

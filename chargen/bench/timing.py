@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import platform
 import statistics
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,6 +25,26 @@ class Timings:
         """How many times as long ``slow`` takes: the median over the rounds' own ratios."""
         pairs = zip(self.seconds[slow], self.seconds[fast], strict=True)
         return statistics.median(a / b for a, b in pairs)
+
+
+class Stopwatch:
+    """A clock that runs only inside of its ``running`` blocks; a call tells its seconds."""
+
+    def __init__(self) -> None:
+        self._before = 0.0
+        self._since: float | None = None
+
+    def __call__(self) -> float:
+        now = time.perf_counter()
+        return self._before + (0.0 if self._since is None else now - self._since)
+
+    @contextlib.contextmanager
+    def running(self) -> Iterator[None]:
+        self._since = time.perf_counter()
+        try:
+            yield
+        finally:
+            self._before, self._since = self(), None
 
 
 def alternate(

@@ -36,50 +36,54 @@ def training_events(run: PreparedRun, stop: Callable[[], bool]) -> Generator[Eve
     Raises:
         TrainingError: the loss was not finite, again and again.
     """
-    options = run.config.training
-    with cpu_threads(options.threads) as threads, freed_memory_kept():
-        session = Session(run)
-        state, pace, meter = session.state, session.pace, session.meter
-        parts = options.gradient_accumulation_steps
-        yield from session.start(threads)
-        while True:
-            if session.total_steps is None:
-                yield from session.plan_by_clock()
-            reason = session.reason_to_end(stop)
-            if reason and session.is_sound():
-                break
-            if reason:
-                yield session.roll_back()
-                continue
-            pace.begin_step()
-            lr = state.lr_scale * learning_rate(state.step, session.total_steps, options)
-            set_learning_rate(state.optimizer, lr)
-            state.set_dropout(dropout_share(session.passes, options))
-            ids, targets, before = session.next_window()
-            state.optimizer.zero_grad(set_to_none=True)
-            loss, after = accumulate_gradient(
-                state.model, ids, targets, before, state.dropout, parts
-            )
-            norm = clip_gradients(list(state.model.parameters()), options.grad_clip)
-            nats = float(loss)
-            if not math.isfinite(nats + norm):
-                yield session.roll_back()
-                continue
-            state.optimizer.step()
-            state.carried = after
-            state.step += 1
-            pace.end_step()
-            meter.add(nats, norm, clipped=0 < options.grad_clip < norm)
-            if state.step % LOG_EVERY == 0 or state.step in (1, session.total_steps):
-                yield session.step_event(lr)
-            save = session.save_due()
-            if (save or session.measuring_due()) and not session.is_sound():
-                yield session.roll_back()
-                continue
-            if session.due(session.rhythm.evaluate):
-                yield session.evaluate()
-            if session.due(session.rhythm.sample):
-                yield session.sample()
-            if save:
-                yield session.save()
-        yield from session.end(reason)
+    with cpu_threads(run.config.training.threads) as threads, freed_memory_kept():
+        yield from session_events(Session(run), threads, stop)
+
+
+def session_events(
+    session: Session, threads: int, stop: Callable[[], bool]
+) -> Generator[Event, None, None]:
+    """The same for a session that is open, on so many threads."""
+    options = session.config.training
+    state, pace, meter = session.state, session.pace, session.meter
+    parts = options.gradient_accumulation_steps
+    yield from session.start(threads)
+    while True:
+        if session.total_steps is None:
+            yield from session.plan_by_clock()
+        reason = session.reason_to_end(stop)
+        if reason and session.is_sound():
+            break
+        if reason:
+            yield session.roll_back()
+            continue
+        pace.begin_step()
+        lr = state.lr_scale * learning_rate(state.step, session.total_steps, options)
+        set_learning_rate(state.optimizer, lr)
+        state.set_dropout(dropout_share(session.passes, options))
+        ids, targets, before = session.next_window()
+        state.optimizer.zero_grad(set_to_none=True)
+        loss, after = accumulate_gradient(state.model, ids, targets, before, state.dropout, parts)
+        norm = clip_gradients(list(state.model.parameters()), options.grad_clip)
+        nats = float(loss)
+        if not math.isfinite(nats + norm):
+            yield session.roll_back()
+            continue
+        state.optimizer.step()
+        state.carried = after
+        state.step += 1
+        pace.end_step()
+        meter.add(nats, norm, clipped=0 < options.grad_clip < norm)
+        if state.step % LOG_EVERY == 0 or state.step in (1, session.total_steps):
+            yield session.step_event(lr)
+        save = session.save_due()
+        if (save or session.measuring_due()) and not session.is_sound():
+            yield session.roll_back()
+            continue
+        if session.due(session.rhythm.evaluate):
+            yield session.evaluate()
+        if session.due(session.rhythm.sample):
+            yield session.sample()
+        if save:
+            yield session.save()
+    yield from session.end(reason)

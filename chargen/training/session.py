@@ -69,9 +69,15 @@ class Meter:
 
 
 class Session:
-    """What the loop works on; everything that a resume needs is in ``state``."""
+    """What the loop works on; everything that a resume needs is in ``state``.
 
-    def __init__(self, run: PreparedRun) -> None:
+    Args:
+        run: what is to be trained.
+        clock: seconds by which it is timed; one that others stop may be given.
+    """
+
+    def __init__(self, run: PreparedRun, clock: Callable[[], float] = time.perf_counter) -> None:
+        self._clock = clock
         self.run, self.config, self.corpus = run.folder, run.config, run.corpus
         self.notes = run.notes
         config, corpus, options = run.config, run.corpus, run.config.training
@@ -90,13 +96,13 @@ class Session:
             options, self.windows.steps_per_epoch, corpus.manifest.train.characters
         )
         self.rhythm = Rhythm.of(options, self.total_steps, self._val_characters)
-        self._began = time.perf_counter() - self.state.seconds
+        self._began = clock() - self.state.seconds
         self._saved_at = time.perf_counter()
 
     @property
     def seconds(self) -> float:
         """Since training began, earlier sittings included."""
-        return time.perf_counter() - self._began
+        return self._clock() - self._began
 
     @property
     def passes(self) -> float:
