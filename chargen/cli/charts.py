@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
 Point = tuple[float, float]
@@ -30,12 +30,11 @@ def line_chart(
     margin = max(len(top), len(bottom))
     columns = max(8, width - margin - 2)
     frame = [[" "] * columns for _ in range(height)]
+    step = ((right - left) or 1) / (columns - 1)
     for mark, curve in curves:
-        for column in range(columns):
-            y = _value_at(curve, left + (right - left) * column / (columns - 1))
-            if y is not None:
-                row = round((high - y) / ((high - low) or 1) * (height - 1))
-                frame[row][column] = mark
+        for column, y in _heights(curve, left, step, columns):
+            row = round((high - y) / ((high - low) or 1) * (height - 1))
+            frame[row][column] = mark
     labels = [top, *[""] * (height - 2), bottom]
     lines = [
         f"{label:>{margin}} {'┤' if label else '│'}{''.join(cells).rstrip()}"
@@ -45,9 +44,15 @@ def line_chart(
     return [*lines, f"{'':{margin}} └{'─' * columns}", f"{'':{margin}}  {ends[0]}{gap}{ends[1]}"]
 
 
-def _value_at(curve: Sequence[Point], x: float) -> float | None:
-    """Height of a curve at ``x``, on a straight line between its points; None beyond its ends."""
-    for (x0, y0), (x1, y1) in pairwise(curve):
-        if x0 <= x <= x1:
-            return y0 + (y1 - y0) * ((x - x0) / (x1 - x0) if x1 > x0 else 0.0)
-    return curve[0][1] if len(curve) == 1 and x >= curve[0][0] else None
+def _heights(
+    curve: Sequence[Point], left: float, step: float, columns: int
+) -> Iterator[tuple[int, float]]:
+    """A curve's height in each column between its ends, on straight lines between its points."""
+    for x, y in curve[:1]:
+        yield round((x - left) / step), y
+    for column in range(columns):
+        x = left + step * column
+        for (x0, y0), (x1, y1) in pairwise(curve):
+            if x0 <= x <= x1:
+                yield column, y0 + (y1 - y0) * (x - x0) / ((x1 - x0) or 1)
+                break

@@ -80,10 +80,10 @@ def _value(value: Any) -> str:
 
 
 def _chart(marked: list[tuple[str, ComparedRun]], over: str, width: int) -> tuple[str, list[str]]:
-    """Title and lines: validation, where every run has some; else what training lost."""
+    """Title and lines: validation, where every run has a curve of it; else what training lost."""
     curves = [(mark, run.validation(over)) for mark, run in marked]
     what = "validation, bits per character"
-    if not all(curve for _, curve in curves):
+    if any(len(curve) < 2 for _, curve in curves):
         curves = [(mark, run.training(over)) for mark, run in marked]
         what = "training, bits a piece"
     drawn = [(mark, curve) for mark, curve in curves if curve]

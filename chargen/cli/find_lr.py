@@ -47,6 +47,8 @@ def show_find_lr(
             show("trying learning rates", done, total)
 
         test = api.find_lr(corpus, out=png, on_progress=on_progress, on_step=on_step, **options)
+    for note in test.notes:
+        terminal.say(note)
     if as_json:
         typer.echo(json.dumps(test.to_dict()))
     else:

@@ -7,7 +7,8 @@ from step to step while the loss is watched. Here it rises exponentially, as has
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
+from contextlib import closing
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -26,7 +27,7 @@ from chargen.training.transfer import adopt_weights
 STEPS = 300
 """If the loss doesn't rise again before."""
 _LOWEST, _HIGHEST = 1e-3, 1e2
-"""The rates that are tried, as shares of the configured one."""
+"""Between which rates are tried, as shares of the configured one."""
 _WIDTH = 0.1
 """Of the bell that smooths the losses, its standard deviation, in decades of the rate."""
 _BELOW_LOWEST = 3.0
@@ -50,6 +51,7 @@ class RangeTest:
         suggested_lr: a third of that. The loss of a range test falls for as long as a step does
             more good than harm; a rate that is kept for a whole run must be lower.
         diverged: whether the loss rose again; if not, higher rates may be good too.
+        notes: what was adapted to the corpus, one line each.
     """
 
     lr: tuple[float, ...]
@@ -59,6 +61,7 @@ class RangeTest:
     lowest_lr: float
     suggested_lr: float
     diverged: bool
+    notes: tuple[str, ...]
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -68,7 +71,7 @@ def range_test(plan: Plan, on_step: Callable[[int, int], None] | None = None) ->
     """Train what ``plan`` describes from its beginning, under a rising rate; nothing is kept.
 
     Args:
-        plan: network, corpus and training options; ``lr`` is in the middle of what is tried.
+        plan: network, corpus and training options; the rates tried are shares of its ``lr``.
         on_step: told how many steps of how many are made.
 
     Raises:
@@ -79,13 +82,14 @@ def range_test(plan: Plan, on_step: Callable[[int, int], None] | None = None) ->
     rates = [float(rate) for rate in configured * 10**exponents]
     losses: list[float] = []
     diverged = False
-    for loss in _losses(plan, rates):
-        if on_step:
-            on_step(len(losses) + 1, STEPS)
-        if not math.isfinite(loss) or _has_diverged([*losses, loss]):
-            diverged = True
-            break
-        losses.append(loss)
+    with closing(_losses(plan, rates)) as tried:
+        for loss in tried:
+            if on_step:
+                on_step(len(losses) + 1, STEPS)
+            diverged = not math.isfinite(loss) or _has_diverged([*losses, loss])
+            if diverged:
+                break
+            losses.append(loss)
     if not losses:
         raise TrainingError(
             "The loss is not finite, whatever the learning rate.", "Begin from another run."
@@ -101,10 +105,11 @@ def range_test(plan: Plan, on_step: Callable[[int, int], None] | None = None) ->
         lowest_lr=lowest,
         suggested_lr=float(f"{lowest / _BELOW_LOWEST:.2g}"),
         diverged=diverged,
+        notes=plan.notes,
     )
 
 
-def _losses(plan: Plan, rates: Sequence[float]) -> Iterator[float]:
+def _losses(plan: Plan, rates: Sequence[float]) -> Generator[float, None, None]:
     """The loss of one training step at each rate, before its update."""
     options, corpus = plan.config.training, plan.corpus
     parts = options.gradient_accumulation_steps

@@ -30,7 +30,13 @@ def test_curves_share_both_axes() -> None:
     ]
 
 
+def test_a_point_is_one_mark_on_the_curve() -> None:
+    curves = [("•", [(0.0, 0.0), (7.0, 0.0)]), ("▲", [(4.0, 0.0)])]
+    assert line_chart(curves, ends=("", ""), width=15, height=2)[0] == "0.000 ┤••••▲•••"
+
+
 def test_a_flat_curve_and_a_single_point_are_drawn() -> None:
-    assert "•" in "".join(line_chart([("•", [(1.0, 2.0)])], ends=("", ""), width=20))
+    alone = line_chart([("•", [(1.0, 2.0)])], ends=("", ""), width=20)
+    assert [line.count("•") for line in alone[:2]] == [1, 0]
     flat = line_chart([("•", [(1.0, 2.0), (2.0, 2.0)])], ends=("", ""), width=20)
     assert flat[0] == "2.000 ┤" + "•" * 13
