@@ -212,6 +212,14 @@ def train(
     device: Annotated[
         str | None, typer.Option("--device", help="auto, cpu, cuda or mps. \\[default: auto]")
     ] = None,
+    precision: Annotated[
+        str | None,
+        typer.Option(
+            "--precision",
+            help="Of matrix products: float32, bfloat16, or auto: bfloat16 on a GPU that is made "
+            "for it. \\[default: auto]",
+        ),
+    ] = None,
     vocab_size: opt.VocabSize = None,
     oov: opt.Oov = None,
     encoding: opt.Encoding = None,

@@ -19,7 +19,7 @@ from chargen.corpus.tokenizer import Tokenizer
 from chargen.errors import GenerationError
 from chargen.generation.forms import Form
 from chargen.generation.network import Network, RowState
-from chargen.generation.sampler import Sampler, Uniforms, sample_seed
+from chargen.generation.sampler import Sampler, Uniforms, drawing_device, sample_seed
 from chargen.generation.text import GrowingText, bytes_that_may_follow, may_begin
 from chargen.generation.verse import Poet, Verse, lead
 from chargen.model import CharModel
@@ -105,7 +105,8 @@ class Engine:
         with torch.inference_mode():
             self.network = Network(model)
         self.tokenizer = tokenizer
-        self.masks = _Masks(tokenizer, self.network)
+        self.drawing_device = drawing_device(self.network.device)
+        self.masks = _Masks(tokenizer, self.network.width, self.drawing_device)
         self.cache = _PromptCache()
         self.poet = Poet(tokenizer, self.network.width)
 
@@ -186,12 +187,12 @@ def _listed(characters: list[str], most: int = 10) -> str:
 class _Masks:
     """Which pieces can't be drawn: never-sampled ones, and bytes that would be no UTF-8."""
 
-    def __init__(self, tokenizer: Tokenizer, network: Network) -> None:
+    def __init__(self, tokenizer: Tokenizer, width: int, device: torch.device) -> None:
         never = np.asarray(tokenizer.never_sampled, bool)
         self._values = tokenizer.byte_values
         at_start = never | np.array([b >= 0 and not may_begin(b) for b in self._values.tolist()])
-        self.at_start = torch.from_numpy(np.flatnonzero(at_start)).to(network.device)
-        self._width = network.width
+        self.at_start = torch.from_numpy(np.flatnonzero(at_start)).to(device)
+        self._width = width
         self._inside: dict[range, NDArray[np.float32]] = {}
 
     def inside(self, begun: bytes) -> NDArray[np.float32]:
@@ -287,7 +288,7 @@ class _Batch:
         with torch.inference_mode():
             self._rows = engine.network.rows(capacity)
         unknown = engine.tokenizer.unk_id
-        self._sampler = Sampler(capacity, unknown, engine.network.device)
+        self._sampler = Sampler(capacity, unknown, engine.drawing_device)
         self._next = np.full(capacity, unknown, np.int64)
         self._texts: list[_Text] = []
 
@@ -337,7 +338,7 @@ class _Batch:
             self._sampler.note(fed[:count])
             if all(text.reading for text in self._texts):
                 return [], []
-            logits = self._network.logits(s)[:count]
+            logits = self._network.logits(s)[:count].to(self._engine.drawing_device)
             own = torch.log_softmax(logits, 1) if self._engine.logprobs else None
             uniforms = torch.tensor([text.uniform() for text in self._texts], dtype=torch.float64)
             self._mask(logits)

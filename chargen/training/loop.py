@@ -7,6 +7,7 @@ from collections.abc import Callable, Generator
 
 from chargen.allocator import freed_memory_kept
 from chargen.devices import cpu_threads
+from chargen.precision import exact_float32
 from chargen.training.events import Event
 from chargen.training.optimizer import clip_gradients, learning_rate, set_learning_rate
 from chargen.training.session import Session
@@ -29,7 +30,8 @@ def training_events(run: PreparedRun, stop: Callable[[], bool]) -> Generator[Eve
     Raises:
         TrainingError: the loss was not finite, again and again.
     """
-    with cpu_threads(run.config.training.threads) as threads, freed_memory_kept():
+    options = run.config.training
+    with cpu_threads(options.threads) as threads, freed_memory_kept(), exact_float32():
         yield from session_events(Session(run), threads, stop)
 
 
@@ -53,9 +55,11 @@ def session_events(
         lr = state.lr_scale * learning_rate(state.step, session.total_steps, options)
         set_learning_rate(state.optimizer, lr)
         ids, targets, before = session.next_window()
-        loss, after = state.model.loss(ids, targets, before, state.dropout)
+        with session.autocast:
+            loss, after = state.model.loss(ids, targets, before, state.dropout)
         state.optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
+        session.feed.prepare(state.step + 1)
         norm = clip_gradients(list(state.model.parameters()), options.grad_clip)
         nats = float(loss.detach())
         if not math.isfinite(nats + norm):

@@ -35,6 +35,7 @@ MAY_CHANGE = (
     "save_every",
     "threads",
     "device",
+    "precision",
 )
 """Options that a resumed run takes over from the command line; the others must be as recorded."""
 
