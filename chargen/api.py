@@ -65,6 +65,7 @@ class TrainOptions(TypedDict, total=False):
     seed: int
     threads: int
     device: str
+    precision: str
 
 
 def prepare(

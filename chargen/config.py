@@ -20,6 +20,7 @@ RECURRENT_INITS = ("orthogonal", "identity")
 OPTIMIZERS = ("adamw", "sgd", "rmsprop")
 _TIMED_IN_WARM_UP = 5
 DEVICES = ("auto", "cpu", "cuda", "mps")
+PRECISIONS = ("auto", "float32", "bfloat16")
 OOV_PROMPT_CHOICES = ("error", "skip")
 
 
@@ -229,6 +230,8 @@ class TrainConfig(_Config):
         seed: of initial weights and dropout.
         threads: CPU threads; 0: all that the machine has free.
         device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
+        precision: of matrix products: ``float32``, ``bfloat16`` (weights and sums stay float32),
+            or ``auto``: bfloat16 on a GPU that is made for it.
     """
 
     seq_length: int = 64
@@ -252,6 +255,7 @@ class TrainConfig(_Config):
     seed: int = 0
     threads: int = 0
     device: str = "auto"
+    precision: str = "auto"
 
     def problems(self) -> list[str]:
         found = [
@@ -259,6 +263,7 @@ class TrainConfig(_Config):
             *_at_least(1, gradient_accumulation_steps=self.gradient_accumulation_steps),
             *_choice("optimizer", self.optimizer, OPTIMIZERS),
             *_choice("device", self.device, DEVICES),
+            *_choice("precision", self.precision, PRECISIONS),
             *_positive(lr=self.lr, epochs=self.epochs, max_minutes=self.max_minutes),
             *_at_least(1, max_steps=self.max_steps),
             *_at_least(0, weight_decay=self.weight_decay, grad_clip=self.grad_clip),

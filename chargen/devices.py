@@ -28,6 +28,19 @@ def resolve_device(name: str) -> torch.device:
     return torch.device(name)
 
 
+def autocast(precision: str, device: torch.device) -> torch.autocast:
+    """A block, to be entered again and again, with matrix products in ``precision``.
+
+    ``auto`` is bfloat16 on a GPU that computes in it, not merely converts; else float32.
+    """
+    if precision == "auto":
+        made_for_it = device.type == "cuda" and torch.cuda.is_bf16_supported(
+            including_emulation=False
+        )
+        precision = "bfloat16" if made_for_it else "float32"
+    return torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16")
+
+
 @contextlib.contextmanager
 def cpu_threads(count: int) -> Iterator[int]:
     """Compute with ``count`` threads inside the block; 0 leaves torch's own choice."""

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from chargen.corpus.tokenizer import Tokenizer
 from chargen.errors import CorpusError
+from chargen.precision import exact_float32
 
 SEGMENT = 2048
 WARM_UP = 512
@@ -115,6 +116,7 @@ def score(
     return score_characters(model, tokenizer, ids, batch_size).total()
 
 
+@exact_float32()
 def score_characters(
     model: Predictor,
     tokenizer: Tokenizer,

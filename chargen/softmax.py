@@ -3,6 +3,9 @@
 For N positions the logits are N × |V| numbers, more than all else that training holds. Here they
 exist for a few hundred positions at a time, in one buffer that is turned from logits into
 probabilities into gradients in place.
+
+In a ``torch.autocast`` block s is cast to its format, and so is what is multiplied; logits,
+probabilities, the loss and the sums of gradients keep that of V.
 """
 
 from __future__ import annotations
@@ -11,6 +14,8 @@ from typing import Any
 
 import torch
 from torch import Tensor
+
+from chargen.precision import no_autocast, product_dtype
 
 _BUFFER_NUMBERS = 1 << 20
 """Size of the buffer: small enough for a processor's cache, large enough for its products."""
@@ -23,6 +28,9 @@ def _rows_at_once(vocab_size: int) -> int:
 def _logits_into(buffer: Tensor, s: Tensor, V: Tensor, c: Tensor | None) -> Tensor:
     """V·s + c for rows s (n, H), written into the head of ``buffer``: (n, |V|)."""
     out = buffer[: len(s)]
+    if s.dtype != buffer.dtype:
+        out.copy_(torch.mm(s, V.T))
+        return out if c is None else out.add_(c)
     if c is None:
         return torch.mm(s, V.T, out=out)
     return torch.addmm(c, s, V.T, out=out)
@@ -51,7 +59,7 @@ def score_targets(s: Tensor, V: Tensor, c: Tensor | None, targets: Tensor) -> tu
     Returns:
         −log softmax(V·s + c)[target], in nats, (N,), and booleans, (N,).
     """
-    rows = _rows_at_once(len(V))
+    rows, s = _rows_at_once(len(V)), s.to(V.dtype)
     nats, likeliest = s.new_empty(len(s)), targets.new_empty(len(s), dtype=torch.bool)
     with torch.no_grad():
         buffer = s.new_empty(min(rows, len(s)), len(V))
@@ -74,10 +82,11 @@ class _SoftmaxLoss(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, s: Tensor, V: Tensor, c: Tensor | None, targets: Tensor) -> Tensor:
         count, rows = len(s), _rows_at_once(len(V))
-        buffer = s.new_empty(min(rows, count), len(V))
+        buffer = V.new_empty(min(rows, count), len(V))
         grad_s, grad_V = torch.empty_like(s), torch.zeros_like(V)
+        V = V.to(s.dtype)
         grad_c = None if c is None else torch.zeros_like(c)
-        total = s.new_zeros(())
+        total = buffer.new_zeros(())
         for start in range(0, count, rows):
             part = slice(start, start + rows)
             wanted = targets[part, None]
@@ -85,10 +94,14 @@ class _SoftmaxLoss(torch.autograd.Function):
             nats, p = _softmax_in_place(o, wanted)
             total += nats.sum()
             p.scatter_add_(1, wanted, p.new_full((), -1.0).expand_as(wanted))
-            torch.mm(p, V, out=grad_s[part])
-            grad_V.addmm_(p.T, s[part])
             if grad_c is not None:
                 grad_c += p.sum(dim=0)
+            p = p.to(s.dtype)
+            torch.mm(p, V, out=grad_s[part])
+            if p.dtype == grad_V.dtype:
+                grad_V.addmm_(p.T, s[part])
+            else:
+                grad_V += torch.mm(p.T, s[part])
         ctx.save_for_backward(grad_s, grad_V, grad_c)
         return total / count
 
@@ -108,6 +121,8 @@ def softmax_loss(s: Tensor, V: Tensor, c: Tensor | None, targets: Tensor) -> Ten
         c: output biases, (|V|,), or None.
         targets: ids of the characters that came next, (N,), int64.
     """
-    if torch.is_grad_enabled():
+    if not torch.is_grad_enabled():
+        return score_targets(s, V, c, targets)[0].mean()
+    s = s.to(product_dtype(s))
+    with no_autocast(s):
         return _SoftmaxLoss.apply(s, V, c, targets)  # type: ignore[no-untyped-call, no-any-return]
-    return score_targets(s, V, c, targets)[0].mean()

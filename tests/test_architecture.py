@@ -16,7 +16,7 @@ import chargen
 ROOT = Path(chargen.__file__).parent
 ORDER = (
     ("errors", "allocator"),
-    ("config", "files", "presets"),
+    ("config", "files", "precision", "presets"),
     ("corpus", "cells"),
     ("devices", "softmax"),
     ("model",),

@@ -26,6 +26,7 @@ from chargen.corpus.tokenizer import Tokenizer
 from chargen.devices import resolve_device
 from chargen.errors import CorpusError
 from chargen.evaluation import head_of_text
+from chargen.precision import exact_float32
 
 SHORT = 8
 """The short run has this part of the budget."""
@@ -191,7 +192,7 @@ def _learn_by_turns(
     head = head_of_text(tokenizer, val, _SCORED_PIECES)
     points: list[list[Point]] = [[] for _ in contenders]
     turn = 0
-    with freed_memory_kept():
+    with freed_memory_kept(), exact_float32():
         while not all(each.done for each in contenders):
             turn += 1
             for each, curve in zip(contenders, points, strict=True):

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from chargen.cells.stepper import Stepper
+from chargen.precision import kernel_dtype, no_autocast
 
 State = tuple[Tensor, ...]
 """What a cell carries from step to step; in each tensor the first dimension is the batch's."""
@@ -73,7 +76,9 @@ class Cell(nn.Module):
 
     def forward(self, x: Tensor, state: State) -> tuple[Tensor, State]:
         """T time steps from the input x (T, B, I); overridden where a fused kernel exists."""
-        return self.scan(self.project(x), state)
+        u = self.project(x)
+        with no_autocast(u):
+            return self.scan(u.to(state[0].dtype), state)
 
     def recurrent_matrix(self) -> Tensor | None:
         """What carries the last output into this step, (G, H), where one matrix does."""
@@ -104,3 +109,28 @@ class RecurrentCell(Cell):
 
     def recurrent_matrix(self) -> Tensor:
         return self.W
+
+    def by_kernel(
+        self, run: Callable[..., Any], weights: Sequence[Tensor], x: Tensor, state: State
+    ) -> tuple[Tensor, State]:
+        """As ``forward``, by one of torch's functions of a whole layer: ``torch.lstm`` and its kin.
+
+        Cast by hand, since autocast on CUDA would make halves of everything, whatever its format.
+
+        Args:
+            run: the function.
+            weights: U, W and, with biases, the input's and the recurrence's.
+            x: inputs, (T, B, I).
+            state: one tensor, or two.
+        """
+        dtype = kernel_dtype(x, self.W.dtype)
+        with no_autocast(x):
+            before = tuple(tensor[None].to(dtype) for tensor in state)
+            outputs, *after = run(
+                x.to(dtype),
+                before if len(before) > 1 else before[0],
+                [weight.to(dtype) for weight in weights],
+                *(self.b is not None, 1, 0.0, self.training, False, False),
+            )
+        pairs = zip(after, state, strict=True)
+        return outputs, tuple(new[0].to(old.dtype) for new, old in pairs)

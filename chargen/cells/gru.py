@@ -73,10 +73,7 @@ class GRU(RecurrentCell):
         weights: list[Tensor] = [U, self.W]
         if self.b is not None and self.d is not None:
             weights += [self.b, F.pad(self.d, [2 * self.hidden_size, 0])]
-        outputs, h = torch.gru(
-            x, state[0][None], weights, self.b is not None, 1, 0.0, self.training, False, False
-        )
-        return outputs, (h[0],)
+        return self.by_kernel(torch.gru, weights, x, state)
 
     def stepper(self, inputs: int = 0) -> Stepper:
         return GRUStepper(self, inputs)

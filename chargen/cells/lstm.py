@@ -69,11 +69,7 @@ class LSTM(RecurrentCell):
         weights: list[Tensor] = [self.U, self.W]
         if self.b is not None:
             weights += [self.b, torch.zeros_like(self.b)]
-        h, c = state
-        outputs, h, c = torch.lstm(
-            x, (h[None], c[None]), weights, self.b is not None, 1, 0.0, self.training, False, False
-        )
-        return outputs, (h[0], c[0])
+        return self.by_kernel(torch.lstm, weights, x, state)
 
     def stepper(self, inputs: int = 0) -> Stepper:
         return LSTMStepper(self, inputs)

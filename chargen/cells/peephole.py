@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from chargen.cells.base import State
+from chargen.cells.base import Cell, State
 from chargen.cells.lstm import LSTM
 from chargen.cells.stepper import Stepper
 from chargen.cells.unrolled import (
@@ -57,7 +57,8 @@ class Peephole(LSTM):
         return outputs, (h, c)
 
     def forward(self, x: Tensor, state: State) -> tuple[Tensor, State]:
-        return self.scan(self.project(x), state)
+        """As every cell, for there is no fused kernel."""
+        return Cell.forward(self, x, state)
 
     def stepper(self, inputs: int = 0) -> Stepper:
         return Stepper(self, inputs)

@@ -69,11 +69,7 @@ class RNN(RecurrentCell):
         weights: list[Tensor] = [U, self.W]
         if self.b is not None:
             weights += [self.b, torch.zeros_like(self.b)]
-        run = _FUSED[self.activation]
-        outputs, s = run(
-            x, state[0][None], weights, self.b is not None, 1, 0.0, self.training, False, False
-        )
-        return outputs, (s[0],)
+        return self.by_kernel(_FUSED[self.activation], weights, x, state)
 
     def stepper(self, inputs: int = 0) -> Stepper:
         return RNNStepper(self, inputs, self.activation, self.W)

@@ -249,6 +249,14 @@ def train(
             "--tensorboard", help="Write curves and samples for TensorBoard into the run folder."
         ),
     ] = False,
+    precision: Annotated[
+        str | None,
+        typer.Option(
+            "--precision",
+            help="Of matrix products: float32, bfloat16, or auto: bfloat16 on a GPU that is made "
+            "for it. \\[default: auto]",
+        ),
+    ] = None,
     vocab_size: opt.VocabSize = None,
     oov: opt.Oov = None,
     encoding: opt.Encoding = None,

@@ -15,6 +15,7 @@ from chargen.generation.masks import Masks
 from chargen.generation.network import Network
 from chargen.generation.prompts import PromptCache
 from chargen.generation.requests import Chunk, Request, Result
+from chargen.generation.sampler import drawing_device
 from chargen.generation.slots import Slots
 from chargen.generation.verse import Poet, Verse, lead
 from chargen.model import CharModel
@@ -47,7 +48,8 @@ class Engine:
         with torch.inference_mode():
             self.network = Network(model)
         self.tokenizer = tokenizer
-        self.masks = Masks(tokenizer, self.network.width, self.network.device)
+        self.drawing_device = drawing_device(self.network.device)
+        self.masks = Masks(tokenizer, self.network.width, self.drawing_device)
         self.cache = PromptCache()
         self.poet = Poet(tokenizer, self.network.width)
 

@@ -180,6 +180,14 @@ def _block_sums(p: Tensor) -> Tensor:
     return reached
 
 
+def drawing_device(device: torch.device) -> torch.device:
+    """Where pieces are drawn from logits on ``device``: there, or on the CPU.
+
+    The sums of probabilities are float64, which MPS doesn't have.
+    """
+    return torch.device("cpu") if device.type == "mps" else device
+
+
 class Sampler:
     """The sampling options of each row, and the way from its logits to a piece.
 

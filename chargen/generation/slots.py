@@ -75,7 +75,7 @@ class Slots:
         with torch.inference_mode():
             self._rows = engine.network.rows(capacity)
         unknown = engine.tokenizer.unk_id
-        self._sampler = Sampler(capacity, unknown, engine.network.device)
+        self._sampler = Sampler(capacity, unknown, engine.drawing_device)
         self._next = np.full(capacity, unknown, np.int64)
         self._uniforms = np.zeros((capacity, 1))
         self._texts: list[_Text] = []
@@ -131,6 +131,7 @@ class Slots:
                 return [], []
             whole_tiles = -(-self._drawing // tile) * tile
             logits = self._network.logits(s[:whole_tiles])[: self._drawing]
+            logits = logits.to(self._engine.drawing_device)
             own = torch.log_softmax(logits, 1) if self._engine.logprobs else None
             self._mask(logits)
             ids = self._sampler.draw(logits, self._draw_uniforms().to(logits.device))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from itertools import pairwise
 
@@ -18,6 +19,7 @@ def accumulate_gradient(
     state: ModelState,
     dropout: Dropout | None = None,
     parts: int = 1,
+    autocast: AbstractContextManager[object] | None = None,
 ) -> tuple[Tensor, ModelState]:
     """Add the gradient of a window's mean loss to that of the parameters.
 
@@ -32,6 +34,7 @@ def accumulate_gradient(
         state: before the window.
         dropout: its generator advances by the draws of one window, however many the parts.
         parts: gradient accumulation steps; a part has one lane at least.
+        autocast: the precision of the forward pass.
 
     Returns:
         Mean nats a piece, and the state after the window, cut off from the graph behind it.
@@ -46,7 +49,8 @@ def accumulate_gradient(
             dropout.generator.set_state(drawn_from)
             dropout = replace(dropout, batch=batch, rows=rows)
         before = _rows_of(state, rows)
-        loss, after = model.loss(ids[:, rows], targets[:, rows], before, dropout)
+        with autocast or nullcontext():
+            loss, after = model.loss(ids[:, rows], targets[:, rows], before, dropout)
         share = loss * ((last - first) / batch)
         share.backward()  # type: ignore[no-untyped-call]
         losses.append(share.detach())

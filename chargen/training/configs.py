@@ -29,6 +29,7 @@ MAY_CHANGE = (
     "gradient_accumulation_steps",
     "threads",
     "device",
+    "precision",
 )
 """Options that a resumed run takes over from the command line; the others must be as recorded."""
 

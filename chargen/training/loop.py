@@ -7,6 +7,7 @@ from collections.abc import Callable, Generator
 
 from chargen.allocator import freed_memory_kept
 from chargen.devices import cpu_threads
+from chargen.precision import exact_float32
 from chargen.training.accumulation import accumulate_gradient
 from chargen.training.events import Event
 from chargen.training.optimizer import (
@@ -36,7 +37,8 @@ def training_events(run: PreparedRun, stop: Callable[[], bool]) -> Generator[Eve
     Raises:
         TrainingError: the loss was not finite, again and again.
     """
-    with cpu_threads(run.config.training.threads) as threads, freed_memory_kept():
+    options = run.config.training
+    with cpu_threads(options.threads) as threads, freed_memory_kept(), exact_float32():
         yield from session_events(Session(run), threads, stop)
 
 
@@ -63,7 +65,10 @@ def session_events(
         state.set_dropout(dropout_share(session.passes, options))
         ids, targets, before = session.next_window()
         state.optimizer.zero_grad(set_to_none=True)
-        loss, after = accumulate_gradient(state.model, ids, targets, before, state.dropout, parts)
+        loss, after = accumulate_gradient(
+            state.model, ids, targets, before, state.dropout, parts, session.autocast
+        )
+        session.feed.prepare(state.step + 1)
         norm = clip_gradients(list(state.model.parameters()), options.grad_clip)
         nats = float(loss)
         if not math.isfinite(nats + norm):

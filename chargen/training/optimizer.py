@@ -90,4 +90,4 @@ def clip_gradients(parameters: list[torch.nn.Parameter], largest: float) -> floa
     recurrent neural networks", ICML 2013.
     """
     limit = largest if largest else math.inf
-    return float(torch.nn.utils.clip_grad_norm_(parameters, limit, foreach=True))
+    return float(torch.nn.utils.clip_grad_norm_(parameters, limit))

@@ -7,12 +7,11 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
-import torch
 from torch import Tensor
 
 from chargen.config import SamplingConfig
 from chargen.corpus.windows import Windows
-from chargen.devices import resolve_device
+from chargen.devices import autocast, resolve_device
 from chargen.errors import TrainingError
 from chargen.evaluation import head_of_text, score_characters
 from chargen.generation.engine import Engine
@@ -32,6 +31,7 @@ from chargen.training.events import (
     Started,
     Step,
 )
+from chargen.training.feed import Feed
 from chargen.training.optimizer import clip_gradients
 from chargen.training.setup import PreparedRun
 from chargen.training.state import TrainingState
@@ -83,6 +83,7 @@ class Session:
         config, corpus, options = run.config, run.corpus, run.config.training
         self.pace, self.meter = Pace(), Meter()
         self.device = resolve_device(options.device)
+        self.autocast = autocast(options.precision, self.device)
         self.state = TrainingState(config, self.device)
         self._saved_step = -1
         if not self._load_last() and run.source:
@@ -90,6 +91,7 @@ class Session:
         self.windows = Windows(
             corpus.train, options.batch_size, options.seq_length, corpus.tokenizer.newline_id
         )
+        self.feed = Feed(self.windows, self.device)
         self._val = head_of_text(corpus.tokenizer, corpus.val, EVALUATED_PIECES)
         self._val_characters = corpus.manifest.val.characters if len(corpus.val) else 0
         self.total_steps = config.total_steps or planned_steps(
@@ -181,12 +183,11 @@ class Session:
 
     def next_window(self) -> tuple[Tensor, Tensor, ModelState]:
         """Inputs (T, B), targets (T, B) and the carried state of the next step."""
-        ids, targets, fresh = self.windows.window(self.state.step)
+        ids, targets, fresh = self.feed.window(self.state.step)
         carried = self.state.carried
         if fresh or carried is None:
             carried = self.state.model.initial_state(ids.shape[1])
-        to = self.device
-        return torch.from_numpy(ids).to(to), torch.from_numpy(targets).to(to), carried
+        return ids, targets, carried
 
     def due(self, every: int) -> bool:
         """Whether something that happens every so many steps does now; the end comes apart."""
@@ -213,7 +214,8 @@ class Session:
     def _try_step(self) -> tuple[float, float]:
         """Loss and gradient norm of the next window, without dropout; changes nothing."""
         model, parts = self.state.model, self.config.training.gradient_accumulation_steps
-        loss, _ = accumulate_gradient(model, *self.next_window(), parts=parts)
+        window = self.next_window()
+        loss, _ = accumulate_gradient(model, *window, parts=parts, autocast=self.autocast)
         norm = clip_gradients(list(model.parameters()), 0)
         self.state.optimizer.zero_grad(set_to_none=True)
         return float(loss), norm

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from chargen.config import SamplingConfig
 from chargen.generation import sampler
-from chargen.generation.sampler import Sampler, Uniforms, sample_seed
+from chargen.generation.sampler import Sampler, Uniforms, drawing_device, sample_seed
 
 WIDTH = 5 * sampler.BLOCK
 
@@ -150,3 +150,8 @@ def test_sample_seeds_are_stable_small_and_apart() -> None:
     seeds = {sample_seed(s, key) for s in (0, 1) for key in keys}
     assert len(seeds) == 4000
     assert all(0 <= seed < 2**53 for seed in seeds)
+
+
+@pytest.mark.parametrize(("logits", "drawn"), [("cpu", "cpu"), ("cuda", "cuda"), ("mps", "cpu")])
+def test_pieces_are_drawn_where_there_is_float64(logits: str, drawn: str) -> None:
+    assert drawing_device(torch.device(logits)) == torch.device(drawn)
