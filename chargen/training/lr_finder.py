@@ -16,7 +16,7 @@ import numpy as np
 import torch
 
 from chargen.corpus.windows import Windows
-from chargen.devices import cpu_threads, resolve_device
+from chargen.devices import autocast, cpu_threads, resolve_device
 from chargen.errors import TrainingError
 from chargen.training.accumulation import accumulate_gradient
 from chargen.training.optimizer import clip_gradients, set_learning_rate
@@ -117,6 +117,8 @@ def _losses(plan: Plan, rates: Sequence[float]) -> Generator[float, None, None]:
         device = resolve_device(options.device)
         state = TrainingState(plan.config, device)
         model, optimizer = state.model, state.optimizer
+        state.set_dropout(options.dropout)
+        forward = autocast(options.precision, device)
         if plan.source:
             adopt_weights(model, corpus.tokenizer, plan.source)
         windows = Windows(
@@ -129,7 +131,9 @@ def _losses(plan: Plan, rates: Sequence[float]) -> Generator[float, None, None]:
                 carried = model.initial_state(options.batch_size)
             window = torch.from_numpy(ids).to(device), torch.from_numpy(targets).to(device)
             optimizer.zero_grad(set_to_none=True)
-            loss, carried = accumulate_gradient(model, *window, carried, state.dropout, parts)
+            loss, carried = accumulate_gradient(
+                model, *window, carried, state.dropout, parts, forward
+            )
             yield float(loss)
             clip_gradients(list(model.parameters()), options.grad_clip)
             set_learning_rate(optimizer, lr)
