@@ -26,7 +26,7 @@ def other_text(folder: Path, **options: Any) -> Path:
     text = folder / "other.txt"
     text.write_text("天地玄黄，宇宙洪荒。\n" * 150, encoding="utf-8")
     made = chargen.prepare(text, folder / "other", CorpusConfig(**options))
-    return train_tiny(made, folder / "runs", name="other", max_steps=3).path
+    return train_tiny(made, folder / "runs", name="other", max_steps=3, eval_every=1).path
 
 
 def test_figures_are_those_of_the_runs(trained: Path, gru: Path) -> None:
@@ -100,7 +100,7 @@ def test_runs_of_one_name_are_told_apart(trained: Path, tmp_path: Path) -> None:
 
 def test_from_the_command_line(trained: Path, gru: Path, here: Path) -> None:
     other = other_text(here)
-    shown = call("compare", trained, gru, other, "--over", "minutes")
+    shown = call("compare", trained, other, trained, "--over", "minutes")
     assert shown.exit_code == 0, shown.output
     assert "validation, bits per character, over minutes" in shown.stdout
     assert all(mark in shown.stdout for mark in "123")
