@@ -2,7 +2,8 @@
 
 The plain loop is what one writes first: ``nn.Embedding``, ``nn.LSTM``, ``nn.Linear``,
 ``F.cross_entropy``, ``AdamW`` with its defaults, gradients clipped by their norm, and the C
-library's allocator as it is. Both make the same step on the same shape, taking turns.
+library's allocator as it is. Chargen makes the same step on the same shape, taking turns: once
+with that very network, and once with the one that its presets choose for the vocabulary.
 """
 
 from __future__ import annotations
@@ -23,9 +24,11 @@ from chargen.bench.timing import alternate, machine
 from chargen.config import ModelConfig, TrainConfig
 from chargen.devices import resolve_device
 from chargen.model import CharModel, map_state
+from chargen.presets import Extent, suited_model
 from chargen.training.optimizer import build_optimizer, clip_gradients
 
 SIZES = (256, 512)
+NETWORKS = ("preset", "loop")
 _EMBEDDING = 128
 _SETTLING_STEPS = 3
 """After so many steps the allocator holds all that one needs."""
@@ -35,10 +38,11 @@ _MEMORY_SHAPE = (256, 3000, 64, 128)
 
 @dataclass(frozen=True)
 class StepRow:
-    """One size.
+    """One network.
 
     Attributes:
         hidden_size: H, of one LSTM layer.
+        network: ``preset``, as presets choose embedding and tying, or ``loop``, as the plain loop.
         chars_per_second: of chargen's step.
         against_loop: how many times as fast as the plain loop.
         of_products: its arithmetic rate over that of the machine's matrix products.
@@ -46,6 +50,7 @@ class StepRow:
     """
 
     hidden_size: int
+    network: str
     chars_per_second: float
     against_loop: float
     of_products: float
@@ -122,11 +127,20 @@ def plain_step(
     return step
 
 
+def network_config(network: str, hidden_size: int, vocab_size: int) -> ModelConfig:
+    """The network of a ``StepRow``."""
+    chosen: dict[str, Any] = {"embedding_size": _EMBEDDING}
+    if network == "preset":
+        chosen = suited_model(Extent(vocab_size, vocab_size))
+    return ModelConfig(vocab_size, hidden_size=hidden_size, **chosen)
+
+
 def chargen_step(
-    hidden_size: int, vocab_size: int, batch: int, window: int, device: torch.device
+    config: ModelConfig, batch: int, window: int, device: torch.device
 ) -> Callable[[], None]:
     """The same step as chargen's loop makes it."""
-    model = CharModel(ModelConfig(vocab_size, hidden_size=hidden_size, embedding_size=_EMBEDDING))
+    vocab_size = config.vocab_size
+    model = CharModel(config)
     model.reset_parameters(0)
     model.to(device)
     optimizer = build_optimizer(model, TrainConfig(lr=1e-3))
@@ -147,9 +161,11 @@ def chargen_step(
     return step
 
 
-def flops_per_character(hidden_size: int, vocab_size: int) -> float:
+def flops_per_character(config: ModelConfig) -> float:
     """Multiplications and additions of a step's matrix products, forward and backward."""
-    return 6.0 * (4 * hidden_size * (_EMBEDDING + hidden_size) + hidden_size * vocab_size)
+    H, E, V = config.hidden_size, config.embedding_size, config.vocab_size
+    softmax = E * (H + V) if config.tie_weights else H * V
+    return 6.0 * (4 * H * (E + H) + softmax)
 
 
 def bench_train(
@@ -164,27 +180,30 @@ def bench_train(
     place = resolve_device(device)
     rows, rates = [], []
     for hidden_size in SIZES:
-        shape = (hidden_size, vocab_size, batch_size, seq_length, place)
+        shape = (batch_size, seq_length, place)
+        plain = plain_step(hidden_size, vocab_size, *shape)
+        configs = {name: network_config(name, hidden_size, vocab_size) for name in NETWORKS}
         candidates = {
-            "ours": _synchronised(chargen_step(*shape), place),
-            "loop": freed_memory_returned()(_synchronised(plain_step(*shape), place)),
+            "plain": freed_memory_returned()(_synchronised(plain, place)),
             "products": _synchronised(_square_product(place), place),
         }
+        for name, config in configs.items():
+            candidates[name] = _synchronised(chargen_step(config, *shape), place)
         with freed_memory_kept():
             timings = alternate(candidates, rounds, settle=_SETTLING_STEPS)
-        characters = batch_size * seq_length
-        work = flops_per_character(hidden_size, vocab_size) * characters
-        share = timings.ratio("products", "ours") * work / (2.0 * 2048**3)
         rates.append(2.0 * 2048**3 / timings.median("products") / 1e9)
-        rows.append(
-            StepRow(
-                hidden_size=hidden_size,
-                chars_per_second=characters / timings.median("ours"),
-                against_loop=timings.ratio("loop", "ours"),
-                of_products=share,
-                gflops=work / timings.median("ours") / 1e9,
+        for name, config in configs.items():
+            work = flops_per_character(config) * batch_size * seq_length
+            rows.append(
+                StepRow(
+                    hidden_size=hidden_size,
+                    network=name,
+                    chars_per_second=batch_size * seq_length / timings.median(name),
+                    against_loop=timings.ratio("plain", name),
+                    of_products=timings.ratio("products", name) * work / (2.0 * 2048**3),
+                    gflops=work / timings.median(name) / 1e9,
+                )
             )
-        )
     return TrainReport(
         machine=machine(),
         device=str(place),
@@ -228,8 +247,11 @@ def step_memory() -> dict[str, int] | None:
 
 def _peak_growth(name: str) -> int:
     hidden_size, vocab_size, batch, window = _MEMORY_SHAPE
-    make = chargen_step if name == "chargen" else plain_step
-    step = make(hidden_size, vocab_size, batch, window, torch.device("cpu"))
+    shape = (batch, window, torch.device("cpu"))
+    if name == "chargen":
+        step = chargen_step(network_config("loop", hidden_size, vocab_size), *shape)
+    else:
+        step = plain_step(hidden_size, vocab_size, *shape)
     before = peak_bytes() or 0
     with freed_memory_kept() if name == "chargen" else contextlib.nullcontext():
         for _ in range(3):

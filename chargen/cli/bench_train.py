@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from chargen.cli.console import Terminal
 
 STEP = "A step"
+_NETWORKS = {"preset": "preset's", "loop": "loop's"}
 QUALITY = "What is learnt in equal time"
 
 
@@ -66,8 +67,9 @@ def bench_train(
 ) -> None:
     """Time a training step against the plain PyTorch loop of the same shape.
 
-    Both make the same step in turn; medians, and ratios of neighbouring turns, so that a busy
-    machine disturbs both alike. The last column compares the arithmetic rate with that of the
+    They make the step in turn; medians, and ratios of neighbouring turns, so that a busy machine
+    disturbs all alike. Presets tie the output's weights to the input's for a large vocabulary;
+    beside that network stands one exactly as the loop's. The last column compares the arithmetic rate with that of the
     machine's own matrix products.
 
     With --quality a preset, the plain loop with char-rnn's defaults and a small GPT learn a text
@@ -169,10 +171,10 @@ def _show_step(terminal: Terminal, report: TrainReport) -> None:
 
     terminal.grid(
         f"{report.machine}, {report.threads} threads, {report.device}, torch {report.torch}",
-        ("LSTM", "characters/s", "× plain loop", "GFLOP/s", "of matrix products"),
+        ("LSTM, network", "characters/s", "× plain loop", "GFLOP/s", "of matrix products"),
         [
             (
-                str(row.hidden_size),
+                f"{row.hidden_size}, {_NETWORKS[row.network]}",
                 human(row.chars_per_second),
                 f"{row.against_loop:.2f}",
                 f"{row.gflops:.0f}",
