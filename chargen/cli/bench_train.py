@@ -69,8 +69,8 @@ def bench_train(
 
     They make the step in turn; medians, and ratios of neighbouring turns, so that a busy machine
     disturbs all alike. Presets tie the output's weights to the input's for a large vocabulary;
-    beside that network stands one exactly as the loop's. The last column compares the arithmetic rate with that of the
-    machine's own matrix products.
+    beside that network stands one exactly as the loop's. The last column compares the arithmetic
+    rate with that of the machine's own matrix products.
 
     With --quality a preset, the plain loop with char-rnn's defaults and a small GPT learn a text
     by turns, each for so many minutes; scoring is not counted. A short run of the preset, planned
