@@ -203,6 +203,7 @@ class Sampler:
         self._recent = np.full((rows, 1), filler, np.int64)
         self._read = np.zeros(rows, np.int64)
         self._windows = np.ones(rows, np.int64)
+        self._penalizes = False
         self._settings: _Settings | None = None
 
     def set_row(self, row: int, config: SamplingConfig, read: Sequence[int]) -> None:
@@ -217,6 +218,7 @@ class Sampler:
         self._recent[row, : len(read[-window:])] = read[-window:]
         self._read[row] = len(read[-window:])
         self._windows[row] = window
+        self._penalizes = self._penalizes or config.repetition_penalty != 1
 
     def swap_rows(self, a: int, b: int) -> None:
         self._configs[a], self._configs[b] = self._configs[b], self._configs[a]
@@ -226,7 +228,7 @@ class Sampler:
 
     def note(self, ids: NDArray[np.int64]) -> None:
         """Remember what the first rows have just read, for the repetition penalty."""
-        if self._recent.shape[1] == 1:
+        if not self._penalizes:
             return
         rows = np.arange(len(ids))
         self._recent[rows, self._read[rows] % self._windows[rows]] = ids

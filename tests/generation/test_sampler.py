@@ -76,6 +76,16 @@ def test_drawing_agrees_with_the_book(configs: list[SamplingConfig], seed: int) 
             assert ids[row] == want
 
 
+def test_a_penalty_may_look_back_on_a_single_piece() -> None:
+    config = SamplingConfig(temperature=0, repetition_penalty=1e6, repetition_window=1)
+    machine = Sampler(1, 0, torch.device("cpu"))
+    machine.set_row(0, config, [10])
+    machine.note(np.array([11]))
+    logits = torch.full((1, WIDTH), -1.0)
+    logits[0, [10, 11]] = torch.tensor([5.0, 7.0])
+    assert machine.draw(logits, torch.zeros(1, 1, dtype=torch.float64)) == 10
+
+
 def test_draw_follows_the_probabilities() -> None:
     p = torch.zeros(1, WIDTH)
     p[0, [3, 70, 71, 319]] = torch.tensor([0.1, 0.2, 0.3, 0.4])
