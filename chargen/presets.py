@@ -55,7 +55,7 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
         "small": Preset(
             "an LSTM of 256 units: good text in a minute or two", training={"seq_length": 32}
         ),
-        "base": Preset("an LSTM of 512 units: better text in ten minutes", {"hidden_size": 512}),
+        "base": Preset("an LSTM of 384 units: better text in five minutes", {"hidden_size": 384}),
         "large": Preset(
             "two LSTM layers of 768 units: for an hour, or a GPU",
             {"hidden_size": 768, "num_layers": 2},
