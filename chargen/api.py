@@ -92,6 +92,17 @@ def prepare(
     return prepare_corpus(paths, Path(out) if out else _default_out(paths), config, on_progress)
 
 
+def open_corpus(
+    corpus: Source | Sequence[Source] | PreparedCorpus | None = None,
+) -> PreparedCorpus:
+    """The prepared corpus that ``train`` learns from; a text is prepared if it isn't yet.
+
+    Raises:
+        CorpusError: the text can't be read or is too small.
+    """
+    return _Order(corpus, None, None, CHECKPOINTS, None, {}, None).open_corpus()
+
+
 @dataclass(frozen=True)
 class TrainedRun:
     """What became of a training run.
@@ -230,7 +241,7 @@ class _Order:
                     f"{self.out_dir / self.name} exists already.",
                     "Go on with it by --resume, or choose another --name.",
                 )
-        corpus = self._open_corpus()
+        corpus = self.open_corpus()
         extent = Extent(corpus.tokenizer.size, corpus.manifest.train.characters)
         problems = []
         if training.patience and not len(corpus.val):
@@ -290,9 +301,9 @@ class _Order:
             check_same_sources(config, _paths(self.corpus))
             with suppress(CorpusError):  # gone or damaged: it can be made of the texts again
                 return _reopen_corpus(config.corpus.path)
-        return replace(self, settings=config.corpus.settings.to_dict())._open_corpus()
+        return replace(self, settings=config.corpus.settings.to_dict()).open_corpus()
 
-    def _open_corpus(self) -> PreparedCorpus:
+    def open_corpus(self) -> PreparedCorpus:
         """The prepared corpus that was named; made from the texts unless it is there already."""
         from chargen.corpus.prepared import PreparedCorpus, matches
         from chargen.corpus.shipped import shipped_text

@@ -155,7 +155,7 @@ class ModelConfig(_Config):
             *_at_least(0, embedding_size=self.embedding_size),
             *_choice("activation", self.activation, ACTIVATIONS),
             *_choice("recurrent_init", self.recurrent_init, RECURRENT_INITS),
-            *_within(1, 65, modules=self.modules),
+            *_within(1, 64, modules=self.modules),
             *self._cell_problems(),
         ]
         if not 0 < self.dt <= 1 or abs(1 / self.dt - round(1 / self.dt)) > 1e-6:
