@@ -72,20 +72,27 @@ class ClippingOutcome:
     def draw(self, out: Path) -> None:
         figure = new_figure(10, 4.4)
         loss, norm = figure.subplots(1, 2)
+        losses = [run.course.bits for run in self.runs]
+        norms = [run.course.grad_norms for run in self.runs]
         rates = list(dict.fromkeys(run.rate for run in self.runs))
-        for run in self.runs:
-            style = {"color": f"C{rates.index(run.rate)}", "linestyle": "-" if run.clip else ":"}
-            label = f"rate {run.rate:g}, " + ("clipped" if run.clip else "not clipped")
-            for axes, values in ((loss, run.course.bits), (norm, run.course.grad_norms)):
-                axes.plot(run.course.steps, values, **style, label=label)
-                if run.course.diverged_at is not None:
-                    axes.plot(run.course.steps[-1:], values[-1:], "x", color=style["color"])
-        loss.axhline(self.runs[0].guessing, color="0.6", linewidth=1)
-        loss.set(xlabel="training step", ylabel="loss, bits a piece; grey: guessing", yscale="log")
-        norm.set(xlabel="training step", ylabel="gradient norm before clipping", yscale="log")
-        loss.legend(fontsize="small")
-        for axes in (loss, norm):
+        for axes, curves in ((loss, losses), (norm, norms)):
+            beyond = 2 * max((value for values in curves for value in values), default=1.0)
+            for run, values in zip(self.runs, curves, strict=True):
+                style = {
+                    "color": f"C{rates.index(run.rate)}",
+                    "linestyle": "-" if run.clip else ":",
+                }
+                label = f"rate {run.rate:g}, " + ("clipped" if run.clip else "not clipped")
+                failed = [at for at in (run.course.diverged_at,) if at is not None]
+                end = [beyond] * len(failed)
+                axes.plot([*run.course.steps, *failed], [*values, *end], **style, label=label)
+                axes.plot(failed, end, "x", color=style["color"])
+            axes.set(xlabel="training step", yscale="log")
             axes.grid(alpha=0.3)
+        loss.axhline(self.runs[0].guessing, color="0.6", linewidth=1)
+        loss.set_ylabel("loss, bits a piece; grey: guessing; ×: no number")
+        norm.set_ylabel("gradient norm before clipping")
+        loss.legend(fontsize="small")
         save_figure(figure, out)
 
     def to_dict(self) -> dict[str, Any]:
