@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Self
 
 from chargen.errors import ConfigError
@@ -143,7 +143,7 @@ class ModelConfig(_Config):
     activation: str = "tanh"
     recurrent_init: str = "orthogonal"
     dt: float = 1.0
-    modules: int = 8
+    modules: int = 4
     teacher_forcing: bool = False
     bias: bool = True
     tie_weights: bool = False
@@ -198,12 +198,27 @@ class ModelConfig(_Config):
             for name in names[:-1]
             if CELLS[name].wants_output
         ]
-        known = {option for name in names for option in CELLS[name].options}
-        defaults = {f.name: f.default for f in fields(self)}
-        for option in sorted({o for entry in CELLS.values() for o in entry.options} - known):
-            if getattr(self, option) != defaults[option]:
-                found.append(f"{option} has no meaning for the cell {self.cell}")
+        found += [
+            f"{option} has no meaning for the cell {self.cell}"
+            for option, default in self._idle_options().items()
+            if getattr(self, option) != default
+        ]
         return found
+
+    def without_idle_options(self) -> Self:
+        """The same network; what its cells don't ask is at today's default.
+
+        A run keeps every option, and a default may change after it was written.
+        """
+        return replace(self, **self._idle_options())
+
+    def _idle_options(self) -> dict[str, Any]:
+        """The defaults of the options that other cells have, and these layers' cells don't."""
+        from chargen.cells import CELLS
+
+        own = {o for name in self.layer_cells() if name in CELLS for o in CELLS[name].options}
+        others = {option for entry in CELLS.values() for option in entry.options} - own
+        return {f.name: f.default for f in fields(self) if f.name in others}
 
 
 @dataclass(frozen=True)

@@ -45,7 +45,7 @@ class Clockwork(Cell):
         *,
         bias: bool = True,
         activation: str = "tanh",
-        modules: int = 8,
+        modules: int = 4,
     ) -> None:
         super().__init__(input_size, hidden_size, bias=bias)
         self.activation = activation

@@ -36,8 +36,8 @@ def cells(
         typer.Option(
             "--hidden-size", min=1, help="Units of the LSTM; the others get as many parameters."
         ),
-    ] = 256,
-    steps: Annotated[int, typer.Option("--steps", min=1, help="Of each run at equal steps.")] = 300,
+    ] = 128,
+    steps: Annotated[int, typer.Option("--steps", min=1, help="Of each run at equal steps.")] = 200,
     minutes: Annotated[float, typer.Option("--minutes", help="Of each run at equal time.")] = 0.5,
     seed: Seed = 0,
     threads: Threads = 0,
@@ -98,7 +98,7 @@ def clockwork(
 
 def gradients(
     corpus: Corpus = None,
-    steps: Annotated[int, typer.Option("--steps", min=1, help="Of training, a cell.")] = 400,
+    steps: Annotated[int, typer.Option("--steps", min=1, help="Of training, a cell.")] = 300,
     lags: Annotated[int, typer.Option("--lags", min=1, help="The furthest step back.")] = 64,
     hidden_size: Annotated[int, typer.Option("--hidden-size", min=1, help="Units.")] = 192,
     seed: Seed = 0,

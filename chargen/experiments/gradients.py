@@ -59,7 +59,7 @@ class GradientsOutcome:
 def compare_gradients(
     corpus: api.Source | None = None,
     *,
-    steps: int = 400,
+    steps: int = 300,
     lags: int = 64,
     hidden_size: int = 192,
     seed: int = 0,
