@@ -14,7 +14,7 @@ from chargen.experiments.outcome import Progress, Table, silent
 from chargen.experiments.runs import Course, train_course
 from chargen.inspection.plots import new_figure, save_figure
 
-RATES = (0.3, 1.0, 3.0)
+RATES = (0.1, 0.3, 1.0, 3.0)
 CLIP = 0.5
 _SHAPE = {"cell": "rnn", "hidden_size": 128, "seq_length": 256, "batch_size": 8}
 
@@ -53,13 +53,14 @@ class ClippingOutcome:
         return (
             Table(
                 f"A simple network on {self.corpus}, {self.steps:,} steps of SGD, windows of "
-                f"{_SHAPE['seq_length']}; guessing costs {self.runs[0].guessing:.2f} bits",
-                ("rate", "clipped at", "last loss, bits", "validation", "largest norm", "verdict"),
+                f"{_SHAPE['seq_length']}; losses in bits, that of guessing "
+                f"{self.runs[0].guessing:.2f}",
+                ("rate", "clipped at", "loss", "validation", "largest norm", "verdict"),
                 tuple(
                     (
                         f"{run.rate:g}",
                         f"{run.clip:g}" if run.clip else "never",
-                        f"{run.course.bits[-1]:.2f}" if run.course.bits else "",
+                        f"{run.course.bits[-1]:.4g}" if run.course.bits else "",
                         f"{run.course.best:.3f}" if run.course.best else "",
                         f"{max(run.course.grad_norms, default=math.nan):.3g}",
                         run.verdict,
@@ -74,9 +75,10 @@ class ClippingOutcome:
         loss, norm = figure.subplots(1, 2)
         losses = [run.course.bits for run in self.runs]
         norms = [run.course.grad_norms for run in self.runs]
+        too_much = 2 * self.runs[0].guessing
+        largest = 2 * max((value for values in norms for value in values), default=1.0)
         rates = list(dict.fromkeys(run.rate for run in self.runs))
-        for axes, curves in ((loss, losses), (norm, norms)):
-            beyond = 2 * max((value for values in curves for value in values), default=1.0)
+        for axes, curves, beyond in ((loss, losses, too_much), (norm, norms, largest)):
             for run, values in zip(self.runs, curves, strict=True):
                 style = {
                     "color": f"C{rates.index(run.rate)}",
@@ -87,11 +89,12 @@ class ClippingOutcome:
                 end = [beyond] * len(failed)
                 axes.plot([*run.course.steps, *failed], [*values, *end], **style, label=label)
                 axes.plot(failed, end, "x", color=style["color"])
-            axes.set(xlabel="training step", yscale="log")
+            axes.set_xlabel("training step")
             axes.grid(alpha=0.3)
         loss.axhline(self.runs[0].guessing, color="0.6", linewidth=1)
+        loss.set_ylim(top=1.03 * too_much)
         loss.set_ylabel("loss, bits a piece; grey: guessing; ×: no number")
-        norm.set_ylabel("gradient norm before clipping")
+        norm.set(ylabel="gradient norm before clipping", yscale="log")
         loss.legend(fontsize="small")
         save_figure(figure, out)
 

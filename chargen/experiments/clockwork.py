@@ -25,7 +25,7 @@ from chargen.inspection.plots import new_figure, save_figure
 
 PARAMETERS = 540
 """At most; an LSTM of 11 units has so many."""
-RATES = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0)
+RATES = (0.003, 0.01, 0.03, 0.1, 0.3, 1.0)
 NETWORKS: Mapping[str, Mapping[str, Any]] = {"clockwork": {"modules": 9}, "lstm": {}, "rnn": {}}
 
 

@@ -65,14 +65,12 @@ def train_course(
         options: as ``chargen.api.train`` takes them.
     """
     events: list[Event] = []
-    total = [0]
 
     def on_event(event: Event) -> None:
         events.append(event)
-        if isinstance(event, Planned):
-            total[0] = event.total_steps
-        if isinstance(event, Step) and total[0]:
-            on_share(event.step / total[0])
+        plans = [each.total_steps for each in events if isinstance(each, Planned)]
+        if isinstance(event, Step) and plans:
+            on_share(event.step / plans[-1])
 
     def diverged() -> bool:
         return any(isinstance(event, RolledBack) for event in events)

@@ -22,8 +22,7 @@ SMALL: dict[str, tuple[Any, ...]] = {
         0.001,
     ),
     "clockwork": ("--steps", 1, "--seeds", 1),
-    "gradients": ("--hidden-size", 8, "--steps", 2, "--lags", 4),
-    "clipping": ("--steps", 2),
+    "clipping": ("--steps", 1),
 }
 
 
@@ -42,14 +41,15 @@ def test_an_experiment_prints_tables_and_draws(name: str, here: Path) -> None:
     if name == "cells":
         assert (rows.count("rnn"), rows.count("gru")) == (2, 2)
     else:
-        assert "rate" in told.stdout or "lag" in told.stdout
+        assert "rate" in told.stdout
 
 
 def test_figures_for_scripts_are_json(here: Path) -> None:
     pytest.importorskip("matplotlib")
     Path("text.txt").write_text(LEARNABLE, "utf-8")
     options = ("--corpus", "text.txt", "--json", "--quiet", "-o", "picture.png")
-    done = call("experiment", "gradients", *SMALL["gradients"], *options)
+    small = ("--hidden-size", 8, "--steps", 1, "--lags", 4)
+    done = call("experiment", "gradients", *small, *options)
     assert done.exit_code == 0, done.output
     report = json.loads(done.stdout)
     assert [len(each["norms"]) for each in report["reports"]] == [5, 5, 5]
