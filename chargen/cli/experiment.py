@@ -130,6 +130,10 @@ def gradients(
 
 def clipping(
     corpus: Corpus = None,
+    rate: Annotated[
+        list[float] | None,
+        typer.Option("--rate", help="Learning rate; repeatable. \\[default: 0.1, 0.3, 1, 3]"),
+    ] = None,
     steps: Annotated[int, typer.Option("--steps", min=1, help="Of training, a run.")] = 200,
     seed: Seed = 0,
     threads: Threads = 0,
@@ -143,11 +147,16 @@ def clipping(
     By SGD, over long windows. A run whose loss is no number, or worse than guessing, is told to
     have diverged.
     """
-    from chargen.experiments.clipping import compare_clipping
+    from chargen.experiments.clipping import RATES, compare_clipping
 
     def run(on_progress: Progress) -> Outcome:
         return compare_clipping(
-            corpus, steps=steps, seed=seed, threads=threads, on_progress=on_progress
+            corpus,
+            rates=tuple(dict.fromkeys(rate or RATES)),
+            steps=steps,
+            seed=seed,
+            threads=threads,
+            on_progress=on_progress,
         )
 
     _run(run, out, as_json=as_json, quiet=quiet)

@@ -67,17 +67,17 @@ def test_cells_are_trained_alike_by_steps_and_by_time(corpus: Path) -> None:
         assert each.by_steps.steps[-1] == each.by_steps.total_steps == 12
         assert each.by_steps.parameters == each.by_time.parameters
         assert each.by_time.evaluated_steps[-1] == each.by_time.total_steps
-        again = chargen.train(
-            corpus,
-            name=each.cell,
-            out_dir=corpus.parent / "again",
-            cell=each.cell,
-            hidden_size=each.hidden_size,
-            warmup_steps=30,
-            max_steps=12,
-            threads=1,
-        )
-        assert again.bits_per_char == each.by_steps.best
+    again = chargen.train(
+        corpus,
+        name=each.cell,
+        out_dir=corpus.parent / "again",
+        cell=each.cell,
+        hidden_size=each.hidden_size,
+        warmup_steps=30,
+        max_steps=12,
+        threads=1,
+    )
+    assert again.bits_per_char == each.by_steps.best
     by_steps, by_time = outcome.tables()
     best = min(outcome.contestants, key=lambda each: each.by_steps.validation)
     assert by_steps.rows[0][0] == best.cell
