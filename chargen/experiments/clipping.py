@@ -75,7 +75,7 @@ class ClippingOutcome:
         loss, norm = figure.subplots(1, 2)
         losses = [run.course.bits for run in self.runs]
         norms = [run.course.grad_norms for run in self.runs]
-        too_much = 2 * self.runs[0].guessing
+        too_much = 1.5 * self.runs[0].guessing
         largest = 2 * max((value for values in norms for value in values), default=1.0)
         rates = list(dict.fromkeys(run.rate for run in self.runs))
         for axes, curves, beyond in ((loss, losses, too_much), (norm, norms, largest)):
@@ -87,12 +87,14 @@ class ClippingOutcome:
                 label = f"rate {run.rate:g}, " + ("clipped" if run.clip else "not clipped")
                 failed = [at for at in (run.course.diverged_at,) if at is not None]
                 end = [beyond] * len(failed)
-                axes.plot([*run.course.steps, *failed], [*values, *end], **style, label=label)
+                shown = [*(min(value, beyond) for value in values), *end]
+                axes.plot([*run.course.steps, *failed], shown, **style, label=label)
                 axes.plot(failed, end, "x", color=style["color"])
             axes.set_xlabel("training step")
             axes.grid(alpha=0.3)
         loss.axhline(self.runs[0].guessing, color="0.6", linewidth=1)
-        loss.set_ylim(top=1.03 * too_much)
+        lowest = min((value for values in losses for value in values), default=0.0)
+        loss.set_ylim(0.9 * lowest, 1.03 * too_much)
         loss.set_ylabel("loss, bits a piece; grey: guessing; ×: no number")
         norm.set(ylabel="gradient norm before clipping", yscale="log")
         loss.legend(fontsize="small")
