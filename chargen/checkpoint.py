@@ -18,7 +18,7 @@ import hashlib
 import json
 import shutil
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -143,11 +143,12 @@ class RunConfig:
         ModelConfig.from_dict(values["model"])  # a name that isn't known is an error
         TrainConfig.from_dict(values["training"])
         try:
-            return TypeAdapter(cls).validate_python(dict(values))
+            config = TypeAdapter(cls).validate_python(dict(values))
         except ValidationError as error:
             first = error.errors()[0]
             where = ".".join(map(str, first["loc"]))
             raise ValueError(f"{where}: {first['msg']}") from error
+        return replace(config, model=config.model.without_idle_options())
 
 
 def _unreadable(path: Path, error: OSError) -> CheckpointError:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Self
 
 from chargen.errors import ConfigError
@@ -144,7 +144,7 @@ class ModelConfig(_Config):
     activation: str = "tanh"
     recurrent_init: str = "orthogonal"
     dt: float = 1.0
-    modules: int = 8
+    modules: int = 4
     teacher_forcing: bool = False
     bias: bool = True
     tie_weights: bool = False
@@ -156,7 +156,7 @@ class ModelConfig(_Config):
             *_at_least(0, embedding_size=self.embedding_size),
             *_choice("activation", self.activation, ACTIVATIONS),
             *_choice("recurrent_init", self.recurrent_init, RECURRENT_INITS),
-            *_within(1, 65, modules=self.modules),
+            *_within(1, 64, modules=self.modules),
             *self._cell_problems(),
         ]
         if not 0 < self.dt <= 1 or abs(1 / self.dt - round(1 / self.dt)) > 1e-6:
@@ -199,12 +199,27 @@ class ModelConfig(_Config):
             for name in names[:-1]
             if CELLS[name].wants_output
         ]
-        known = {option for name in names for option in CELLS[name].options}
-        defaults = {f.name: f.default for f in fields(self)}
-        for option in sorted({o for entry in CELLS.values() for o in entry.options} - known):
-            if getattr(self, option) != defaults[option]:
-                found.append(f"{option} has no meaning for the cell {self.cell}")
+        found += [
+            f"{option} has no meaning for the cell {self.cell}"
+            for option, default in self._idle_options().items()
+            if getattr(self, option) != default
+        ]
         return found
+
+    def without_idle_options(self) -> Self:
+        """The same network; what its cells don't ask is at today's default.
+
+        A run keeps every option, and a default may change after it was written.
+        """
+        return replace(self, **self._idle_options())
+
+    def _idle_options(self) -> dict[str, Any]:
+        """The defaults of the options that other cells have, and these layers' cells don't."""
+        from chargen.cells import CELLS
+
+        own = {o for name in self.layer_cells() if name in CELLS for o in CELLS[name].options}
+        others = {option for entry in CELLS.values() for option in entry.options} - own
+        return {f.name: f.default for f in fields(self) if f.name in others}
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,7 @@ ORDER = (
     ("training", "inspection"),
     ("bench", "generator"),
     ("api",),
+    ("experiments",),
     ("cli",),
 )
 LEVEL = {name: n for n, names in enumerate(ORDER) for name in names}

@@ -153,6 +153,12 @@ def test_another_format_version_is_told(run: Path) -> None:
     assert "format version 99" in the_error(run).message
 
 
+def test_a_run_outlives_the_default_of_an_option_that_its_cell_has_not(run: Path) -> None:
+    before = RunFolder(run).read_config()
+    change_json(run / "config.json", lambda c: c["model"].update(modules=33, dt=0.25))
+    assert RunFolder(run).read_config() == before
+
+
 @pytest.mark.parametrize(
     "content",
     [b"", b"{", b"[]", b"3", b'{"format": "other"}', b"\xff\xfe", b"null"],

@@ -19,6 +19,7 @@ BLOCK = re.compile(
 )
 COMMANDS = (
     *("prepare", "train", "sample", "batch", "novelty", "eval", "inspect", "compare", "plot"),
+    *("experiment cells", "experiment clockwork", "experiment gradients", "experiment clipping"),
     *("bench generate", "bench train"),
 )
 

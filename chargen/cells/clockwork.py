@@ -36,6 +36,8 @@ class Clockwork(Cell):
     Source: Koutník, Greff, Gomez and Schmidhuber, "A clockwork RNN", ICML 2014.
     """
 
+    periods: Tensor
+
     def __init__(
         self,
         input_size: int,
@@ -43,11 +45,13 @@ class Clockwork(Cell):
         *,
         bias: bool = True,
         activation: str = "tanh",
-        modules: int = 8,
+        modules: int = 4,
     ) -> None:
         super().__init__(input_size, hidden_size, bias=bias)
         self.activation = activation
         self.clocks = _clocks(hidden_size, min(modules, hidden_size))
+        periods = torch.tensor([clock.period for clock in self.clocks])
+        self.register_buffer("periods", periods, persistent=False)
         self.W = nn.ParameterList(
             torch.empty(clock.end - clock.first, hidden_size - clock.first) for clock in self.clocks
         )
@@ -72,13 +76,14 @@ class Clockwork(Cell):
     def step(self, u: Tensor, state: State) -> tuple[Tensor, State]:
         s, t = state
         f = ACTIVATIONS[self.activation].function
-        parts = []
-        for (first, end, period), W in zip(self.clocks, self.W, strict=True):
-            s_k, due = s[:, first:end], (t % period == 0)[:, None]
-            if due.any():
-                s_k = torch.where(due, f(u[:, first:end] + s[:, first:] @ W.T), s_k)
-            parts.append(s_k)
-        s = torch.cat(parts, dim=-1)
+        due = t[:, None] % self.periods == 0
+        in_any_row = int(due.any(0).sum())  # the first ones: faster clocks tick with slower ones
+        parts, rest = [], 0
+        for k, (first, end, _) in enumerate(self.clocks[:in_any_row]):
+            s_k = f(u[:, first:end] + s[:, first:] @ self.W[k].T)
+            parts.append(torch.where(due[:, k : k + 1], s_k, s[:, first:end]))
+            rest = end
+        s = torch.cat([*parts, s[:, rest:]], dim=-1)
         return s, (s, t + 1)
 
     def scan(self, u: Tensor, state: State) -> tuple[Tensor, State]:

@@ -14,6 +14,7 @@ from chargen.cli.bench_train import bench_train
 from chargen.cli.boundary import bounded
 from chargen.cli.compare import compare
 from chargen.cli.evaluate import evaluate
+from chargen.cli.experiment import cells, clipping, clockwork, gradients
 from chargen.cli.inspect import inspect
 from chargen.cli.novelty import novelty
 from chargen.cli.plot import plot
@@ -64,3 +65,10 @@ _bench = typer.Typer(no_args_is_help=True, help="Measure the speed on this machi
 _bench.command("generate")(bounded(bench_generate))
 _bench.command("train")(bounded(bench_train))
 app.add_typer(_bench, name="bench")
+
+_experiments = typer.Typer(
+    no_args_is_help=True, help="Repeat an experiment: minutes, a table and a picture."
+)
+for _experiment in (cells, clockwork, gradients, clipping):
+    _experiments.command(_experiment.__name__)(bounded(_experiment))
+app.add_typer(_experiments, name="experiment")

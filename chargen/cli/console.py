@@ -74,7 +74,8 @@ class Terminal:
 
     def grid(self, title: str, header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
         """A table with a header on standard output; numbers stand to the right."""
-        table = Table(title=Text(title), title_justify="left", box=None)
+        self.data.print(Text(title), soft_wrap=True)
+        table = Table(box=None)
         for n, name in enumerate(header):
             table.add_column(Text(name), justify="right" if n else "left")
         for row in rows:
@@ -99,7 +100,7 @@ class Terminal:
         """A progress bar, or a line now and then where nothing may move.
 
         Yields a function to call with (phase, done, total); ``unit`` names what is counted, and
-        the rate is shown in it. Lines come at most every ten seconds.
+        the rate is shown in it; empty: no rate. Lines come at most every ten seconds.
         """
         if not self.live:
             yield self._plain_progress(what, unit)
@@ -117,7 +118,7 @@ class Terminal:
 
             def update(phase: str, done: float, total: float) -> None:
                 speed = bar.tasks[task].speed
-                rate = f"{human(speed)} {unit}/s" if speed else ""
+                rate = f"{human(speed)} {unit}/s" if speed and unit else ""
                 bar.update(task, description=phase, completed=done, total=total or None, rate=rate)
 
             yield update
@@ -130,9 +131,9 @@ class Terminal:
             now = time.monotonic()
             if now - told >= 10:
                 told = now
-                rate = human(done / (now - began))
-                share = f"{done / total:.0%}, " if total else ""
-                self.say(f"{phase or what}: {share}{rate} {unit}/s")
+                share = [f"{done / total:.0%}"] if total else []
+                rate = [f"{human(done / (now - began))} {unit}/s"] if unit else []
+                self.say(f"{phase or what}: {', '.join(share + rate)}")
 
         return update
 

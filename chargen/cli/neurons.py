@@ -23,6 +23,7 @@ def show_neurons(
     rows = []
     for each in report.followed:
         pairs = zip(each.units, each.correlations, strict=True)
-        rows.append((each.name, "  ".join(f"{unit} ({r:+.2f})" for unit, r in pairs)))
+        found = "  ".join(f"{unit} ({r:+.2f})" for unit, r in pairs if r)
+        rows.append((each.name, found or "nothing of it in this text"))
     terminal.table(f"Units of {report.run}, and how they correlate with", rows)
     terminal.say(f"The page: {written}")

@@ -31,6 +31,7 @@ def test_every_cell_has_its_section_in_the_readme(name: str) -> None:
         ({"cell": "ctrnn", "dt": 0.3}, "dt is 0.3"),
         ({"cell": "gru", "teacher_forcing": True}, "teacher_forcing has no meaning"),
         ({"cell": "clockwork", "modules": 0}, "modules is 0"),
+        ({"cell": "clockwork", "modules": 64}, "modules is 64"),
         ({"cell": "rnn", "recurrent_init": "zeros"}, "recurrent_init is 'zeros'"),
         ({"cell": "jordan", "num_layers": 2}, "jordan can only be the last layer"),
         ({"cell": "lstm,gru"}, "cell names 2 layers, but num_layers is 1"),

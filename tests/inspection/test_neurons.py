@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -112,6 +113,7 @@ def test_the_command_writes_the_page_and_tells_the_units(run: Path, here: Path) 
     told = call("inspect", run, "--neurons", text)
     assert told.exit_code == 0
     assert "position in the line" in told.stdout
+    assert "nothing of it in this text" in told.stdout  # no quotation marks
     assert (run / "neurons.html").read_text("utf-8").startswith("<!doctype html>")
     as_json = call("inspect", run, "--neurons", text, "--json", "--out", here / "page.html")
     assert json.loads(as_json.stdout)["characters"] == len(TEXT)
@@ -119,10 +121,12 @@ def test_the_command_writes_the_page_and_tells_the_units(run: Path, here: Path) 
 
 
 def chromium() -> str:
+    """Where Chromium is; without one the test is skipped, or fails where it is required."""
     names = ("chromium", "chromium-browser", "google-chrome")
     found = next((path for name in names if (path := shutil.which(name))), None)
     if found is None:
-        pytest.skip("there is no Chromium to open the page with")
+        give_up = pytest.fail if os.environ.get("CHROMIUM_REQUIRED") else pytest.skip
+        give_up("there is no Chromium to open the page with")
     return found
 
 
@@ -144,3 +148,6 @@ def test_the_page_comes_to_life_in_a_browser(trained: Path, tmp_path: Path) -> N
     best = report.followed[0].units[0]
     assert f'<button data-unit="{best}" aria-pressed="true">' in document
     assert document.count("<h2>") == len(report.followed)
+    assert document.count("nothing of it in this text</div>") == sum(
+        not any(followed.correlations) for followed in report.followed
+    )

@@ -1,0 +1,1 @@
+"""Experiments that a reader can repeat with one command: ``chargen experiment NAME``."""

@@ -1,0 +1,212 @@
+"""All cells on one text: at equal parameters and steps, and at equal parameters and time."""
+
+from __future__ import annotations
+
+import math
+import tempfile
+from bisect import bisect_left
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from chargen import api
+from chargen.cells import CELLS
+from chargen.config import TrainConfig, check
+from chargen.corpus.opening import open_corpus
+from chargen.errors import ConfigError
+from chargen.experiments.outcome import Progress, Table, silent
+from chargen.experiments.runs import Course, train_course
+from chargen.inspection.plots import new_figure, save_figure
+from chargen.model import CharModel
+from chargen.presets import DEFAULT_PRESET, Extent
+from chargen.training.configs import configs_of
+
+TOLERANCE = 0.02
+"""By how much the numbers of parameters may differ."""
+WARM_UP = 30
+WINDOW = 64
+
+
+@dataclass(frozen=True)
+class Contestant:
+    """A cell, the width at which its network has the wanted number of parameters, its runs.
+
+    Attributes:
+        by_steps: trained for as many steps as the others.
+        by_time: trained for as many minutes as the others.
+    """
+
+    cell: str
+    hidden_size: int
+    by_steps: Course
+    by_time: Course
+
+
+@dataclass(frozen=True)
+class CellsOutcome:
+    """What ``compare_cells`` found; contestants in the order of the table of cells."""
+
+    corpus: str
+    steps: int
+    minutes: float
+    contestants: tuple[Contestant, ...]
+
+    def tables(self) -> tuple[Table, ...]:
+        sizes = [each.by_steps.parameters for each in self.contestants]
+        about = f"{self.corpus}, {min(sizes):,} to {max(sizes):,} parameters"
+        return (
+            Table(
+                f"Equal steps: {self.steps:,}; {about}",
+                ("cell", "units", "parameters", "bits per character", "characters/s"),
+                tuple(
+                    (
+                        each.cell,
+                        f"{each.hidden_size:,}",
+                        f"{each.by_steps.parameters:,}",
+                        _bits(each.by_steps),
+                        f"{each.by_steps.chars_per_second:,.0f}",
+                    )
+                    for each in sorted(self.contestants, key=lambda each: _rank(each.by_steps))
+                ),
+            ),
+            Table(
+                f"Equal time: {self.minutes:g} min each; {about}",
+                ("cell", "units", "steps", "bits per character"),
+                tuple(
+                    (
+                        each.cell,
+                        f"{each.hidden_size:,}",
+                        f"{each.by_time.total_steps:,}",
+                        _bits(each.by_time),
+                    )
+                    for each in sorted(self.contestants, key=lambda each: _rank(each.by_time))
+                ),
+            ),
+        )
+
+    def draw(self, out: Path) -> None:
+        figure = new_figure(10, 4.6)
+        by_step, by_time = figure.subplots(1, 2, sharey=True)
+        for n, each in enumerate(self.contestants):
+            style = {"color": f"C{n % 10}", "marker": "o", "markersize": 3, "label": each.cell}
+            by_step.plot(each.by_steps.evaluated_steps, each.by_steps.validation, **style)
+            minutes = [seconds / 60 for seconds in each.by_time.evaluated_seconds]
+            by_time.plot(minutes, each.by_time.validation, **style)
+        by_step.set(title="equal steps", xlabel="step", ylabel="validation, bits per character")
+        by_time.set(title="equal time", xlabel="minutes of training")
+        by_step.legend(fontsize="small", ncols=2)
+        for axes in (by_step, by_time):
+            axes.grid(alpha=0.3)
+        save_figure(figure, out)
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def compare_cells(
+    corpus: api.Source | None = None,
+    *,
+    cells: Sequence[str] = tuple(CELLS),
+    hidden_size: int = 128,
+    steps: int = 200,
+    minutes: float = 0.5,
+    seed: int = 0,
+    threads: int = 0,
+    on_progress: Progress = silent,
+) -> CellsOutcome:
+    """Train every cell twice, as one layer, and compare validation.
+
+    Everything but the cell, its width and the length of the windows is the preset ``small``: the learning rate follows from
+    the width, and the embeddings are tied where the cell allows it.
+
+    Args:
+        corpus: a text or a prepared corpus; None is the shipped prose.
+        cells: names of ``chargen.cells.CELLS``.
+        hidden_size: of the LSTM whose number of parameters the others are to have.
+        steps: of each run of the first kind.
+        minutes: of each run of the second kind, evaluations included.
+        seed: of initial weights and dropout.
+        threads: of the processor; 0: torch's choice.
+        on_progress: told how far it is.
+    """
+    check(TrainConfig(max_steps=steps), TrainConfig(max_minutes=minutes))
+    prepared = open_corpus(corpus, {}, None)
+    extent = Extent(prepared.tokenizer.size, prepared.manifest.train.characters)
+    target = parameters_of("lstm", hidden_size, extent)
+    widths = {cell: width_for(cell, target, extent) for cell in cells}
+    budgets: dict[str, dict[str, Any]] = {
+        "steps": {"max_steps": steps},
+        "time": {"max_minutes": minutes},
+    }
+    courses: dict[tuple[str, str], Course] = {}
+    with tempfile.TemporaryDirectory() as folder:
+        for kind, budget in budgets.items():
+            for cell in cells:
+
+                def on_share(
+                    share: float, cell: str = cell, kind: str = kind, before: int = len(courses)
+                ) -> None:
+                    on_progress(f"{cell}, equal {kind}", before + share, 2 * len(cells))
+
+                courses[kind, cell] = train_course(
+                    prepared,
+                    Path(folder, kind),
+                    cell,
+                    on_share,
+                    cell=cell,
+                    hidden_size=widths[cell],
+                    warmup_steps=WARM_UP,
+                    seq_length=WINDOW,
+                    seed=seed,
+                    threads=threads,
+                    **budget,
+                )
+    contestants = tuple(
+        Contestant(cell, widths[cell], courses["steps", cell], courses["time", cell])
+        for cell in cells
+    )
+    return CellsOutcome(prepared.path.name, steps, minutes, contestants)
+
+
+def parameters_of(cell: str, hidden_size: int, extent: Extent) -> int:
+    """How many numbers a network of one layer learns, in the preset ``small``."""
+    model, _ = configs_of(DEFAULT_PRESET, {"cell": cell, "hidden_size": hidden_size}, extent)
+    with torch.device("meta"):
+        return sum(parameter.numel() for parameter in CharModel(model).parameters())
+
+
+def width_for(cell: str, parameters: int, extent: Extent) -> int:
+    """The width at which a network with this cell has so many parameters, within 2 %.
+
+    Raises:
+        ConfigError: none has.
+    """
+    too_wide = 2
+    while parameters_of(cell, too_wide, extent) < parameters:
+        too_wide *= 2
+    widths = range(1, too_wide + 1)
+    above = bisect_left(widths, parameters, key=lambda width: parameters_of(cell, width, extent))
+    nearest = min(
+        widths[max(0, above - 1) : above + 1],
+        key=lambda width: abs(parameters_of(cell, width, extent) - parameters),
+    )
+    found = parameters_of(cell, nearest, extent)
+    if abs(found - parameters) > TOLERANCE * parameters:
+        raise ConfigError(
+            f"No width of {cell} has {parameters:,} parameters: {nearest} has {found:,}.",
+            "Choose another --hidden-size.",
+        )
+    return nearest
+
+
+def _rank(course: Course) -> float:
+    return math.inf if course.best is None else course.best
+
+
+def _bits(course: Course) -> str:
+    if course.best is None:
+        return f"diverged at step {course.diverged_at}"
+    return f"{course.best:.3f}"

@@ -1,0 +1,158 @@
+"""Training with and without gradient clipping: a simple network, high rates, long windows."""
+
+from __future__ import annotations
+
+import math
+import tempfile
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from chargen import api
+from chargen.corpus.opening import open_corpus
+from chargen.experiments.outcome import Progress, Table, silent
+from chargen.experiments.runs import Course, train_course
+from chargen.inspection.plots import new_figure, save_figure
+
+RATES = (0.1, 0.3, 1.0, 3.0)
+CLIP = 0.5
+_SHAPE = {"cell": "rnn", "hidden_size": 128, "seq_length": 256, "batch_size": 8}
+
+
+@dataclass(frozen=True)
+class ClippedRun:
+    """A run and what sets it apart.
+
+    Attributes:
+        clip: largest norm of the gradient; 0: off.
+        guessing: bits a piece of a network that thinks all of them equally likely.
+    """
+
+    rate: float
+    clip: float
+    guessing: float
+    course: Course
+
+    @property
+    def verdict(self) -> str:
+        """How it ended, in words."""
+        if self.course.diverged_at is not None:
+            return f"diverged at step {self.course.diverged_at:,}"
+        return "worse than guessing" if self.course.bits[-1] > self.guessing else "learns"
+
+
+@dataclass(frozen=True)
+class ClippingOutcome:
+    """What ``compare_clipping`` found."""
+
+    corpus: str
+    steps: int
+    runs: tuple[ClippedRun, ...]
+
+    def tables(self) -> tuple[Table, ...]:
+        return (
+            Table(
+                f"A simple network on {self.corpus}, {self.steps:,} steps of SGD, windows of "
+                f"{_SHAPE['seq_length']}; losses in bits, that of guessing "
+                f"{self.runs[0].guessing:.2f}",
+                ("rate", "clipped at", "loss", "validation", "largest norm", "verdict"),
+                tuple(
+                    (
+                        f"{run.rate:g}",
+                        f"{run.clip:g}" if run.clip else "never",
+                        f"{run.course.bits[-1]:.4g}" if run.course.bits else "",
+                        f"{run.course.best:.3f}" if run.course.best else "",
+                        f"{max(run.course.grad_norms, default=math.nan):.3g}",
+                        run.verdict,
+                    )
+                    for run in self.runs
+                ),
+            ),
+        )
+
+    def draw(self, out: Path) -> None:
+        figure = new_figure(10, 4.4)
+        loss, norm = figure.subplots(1, 2)
+        losses = [run.course.bits for run in self.runs]
+        norms = [run.course.grad_norms for run in self.runs]
+        too_much = 1.5 * self.runs[0].guessing
+        largest = 2 * max((value for values in norms for value in values), default=1.0)
+        rates = list(dict.fromkeys(run.rate for run in self.runs))
+        for axes, curves, beyond in ((loss, losses, too_much), (norm, norms, largest)):
+            for run, values in zip(self.runs, curves, strict=True):
+                style = {
+                    "color": f"C{rates.index(run.rate)}",
+                    "linestyle": "-" if run.clip else ":",
+                }
+                label = f"rate {run.rate:g}, " + ("clipped" if run.clip else "not clipped")
+                failed = [at for at in (run.course.diverged_at,) if at is not None]
+                end = [beyond] * len(failed)
+                shown = [*(min(value, beyond) for value in values), *end]
+                axes.plot([*run.course.steps, *failed], shown, **style, label=label)
+                axes.plot(failed, end, "x", color=style["color"])
+            axes.set_xlabel("training step")
+            axes.grid(alpha=0.3)
+        loss.axhline(self.runs[0].guessing, color="0.6", linewidth=1)
+        lowest = min((value for values in losses for value in values), default=0.0)
+        loss.set_ylim(0.9 * lowest, 1.03 * too_much)
+        loss.set_ylabel("loss, bits a piece; grey: guessing; ×: no number")
+        norm.set(ylabel="gradient norm before clipping", yscale="log")
+        loss.legend(fontsize="small")
+        save_figure(figure, out)
+
+    def to_dict(self) -> dict[str, Any]:
+        runs = [{**asdict(run), "verdict": run.verdict} for run in self.runs]
+        return {**asdict(self), "runs": runs}
+
+
+def compare_clipping(
+    corpus: api.Source | None = None,
+    *,
+    rates: Sequence[float] = RATES,
+    clip: float = CLIP,
+    steps: int = 200,
+    seed: int = 0,
+    threads: int = 0,
+    on_progress: Progress = silent,
+) -> ClippingOutcome:
+    """Train a simple network by SGD at each rate, with clipping and without.
+
+    SGD, since AdamW divides by the gradient's own size, and so bears what SGD doesn't.
+
+    Args:
+        corpus: a text or a prepared corpus; None is the shipped prose.
+        rates: learning rates.
+        clip: largest norm of the gradient, where it is clipped.
+        steps: of training; a run whose loss is no number ends there.
+        seed: of initial weights and dropout.
+        threads: of the processor; 0: torch's choice.
+        on_progress: told how far it is.
+    """
+    prepared = open_corpus(corpus, {}, None)
+    guessing = math.log2(prepared.tokenizer.size)
+    runs: list[ClippedRun] = []
+    plan = [(rate, limit) for rate in rates for limit in (clip, 0.0)]
+    with tempfile.TemporaryDirectory() as folder:
+        for n, (rate, limit) in enumerate(plan):
+            name = f"rate {rate:g}, clip {limit:g}"
+
+            def on_share(share: float, name: str = name, before: int = n) -> None:
+                on_progress(name, before + share, len(plan))
+
+            course = train_course(
+                prepared,
+                Path(folder),
+                name,
+                on_share,
+                **_SHAPE,
+                optimizer="sgd",
+                lr=rate,
+                grad_clip=limit,
+                max_steps=steps,
+                warmup_steps=0,
+                seed=seed,
+                threads=threads,
+            )
+            runs.append(ClippedRun(rate, limit, guessing, course))
+    return ClippingOutcome(prepared.path.name, steps, tuple(runs))

@@ -1,0 +1,199 @@
+"""Clockwork against LSTM and simple network at putting out a wave from the state alone.
+
+The set-up is that of Koutník, Greff, Gomez and Schmidhuber, "A clockwork RNN", ICML 2014: a wave
+of 320 samples, one hidden layer, no input, equal numbers of parameters, weights from N(0, 0.1),
+forget gates that start open, Nesterov momentum 0.95, a learning rate for each method. Two things
+differ: the wave is made here, not taken from music, and gradients are clipped, without which the
+clockwork diverges.
+"""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from chargen.devices import cpu_threads
+from chargen.experiments.outcome import Progress, Table, silent
+from chargen.experiments.waveform import SAMPLES, WaveNetwork, learn_wave, make_wave
+from chargen.inspection.plots import new_figure, save_figure
+
+PARAMETERS = 540
+"""At most; an LSTM of 11 units has so many."""
+RATES = (0.003, 0.01, 0.03, 0.1, 0.3, 1.0)
+NETWORKS: Mapping[str, Mapping[str, Any]] = {"clockwork": {"modules": 9}, "lstm": {}, "rnn": {}}
+
+
+@dataclass(frozen=True)
+class Search:
+    """A network trained at every learning rate from every seed.
+
+    Attributes:
+        errors: the lowest MSE of each trial, by learning rate, one a seed.
+        rate: the learning rate with the lowest median of these.
+        course: at that rate, the median over the seeds of the lowest MSE so far, before each step
+            and after the last.
+        wave: at that rate, what the network with the median MSE put out.
+    """
+
+    cell: str
+    units: int
+    parameters: int
+    errors: Mapping[float, tuple[float, ...]]
+    rate: float
+    course: tuple[float, ...]
+    wave: tuple[float, ...]
+
+    @property
+    def found(self) -> tuple[float, ...]:
+        """The lowest MSE at the best rate, one a seed."""
+        return self.errors[self.rate]
+
+    @property
+    def median(self) -> float:
+        return statistics.median_low(self.found)
+
+
+@dataclass(frozen=True)
+class ClockworkOutcome:
+    """What ``draw_wave`` found."""
+
+    steps: int
+    target: tuple[float, ...]
+    searches: tuple[Search, ...]
+
+    def tables(self) -> tuple[Table, ...]:
+        variance = statistics.pvariance(self.target)
+        return (
+            Table(
+                f"A wave of {len(self.target)} samples without input, {self.steps:,} steps; "
+                f"MSE of a constant: {variance:.3f}",
+                ("cell", "units", "parameters", "learning rate", "median MSE", "least", "most"),
+                tuple(
+                    (
+                        each.cell,
+                        str(each.units),
+                        str(each.parameters),
+                        f"{each.rate:g}",
+                        f"{each.median:.2g}",
+                        f"{min(each.found):.2g}",
+                        f"{max(each.found):.2g}",
+                    )
+                    for each in self.searches
+                ),
+            ),
+            Table(
+                f"Median MSE of {len(self.searches[0].found)} seeds at each learning rate",
+                ("learning rate", *(each.cell for each in self.searches)),
+                tuple(
+                    (
+                        f"{rate:g}",
+                        *(f"{statistics.median_low(s.errors[rate]):.2g}" for s in self.searches),
+                    )
+                    for rate in self.searches[0].errors
+                ),
+            ),
+        )
+
+    def draw(self, out: Path) -> None:
+        figure = new_figure(10, 2.1 * len(self.searches) + 2.6)
+        *waves, learning = figure.subplots(
+            len(self.searches) + 1, 1, height_ratios=[*[2.1] * len(self.searches), 2.6]
+        )
+        for n, (search, axes) in enumerate(zip(self.searches, waves, strict=True)):
+            axes.plot(self.target, color="0.7", linewidth=3, label="target")
+            axes.plot(search.wave, color=f"C{n}", linewidth=1.2, label=search.cell)
+            axes.set(
+                ylim=(-1.15, 1.15),
+                title=f"{search.cell}, {search.parameters} parameters: MSE {search.median:.2g}",
+            )
+            axes.legend(fontsize="small", loc="upper right")
+            learning.plot(
+                search.course, color=f"C{n}", label=f"{search.cell}, rate {search.rate:g}"
+            )
+        waves[-1].set_xlabel("sample")
+        learning.set(yscale="log", xlabel="training step", ylabel="lowest MSE so far, median")
+        learning.grid(alpha=0.3)
+        learning.legend(fontsize="small")
+        save_figure(figure, out)
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            **asdict(self),
+            "searches": [{**asdict(each), "median": each.median} for each in self.searches],
+        }
+
+
+def draw_wave(
+    *,
+    steps: int = 1000,
+    seeds: int = 5,
+    rates: Sequence[float] = RATES,
+    samples: int = SAMPLES,
+    seed: int = 0,
+    threads: int = 0,
+    on_progress: Progress = silent,
+) -> ClockworkOutcome:
+    """Give each network the same search: every learning rate, every seed, as many steps.
+
+    Of each trial the lowest MSE on its way counts, since momentum may leave it again.
+
+    Args:
+        steps: of training, each with the whole wave.
+        seeds: initial weights tried at each learning rate.
+        rates: learning rates.
+        samples: of the wave.
+        seed: the first of the seeds.
+        threads: of the processor; 0: torch's choice.
+        on_progress: told how far it is.
+    """
+    wave = make_wave(samples)
+    searches = []
+    with cpu_threads(threads):
+        for n, cell in enumerate(NETWORKS):
+
+            def on_step(step: int, cell: str = cell, before: int = n * steps) -> None:
+                on_progress(cell, before + step, len(NETWORKS) * steps)
+
+            searches.append(_search(cell, wave, steps, seeds, rates, seed, on_step))
+    return ClockworkOutcome(steps, tuple(wave.tolist()), tuple(searches))
+
+
+def _search(
+    cell: str,
+    wave: Tensor,
+    steps: int,
+    seeds: int,
+    rates: Sequence[float],
+    seed: int,
+    on_step: Callable[[int], None],
+) -> Search:
+    network = largest(cell)
+    trials = [(rate, seed + number) for rate in rates for number in range(seeds)]
+    learnt = learn_wave(network, wave, trials, steps, on_step)
+    shape = (len(rates), seeds)
+    lowest = torch.unflatten(learnt.errors.cummin(dim=0).values, 1, shape)
+    best = int(lowest[-1].median(dim=1).values.argmin())
+    course, (_, middle) = lowest[:, best].median(dim=1).values, lowest[-1, best].median(dim=0)
+    return Search(
+        cell=cell,
+        units=network.cell.hidden_size,
+        parameters=network.size,
+        errors={rate: tuple(row) for rate, row in zip(rates, lowest[-1].tolist(), strict=True)},
+        rate=rates[best],
+        course=tuple(course.tolist()),
+        wave=tuple(torch.unflatten(learnt.waves, 0, shape)[best, middle].tolist()),
+    )
+
+
+def largest(cell: str) -> WaveNetwork:
+    """The network with the most units that has ``PARAMETERS`` parameters at most."""
+    units = 1
+    while WaveNetwork(cell, units + 1, **NETWORKS[cell]).size <= PARAMETERS:
+        units += 1
+    return WaveNetwork(cell, units, **NETWORKS[cell])

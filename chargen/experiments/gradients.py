@@ -1,0 +1,103 @@
+"""Gradient norm against lag for trained RNN, LSTM and GRU: vanishing, and what gates do to it."""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from chargen import api
+from chargen.corpus.opening import open_corpus
+from chargen.experiments.outcome import Progress, Table, silent
+from chargen.experiments.runs import Course, train_course
+from chargen.inspection.gradients import GradientReport, measure_gradients, plot_gradients
+
+CELLS = ("rnn", "lstm", "gru")
+
+
+@dataclass(frozen=True)
+class GradientsOutcome:
+    """What ``compare_gradients`` found: a report and a course of training a cell."""
+
+    corpus: str
+    steps: int
+    reports: tuple[GradientReport, ...]
+    courses: tuple[Course, ...]
+
+    def tables(self) -> tuple[Table, ...]:
+        lags = len(self.reports[0].norms) - 1
+        shown = sorted({0, lags, *(2**n for n in range(lags.bit_length()))})
+        return (
+            Table(
+                f"‖∂L_t/∂s_(t−k)‖ after {self.steps:,} steps on {self.corpus}, "
+                f"mean over {self.reports[0].positions} positions",
+                ("lag k", *(report.run for report in self.reports)),
+                tuple((str(k), *(f"{r.norms[k]:.1e}" for r in self.reports)) for k in shown),
+            ),
+            Table(
+                "The networks",
+                ("cell", "bits per character", "largest singular value", "spectral radius"),
+                tuple(
+                    (
+                        report.run,
+                        f"{course.best:.3f}" if course.best else "none",
+                        f"{max(each.singular_values[0] for each in report.spectra):.2f}",
+                        f"{max(each.spectral_radius for each in report.spectra):.2f}",
+                    )
+                    for report, course in zip(self.reports, self.courses, strict=True)
+                ),
+            ),
+        )
+
+    def draw(self, out: Path) -> None:
+        plot_gradients(self.reports, out)
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def compare_gradients(
+    corpus: api.Source | None = None,
+    *,
+    steps: int = 300,
+    lags: int = 64,
+    hidden_size: int = 192,
+    seed: int = 0,
+    threads: int = 0,
+    on_progress: Progress = silent,
+) -> GradientsOutcome:
+    """Train each cell alike, and measure how strongly a loss depends on the states before it.
+
+    Args:
+        corpus: a text or a prepared corpus; None is the shipped prose.
+        steps: of training.
+        lags: the furthest step back.
+        hidden_size: units of the one layer.
+        seed: of initial weights and dropout.
+        threads: of the processor; 0: torch's choice.
+        on_progress: told how far it is.
+    """
+    prepared = open_corpus(corpus, {}, None)
+    courses, reports = [], []
+    with tempfile.TemporaryDirectory() as folder:
+        for n, cell in enumerate(CELLS):
+
+            def on_share(share: float, cell: str = cell, before: int = n) -> None:
+                on_progress(cell, before + share, len(CELLS))
+
+            courses.append(
+                train_course(
+                    prepared,
+                    Path(folder),
+                    cell,
+                    on_share,
+                    cell=cell,
+                    hidden_size=hidden_size,
+                    max_steps=steps,
+                    seed=seed,
+                    threads=threads,
+                )
+            )
+            reports.append(measure_gradients(Path(folder, cell), lags))
+    return GradientsOutcome(prepared.path.name, steps, tuple(reports), tuple(courses))
