@@ -52,9 +52,7 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
             {"seq_length": 50, "batch_size": 16, "lr": 4e-3, "weight_decay": 0.0},
             suits=False,
         ),
-        "small": Preset(
-            "an LSTM of 256 units: good text in a minute or two", training={"seq_length": 32}
-        ),
+        "small": Preset("an LSTM of 256 units: good text in a minute or two"),
         "base": Preset("an LSTM of 384 units: better text in five minutes", {"hidden_size": 384}),
         "large": Preset(
             "two LSTM layers of 768 units: for an hour, or a GPU",
@@ -86,25 +84,36 @@ def suited_model(extent: Extent) -> dict[str, Any]:
     return {"embedding_size": 32, "tie_weights": False}
 
 
-def suited_training(
-    extent: Extent, hidden_size: int, optimizer: str, step_characters: int
-) -> dict[str, Any]:
-    """Learning rate, decay and dropout: for a vocabulary, a width, a rule, the size of the text.
+def suited_training(extent: Extent, hidden_size: int, chosen: Mapping[str, Any]) -> dict[str, Any]:
+    """Window, learning rate, decay and dropout: for a vocabulary, a width, the size of the text.
 
-    Small steps, of few characters, follow noisier gradients, and get a lower rate.
+    All depend on the corpus, the network and what is chosen alone, never on the budget, so that a
+    run by the clock can be repeated by its number of steps. Short windows make more steps of the
+    same text, which a narrow network of a small vocabulary gains by; with more to compute a step,
+    longer ones are the faster. Small steps follow noisier gradients, and get a lower rate. Dropout
+    grows with the passes over the text, the faster the smaller the text is.
 
-    All depend on the corpus and the network alone, never on the budget, so that a run by the
-    clock can be repeated by its number of steps. Dropout grows with the passes over the text, the
-    faster the smaller the text is.
+    Args:
+        extent: of the corpus.
+        hidden_size: units a layer.
+        chosen: options of training that are fixed already, ``optimizer`` and ``batch_size`` among
+            them; they go before what suits.
     """
-    times, decay = _RULES.get(optimizer, (1.0, 0.0))
-    lr = times * (8e-3 if extent.vocab_size >= _LARGE_VOCABULARY else 2.5e-2)
+    large = extent.vocab_size >= _LARGE_VOCABULARY
+    window = chosen.get("seq_length", 64 if large or hidden_size > 256 else 32)
+    times, decay = _RULES.get(chosen["optimizer"], (1.0, 0.0))
+    lr = times * (8e-3 if large else 2.5e-2)
+    smaller = min(1, max(1, chosen["batch_size"] * window) / 2048)
     halvings = math.log2(_GROWTH_CHARACTERS / max(1, extent.characters))
-    return {
-        "lr": round(lr * math.sqrt(256 / hidden_size * min(1, step_characters / 2048)), 5),
+    suited = {
+        "seq_length": window,
+        "lr": round(lr * math.sqrt(256 / max(1, hidden_size) * smaller), 5),
         "weight_decay": decay,
-        "dropout_growth": round(max(0.0, _GROWTH + _GROWTH_PER_HALVING * halvings), 3),
     }
+    if "dropout" not in chosen:
+        growth = _GROWTH + _GROWTH_PER_HALVING * halvings
+        suited["dropout_growth"] = round(max(0.0, growth), 3)
+    return {**suited, **chosen}
 
 
 def default_epochs(characters: int) -> float:

@@ -27,7 +27,6 @@ from chargen.training.configs import configs_of
 TOLERANCE = 0.02
 """By how much the numbers of parameters may differ."""
 WARM_UP = 30
-WINDOW = 64
 
 
 @dataclass(frozen=True)
@@ -119,7 +118,7 @@ def compare_cells(
 ) -> CellsOutcome:
     """Train every cell twice, as one layer, and compare validation.
 
-    Everything but the cell, its width and the length of the windows is the preset ``small``: the learning rate follows from
+    Everything but the cell and its width is the preset ``small``: the learning rate follows from
     the width, and the embeddings are tied where the cell allows it.
 
     Args:
@@ -159,7 +158,6 @@ def compare_cells(
                     cell=cell,
                     hidden_size=widths[cell],
                     warmup_steps=WARM_UP,
-                    seq_length=WINDOW,
                     seed=seed,
                     threads=threads,
                     **budget,

@@ -71,14 +71,11 @@ def configs_of(
             if getattr(model, name) != value
         ]
     given = {k: v for k, v in options.items() if k not in in_model}
-    rule = given.get("optimizer", TrainConfig.optimizer)
-    training = TrainConfig(**{**chosen.training, **given})
+    defaults = {"optimizer": TrainConfig.optimizer, "batch_size": TrainConfig.batch_size}
+    fixed = {**defaults, **chosen.training, **given}
     if chosen.suits:
-        step = max(1, training.batch_size * training.seq_length)
-        suited = suited_training(extent, max(1, model.hidden_size), rule, step)
-        if "dropout" in given:
-            suited.pop("dropout_growth")
-        training = TrainConfig(**{**suited, **chosen.training, **given})
+        fixed = suited_training(extent, model.hidden_size, fixed)
+    training = TrainConfig(**fixed)
     check(model, training, also=problems)
     return model, training
 
