@@ -88,9 +88,7 @@ def suited_training(extent: Extent, hidden_size: int, chosen: Mapping[str, Any])
     """Window, learning rate, decay and dropout: for a vocabulary, a width, the size of the text.
 
     All depend on the corpus, the network and what is chosen alone, never on the budget, so that a
-    run by the clock can be repeated by its number of steps. Short windows make more steps of the
-    same text, which a narrow network of a small vocabulary gains by; with more to compute a step,
-    longer ones are the faster. Small steps follow noisier gradients, and get a lower rate. Dropout
+    run by the clock can be repeated by its number of steps.Small steps follow noisier gradients, and get a lower rate. Dropout
     grows with the passes over the text, the faster the smaller the text is.
 
     Args:
@@ -100,7 +98,7 @@ def suited_training(extent: Extent, hidden_size: int, chosen: Mapping[str, Any])
             them; they go before what suits.
     """
     large = extent.vocab_size >= _LARGE_VOCABULARY
-    window = chosen.get("seq_length", 64 if large or hidden_size > 256 else 32)
+    window = chosen.get("seq_length", 64)
     times, decay = _RULES.get(chosen["optimizer"], (1.0, 0.0))
     lr = times * (8e-3 if large else 2.5e-2)
     smaller = min(1, max(1, chosen["batch_size"] * window) / 2048)
