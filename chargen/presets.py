@@ -88,8 +88,9 @@ def suited_training(extent: Extent, hidden_size: int, chosen: Mapping[str, Any])
     """Window, learning rate, decay and dropout: for a vocabulary, a width, the size of the text.
 
     All depend on the corpus, the network and what is chosen alone, never on the budget, so that a
-    run by the clock can be repeated by its number of steps.Small steps follow noisier gradients, and get a lower rate. Dropout
-    grows with the passes over the text, the faster the smaller the text is.
+    run by the clock can be repeated by its number of steps. Small steps follow noisier gradients,
+    and get a lower rate. Dropout grows with the passes over the text, the faster the smaller the
+    text is.
 
     Args:
         extent: of the corpus.
