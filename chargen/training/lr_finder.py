@@ -124,20 +124,19 @@ def _losses(plan: Plan, rates: Sequence[float]) -> Generator[float, None, None]:
         windows = Windows(
             corpus.train, options.batch_size, options.seq_length, corpus.tokenizer.newline_id
         )
-        carried = model.initial_state(options.batch_size)
-        for step, lr in enumerate(rates):
-            ids, targets, fresh = windows.window(step)
-            if fresh:
-                carried = model.initial_state(options.batch_size)
+        for lr in rates:
+            ids, targets, fresh = windows.window(state.step)
+            before = state.before_window(epoch_starts=fresh)
             window = torch.from_numpy(ids).to(device), torch.from_numpy(targets).to(device)
             optimizer.zero_grad(set_to_none=True)
-            loss, carried = accumulate_gradient(
-                model, *window, carried, state.dropout, parts, forward
+            loss, state.carried = accumulate_gradient(
+                model, *window, before, state.dropout, parts, forward
             )
             yield float(loss)
             clip_gradients(list(model.parameters()), options.grad_clip)
             set_learning_rate(optimizer, lr)
             optimizer.step()
+            state.step += 1
 
 
 def _has_diverged(losses: Sequence[float]) -> bool:

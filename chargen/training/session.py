@@ -184,10 +184,7 @@ class Session:
     def next_window(self) -> tuple[Tensor, Tensor, ModelState]:
         """Inputs (T, B), targets (T, B) and the carried state of the next step."""
         ids, targets, fresh = self.feed.window(self.state.step)
-        carried = self.state.carried
-        if fresh or carried is None:
-            carried = self.state.model.initial_state(ids.shape[1])
-        return ids, targets, carried
+        return ids, targets, self.state.before_window(epoch_starts=fresh)
 
     def due(self, every: int) -> bool:
         """Whether something that happens every so many steps does now; the end comes apart."""

@@ -14,6 +14,9 @@ from chargen.errors import CheckpointError
 from chargen.model import CharModel, Dropout, ModelState
 from chargen.training.optimizer import build_optimizer, optimizer_tensors, restore_optimizer
 
+FRESH_AFTER = 2048
+"""Pieces after which a lane starts anew, at least: those of a segment of the evaluation."""
+
 
 class TrainingState:
     """Weights, optimiser, generators, carried state, position, and the best so far.
@@ -25,6 +28,8 @@ class TrainingState:
     def __init__(self, config: RunConfig, device: torch.device) -> None:
         self.device = device
         self.batch_size = config.training.batch_size
+        windows = -(-FRESH_AFTER // config.training.seq_length)
+        self._fresh_every = max(self.batch_size, windows)
         self.model = CharModel(config.model)
         self.model.reset_parameters(config.training.seed)
         self.model.to(device)
@@ -42,6 +47,24 @@ class TrainingState:
 
     def set_dropout(self, share: float) -> None:
         self.dropout = Dropout(share, self.generator) if share else None
+
+    def before_window(self, *, epoch_starts: bool) -> ModelState:
+        """The state that the next step begins from: the carried one, but for fresh lanes.
+
+        All lanes start anew with the epoch. In between each does so by turns, one in a window at
+        most: a network that saw its initial state nowhere but there can run into states from
+        which it finds no way back, when it samples or is evaluated. Clocks go on.
+        """
+        if epoch_starts or self.carried is None:
+            return self.model.initial_state(self.batch_size)
+        lane = self.step % self._fresh_every
+        if lane >= self.batch_size:
+            return self.carried
+        initial = self.model.initial_state(1)
+        return tuple(
+            tuple(_with_row(old, lane, new) for old, new in zip(layer, fresh, strict=True))
+            for layer, fresh in zip(self.carried, initial, strict=True)
+        )
 
     def tensors(self) -> dict[str, Tensor]:
         found = {f"model.{name}": t for name, t in self.model.state_dict().items()}
@@ -107,6 +130,13 @@ class TrainingState:
             if found.shape != expected.shape:
                 raise ValueError(f"a carried state is {tuple(found.shape)}")
         return state
+
+
+def _with_row(tensor: Tensor, row: int, other: Tensor) -> Tensor:
+    """A copy of ``tensor`` (B, …) with one row from ``other`` (1, …); of a clock, itself."""
+    if not tensor.is_floating_point():
+        return tensor
+    return torch.cat([tensor[:row], other, tensor[row + 1 :]])
 
 
 def _flat(state: ModelState) -> list[Tensor]:
