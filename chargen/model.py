@@ -118,6 +118,15 @@ class CharModel(nn.Module):
         if self.c is not None:
             self.c.zero_()
 
+    @torch.no_grad()
+    def expect(self, counts: Tensor) -> None:
+        """Let the biases c stand for the frequencies of pieces counted (|V|,) times.
+
+        With o_t = c the softmax gives (n + 1) / Σ (n + 1); without biases nothing happens.
+        """
+        if self.c is not None:
+            self.c.copy_(((counts + 1) / (counts + 1).sum()).log())
+
     def initial_state(self, batch: int) -> ModelState:
         """The state before the first character, for ``batch`` rows."""
         return tuple(cell.initial_state(batch) for cell in self.cells)

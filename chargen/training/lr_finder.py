@@ -19,10 +19,10 @@ from chargen.corpus.windows import Windows
 from chargen.devices import autocast, cpu_threads, resolve_device
 from chargen.errors import TrainingError
 from chargen.training.accumulation import accumulate_gradient
+from chargen.training.beginning import begin_weights
 from chargen.training.optimizer import clip_gradients, set_learning_rate
 from chargen.training.setup import Plan
 from chargen.training.state import TrainingState
-from chargen.training.transfer import adopt_weights
 
 STEPS = 300
 """If the loss doesn't rise again before."""
@@ -119,8 +119,7 @@ def _losses(plan: Plan, rates: Sequence[float]) -> Generator[float, None, None]:
         model, optimizer = state.model, state.optimizer
         state.set_dropout(options.dropout)
         forward = autocast(options.precision, device)
-        if plan.source:
-            adopt_weights(model, corpus.tokenizer, plan.source)
+        begin_weights(model, corpus, plan.source)
         windows = Windows(
             corpus.train, options.batch_size, options.seq_length, corpus.tokenizer.newline_id
         )

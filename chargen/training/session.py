@@ -19,6 +19,7 @@ from chargen.generation.requests import Request
 from chargen.generation.sampler import sample_seed
 from chargen.model import ModelState
 from chargen.training.accumulation import accumulate_gradient
+from chargen.training.beginning import begin_weights
 from chargen.training.budget import EVALUATED_PIECES, Pace, Rhythm, planned_steps
 from chargen.training.events import (
     Checkpoint,
@@ -35,7 +36,6 @@ from chargen.training.feed import Feed
 from chargen.training.optimizer import clip_gradients
 from chargen.training.setup import PreparedRun
 from chargen.training.state import TrainingState
-from chargen.training.transfer import adopt_weights
 
 MOST_ROLLBACKS = 3
 SAMPLE = SamplingConfig(length=120, temperature=0.8)
@@ -86,8 +86,8 @@ class Session:
         self.autocast = autocast(options.precision, self.device)
         self.state = TrainingState(config, self.device)
         self._saved_step = -1
-        if not self._load_last() and run.source:
-            adopt_weights(self.state.model, corpus.tokenizer, run.source)
+        if not self._load_last():
+            begin_weights(self.state.model, corpus, run.source)
         self.windows = Windows(
             corpus.train, options.batch_size, options.seq_length, corpus.tokenizer.newline_id
         )

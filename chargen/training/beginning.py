@@ -1,16 +1,36 @@
-"""Begin from another run's weights: characters that both vocabularies have keep their rows."""
+"""Where a run's weights begin: at the frequencies of its characters, or at another run."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
 
+from chargen.corpus.prepared import PreparedCorpus
 from chargen.corpus.tokenizer import Tokenizer
 from chargen.model import CharModel
 
 if TYPE_CHECKING:
     from chargen.checkpoint import LoadedModel
+
+_AT_ONCE = 1 << 20
+"""Pieces that are counted in one go."""
+
+
+def begin_weights(model: CharModel, corpus: PreparedCorpus, source: LoadedModel | None) -> None:
+    """Complete the initial weights of ``model`` by what is known before training.
+
+    Its biases c tell how frequent the pieces are in the training text, so that no step is spent
+    on learning that; what ``source`` knows comes over it.
+    """
+    size = corpus.tokenizer.size
+    counts = np.zeros(size)
+    for first in range(0, len(corpus.train), _AT_ONCE):
+        counts += np.bincount(corpus.train[first : first + _AT_ONCE], minlength=size)
+    model.expect(torch.from_numpy(counts))
+    if source:
+        adopt_weights(model, corpus.tokenizer, source)
 
 
 @torch.no_grad()

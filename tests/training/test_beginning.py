@@ -10,9 +10,10 @@ import torch
 import chargen
 from chargen.checkpoint import RunFolder
 from chargen.config import CorpusConfig
+from chargen.corpus.prepared import PreparedCorpus
 from chargen.errors import CheckpointError, ConfigError
+from chargen.training.beginning import adopt_weights
 from chargen.training.events import Event
-from chargen.training.transfer import adopt_weights
 from tests.support import small_model, train_tiny
 
 OTHER = "夜半钟声到客船。\n花落知多少？ab\n" * 60
@@ -52,6 +53,23 @@ def test_characters_keep_their_weights_by_name(options: dict[str, Any], trained:
     for name, tensor in model.state_dict().items():
         if name not in rows:
             assert torch.equal(tensor, given.state_dict()[name])
+
+
+def test_the_biases_begin_at_the_frequencies(corpus: Path, tmp_path: Path) -> None:
+    run = train_tiny(corpus, tmp_path, max_steps=1, lr=1e-30)
+    prepared = PreparedCorpus.open(corpus)
+    counts = Counter(prepared.train.tolist())
+    assert len(counts) > 20
+    wanted = [counts[n] + 1 for n in range(prepared.tokenizer.size)]
+    c = RunFolder(run.path).load_model().model.c
+    assert c is not None
+    found = torch.softmax(c.detach().double(), 0)
+    torch.testing.assert_close(found, torch.tensor(wanted, dtype=torch.float64) / sum(wanted))
+
+
+def test_without_biases_there_are_no_frequencies(corpus: Path, tmp_path: Path) -> None:
+    run = train_tiny(corpus, tmp_path, max_steps=1, bias=False)
+    assert RunFolder(run.path).load_model().model.c is None
 
 
 def test_training_begins_from_the_other_run(trained: Path, other: Path, tmp_path: Path) -> None:
