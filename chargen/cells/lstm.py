@@ -40,7 +40,9 @@ class LSTM(RecurrentCell):
 
     @torch.no_grad()
     def reset_parameters(self, generator: torch.Generator | None = None) -> None:
+        """As every cell, but W at half its size; the forget gate's bias 1."""
         super().reset_parameters(generator)
+        self.W.mul_(0.5)
         if self.b is not None:
             self.b[self.hidden_size : 2 * self.hidden_size] = 1.0
 

@@ -13,23 +13,30 @@ from torch.optim import SGD, AdamW, Optimizer, RMSprop
 from chargen.config import TrainConfig
 from chargen.model import CharModel
 
+_BETAS = (0.6, 0.99)
+_TIED_RATES = {"P": 2.0, "U": 0.5}
+"""Learning rates over the others', where one table serves input and output."""
 _MOST_GROWN = 0.5
 """The share of dropout beyond which it grows no further."""
 
 
 def build_optimizer(model: CharModel, config: TrainConfig) -> Optimizer:
     """The optimiser of ``config``; weight decay acts on matrices, never on biases."""
-    groups: list[dict[str, Any]] = [
-        {"params": [p for p in model.parameters() if p.ndim > 1]},
-        {"params": [p for p in model.parameters() if p.ndim < 2], "weight_decay": 0.0},
-    ]
-    groups = [group for group in groups if group["params"]]
+    rates = _TIED_RATES if model.config.tie_weights else {}
+    found: dict[tuple[bool, float], list[Tensor]] = {}
+    for name, p in model.named_parameters():
+        kind = p.ndim > 1, rates.get(name.rpartition(".")[2], 1.0)
+        found.setdefault(kind, []).append(p)
     decay = config.weight_decay
+    groups: list[dict[str, Any]] = [
+        {"params": params, "rate": rate, "weight_decay": decay if is_matrix else 0.0}
+        for (is_matrix, rate), params in found.items()
+    ]
     if config.optimizer == "sgd":
         return SGD(groups, config.lr, momentum=0.9, nesterov=True, weight_decay=decay, fused=True)
     if config.optimizer == "rmsprop":
         return RMSprop(groups, config.lr, alpha=0.95, weight_decay=decay)
-    return AdamW(groups, config.lr, betas=(0.9, 0.99), weight_decay=decay, fused=True)
+    return AdamW(groups, config.lr, betas=_BETAS, weight_decay=decay, fused=True)
 
 
 def learning_rate(step: int, total_steps: int | None, config: TrainConfig) -> float:
@@ -59,8 +66,9 @@ def dropout_share(passes: float, config: TrainConfig) -> float:
 
 
 def set_learning_rate(optimizer: Optimizer, lr: float) -> None:
+    """Let the next step of an optimiser of ``build_optimizer`` be made at ``lr``."""
     for group in optimizer.param_groups:
-        group["lr"] = lr
+        group["lr"] = lr * group["rate"]
 
 
 def optimizer_tensors(optimizer: Optimizer) -> dict[str, Tensor]:

@@ -26,7 +26,7 @@ def poems(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("poems")
     beginning = folder / "poems.txt"
     beginning.write_text(shipped_text("jueju.txt").read_text("utf-8")[:8000], encoding="utf-8")
-    return chargen.prepare(beginning, folder / "poems", CorpusConfig(vocab_size=60)).path
+    return chargen.prepare(beginning, folder / "poems", CorpusConfig(vocab_size=300)).path
 
 
 @pytest.fixture(scope="module")

@@ -13,6 +13,7 @@ from chargen.training.optimizer import (
     learning_rate,
     optimizer_tensors,
     restore_optimizer,
+    set_learning_rate,
 )
 from tests.support import small_model
 
@@ -70,6 +71,17 @@ def test_weight_decay_spares_the_biases() -> None:
     assert {decay[id(p)] for p in model.parameters() if p.ndim > 1} == {0.5}
     assert {decay[id(p)] for p in model.parameters() if p.ndim < 2} == {0.0}
     assert len(decay) == len(list(model.parameters()))
+
+
+@pytest.mark.parametrize("tied", [False, True])
+def test_parts_of_a_tied_network_have_rates_of_their_own(tied: bool) -> None:
+    model = small_model(tie_weights=tied)
+    optimizer = build_optimizer(model, TrainConfig(lr=0.5))
+    set_learning_rate(optimizer, 0.1)
+    rates = {id(p): group["lr"] for group in optimizer.param_groups for p in group["params"]}
+    wanted = {"P": 0.2, "layers.0.U": 0.05} if tied else {}
+    for name, parameter in model.named_parameters():
+        assert rates[id(parameter)] == wanted.get(name, 0.1)
 
 
 @pytest.mark.parametrize("name", OPTIMIZERS)
