@@ -1,0 +1,58 @@
+from __future__ import annotations
+
+import pytest
+
+from chargen.presets import Extent, default_epochs, suited_model, suited_training
+
+ENGLISH, CHINESE = Extent(66, 1_000_000), Extent(3257, 1_000_000)
+ADAMW = {"optimizer": "adamw", "batch_size": 32}
+
+
+def test_a_large_vocabulary_shares_its_table() -> None:
+    assert suited_model(ENGLISH)["tie_weights"] is False
+    assert suited_model(CHINESE)["tie_weights"] is True
+    assert suited_model(CHINESE)["embedding_size"] > suited_model(ENGLISH)["embedding_size"]
+
+
+@pytest.mark.parametrize("extent", [ENGLISH, CHINESE])
+def test_what_is_chosen_goes_before_what_suits(extent: Extent) -> None:
+    chosen = {**ADAMW, "lr": 0.5, "weight_decay": 0.25, "seq_length": 7, "dropout": 0.0}
+    assert suited_training(extent, 256, chosen) == chosen
+
+
+def test_four_times_the_width_halves_the_rate() -> None:
+    one, four = (suited_training(CHINESE, hidden, ADAMW)["lr"] for hidden in (256, 1024))
+    assert four == pytest.approx(one / 2)
+
+
+def test_a_quarter_of_the_batch_halves_the_rate() -> None:
+    one, quarter = (
+        suited_training(ENGLISH, 256, {**ADAMW, "batch_size": size})["lr"] for size in (32, 8)
+    )
+    assert quarter == pytest.approx(one / 2, rel=1e-3)
+
+
+def test_a_batch_of_twice_the_size_leaves_the_rate() -> None:
+    rates = {suited_training(ENGLISH, 256, {**ADAMW, "batch_size": n})["lr"] for n in (32, 64)}
+    assert len(rates) == 1
+
+
+def test_dropout_grows_faster_on_less_text() -> None:
+    sizes = (100_000_000, 1_000_000, 250_000, 20_000)
+    growth = [suited_training(Extent(66, n), 256, ADAMW)["dropout_growth"] for n in sizes]
+    assert growth[0] == 0
+    assert growth == sorted(growth)
+    assert growth[2] == pytest.approx(growth[1] + 0.02)
+
+
+def test_dropout_grows_faster_with_rare_characters() -> None:
+    english, chinese = (
+        suited_training(e, 256, ADAMW)["dropout_growth"] for e in (ENGLISH, CHINESE)
+    )
+    assert chinese > english
+
+
+def test_a_small_text_is_read_more_often_and_a_large_one_once() -> None:
+    assert default_epochs(10_000) == 100
+    assert default_epochs(40_000) == 50
+    assert default_epochs(10**9) == 1
