@@ -256,7 +256,7 @@ class TrainConfig(_Config):
     lr: float = 4e-3
     lr_final: float = 0.02
     weight_decay: float = 0.05
-    warmup_steps: int = 100
+    warmup_steps: int = 30
     grad_clip: float = 0.5
     dropout: float = 0.0
     dropout_growth: float = 0.0

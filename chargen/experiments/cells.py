@@ -26,7 +26,6 @@ from chargen.training.configs import configs_of
 
 TOLERANCE = 0.02
 """By how much the numbers of parameters may differ."""
-WARM_UP = 30
 
 
 @dataclass(frozen=True)
@@ -157,7 +156,6 @@ def compare_cells(
                     on_share,
                     cell=cell,
                     hidden_size=widths[cell],
-                    warmup_steps=WARM_UP,
                     seed=seed,
                     threads=threads,
                     **budget,

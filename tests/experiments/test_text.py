@@ -73,7 +73,6 @@ def test_cells_are_trained_alike_by_steps_and_by_time(corpus: Path) -> None:
         out_dir=corpus.parent / "again",
         cell=each.cell,
         hidden_size=each.hidden_size,
-        warmup_steps=30,
         max_steps=12,
         threads=1,
     )
