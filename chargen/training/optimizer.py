@@ -71,24 +71,26 @@ def set_learning_rate(optimizer: Optimizer, lr: float) -> None:
         group["lr"] = lr * group["rate"]
 
 
-def optimizer_tensors(optimizer: Optimizer) -> dict[str, Tensor]:
-    """The optimiser's memory by ``parameter number.name``: moments and step counters."""
+def optimizer_tensors(optimizer: Optimizer, model: CharModel) -> dict[str, Tensor]:
+    """The optimiser's memory by ``parameter.name``: moments and step counters."""
     return {
-        f"{number}.{name}": value
-        for number, values in optimizer.state_dict()["state"].items()
-        for name, value in values.items()
+        f"{parameter}.{name}": value
+        for parameter, p in model.named_parameters()
+        for name, value in optimizer.state.get(p, {}).items()
         if isinstance(value, Tensor)
     }
 
 
-def restore_optimizer(optimizer: Optimizer, tensors: Mapping[str, Tensor]) -> None:
-    """Put back what ``optimizer_tensors`` gave."""
-    state: dict[int, dict[str, Tensor]] = {}
+def restore_optimizer(
+    optimizer: Optimizer, model: CharModel, tensors: Mapping[str, Tensor]
+) -> None:
+    """Put back what ``optimizer_tensors`` gave; KeyError: it isn't of this model."""
+    parameters = dict(model.named_parameters())
+    optimizer.state.clear()
     for key, tensor in tensors.items():
-        number, name = key.split(".", 1)
-        state.setdefault(int(number), {})[name] = tensor.clone()
-    groups = optimizer.state_dict()["param_groups"]
-    optimizer.load_state_dict({"state": state, "param_groups": groups})
+        parameter, name = key.rsplit(".", 1)
+        p = parameters[parameter]
+        optimizer.state[p][name] = tensor.to(p.device, copy=True)
 
 
 def clip_gradients(parameters: list[torch.nn.Parameter], largest: float) -> float:

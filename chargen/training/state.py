@@ -68,7 +68,9 @@ class TrainingState:
 
     def tensors(self) -> dict[str, Tensor]:
         found = {f"model.{name}": t for name, t in self.model.state_dict().items()}
-        found |= {f"optimizer.{n}": t for n, t in optimizer_tensors(self.optimizer).items()}
+        found |= {
+            f"optimizer.{n}": t for n, t in optimizer_tensors(self.optimizer, self.model).items()
+        }
         found["generator"] = self.generator.get_state()
         for layer, state in enumerate(self.carried or ()):
             found |= {f"carried.{layer}.{n}": tensor for n, tensor in enumerate(state)}
@@ -93,7 +95,7 @@ class TrainingState:
         """
         try:
             load_weights(self.model, part(tensors, "model"), "the resumable checkpoint")
-            restore_optimizer(self.optimizer, part(tensors, "optimizer"))
+            restore_optimizer(self.optimizer, self.model, part(tensors, "optimizer"))
             self._restore_generator(tensors["generator"], values["step"])
             self.carried = self._carried_from(part(tensors, "carried"))
             self.step = values["step"]

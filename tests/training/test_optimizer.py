@@ -100,12 +100,21 @@ def test_state_comes_back_bit_for_bit(name: str) -> None:
     step(0)
     step(0)
     models[1].load_state_dict(models[0].state_dict())
-    restore_optimizer(optimizers[1], optimizer_tensors(optimizers[0]))
+    given = optimizer_tensors(optimizers[0], models[0])
+    assert given
+    restore_optimizer(optimizers[1], models[1], given)
     for number in (0, 1):
         step(number)
         step(number)
     for one, other in zip(models[0].parameters(), models[1].parameters(), strict=True):
         assert torch.equal(one, other)
+
+
+def test_a_state_of_another_model_is_an_error() -> None:
+    model = small_model()
+    optimizer = build_optimizer(model, TrainConfig())
+    with pytest.raises(KeyError):
+        restore_optimizer(optimizer, model, {"0.exp_avg": torch.zeros(11, 5)})
 
 
 def test_sgd_has_nesterov_momentum() -> None:
