@@ -84,11 +84,13 @@ def optimizer_tensors(optimizer: Optimizer, model: CharModel) -> dict[str, Tenso
 def restore_optimizer(
     optimizer: Optimizer, model: CharModel, tensors: Mapping[str, Tensor]
 ) -> None:
-    """Put back what ``optimizer_tensors`` gave; KeyError: it isn't of this model."""
+    """Put back what ``optimizer_tensors`` gave; ValueError: it isn't of this model."""
     parameters = dict(model.named_parameters())
     optimizer.state.clear()
     for key, tensor in tensors.items():
         parameter, name = key.rsplit(".", 1)
+        if parameter not in parameters:
+            raise ValueError(f"the optimiser knows {parameter}, the network doesn't")
         p = parameters[parameter]
         optimizer.state[p][name] = tensor.to(p.device, copy=True)
 

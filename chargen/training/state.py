@@ -107,7 +107,8 @@ class TrainingState:
             self.evaluated_step = values["evaluated_step"]
         except (KeyError, TypeError, ValueError, RuntimeError) as error:
             raise CheckpointError(
-                f"The resumable checkpoint is damaged: {error!r}", "Train again under a new --name."
+                f"The resumable checkpoint is damaged, or of an older chargen: {error}.",
+                "Train again under a new --name (with --init-from this run).",
             ) from error
 
     def _restore_generator(self, saved: Tensor, step: int) -> None:
