@@ -18,7 +18,6 @@ CONVERT_CHOICES = ("none", "t2s", "s2t")
 ACTIVATIONS = ("tanh", "sigmoid", "relu")
 RECURRENT_INITS = ("orthogonal", "identity")
 OPTIMIZERS = ("adamw", "sgd", "rmsprop")
-_TIMED_IN_WARM_UP = 5
 DEVICES = ("auto", "cpu", "cuda", "mps")
 PRECISIONS = ("auto", "float32", "bfloat16")
 OOV_PROMPT_CHOICES = ("error", "skip")
@@ -288,10 +287,6 @@ class TrainConfig(_Config):
             *_at_least(0, seed=self.seed, threads=self.threads),
             *_within(0, 1, dropout=self.dropout, dropout_growth=self.dropout_growth),
         ]
-        if self.max_minutes and self.warmup_steps < _TIMED_IN_WARM_UP:
-            found.append(
-                f"max_minutes needs {_TIMED_IN_WARM_UP} warmup_steps or more, to time them"
-            )
         budgets = [n for n in ("epochs", "max_steps", "max_minutes") if getattr(self, n)]
         if len(budgets) > 1:
             found.append(f"{' and '.join(budgets)} contradict each other: give one budget")

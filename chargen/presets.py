@@ -102,7 +102,7 @@ def suited_training(extent: Extent, hidden_size: int, chosen: Mapping[str, Any])
     large = extent.vocab_size >= _LARGE_VOCABULARY
     window = chosen.get("seq_length", 64)
     times, decay = _RULES.get(chosen["optimizer"], (1.0, 0.0))
-    lr = times * (1e-2 if large else 2.5e-2)
+    lr = times * (8e-3 if large else 1.4e-2)
     smaller = min(1, max(1, chosen["batch_size"] * window) / 2048)
     halvings = math.log2(_GROWTH_CHARACTERS / max(1, extent.characters))
     suited = {

@@ -231,7 +231,8 @@ def lines_of(event: Event) -> list[str]:
 
 
 def plan_line(event: Planned) -> str:
-    return f"{event.total_steps:,} steps in all, about {duration(event.total_seconds)}."
+    steps, time = f"{event.total_steps:,} steps in all", duration(event.total_seconds)
+    return f"{steps}, about {time}." if event.fixed else f"About {steps}, in {time}."
 
 
 class LiveView:
@@ -269,7 +270,6 @@ class LiveView:
         match event:
             case Planned():
                 self._plan = event
-                self._lines.append(plan_line(event))
             case Step():
                 self._step = event
                 self._losses.append(event.loss)
@@ -285,6 +285,8 @@ class LiveView:
 
     def render(self) -> RenderableType:
         parts: list[RenderableType] = [Text(line) for line in self._lines]
+        if self._plan:
+            parts.append(Text(plan_line(self._plan)))
         if self._step:
             parts += [self._bar(self._step), self._figures(self._step)]
         if len(self._losses) > 1:

@@ -86,9 +86,7 @@ class Pace:
     def affordable_steps(
         self, config: TrainConfig, step: int, spent: float, val_characters: int
     ) -> int | None:
-        """The run's total number of steps, or None while that is not known well enough.
-
-        It is known at the end of warm-up, or when a tenth of the time is gone.
+        """The number of steps that the minutes allow in all; None: too few are timed to tell.
 
         Args:
             config: with ``max_minutes``.
@@ -99,7 +97,7 @@ class Pace:
         assert config.max_minutes is not None
         budget = config.max_minutes * 60
         each = self.seconds_per_step
-        if each is None or (step < config.warmup_steps and spent < budget / 10):
+        if each is None:
             return step if spent >= budget else None
         window = config.seq_length * config.batch_size
         evaluation = evaluation_characters(val_characters) * _FORWARD_SHARE / window * each

@@ -32,10 +32,17 @@ class Started(Event):
 
 @dataclass(frozen=True)
 class Planned(Event):
-    """The number of steps is known, and about how long they will take in all."""
+    """The number of steps, and about how long they will take in all.
+
+    Attributes:
+        total_steps: of the run, earlier sittings included.
+        total_seconds: likewise.
+        fixed: False: an estimate. A run by the clock fixes the number when it has seen more.
+    """
 
     total_steps: int
     total_seconds: float
+    fixed: bool
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,8 @@ from chargen.model import CharModel
 _BETAS = (0.6, 0.99)
 _TIED_RATES = {"P": 2.0, "U": 0.5}
 """Learning rates over the others', where one table serves input and output."""
+HOLD = 0.4
+"""The share of a run's steps before the learning rate begins to fall."""
 _MOST_GROWN = 0.5
 """The share of dropout beyond which it grows no further."""
 
@@ -40,16 +42,17 @@ def build_optimizer(model: CharModel, config: TrainConfig) -> Optimizer:
 
 
 def learning_rate(step: int, total_steps: int | None, config: TrainConfig) -> float:
-    """The rate of step ``step`` (from 0): a linear rise, then a cosine to ``lr_final`` · lr.
+    """The rate of step ``step`` (from 0): a linear rise, ``lr``, a cosine to ``lr_final`` · lr.
 
-    The rise has a fixed number of steps, so that no rate in it depends on ``total_steps``,
-    which need not be known before its end.
+    The rise has a fixed number of steps, and ``lr`` is held for the ``HOLD`` of ``total_steps``,
+    which need not be known before: a run by the clock then knows how fast the machine is.
     """
     if step < config.warmup_steps:
         return config.lr * (step + 1) / config.warmup_steps
     if total_steps is None:
         return config.lr
-    done = (step - config.warmup_steps) / max(1, total_steps - config.warmup_steps)
+    held = max(config.warmup_steps, HOLD * total_steps)
+    done = max(0.0, step - held) / max(1, total_steps - held)
     cosine = 0.5 * (1 + math.cos(math.pi * min(1.0, done)))
     return config.lr * (config.lr_final + (1 - config.lr_final) * cosine)
 

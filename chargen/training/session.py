@@ -33,13 +33,16 @@ from chargen.training.events import (
     Step,
 )
 from chargen.training.feed import Feed
-from chargen.training.optimizer import clip_gradients
+from chargen.training.optimizer import HOLD, clip_gradients
 from chargen.training.setup import PreparedRun
 from chargen.training.state import TrainingState
 
 MOST_ROLLBACKS = 3
 SAMPLE = SamplingConfig(length=120, temperature=0.8)
 _SAVE_SECONDS = 60.0
+_ESTIMATED, _FIXED = 0.03, 0.9 * HOLD
+"""The shares of its minutes after which a run says how many steps it will make, and decides on it:
+a little before the learning rate begins to fall, which must not come too late."""
 _OVERTIME = 1.1
 """A run that the machine slowed down after it was planned ends at this share of its minutes."""
 
@@ -86,6 +89,7 @@ class Session:
         self.autocast = autocast(options.precision, self.device)
         self.state = TrainingState(config, self.device)
         self._saved_step = -1
+        self._estimated = False
         if not self._load_last():
             begin_weights(self.state.model, corpus, run.source)
         self.windows = Windows(
@@ -136,12 +140,14 @@ class Session:
         if self.total_steps is not None:
             self._record_total(self.total_steps)
         elif self.state.step:
-            # Later sittings may begin after the warm-up, where every rate depends on the total.
+            # Later sittings may begin where every rate depends on the total.
             self.pace.assume(self._time_a_step())
         if self.total_steps is not None and self.total_steps > self.state.step:
             each = self._time_a_step()
             left = (self.total_steps - self.state.step) * each * 1.1
-            yield Planned(self.state.step, self.seconds, self.total_steps, self.seconds + left)
+            yield Planned(
+                self.state.step, self.seconds, self.total_steps, self.seconds + left, True
+            )
         self.meter.clear()
 
     def _time_a_step(self) -> float:
@@ -153,14 +159,22 @@ class Session:
         return seconds
 
     def plan_by_clock(self) -> Iterator[Event]:
-        """Fix the number of steps that the minutes allow, once it can be told."""
+        """Estimate the number of steps that the minutes allow, soon; decide on it when due."""
         options, spent = self.config.training, self.seconds
+        minutes = (options.max_minutes or 0.0) * 60
+        due = _FIXED if self._estimated else _ESTIMATED
+        if spent < due * minutes:
+            return
         total = self.pace.affordable_steps(options, self.state.step, spent, self._val_characters)
-        if total is not None:
+        if total is None:
+            return
+        fixed = spent >= _FIXED * minutes
+        if fixed:
             self.total_steps = total
-            self.rhythm = Rhythm.of(options, total, self._val_characters)
             self._record_total(total)
-            yield Planned(self.state.step, spent, total, (options.max_minutes or 0.0) * 60)
+        self._estimated = True
+        self.rhythm = Rhythm.of(options, total, self._val_characters)
+        yield Planned(self.state.step, spent, total, minutes, fixed)
 
     def _record_total(self, total: int) -> None:
         """Fix the schedule for every later sitting."""

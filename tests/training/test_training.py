@@ -85,19 +85,21 @@ def test_another_seed_is_another_run(corpus: Path, tmp_path: Path) -> None:
     assert one["model.table"] != other["model.table"]
 
 
+@pytest.mark.parametrize("warm_up", [0, 10])
 def test_a_run_by_minutes_is_repeated_by_its_steps(
-    corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, warm_up: int
 ) -> None:
     monkeypatch.setattr(session, "_OVERTIME", 1e9)  # a busy machine must not cut it short
     events: list[Event] = []
-    timed = train_tiny(
-        corpus, tmp_path / "timed", max_steps=None, max_minutes=0.015, on_event=events.append
-    )
-    (planned,) = of_type(events, Planned)
-    assert (timed.reason, timed.steps) == ("done", planned.total_steps)
+    options = {"warmup_steps": warm_up}
+    by_clock = {"max_steps": None, "max_minutes": 0.015, "on_event": events.append}
+    timed = train_tiny(corpus, tmp_path / "timed", **by_clock, **options)
+    planned = of_type(events, Planned)
+    assert planned[-1].fixed
+    assert (timed.reason, timed.steps) == ("done", planned[-1].total_steps)
     config = RunFolder(timed.path).read_config()
     assert config.total_steps == timed.steps
-    repeated = train_tiny(corpus, tmp_path / "repeated", max_steps=timed.steps)
+    repeated = train_tiny(corpus, tmp_path / "repeated", max_steps=timed.steps, **options)
     assert _without_best(last_state(repeated.path)) == _without_best(last_state(timed.path))
 
 
