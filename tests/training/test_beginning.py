@@ -1,18 +1,22 @@
 from __future__ import annotations
 
 from collections import Counter
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 
 import chargen
 from chargen.checkpoint import RunFolder
 from chargen.config import CorpusConfig
 from chargen.corpus.prepared import PreparedCorpus
 from chargen.errors import CheckpointError, ConfigError
-from chargen.training.beginning import adopt_weights
+from chargen.training import beginning
+from chargen.training.beginning import adopt_weights, neighbour_vectors
 from chargen.training.events import Event
 from tests.support import small_model, train_tiny
 
@@ -70,6 +74,55 @@ def test_the_biases_begin_at_the_frequencies(corpus: Path, tmp_path: Path) -> No
 def test_without_biases_there_are_no_frequencies(corpus: Path, tmp_path: Path) -> None:
     run = train_tiny(corpus, tmp_path, max_steps=1, bias=False)
     assert RunFolder(run.path).load_model().model.c is None
+
+
+def test_vectors_of_neighbours_are_those_of_the_whole_decomposition(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(beginning, "_ITERATIONS", 60)
+    ids, size, width = np.random.default_rng(0).integers(0, 9, 200) ** 2 % 9, 12, 4
+    n, pairs = np.zeros(size), np.zeros((size, size))
+    for x in ids:
+        n[x] += 1
+    for x, y in pairwise(ids):
+        pairs[x, y] += 1
+    M = np.maximum(0, np.log((pairs + 0.5) / (np.outer(n, n) / len(ids) + 0.5)))
+    U, S, _ = np.linalg.svd(np.hstack([M, M.T]))
+    wanted = U[:, :width] * np.sqrt(S[:width])
+    present = n > 0
+    wanted[present] /= np.linalg.norm(wanted[present], axis=1, keepdims=True)
+    found = neighbour_vectors(ids, size, width)
+    assert found.shape == (size, width)
+    np.testing.assert_allclose(found @ found.T, wanted @ wanted.T, atol=1e-4)
+    assert not found[~present].any()
+
+
+def test_vectors_wider_than_the_vocabulary_end_in_zeros() -> None:
+    ids = np.array([0, 1, 2, 0, 1, 2, 2, 1])
+    vectors = neighbour_vectors(ids, 3, 5)
+    assert vectors.shape == (3, 5)
+    assert not vectors[:, 3:].any()
+    torch.testing.assert_close(vectors.norm(dim=1), torch.ones(3))
+
+
+def test_a_text_without_information_gives_no_vectors() -> None:
+    assert not neighbour_vectors(np.zeros(50, np.uint16), 1, 4).any()
+    assert not neighbour_vectors(np.zeros(0, np.uint16), 3, 4).any()
+
+
+def test_a_table_for_input_and_output_begins_at_its_neighbours(
+    corpus: Path, tmp_path: Path
+) -> None:
+    prepared = PreparedCorpus.open(corpus)
+    options = {"tie_weights": True, "embedding_size": 6, "max_steps": 1, "lr": 1e-30}
+    run = train_tiny(corpus, tmp_path, **options)
+    table = RunFolder(run.path).load_model().model.table.detach()
+    vectors = neighbour_vectors(prepared.train, prepared.tokenizer.size, 6)
+    seen = vectors.any(1)
+    assert 20 < int(seen.sum()) < len(seen)
+    cosines = F.cosine_similarity(table, vectors)
+    torch.testing.assert_close(cosines[seen], torch.ones(int(seen.sum())))
+    assert table[~seen].norm(dim=1).min() > 0.1
 
 
 def test_training_begins_from_the_other_run(trained: Path, other: Path, tmp_path: Path) -> None:
