@@ -101,7 +101,8 @@ class Chargen(Contender):
         super().__init__(f"{preset}, short" if short else preset, budget)
         self._tokenizer = corpus.tokenizer
         run = create_run(folder, plan_run(unseen, preset, *configs))
-        self._session = Session(run, clock=self.watch)
+        with self.watch.running():
+            self._session = Session(run, clock=self.watch)
         self._model = self._session.state.model
         self.parameters = sum(p.numel() for p in self._model.parameters())
         self._ended = False
@@ -112,7 +113,7 @@ class Chargen(Contender):
         self.steps = self._session.state.step
 
     def _is_done(self) -> bool:
-        """As planned after its first steps; the last checkpoint and sample are left out."""
+        """As planned; the last checkpoint and sample are left out."""
         return self._ended or self.steps == self._session.total_steps
 
     def score(self, ids: Ids) -> CharScores:

@@ -31,19 +31,19 @@ def begin_weights(model: CharModel, corpus: PreparedCorpus, source: LoadedModel 
 
     No step is spent on what counting tells: the biases c begin at the frequencies of the pieces in
     the training text, and a table that serves input and output at vectors of their neighbours.
-    What ``source`` knows comes over it.
+    Of a ``source`` it is what that one has learnt.
     """
     size = corpus.tokenizer.size
     counts = np.zeros(size)
     for first in range(0, len(corpus.train), _AT_ONCE):
         counts += np.bincount(corpus.train[first : first + _AT_ONCE], minlength=size)
     model.expect(torch.from_numpy(counts))
-    if model.config.tie_weights:
+    if source:
+        adopt_weights(model, corpus.tokenizer, source)
+    elif model.config.tie_weights:
         vectors = _LENGTH * neighbour_vectors(corpus.train, size, model.config.embedding_size)
         with torch.no_grad():
             model.table.copy_(torch.where(vectors.any(1, keepdim=True), vectors, model.table.cpu()))
-    if source:
-        adopt_weights(model, corpus.tokenizer, source)
 
 
 def neighbour_vectors(ids: Ids, size: int, width: int) -> Tensor:

@@ -98,7 +98,7 @@ class Pace:
         budget = config.max_minutes * 60
         each = self.seconds_per_step
         if each is None:
-            return step if spent >= budget else None
+            return max(step, 1) if spent >= budget else None
         window = config.seq_length * config.batch_size
         evaluation = evaluation_characters(val_characters) * _FORWARD_SHARE / window * each
         total = step + int((budget - spent) / each)

@@ -40,9 +40,14 @@ from chargen.training.state import TrainingState
 MOST_ROLLBACKS = 3
 SAMPLE = SamplingConfig(length=120, temperature=0.8)
 _SAVE_SECONDS = 60.0
-_ESTIMATED, _FIXED = 0.03, 0.9 * HOLD
-"""The shares of its minutes after which a run says how many steps it will make, and decides on it:
-a little before the learning rate begins to fall, which must not come too late."""
+_ESTIMATED = 0.03
+"""The share of its minutes after which a run says how many steps it will make, about."""
+_FIXED = 0.9 * HOLD
+"""The share of its steps after which it decides: a little before the learning rate falls."""
+_NEWS = 1.1
+"""An estimate is told again when it has changed by such a factor."""
+_WHOLE_STEP = 1.1
+"""A step, dropout and optimiser included, over its forward and backward pass."""
 _OVERTIME = 1.1
 """A run that the machine slowed down after it was planned ends at this share of its minutes."""
 
@@ -80,7 +85,7 @@ class Session:
     """
 
     def __init__(self, run: PreparedRun, clock: Callable[[], float] = time.perf_counter) -> None:
-        self._clock = clock
+        began, self._clock = clock(), clock
         self.run, self.config, self.corpus = run.folder, run.config, run.corpus
         self.notes = run.notes
         config, corpus, options = run.config, run.corpus, run.config.training
@@ -89,7 +94,7 @@ class Session:
         self.autocast = autocast(options.precision, self.device)
         self.state = TrainingState(config, self.device)
         self._saved_step = -1
-        self._estimated = False
+        self._estimate = 0
         if not self._load_last():
             begin_weights(self.state.model, corpus, run.source)
         self.windows = Windows(
@@ -102,12 +107,12 @@ class Session:
             options, self.windows.steps_per_epoch, corpus.manifest.train.characters
         )
         self.rhythm = Rhythm.of(options, self.total_steps, self._val_characters)
-        self._began = clock() - self.state.seconds
+        self._began = began - self.state.seconds
         self._saved_at = time.perf_counter()
 
     @property
     def seconds(self) -> float:
-        """Since training began, earlier sittings included."""
+        """Since training began, with its initial weights, earlier sittings included."""
         return self._clock() - self._began
 
     @property
@@ -144,37 +149,38 @@ class Session:
             self.pace.assume(self._time_a_step())
         if self.total_steps is not None and self.total_steps > self.state.step:
             each = self._time_a_step()
-            left = (self.total_steps - self.state.step) * each * 1.1
+            left = (self.total_steps - self.state.step) * each
             yield Planned(
                 self.state.step, self.seconds, self.total_steps, self.seconds + left, True
             )
         self.meter.clear()
 
     def _time_a_step(self) -> float:
-        """Seconds of a forward and backward pass, tried on the next window; changes nothing."""
+        """Seconds of a step, by trying its passes on the next window; changes nothing."""
         for _ in range(2):
             began = time.perf_counter()
             self._try_step()
             seconds = time.perf_counter() - began
-        return seconds
+        return seconds * _WHOLE_STEP
 
     def plan_by_clock(self) -> Iterator[Event]:
-        """Estimate the number of steps that the minutes allow, soon; decide on it when due."""
-        options, spent = self.config.training, self.seconds
+        """Estimate the number of steps that the minutes allow; fix it before a rate needs it."""
+        options, step, spent = self.config.training, self.state.step, self.seconds
         minutes = (options.max_minutes or 0.0) * 60
-        due = _FIXED if self._estimated else _ESTIMATED
-        if spent < due * minutes:
+        if spent < _ESTIMATED * minutes:
             return
-        total = self.pace.affordable_steps(options, self.state.step, spent, self._val_characters)
+        total = self.pace.affordable_steps(options, step, spent, self._val_characters)
         if total is None:
             return
-        fixed = spent >= _FIXED * minutes
+        fixed = step >= _FIXED * total and spent >= _FIXED / 2 * minutes  # a hiccup is no pace
         if fixed:
             self.total_steps = total
             self._record_total(total)
-        self._estimated = True
+        elif self._estimate / _NEWS < total < self._estimate * _NEWS:
+            return
+        self._estimate = total
         self.rhythm = Rhythm.of(options, total, self._val_characters)
-        yield Planned(self.state.step, spent, total, minutes, fixed)
+        yield Planned(step, spent, total, minutes, fixed)
 
     def _record_total(self, total: int) -> None:
         """Fix the schedule for every later sitting."""

@@ -80,7 +80,8 @@ def test_vectors_of_neighbours_are_those_of_the_whole_decomposition(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(beginning, "_ITERATIONS", 60)
-    ids, size, width = np.random.default_rng(0).integers(0, 9, 200) ** 2 % 9, 12, 4
+    monkeypatch.setattr(beginning, "_SPARE", 2)
+    ids, size, width = np.random.default_rng(0).integers(0, 9, 200) ** 2 % 17, 18, 4
     n, pairs = np.zeros(size), np.zeros((size, size))
     for x in ids:
         n[x] += 1

@@ -3,7 +3,9 @@ from __future__ import annotations
 import json
 import math
 import shutil
+import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +29,7 @@ from chargen.training.events import (
     Started,
     Step,
 )
-from chargen.training.optimizer import learning_rate
+from chargen.training.optimizer import clip_gradients, learning_rate
 from tests.support import files_in, last_state, metrics, train_tiny
 
 
@@ -101,6 +103,48 @@ def test_a_run_by_minutes_is_repeated_by_its_steps(
     assert config.total_steps == timed.steps
     repeated = train_tiny(corpus, tmp_path / "repeated", max_steps=timed.steps, **options)
     assert _without_best(last_state(repeated.path)) == _without_best(last_state(timed.path))
+
+
+class Clock:
+    """Stands still but for the steps, which take longer by the half after so many."""
+
+    def __init__(self, slower_after: int) -> None:
+        self.now, self.left = 0.0, slower_after
+
+    def __call__(self) -> float:
+        return self.now
+
+    def clip(self, parameters: list[torch.nn.Parameter], largest: float) -> float:
+        """A part of every step."""
+        self.left -= 1
+        self.now += 0.15 if self.left < 0 else 0.1
+        return clip_gradients(parameters, largest)
+
+
+@pytest.mark.parametrize("slower_after", [0, 5, 20, 1000])
+@pytest.mark.parametrize("eval_every", [0, 2])
+def test_no_rate_before_the_plan_differs_from_that_of_the_plan(
+    corpus: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    slower_after: int,
+    eval_every: int,
+) -> None:
+    clock = Clock(slower_after)
+    monkeypatch.setattr(loop, "clip_gradients", clock.clip)
+    monkeypatch.setattr(time, "perf_counter", clock)
+    monkeypatch.setattr(loop, "Session", partial(session.Session, clock=clock))
+    options = {"max_minutes": 0.15, "warmup_steps": 0, "eval_every": eval_every}
+    events: list[Event] = []
+    run = train_tiny(corpus, tmp_path, max_steps=None, on_event=events.append, **options)
+    plans = of_type(events, Planned)
+    assert [plan.fixed for plan in plans] == [False] * (len(plans) - 1) + [True]
+    assert len(plans) > 1
+    assert run.steps == plans[-1].total_steps > 40
+    assert 6 < clock.now < 10
+    training = RunFolder(run.path).read_config().training
+    for event in of_type(events, Step):
+        assert event.lr == learning_rate(event.step - 1, run.steps, training)
 
 
 def test_the_best_weights_are_kept(corpus: Path, tmp_path: Path) -> None:
