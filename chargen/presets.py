@@ -12,12 +12,11 @@ from types import MappingProxyType
 from typing import Any
 
 _LARGE_VOCABULARY = 512
-_GROWTH_LARGE = 0.08
-"""Growth of dropout for a large vocabulary, whose rare characters are soon known by heart."""
-_GROWTH = 0.03
-_GROWTH_PER_HALVING = 0.01
+_GROWTH, _GROWTH_LARGE = (0.03, 0.01), (0.07, 0.025)
+"""Growth of dropout for a text of ``_GROWTH_CHARACTERS``, and what half the size gets more; for a
+small vocabulary, and for a large one, whose rare characters are soon known by heart."""
 _GROWTH_CHARACTERS = 1e6
-"""The same for a small one and a text of this size; half the size gets a little more."""
+_MOST_GROWTH = 0.16
 
 _RULES = {"adamw": (1.0, 0.05), "rmsprop": (0.4, 0.0), "sgd": (120.0, 0.0)}
 """By optimiser: its learning rate over AdamW's, and its weight decay (decoupled for AdamW only)."""
@@ -90,8 +89,8 @@ def suited_training(extent: Extent, hidden_size: int, chosen: Mapping[str, Any])
 
     All depend on the corpus, the network and what is chosen alone, never on the budget, so that a
     run by the clock can be repeated by its number of steps. Small steps follow noisier gradients,
-    and get a lower rate. Dropout grows with the passes over the text: fast for a large vocabulary,
-    else the faster the smaller the text is.
+    and get a lower rate. Dropout grows with the passes over the text: the faster the smaller the
+    text is, and faster for a large vocabulary.
 
     Args:
         extent: of the corpus.
@@ -111,8 +110,9 @@ def suited_training(extent: Extent, hidden_size: int, chosen: Mapping[str, Any])
         "weight_decay": decay,
     }
     if "dropout" not in chosen:
-        growth = _GROWTH_LARGE if large else _GROWTH + _GROWTH_PER_HALVING * halvings
-        suited["dropout_growth"] = round(max(0.0, growth), 3)
+        growth, more = _GROWTH_LARGE if large else _GROWTH
+        growth = min(_MOST_GROWTH, max(0.0, growth + more * halvings))
+        suited["dropout_growth"] = round(growth, 3)
     return {**suited, **chosen}
 
 

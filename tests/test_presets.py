@@ -37,12 +37,14 @@ def test_a_batch_of_twice_the_size_leaves_the_rate() -> None:
     assert len(rates) == 1
 
 
-def test_dropout_grows_faster_on_less_text() -> None:
-    sizes = (100_000_000, 1_000_000, 250_000, 20_000)
-    growth = [suited_training(Extent(66, n), 256, ADAMW)["dropout_growth"] for n in sizes]
+@pytest.mark.parametrize(("vocabulary", "more"), [(66, 0.02), (3000, 0.05)])
+def test_dropout_grows_faster_on_less_text(vocabulary: int, more: float) -> None:
+    sizes = (100_000_000, 1_000_000, 250_000, 20_000, 2_000)
+    growth = [suited_training(Extent(vocabulary, n), 256, ADAMW)["dropout_growth"] for n in sizes]
     assert growth[0] == 0
     assert growth == sorted(growth)
-    assert growth[2] == pytest.approx(growth[1] + 0.02)
+    assert growth[2] == pytest.approx(growth[1] + more)
+    assert growth[-1] < 0.2
 
 
 def test_dropout_grows_faster_with_rare_characters() -> None:
