@@ -50,7 +50,7 @@ def neighbour_vectors(ids: Ids, size: int, width: int) -> Tensor:
     """Vectors (|V|, width) of unit length, alike for pieces that stand beside alike ones.
 
     Of the positive pointwise mutual information of neighbours,
-    M[x, y] = max(0, log (n_xy + 1/2) / (n_x n_y / n + 1/2)), the matrix (M, Mᵀ) is cut down to its
+    M[x, y] = max(0, log[(n_xy + 1/2) / (n_x n_y / n + 1/2)]), the matrix (M, Mᵀ) is cut down to its
     ``width`` largest singular values, U S Vᵀ; the rows of U √S tell the pieces apart. A piece
     whose neighbours tell nothing has zeros.
 
