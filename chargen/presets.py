@@ -16,7 +16,11 @@ _GROWTH, _GROWTH_LARGE = (0.03, 0.01), (0.07, 0.025)
 """Growth of dropout for a text of ``_GROWTH_CHARACTERS``, and what half the size gets more; for a
 small vocabulary, and for a large one, whose rare characters are soon known by heart."""
 _GROWTH_CHARACTERS = 1e6
-_MOST_GROWTH = 0.16
+_SMALL, _SMALL_SHARE, _SMALL_MORE, _MOST = 70e3, 0.5, 0.08, 0.8
+"""A text of a large vocabulary and fewer characters than the first has constant dropout, since a
+pass or two are enough to know it by heart: the second at 100,000 characters, the third more at
+each halving, the last at most."""
+_MOST_PASSES = 20
 
 _RULES = {"adamw": (1.0, 0.05), "rmsprop": (0.4, 0.0), "sgd": (120.0, 0.0)}
 """By optimiser: its learning rate over AdamW's, and its weight decay (decoupled for AdamW only)."""
@@ -90,7 +94,8 @@ def suited_training(extent: Extent, hidden_size: int, chosen: Mapping[str, Any])
     All depend on the corpus, the network and what is chosen alone, never on the budget, so that a
     run by the clock can be repeated by its number of steps. Small steps follow noisier gradients,
     and get a lower rate. Dropout grows with the passes over the text: the faster the smaller the
-    text is, and faster for a large vocabulary.
+    text is, and faster for a large vocabulary, where a small text has a high share of it from the
+    start.
 
     Args:
         extent: of the corpus.
@@ -103,23 +108,30 @@ def suited_training(extent: Extent, hidden_size: int, chosen: Mapping[str, Any])
     times, decay = _RULES.get(chosen["optimizer"], (1.0, 0.0))
     lr = times * (8e-3 if large else 1.4e-2)
     smaller = min(1, max(1, chosen["batch_size"] * window) / 2048)
-    halvings = math.log2(_GROWTH_CHARACTERS / max(1, extent.characters))
     suited = {
         "seq_length": window,
         "lr": round(lr * math.sqrt(256 / max(1, hidden_size) * smaller), 5),
         "weight_decay": decay,
     }
-    if "dropout" not in chosen:
-        growth, more = _GROWTH_LARGE if large else _GROWTH
-        growth = min(_MOST_GROWTH, max(0.0, growth + more * halvings))
-        suited["dropout_growth"] = round(growth, 3)
+    if "dropout" not in chosen and "dropout_growth" not in chosen:
+        suited |= _suited_dropout(large, max(1, extent.characters))
     return {**suited, **chosen}
+
+
+def _suited_dropout(large: bool, characters: int) -> dict[str, float]:
+    if large and characters < _SMALL:
+        share = _SMALL_SHARE + _SMALL_MORE * math.log2(1e5 / characters)
+        return {"dropout": round(min(_MOST, share), 2)}
+    growth, more = _GROWTH_LARGE if large else _GROWTH
+    growth += more * math.log2(_GROWTH_CHARACTERS / characters)
+    return {"dropout_growth": round(max(0.0, growth), 3)}
 
 
 def default_epochs(characters: int) -> float:
     """Passes over a text of so many characters, where no budget is given.
 
     The characters seen grow with the root of the text's size: a small text is read again and
-    again, with dropout against learning it by heart; a large one is read once at least.
+    again, with dropout against learning it by heart, but not more often than helps; a large one
+    is read once at least.
     """
-    return max(1.0, 1e4 / math.sqrt(max(1, characters)))
+    return min(_MOST_PASSES, max(1.0, 1e4 / math.sqrt(max(1, characters))))

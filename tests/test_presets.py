@@ -39,12 +39,25 @@ def test_a_batch_of_twice_the_size_leaves_the_rate() -> None:
 
 @pytest.mark.parametrize(("vocabulary", "more"), [(66, 0.02), (3000, 0.05)])
 def test_dropout_grows_faster_on_less_text(vocabulary: int, more: float) -> None:
-    sizes = (100_000_000, 1_000_000, 250_000, 20_000, 2_000)
+    sizes = (100_000_000, 1_000_000, 250_000, 80_000)
     growth = [suited_training(Extent(vocabulary, n), 256, ADAMW)["dropout_growth"] for n in sizes]
     assert growth[0] == 0
     assert growth == sorted(growth)
     assert growth[2] == pytest.approx(growth[1] + more)
-    assert growth[-1] < 0.2
+
+
+def test_a_small_chinese_text_has_the_more_dropout_the_smaller_it_is() -> None:
+    suited = [suited_training(Extent(1000, n), 256, ADAMW) for n in (50_000, 25_000, 6_000, 600)]
+    shares = [training["dropout"] for training in suited]
+    assert shares[:2] == [0.58, 0.66]
+    assert shares[2:] == [0.8, 0.8]
+    assert not any("dropout_growth" in training for training in suited)
+
+
+@pytest.mark.parametrize("option", ["dropout", "dropout_growth"])
+def test_dropout_that_is_chosen_stands_alone(option: str) -> None:
+    suited = suited_training(Extent(1000, 6_000), 256, {**ADAMW, option: 0.1})
+    assert {k: v for k, v in suited.items() if k.startswith("dropout")} == {option: 0.1}
 
 
 def test_dropout_grows_faster_with_rare_characters() -> None:
@@ -55,6 +68,6 @@ def test_dropout_grows_faster_with_rare_characters() -> None:
 
 
 def test_a_small_text_is_read_more_often_and_a_large_one_once() -> None:
-    assert default_epochs(10_000) == 100
-    assert default_epochs(40_000) == 50
+    assert default_epochs(10_000) == default_epochs(40_000) == 20
+    assert default_epochs(1_000_000) == 10
     assert default_epochs(10**9) == 1

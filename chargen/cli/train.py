@@ -129,7 +129,7 @@ def train(
         typer.Option(
             "--dropout",
             help="Share of units dropped on input, between layers, and before the output. "
-            "\\[default: grows with the passes]",
+            "\\[default: by the text's size]",
             rich_help_panel=LEARNING,
         ),
     ] = None,
