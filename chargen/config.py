@@ -237,12 +237,13 @@ class TrainConfig(_Config):
         warmup_steps: steps over which the learning rate rises linearly.
         grad_clip: largest global L2 norm of the gradient; 0 turns clipping off.
         dropout: share of activations dropped on input, between layers and before the output.
-        dropout_growth: what is added to it at every doubling of 1 + the passes over the text.
+        dropout_growth: what is added to it at every doubling of 1 + the passes over the text,
+            up to 0.5.
         epochs, max_steps, max_minutes: the budget, one of them at most; none: by corpus size.
         patience: evaluations without a better one before training stops; 0: never.
         eval_every, sample_every, save_every: steps between; 0: chosen from the budget.
         seed: of initial weights and dropout.
-        threads: CPU threads; 0: all that the machine has free.
+        threads: CPU threads; 0: torch's choice.
         device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
         precision: of matrix products: ``float32``, ``bfloat16`` (weights and sums stay float32),
             or ``auto``: bfloat16 on a GPU that is made for it.

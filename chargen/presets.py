@@ -16,10 +16,11 @@ _GROWTH, _GROWTH_LARGE = (0.03, 0.01), (0.07, 0.025)
 """Growth of dropout for a text of ``_GROWTH_CHARACTERS``, and what half the size gets more; for a
 small vocabulary, and for a large one, whose rare characters are soon known by heart."""
 _GROWTH_CHARACTERS = 1e6
-_SMALL, _SMALL_SHARE, _SMALL_MORE, _MOST = 70e3, 0.5, 0.08, 0.8
-"""A text of a large vocabulary and fewer characters than the first has constant dropout, since a
-pass or two are enough to know it by heart: the second at 100,000 characters, the third more at
-each halving, the last at most."""
+_SHORT = 70e3
+"""Characters below which a text of a large vocabulary has constant dropout: a pass or two are
+enough to know it by heart."""
+_SHORT_DROPOUT, _SHORT_CHARACTERS, _MOST_DROPOUT = (0.5, 0.08), 1e5, 0.8
+"""That share for a text of ``_SHORT_CHARACTERS``, what half the size gets more, and the most."""
 _MOST_PASSES = 20
 
 _RULES = {"adamw": (1.0, 0.05), "rmsprop": (0.4, 0.0), "sgd": (120.0, 0.0)}
@@ -119,9 +120,10 @@ def suited_training(extent: Extent, hidden_size: int, chosen: Mapping[str, Any])
 
 
 def _suited_dropout(large: bool, characters: int) -> dict[str, float]:
-    if large and characters < _SMALL:
-        share = _SMALL_SHARE + _SMALL_MORE * math.log2(1e5 / characters)
-        return {"dropout": round(min(_MOST, share), 2)}
+    if large and characters < _SHORT:
+        share, more = _SHORT_DROPOUT
+        share += more * math.log2(_SHORT_CHARACTERS / characters)
+        return {"dropout": round(min(_MOST_DROPOUT, share), 2)}
     growth, more = _GROWTH_LARGE if large else _GROWTH
     growth += more * math.log2(_GROWTH_CHARACTERS / characters)
     return {"dropout_growth": round(max(0.0, growth), 3)}

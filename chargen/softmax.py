@@ -4,8 +4,8 @@ For N positions the logits are N × |V| numbers, more than all else that trainin
 exist for a few hundred positions at a time, in one buffer that is turned from logits into
 probabilities into gradients in place.
 
-In a ``torch.autocast`` block s is cast to its format, and so is what is multiplied; logits,
-probabilities, the loss and the sums of gradients keep that of V.
+In a ``torch.autocast`` block s is cast to its format, and so is all that is multiplied, with a
+product in the same format; probabilities, the loss and the sums of gradients keep that of V.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
 from chargen.precision import no_autocast, product_dtype
 
@@ -106,6 +107,7 @@ class _SoftmaxLoss(torch.autograd.Function):
         return total / count
 
     @staticmethod
+    @once_differentiable
     def backward(ctx: Any, grad_loss: Tensor) -> tuple[Tensor | None, ...]:
         grad_s, grad_V, grad_c = ctx.saved_tensors
         share = grad_loss / len(grad_s)

@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 from torch.nn import functional as F
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from chargen import softmax
 from chargen.softmax import score_targets, softmax_loss
@@ -33,6 +36,30 @@ def test_loss_and_gradients_are_those_of_cross_entropy(
     grads = torch.autograd.grad(3 * ours, leaves)
     wanted_grads = torch.autograd.grad(3 * wanted, leaves)
     torch.testing.assert_close(grads, wanted_grads, rtol=1e-10, atol=1e-12)
+
+
+class _Largest(TorchDispatchMode):
+    """Notes the size of the largest tensor that any operation returns."""
+
+    numbers = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        made = func(*args, **(kwargs or {}))
+        for tensor in made if isinstance(made, (tuple, list)) else [made]:
+            if isinstance(tensor, torch.Tensor):
+                self.numbers = max(self.numbers, tensor.numel())
+        return made
+
+
+def test_no_tensor_grows_with_the_positions_times_the_vocabulary() -> None:
+    largest = []
+    for rows in (600, 6000):
+        s, V, c, targets = numbers(rows, classes=3000)
+        leaves = [tensor.requires_grad_() for tensor in (s, V, c)]
+        with _Largest() as seen:
+            torch.autograd.grad(softmax_loss(s, V, c, targets), leaves)
+        largest.append(seen.numbers)
+    assert 3000 < largest[0] == largest[1] < 600 * 3000
 
 
 @pytest.mark.parametrize("biased", [True, False])

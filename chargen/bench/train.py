@@ -138,7 +138,7 @@ def network_config(network: str, hidden_size: int, vocab_size: int) -> ModelConf
 def chargen_step(
     config: ModelConfig, batch: int, window: int, device: torch.device
 ) -> Callable[[], None]:
-    """The same step as chargen's loop makes it."""
+    """The same step by chargen: its network, loss, optimiser; in float32, without dropout."""
     vocab_size = config.vocab_size
     model = CharModel(config)
     model.reset_parameters(0)

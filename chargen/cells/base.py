@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
-from collections.abc import Callable, Sequence
+import warnings
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import torch
@@ -124,7 +126,7 @@ class RecurrentCell(Cell):
             state: one tensor, or two.
         """
         dtype = kernel_dtype(x, self.W.dtype)
-        with no_autocast(x):
+        with no_autocast(x), _weights_of_their_own(x):
             before = tuple(tensor[None].to(dtype) for tensor in state)
             outputs, *after = run(
                 x.to(dtype),
@@ -134,3 +136,18 @@ class RecurrentCell(Cell):
             )
         pairs = zip(after, state, strict=True)
         return outputs, tuple(new[0].to(old.dtype) for new, old in pairs)
+
+
+@contextlib.contextmanager
+def _weights_of_their_own(x: Tensor) -> Iterator[None]:
+    """A block in which cuDNN doesn't warn that it packs the weights at every call.
+
+    Parameters that lie in memory one by one are what checkpoints and optimisers work on; a window
+    of many steps is worth one copy.
+    """
+    if not x.is_cuda:
+        yield
+        return
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="RNN module weights are not part of single")
+        yield

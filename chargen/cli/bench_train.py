@@ -60,6 +60,9 @@ def bench_train(
             rich_help_panel=QUALITY,
         ),
     ] = None,
+    threads: Annotated[
+        int, typer.Option("--threads", min=0, help="CPU threads. \\[default: torch's choice]")
+    ] = 0,
     device: opt.Device = "auto",
     as_json: opt.Json = False,
     quiet: opt.Quiet = False,
@@ -77,11 +80,13 @@ def bench_train(
     for an eighth of the minutes, is set against the GPT's end. Needs the extras bench and plot.
     """
     from chargen.cli.console import Terminal
+    from chargen.devices import cpu_threads
 
     terminal = Terminal(quiet=quiet)
     if quality is not None:
         picture = out or Path(f"quality-{quality.stem}.png")
-        learnt = _learn(terminal, quality, minutes, preset, vocab_size, seed, device, picture)
+        with cpu_threads(threads):
+            learnt = _learn(terminal, quality, minutes, preset, vocab_size, seed, device, picture)
         if as_json:
             typer.echo(json.dumps({**learnt.to_dict(), "picture": str(picture)}))
         else:
@@ -90,13 +95,14 @@ def bench_train(
         return
     from chargen.bench.train import bench_train as measure
 
-    report = measure(
-        vocab_size=vocab_size,
-        batch_size=batch_size,
-        seq_length=seq_length,
-        rounds=rounds,
-        device=device,
-    )
+    with cpu_threads(threads):
+        report = measure(
+            vocab_size=vocab_size,
+            batch_size=batch_size,
+            seq_length=seq_length,
+            rounds=rounds,
+            device=device,
+        )
     if as_json:
         typer.echo(json.dumps(report.to_dict()))
     else:

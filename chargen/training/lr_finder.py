@@ -13,13 +13,15 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
-import torch
 
+from chargen.allocator import freed_memory_kept
 from chargen.corpus.windows import Windows
 from chargen.devices import autocast, cpu_threads, resolve_device
 from chargen.errors import TrainingError
+from chargen.precision import exact_float32
 from chargen.training.accumulation import accumulate_gradient
 from chargen.training.beginning import begin_weights
+from chargen.training.feed import Feed
 from chargen.training.optimizer import clip_gradients, set_learning_rate
 from chargen.training.setup import Plan
 from chargen.training.state import TrainingState
@@ -113,7 +115,7 @@ def _losses(plan: Plan, rates: Sequence[float]) -> Generator[float, None, None]:
     """The loss of one training step at each rate, before its update."""
     options, corpus = plan.config.training, plan.corpus
     parts = options.gradient_accumulation_steps
-    with cpu_threads(options.threads):
+    with cpu_threads(options.threads), freed_memory_kept(), exact_float32():
         device = resolve_device(options.device)
         state = TrainingState(plan.config, device)
         model, optimizer = state.model, state.optimizer
@@ -123,13 +125,13 @@ def _losses(plan: Plan, rates: Sequence[float]) -> Generator[float, None, None]:
         windows = Windows(
             corpus.train, options.batch_size, options.seq_length, corpus.tokenizer.newline_id
         )
+        feed = Feed(windows, device)
         for lr in rates:
-            ids, targets, fresh = windows.window(state.step)
+            ids, targets, fresh = feed.window(state.step)
             before = state.before_window(epoch_starts=fresh)
-            window = torch.from_numpy(ids).to(device), torch.from_numpy(targets).to(device)
             optimizer.zero_grad(set_to_none=True)
             loss, state.carried = accumulate_gradient(
-                model, *window, before, state.dropout, parts, forward
+                model, ids, targets, before, state.dropout, parts, forward
             )
             yield float(loss)
             clip_gradients(list(model.parameters()), options.grad_clip)

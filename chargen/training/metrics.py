@@ -9,17 +9,28 @@ from typing import Any
 
 from chargen.errors import CheckpointError
 from chargen.files import write_bytes
-from chargen.training.events import Event
+from chargen.training.events import Event, RolledBack
 
 
 class MetricsLog:
-    """Appends events to a file, after dropping those newer than a checkpoint at ``step``."""
+    """Appends events to a file, after dropping those newer than a checkpoint at ``step``.
+
+    A run that goes back to a checkpoint goes through the same steps again: then too they are
+    dropped, so that steps and seconds never fall from line to line.
+    """
 
     def __init__(self, path: Path, step: int) -> None:
-        forget_after(path, step)
-        self._file = path.open("a", encoding="utf-8")
+        self._path = path
+        self._open_at(step)
+
+    def _open_at(self, step: int) -> None:
+        forget_after(self._path, step)
+        self._file = self._path.open("a", encoding="utf-8")
 
     def write(self, event: Event) -> None:
+        if isinstance(event, RolledBack):
+            self._file.close()
+            self._open_at(event.step)
         self._file.write(_line(event.to_dict()))
         self._file.flush()
 

@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from statistics import median
 
 from torch import Tensor
 
@@ -46,6 +47,8 @@ _FIXED = 0.9 * HOLD
 """The share of its steps after which it decides: a little before the learning rate falls."""
 _NEWS = 1.1
 """An estimate is told again when it has changed by such a factor."""
+_TRIED_STEPS = 4
+"""To find out how long one takes; the first is slower, and one of the others may be disturbed."""
 _WHOLE_STEP = 1.1
 """A step, dropout and optimiser included, over its forward and backward pass."""
 _OVERTIME = 1.1
@@ -157,11 +160,12 @@ class Session:
 
     def _time_a_step(self) -> float:
         """Seconds of a step, by trying its passes on the next window; changes nothing."""
-        for _ in range(2):
+        seconds = []
+        for _ in range(_TRIED_STEPS):
             began = time.perf_counter()
             self._try_step()
-            seconds = time.perf_counter() - began
-        return seconds * _WHOLE_STEP
+            seconds.append(time.perf_counter() - began)
+        return median(seconds[1:]) * _WHOLE_STEP
 
     def plan_by_clock(self) -> Iterator[Event]:
         """Estimate the number of steps that the minutes allow; fix it before a rate needs it."""

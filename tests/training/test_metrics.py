@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from chargen.errors import CheckpointError
-from chargen.training.events import Evaluation, Sample
+from chargen.training.events import Evaluation, RolledBack, Sample
 from chargen.training.metrics import MetricsLog, forget_after, read_metrics
 
 
@@ -43,6 +43,21 @@ def test_newer_lines_are_forgotten(tmp_path: Path) -> None:
     write(path, range(5))
     forget_after(path, 2)
     assert [line["step"] for line in read_metrics(path)] == [0, 1, 2]
+
+
+def test_a_run_that_goes_back_leaves_no_step_twice(tmp_path: Path) -> None:
+    log = MetricsLog(tmp_path / "metrics.jsonl", 0)
+    for step in (1, 2, 3):
+        log.write(Sample(step, float(step), text=""))
+    log.write(RolledBack(1, 4.0, failed_step=4, lr_scale=0.5))
+    log.write(Sample(2, 5.0, text=""))
+    log.close()
+    lines = read_metrics(tmp_path / "metrics.jsonl")
+    assert [(line["event"], line["step"]) for line in lines] == [
+        ("sample", 1),
+        ("rolledback", 1),
+        ("sample", 2),
+    ]
 
 
 def test_every_line_is_strict_json(tmp_path: Path) -> None:

@@ -299,6 +299,8 @@ def test_a_loss_that_is_not_finite_goes_back_to_the_last_checkpoint(
     assert [(e.step, e.failed_step, e.lr_scale) for e in backs] == [(10, 13, 0.5), (10, 13, 0.25)]
     assert (run.reason, run.steps) == ("done", 20)
     assert RunFolder(run.path).verify() == []
+    steps = [line["step"] for line in metrics(run.path)]
+    assert steps == sorted(steps)
     saved = RunFolder(run.path).load_last()
     assert saved is not None
     assert (saved[1]["lr_scale"], saved[1]["rollbacks"]) == (0.25, 2)
