@@ -27,9 +27,10 @@ from chargen.corpus.writing import write_corpus
 from chargen.errors import CorpusError, system_error_text
 from chargen.files import new_folder, sha256_of
 
-__all__ = ["PreparedCorpus", "Progress", "matches", "prepare"]
+__all__ = ["PreparedCorpus", "Progress", "matches", "piece_counts", "prepare"]
 
 Tokens: TypeAlias = NDArray[np.integer[Any]]
+_COUNTED_AT_ONCE = 1 << 20
 
 
 class PreparedCorpus:
@@ -142,6 +143,14 @@ def prepare(
             "Nothing was written. Free some space, or choose a folder: chargen prepare --out DIR",
         ) from error
     return PreparedCorpus.open(out)
+
+
+def piece_counts(ids: Tokens, size: int) -> NDArray[np.int64]:
+    """How often each of ``size`` pieces occurs, (|V|,): a part at a time, whatever the length."""
+    counts: NDArray[np.int64] = np.zeros(size, np.int64)
+    for first in range(0, len(ids), _COUNTED_AT_ONCE):
+        counts += np.bincount(ids[first : first + _COUNTED_AT_ONCE], minlength=size)
+    return counts
 
 
 def matches(out: Path, sources: Sequence[Path], config: CorpusConfig) -> bool:

@@ -9,15 +9,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from chargen.corpus.prepared import PreparedCorpus
+from chargen.corpus.prepared import PreparedCorpus, piece_counts
 from chargen.corpus.tokenizer import Ids, Tokenizer
 from chargen.model import CharModel
 
 if TYPE_CHECKING:
     from chargen.checkpoint import LoadedModel
 
-_AT_ONCE = 1 << 20
-"""Pieces that are counted in one go."""
 _NEIGHBOURS = 1 << 22
 """Pieces whose neighbours are counted, at most: the beginning of the text."""
 _SPARE, _ITERATIONS = 16, 3
@@ -34,10 +32,7 @@ def begin_weights(model: CharModel, corpus: PreparedCorpus, source: LoadedModel 
     Of a ``source`` it is what that one has learnt.
     """
     size = corpus.tokenizer.size
-    counts = np.zeros(size)
-    for first in range(0, len(corpus.train), _AT_ONCE):
-        counts += np.bincount(corpus.train[first : first + _AT_ONCE], minlength=size)
-    model.expect(torch.from_numpy(counts))
+    model.expect(torch.from_numpy(piece_counts(corpus.train, size)).double())
     if source:
         adopt_weights(model, corpus.tokenizer, source)
     elif model.config.tie_weights:

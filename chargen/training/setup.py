@@ -12,12 +12,15 @@ import torch
 from chargen import __version__
 from chargen.checkpoint import CorpusRecord, LoadedModel, RunConfig, RunFolder
 from chargen.config import CorpusConfig, ModelConfig, TrainConfig
-from chargen.corpus.prepared import PreparedCorpus
+from chargen.corpus.prepared import PreparedCorpus, piece_counts
 from chargen.corpus.reading import find_sources
 from chargen.corpus.windows import fit
 from chargen.errors import CheckpointError
 from chargen.files import sha256_of
 from chargen.training.configs import resumed_config
+
+_UNLIKE = 0.05
+"""The share of unknown pieces from which on a validation split is not like its text."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +67,7 @@ def plan_run(
     if window != training.seq_length:
         asked["seq_length"] = training.seq_length
         shrunk.append(f"windows of {window} instead of {training.seq_length}")
-    notes = [*corpus.manifest.warnings]
+    notes = [*corpus.manifest.warnings, *_note_on_validation(corpus)]
     if shrunk:
         notes.append(f"The text is short: {', '.join(shrunk)}.")
     config = RunConfig(
@@ -83,6 +86,22 @@ def plan_run(
         asked=asked,
     )
     return Plan(config, corpus, tuple(notes), source)
+
+
+def _note_on_validation(corpus: PreparedCorpus) -> list[str]:
+    """Whether the end of the text, kept for validation, is in another script than the rest."""
+    if not len(corpus.val):
+        return []
+    size = corpus.tokenizer.size
+    unknown = piece_counts(corpus.train, size) == 0
+    share = piece_counts(corpus.val, size)[unknown].sum() / len(corpus.val)
+    if share < _UNLIKE:
+        return []
+    return [
+        f"{share:.0%} of the validation split, the end of the text, occur nowhere in what is "
+        "learnt from: what is measured there tells little. Put a typical part last, or keep none "
+        "(--val-frac 0)."
+    ]
 
 
 def create_run(path: Path, plan: Plan) -> PreparedRun:

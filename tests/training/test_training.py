@@ -359,6 +359,17 @@ def test_a_short_text_gets_smaller_windows_and_says_so(tmp_path: Path, here: Pat
     assert note == "The text is short: batch 1 instead of 8."
 
 
+@pytest.mark.parametrize(("end", "told"), [("アイウエオ\n", True), ("一二三四五\n", False)])
+def test_a_validation_split_in_another_script_is_said(
+    end: str, told: bool, tmp_path: Path, here: Path
+) -> None:
+    Path("text.txt").write_text("一二三四五六七八九十\n" * 90 + end * 18, encoding="utf-8")
+    events: list[Event] = []
+    train_tiny("text.txt", tmp_path, on_event=events.append, max_steps=2)
+    notes = of_type(events, Started)[0].notes
+    assert any(note.startswith("83% of the validation split") for note in notes) == told
+
+
 def test_an_unsure_encoding_is_said(tmp_path: Path, here: Path) -> None:
     Path("text.txt").write_bytes("안녕하세요 여러분. 오늘은 비가 옵니다.\n".encode("euc-kr") * 30)
     events: list[Event] = []
