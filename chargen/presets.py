@@ -9,7 +9,10 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from chargen.corpus.prepared import PreparedCorpus
 
 _LARGE_VOCABULARY = 512
 _GROWTH, _GROWTH_LARGE = (0.03, 0.01), (0.07, 0.025)
@@ -71,10 +74,16 @@ DEFAULT_PRESET = "small"
 
 @dataclass(frozen=True)
 class Extent:
-    """How large a corpus is: |V|, and the characters to learn from."""
+    """How large a corpus is: |V|, and the characters to learn from, which are so many pieces."""
 
     vocab_size: int
     characters: int
+    pieces: int
+
+    @classmethod
+    def of(cls, corpus: PreparedCorpus) -> Extent:
+        train = corpus.manifest.train
+        return cls(corpus.tokenizer.size, train.characters, train.pieces)
 
 
 def suited_model(extent: Extent) -> dict[str, Any]:
@@ -90,27 +99,25 @@ def suited_model(extent: Extent) -> dict[str, Any]:
 
 
 def suited_training(extent: Extent, hidden_size: int, chosen: Mapping[str, Any]) -> dict[str, Any]:
-    """Window, learning rate, decay and dropout: for a vocabulary, a width, the size of the text.
+    """Learning rate, decay and dropout: for a vocabulary, a width, the size of the text.
 
     All depend on the corpus, the network and what is chosen alone, never on the budget, so that a
     run by the clock can be repeated by its number of steps. Small steps follow noisier gradients,
     and get a lower rate. Dropout grows with the passes over the text: the faster the smaller the
-    text is, and faster for a large vocabulary, where a small text has a high share of it from the
+    text is, and faster for a large vocabulary, where a short text has a high share of it from the
     start.
 
     Args:
         extent: of the corpus.
         hidden_size: units a layer.
-        chosen: options of training that are fixed already, ``optimizer`` and ``batch_size`` among
-            them; they go before what suits.
+        chosen: options of training that are fixed already, ``optimizer``, ``batch_size`` and
+            ``seq_length`` among them; they go before what suits.
     """
     large = extent.vocab_size >= _LARGE_VOCABULARY
-    window = chosen.get("seq_length", 64)
     times, decay = _RULES.get(chosen["optimizer"], (1.0, 0.0))
     lr = times * (8e-3 if large else 1.4e-2)
-    smaller = min(1, max(1, chosen["batch_size"] * window) / 2048)
+    smaller = min(1, max(1, chosen["batch_size"] * chosen["seq_length"]) / 2048)
     suited = {
-        "seq_length": window,
         "lr": round(lr * math.sqrt(256 / max(1, hidden_size) * smaller), 5),
         "weight_decay": decay,
     }

@@ -4,8 +4,8 @@ import pytest
 
 from chargen.presets import Extent, default_epochs, suited_model, suited_training
 
-ENGLISH, CHINESE = Extent(66, 1_000_000), Extent(3257, 1_000_000)
-ADAMW = {"optimizer": "adamw", "batch_size": 32}
+ENGLISH, CHINESE = (Extent(size, 1_000_000, 1_000_000) for size in (66, 3257))
+ADAMW = {"optimizer": "adamw", "batch_size": 32, "seq_length": 64}
 
 
 def test_a_large_vocabulary_shares_its_table() -> None:
@@ -40,14 +40,16 @@ def test_a_batch_of_twice_the_size_leaves_the_rate() -> None:
 @pytest.mark.parametrize(("vocabulary", "more"), [(66, 0.02), (3000, 0.05)])
 def test_dropout_grows_faster_on_less_text(vocabulary: int, more: float) -> None:
     sizes = (100_000_000, 1_000_000, 250_000, 80_000)
-    growth = [suited_training(Extent(vocabulary, n), 256, ADAMW)["dropout_growth"] for n in sizes]
+    growth = [
+        suited_training(Extent(vocabulary, n, n), 256, ADAMW)["dropout_growth"] for n in sizes
+    ]
     assert growth[0] == 0
     assert growth == sorted(growth)
     assert growth[2] == pytest.approx(growth[1] + more)
 
 
 def test_a_small_chinese_text_has_the_more_dropout_the_smaller_it_is() -> None:
-    suited = [suited_training(Extent(1000, n), 256, ADAMW) for n in (50_000, 25_000, 6_000, 600)]
+    suited = [suited_training(Extent(1000, n, n), 256, ADAMW) for n in (50_000, 25_000, 6_000, 600)]
     shares = [training["dropout"] for training in suited]
     assert shares[:2] == [0.58, 0.66]
     assert shares[2:] == [0.8, 0.8]
@@ -56,7 +58,7 @@ def test_a_small_chinese_text_has_the_more_dropout_the_smaller_it_is() -> None:
 
 @pytest.mark.parametrize("option", ["dropout", "dropout_growth"])
 def test_dropout_that_is_chosen_stands_alone(option: str) -> None:
-    suited = suited_training(Extent(1000, 6_000), 256, {**ADAMW, option: 0.1})
+    suited = suited_training(Extent(1000, 6_000, 6_000), 256, {**ADAMW, option: 0.1})
     assert {k: v for k, v in suited.items() if k.startswith("dropout")} == {option: 0.1}
 
 

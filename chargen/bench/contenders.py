@@ -94,7 +94,7 @@ class Chargen(Contender):
         device: str,
         short: bool = False,
     ) -> None:
-        extent = Extent(corpus.tokenizer.size, corpus.manifest.train.characters)
+        extent = Extent.of(corpus)
         options = {**budget.options(), "seed": seed, "device": device, "sample_every": _NEVER}
         configs = configs_of(preset, options, extent)
         unseen = PreparedCorpus(corpus.path, replace(corpus.manifest, val=Split(0, 0)))

@@ -131,7 +131,7 @@ def network_config(network: str, hidden_size: int, vocab_size: int) -> ModelConf
     """The network of a ``StepRow``."""
     chosen: dict[str, Any] = {"embedding_size": _EMBEDDING}
     if network == "preset":
-        chosen = suited_model(Extent(vocab_size, vocab_size))
+        chosen = suited_model(Extent(vocab_size, vocab_size, vocab_size))
     return ModelConfig(vocab_size, hidden_size=hidden_size, **chosen)
 
 

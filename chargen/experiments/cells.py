@@ -132,7 +132,7 @@ def compare_cells(
     """
     check(TrainConfig(max_steps=steps), TrainConfig(max_minutes=minutes))
     prepared = open_corpus(corpus, {}, None)
-    extent = Extent(prepared.tokenizer.size, prepared.manifest.train.characters)
+    extent = Extent.of(prepared)
     target = parameters_of("lstm", hidden_size, extent)
     widths = {cell: width_for(cell, target, extent) for cell in cells}
     budgets: dict[str, dict[str, Any]] = {

@@ -7,6 +7,7 @@ from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any
 
 from chargen.config import ModelConfig, TrainConfig, check
+from chargen.corpus.windows import fit
 from chargen.presets import (
     DEFAULT_PRESET,
     PRESETS,
@@ -19,6 +20,7 @@ from chargen.presets import (
 if TYPE_CHECKING:
     from chargen.checkpoint import LoadedModel, RunConfig
 
+_DEFAULTS = {name: getattr(TrainConfig, name) for name in ("optimizer", "batch_size", "seq_length")}
 BUDGET = ("epochs", "max_steps", "max_minutes")
 MAY_CHANGE = (
     *BUDGET,
@@ -71,13 +73,20 @@ def configs_of(
             if getattr(model, name) != value
         ]
     given = {k: v for k, v in options.items() if k not in in_model}
-    defaults = {"optimizer": TrainConfig.optimizer, "batch_size": TrainConfig.batch_size}
-    fixed = {**defaults, **chosen.training, **given}
+    fixed = {**_DEFAULTS, **chosen.training, **given}
     if chosen.suits:
-        fixed = suited_training(extent, model.hidden_size, fixed)
+        fixed = {**suited_training(extent, model.hidden_size, _fitted(fixed, extent)), **fixed}
     training = TrainConfig(**fixed)
     check(model, training, also=problems)
     return model, training
+
+
+def _fitted(options: Mapping[str, Any], extent: Extent) -> dict[str, Any]:
+    """The options with the batch and window that a text can fill; what can't be, is as it was."""
+    batch, window = options["batch_size"], options["seq_length"]
+    if min(batch, window) > 0 and extent.pieces > 1:
+        batch, window = fit(extent.pieces, batch, window)
+    return {**options, "batch_size": batch, "seq_length": window}
 
 
 def _model_config(chosen: Preset, options: Mapping[str, Any], extent: Extent) -> ModelConfig:

@@ -82,7 +82,7 @@ class TrainRequest:
 
         resolve_device(training.device)
         corpus = open_corpus(self.corpus, self.settings, self.on_progress)
-        extent = Extent(corpus.tokenizer.size, corpus.manifest.train.characters)
+        extent = Extent.of(corpus)
         problems = []
         if training.patience and not len(corpus.val):
             problems.append("patience needs a validation split, and the corpus has none")
@@ -105,7 +105,7 @@ class TrainRequest:
         problems = config.problems()
         if options.get("patience") and config.val_frac == 0:
             problems.append("patience needs a validation split, and val_frac is 0")
-        return configs_of(preset, options, Extent(1, 1), source=source, also=problems)[1]
+        return configs_of(preset, options, Extent(1, 1, 1), source=source, also=problems)[1]
 
     def _notes(self) -> tuple[str, ...]:
         if self.corpus is not None:

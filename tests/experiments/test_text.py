@@ -21,7 +21,7 @@ from chargen.model import CharModel
 from chargen.presets import Extent
 from chargen.training.configs import configs_of
 
-CHINESE = Extent(3000, 100_000)
+CHINESE = Extent(3000, 100_000, 100_000)
 
 
 @pytest.mark.parametrize("cell", CELLS)

@@ -1,0 +1,24 @@
+from __future__ import annotations
+
+import pytest
+
+from chargen.errors import ConfigError
+from chargen.presets import Extent
+from chargen.training.configs import configs_of
+
+SHORT = Extent(1000, 6_000, 6_000)
+
+
+def test_the_rate_is_that_of_the_batch_which_a_short_text_can_fill() -> None:
+    _, asked = configs_of("small", {}, SHORT)
+    _, filled = configs_of("small", {"batch_size": 16}, SHORT)
+    _, long = configs_of("small", {}, Extent(1000, 60_000, 60_000))
+    assert asked.batch_size == long.batch_size == 32
+    assert asked.lr == filled.lr
+    assert asked.lr == pytest.approx(long.lr / 2**0.5, rel=1e-3)
+
+
+@pytest.mark.parametrize("option", ["batch_size", "seq_length"])
+def test_a_batch_of_nothing_is_told_as_such(option: str) -> None:
+    with pytest.raises(ConfigError, match=option):
+        configs_of("small", {option: 0}, SHORT)
