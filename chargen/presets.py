@@ -111,7 +111,7 @@ def suited_training(extent: Extent, hidden_size: int, chosen: Mapping[str, Any])
         extent: of the corpus.
         hidden_size: units a layer.
         chosen: options of training that are fixed already, ``optimizer``, ``batch_size`` and
-            ``seq_length`` among them; they go before what suits.
+            ``seq_length`` among them.
     """
     large = extent.vocab_size >= _LARGE_VOCABULARY
     times, decay = _RULES.get(chosen["optimizer"], (1.0, 0.0))
@@ -123,7 +123,7 @@ def suited_training(extent: Extent, hidden_size: int, chosen: Mapping[str, Any])
     }
     if "dropout" not in chosen and "dropout_growth" not in chosen:
         suited |= _suited_dropout(large, max(1, extent.characters))
-    return {**suited, **chosen}
+    return suited
 
 
 def _suited_dropout(large: bool, characters: int) -> dict[str, float]:

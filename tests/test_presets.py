@@ -14,12 +14,6 @@ def test_a_large_vocabulary_shares_its_table() -> None:
     assert suited_model(CHINESE)["embedding_size"] > suited_model(ENGLISH)["embedding_size"]
 
 
-@pytest.mark.parametrize("extent", [ENGLISH, CHINESE])
-def test_what_is_chosen_goes_before_what_suits(extent: Extent) -> None:
-    chosen = {**ADAMW, "lr": 0.5, "weight_decay": 0.25, "seq_length": 7, "dropout": 0.0}
-    assert suited_training(extent, 256, chosen) == chosen
-
-
 def test_four_times_the_width_halves_the_rate() -> None:
     one, four = (suited_training(CHINESE, hidden, ADAMW)["lr"] for hidden in (256, 1024))
     assert four == pytest.approx(one / 2)
@@ -48,18 +42,12 @@ def test_dropout_grows_faster_on_less_text(vocabulary: int, more: float) -> None
     assert growth[2] == pytest.approx(growth[1] + more)
 
 
-def test_a_small_chinese_text_has_the_more_dropout_the_smaller_it_is() -> None:
+def test_a_short_text_of_many_characters_has_the_more_dropout_the_smaller_it_is() -> None:
     suited = [suited_training(Extent(1000, n, n), 256, ADAMW) for n in (50_000, 25_000, 6_000, 600)]
     shares = [training["dropout"] for training in suited]
     assert shares[:2] == [0.58, 0.66]
     assert shares[2:] == [0.8, 0.8]
     assert not any("dropout_growth" in training for training in suited)
-
-
-@pytest.mark.parametrize("option", ["dropout", "dropout_growth"])
-def test_dropout_that_is_chosen_stands_alone(option: str) -> None:
-    suited = suited_training(Extent(1000, 6_000, 6_000), 256, {**ADAMW, option: 0.1})
-    assert {k: v for k, v in suited.items() if k.startswith("dropout")} == {option: 0.1}
 
 
 def test_dropout_grows_faster_with_rare_characters() -> None:

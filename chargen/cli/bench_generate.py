@@ -25,10 +25,7 @@ def bench_generate(
         typer.Option("--slots", min=1, help="Texts at a time; repeatable. \\[default: 1, 64, 256]"),
     ] = None,
     rounds: Annotated[int, typer.Option("--rounds", min=1, help="Turns of each.")] = 7,
-    threads: Annotated[
-        int | None,
-        typer.Option("--threads", min=1, help="CPU threads. \\[default: torch's choice]"),
-    ] = None,
+    threads: opt.Threads = 0,
     device: opt.Device = "cpu",
     as_json: opt.Json = False,
     quiet: opt.Quiet = False,
@@ -40,25 +37,22 @@ def bench_generate(
     nn.Embedding. All take turns; medians, and ratios of neighbouring turns, so that a busy machine
     disturbs all alike.
     """
-    import torch
-
     from chargen.bench.generate import SLOTS
     from chargen.bench.generate import bench_generate as measure
     from chargen.cli.console import Terminal
-    from chargen.devices import resolve_device
+    from chargen.devices import cpu_threads, resolve_device
 
-    if threads is not None:
-        torch.set_num_threads(threads)
-    report = measure(
-        cell=cell,
-        hidden_size=hidden_size,
-        num_layers=num_layers,
-        embedding_size=embedding_size,
-        vocab_size=vocab_size,
-        slots=slots or SLOTS,
-        rounds=rounds,
-        device=str(resolve_device(device)),
-    )
+    with cpu_threads(threads):
+        report = measure(
+            cell=cell,
+            hidden_size=hidden_size,
+            num_layers=num_layers,
+            embedding_size=embedding_size,
+            vocab_size=vocab_size,
+            slots=slots or SLOTS,
+            rounds=rounds,
+            device=str(resolve_device(device)),
+        )
     if as_json:
         typer.echo(json.dumps(asdict(report)))
         return

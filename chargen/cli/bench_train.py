@@ -60,9 +60,7 @@ def bench_train(
             rich_help_panel=QUALITY,
         ),
     ] = None,
-    threads: Annotated[
-        int, typer.Option("--threads", min=0, help="CPU threads. \\[default: torch's choice]")
-    ] = 0,
+    threads: opt.Threads = 0,
     device: opt.Device = "auto",
     as_json: opt.Json = False,
     quiet: opt.Quiet = False,

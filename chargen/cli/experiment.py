@@ -21,7 +21,6 @@ Corpus = Annotated[
     typer.Option("--corpus", help="A text or a prepared corpus. \\[default: the shipped prose]"),
 ]
 Seed = Annotated[int, typer.Option("--seed", min=0, help="Of initial weights and dropout.")]
-Threads = Annotated[int, typer.Option("--threads", min=0, help="CPU threads; 0: torch's choice.")]
 Out = Annotated[Path, typer.Option("--out", "-o", help="PNG to write.")]
 
 
@@ -40,7 +39,7 @@ def cells(
     steps: Annotated[int, typer.Option("--steps", min=1, help="Of each run at equal steps.")] = 200,
     minutes: Annotated[float, typer.Option("--minutes", help="Of each run at equal time.")] = 0.5,
     seed: Seed = 0,
-    threads: Threads = 0,
+    threads: opt.Threads = 0,
     out: Out = Path("cells.png"),
     as_json: opt.Json = False,
     quiet: opt.Quiet = False,
@@ -74,7 +73,7 @@ def clockwork(
         int, typer.Option("--seeds", min=1, help="Initial weights tried at each learning rate.")
     ] = 5,
     seed: Annotated[int, typer.Option("--seed", min=0, help="The first of the seeds.")] = 0,
-    threads: Threads = 0,
+    threads: opt.Threads = 0,
     out: Out = Path("clockwork.png"),
     as_json: opt.Json = False,
     quiet: opt.Quiet = False,
@@ -102,7 +101,7 @@ def gradients(
     lags: Annotated[int, typer.Option("--lags", min=1, help="The furthest step back.")] = 64,
     hidden_size: Annotated[int, typer.Option("--hidden-size", min=1, help="Units.")] = 192,
     seed: Seed = 0,
-    threads: Threads = 0,
+    threads: opt.Threads = 0,
     out: Out = Path("gradients.png"),
     as_json: opt.Json = False,
     quiet: opt.Quiet = False,
@@ -136,7 +135,7 @@ def clipping(
     ] = None,
     steps: Annotated[int, typer.Option("--steps", min=1, help="Of training, a run.")] = 200,
     seed: Seed = 0,
-    threads: Threads = 0,
+    threads: opt.Threads = 0,
     out: Out = Path("clipping.png"),
     as_json: opt.Json = False,
     quiet: opt.Quiet = False,

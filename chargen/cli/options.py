@@ -21,6 +21,7 @@ _CORPUS, _SAMPLING = CorpusConfig(), SamplingConfig()
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Nothing but data and errors.")]
 Debug = Annotated[bool, typer.Option("--debug", help="Show tracebacks.")]
 Json = Annotated[bool, typer.Option("--json", help="Report as JSON on standard output.")]
+Threads = Annotated[int, typer.Option("--threads", min=0, help="CPU threads; 0: torch's choice.")]
 Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda or mps.")]
 Checkpoint = Annotated[
     str | None,

@@ -18,6 +18,20 @@ def test_the_rate_is_that_of_the_batch_which_a_short_text_can_fill() -> None:
     assert asked.lr == pytest.approx(long.lr / 2**0.5, rel=1e-3)
 
 
+@pytest.mark.parametrize("vocab_size", [66, 1000])
+def test_what_is_chosen_goes_before_what_suits(vocab_size: int) -> None:
+    chosen = {"lr": 0.5, "weight_decay": 0.25, "seq_length": 7, "batch_size": 3, "dropout": 0.0}
+    _, training = configs_of("small", chosen, Extent(vocab_size, 6_000, 6_000))
+    assert {name: getattr(training, name) for name in chosen} == chosen
+
+
+def test_dropout_that_is_chosen_stands_alone() -> None:
+    _, constant = configs_of("small", {"dropout": 0.1}, SHORT)
+    _, growing = configs_of("small", {"dropout_growth": 0.1}, SHORT)
+    assert (constant.dropout, constant.dropout_growth) == (0.1, 0.0)
+    assert (growing.dropout, growing.dropout_growth) == (0.0, 0.1)
+
+
 @pytest.mark.parametrize("option", ["batch_size", "seq_length"])
 def test_a_batch_of_nothing_is_told_as_such(option: str) -> None:
     with pytest.raises(ConfigError, match=option):
