@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from chargen.corpus.prepared import PreparedCorpus
 
 _LARGE_VOCABULARY = 512
-_GROWTH, _GROWTH_LARGE = (0.03, 0.01), (0.07, 0.025)
+_GROWTH, _GROWTH_LARGE = (0.03, 0.01), (0.045, 0.025)
 """Growth of dropout for a text of ``_GROWTH_CHARACTERS``, and what half the size gets more; for a
 small vocabulary, and for a large one, whose rare characters are soon known by heart."""
 _GROWTH_CHARACTERS = 1e6
@@ -26,8 +26,10 @@ _SHORT_DROPOUT, _SHORT_CHARACTERS, _MOST_DROPOUT = (0.5, 0.08), 1e5, 0.8
 """That share for a text of ``_SHORT_CHARACTERS``, what half the size gets more, and the most."""
 _MOST_PASSES = 20
 
-_RULES = {"adamw": (1.0, 0.05), "rmsprop": (0.4, 0.0), "sgd": (120.0, 0.0)}
-"""By optimiser: its learning rate over AdamW's, and its weight decay (decoupled for AdamW only)."""
+_RATES = {"adamw": 1.0, "rmsprop": 0.4, "sgd": 120.0}
+"""By optimiser: its learning rate over AdamW's."""
+_DECAY, _DECAY_LARGE = 0.05, 0.3
+"""AdamW's weight decay, for a small vocabulary and for a large one."""
 
 
 @dataclass(frozen=True)
@@ -114,12 +116,13 @@ def suited_training(extent: Extent, hidden_size: int, chosen: Mapping[str, Any])
             ``seq_length`` among them.
     """
     large = extent.vocab_size >= _LARGE_VOCABULARY
-    times, decay = _RULES.get(chosen["optimizer"], (1.0, 0.0))
-    lr = times * (8e-3 if large else 1.4e-2)
+    optimizer = chosen["optimizer"]
+    lr = _RATES.get(optimizer, 1.0) * (8e-3 if large else 1.4e-2)
     smaller = min(1, max(1, chosen["batch_size"] * chosen["seq_length"]) / 2048)
+    decay = _DECAY_LARGE if large else _DECAY
     suited = {
         "lr": round(lr * math.sqrt(256 / max(1, hidden_size) * smaller), 5),
-        "weight_decay": decay,
+        "weight_decay": decay if optimizer == "adamw" else 0.0,
     }
     if "dropout" not in chosen and "dropout_growth" not in chosen:
         suited |= _suited_dropout(large, max(1, extent.characters))

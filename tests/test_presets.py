@@ -57,6 +57,14 @@ def test_dropout_grows_faster_with_rare_characters() -> None:
     assert chinese > english
 
 
+def test_adamw_alone_decays_and_a_large_vocabulary_more() -> None:
+    english, chinese, sgd = (
+        suited_training(extent, 256, {**ADAMW, "optimizer": optimizer})["weight_decay"]
+        for extent, optimizer in ((ENGLISH, "adamw"), (CHINESE, "adamw"), (CHINESE, "sgd"))
+    )
+    assert chinese > english > sgd == 0
+
+
 def test_a_small_text_is_read_more_often_and_a_large_one_once() -> None:
     assert default_epochs(10_000) == default_epochs(40_000) == 20
     assert default_epochs(1_000_000) == 10
