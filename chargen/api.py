@@ -296,7 +296,7 @@ def find_lr(
         options: what overrides the preset; the rates that are tried lie around ``lr``.
 
     Raises:
-        ConfigError, CorpusError, CheckpointError: see ``train``.
+        ConfigError, CorpusError, CheckpointError: see ``train``; or ``out`` can't be written.
         TrainingError: the loss is not finite from the beginning.
         MissingExtraError: there is something to draw, and matplotlib is not installed.
     """
@@ -305,11 +305,11 @@ def find_lr(
     settings = _settings(corpus_config)
     request = TrainRequest(corpus, preset, None, Path(out_dir), init_from, settings, on_progress)
     plan = request.plan(options)
-    from chargen.inspection.plots import new_figure, plot_range_test
+    from chargen.inspection.plots import check_picture, plot_range_test
     from chargen.training.lr_finder import range_test
 
     if out is not None:
-        new_figure(1, 1)  # what it needs is missed before the test, not after
+        check_picture(Path(out))
     test = range_test(plan, on_step)
     if out is not None:
         plot_range_test(test, Path(out))

@@ -233,7 +233,8 @@ class TrainConfig(_Config):
         optimizer: ``adamw``, ``sgd`` (with Nesterov momentum 0.9) or ``rmsprop``.
         lr: the highest learning rate, after warm-up.
         lr_final: the learning rate at the end, as a share of ``lr``.
-        weight_decay: AdamW's decoupled decay.
+        weight_decay: AdamW's decoupled decay of matrices; the other optimisers add it, times the
+            weights, to the gradient (L2), and have none where it isn't chosen.
         warmup_steps: steps over which the learning rate rises linearly.
         grad_clip: largest global L2 norm of the gradient; 0 turns clipping off.
         dropout: share of activations dropped on input, between layers and before the output.
@@ -285,7 +286,8 @@ class TrainConfig(_Config):
             *_at_least(0, lr_final=self.lr_final, warmup_steps=self.warmup_steps),
             *_at_least(0, patience=self.patience, eval_every=self.eval_every),
             *_at_least(0, sample_every=self.sample_every, save_every=self.save_every),
-            *_at_least(0, seed=self.seed, threads=self.threads),
+            *_at_least(0, threads=self.threads),
+            *_within(0, 2**63, seed=self.seed),
             *_within(0, 1, dropout=self.dropout, dropout_growth=self.dropout_growth),
         ]
         budgets = [n for n in ("epochs", "max_steps", "max_minutes") if getattr(self, n)]

@@ -116,13 +116,11 @@ def suited_training(extent: Extent, hidden_size: int, chosen: Mapping[str, Any])
             ``seq_length`` among them.
     """
     large = extent.vocab_size >= _LARGE_VOCABULARY
-    optimizer = chosen["optimizer"]
-    lr = _RATES.get(optimizer, 1.0) * (8e-3 if large else 1.4e-2)
+    lr = _RATES.get(chosen["optimizer"], 1.0) * (8e-3 if large else 1.4e-2)
     smaller = min(1, max(1, chosen["batch_size"] * chosen["seq_length"]) / 2048)
-    decay = _DECAY_LARGE if large else _DECAY
     suited = {
         "lr": round(lr * math.sqrt(256 / max(1, hidden_size) * smaller), 5),
-        "weight_decay": decay if optimizer == "adamw" else 0.0,
+        "weight_decay": _DECAY_LARGE if large else _DECAY,
     }
     if "dropout" not in chosen and "dropout_growth" not in chosen:
         suited |= _suited_dropout(large, max(1, extent.characters))

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from chargen.bench.timing import Stopwatch
+from chargen.bench.train import PlainModel
 from chargen.corpus.manifest import Split
 from chargen.corpus.prepared import PreparedCorpus
 from chargen.corpus.windows import Windows, fit
@@ -104,7 +105,7 @@ class Chargen(Contender):
         with self.watch.running():
             self._session = Session(run, clock=self.watch)
         self._model = self._session.state.model
-        self.parameters = sum(p.numel() for p in self._model.parameters())
+        self.parameters = _size(self._model)
         self._ended = False
         self._events = session_events(self._session, torch.get_num_threads(), lambda: False)
 
@@ -120,14 +121,11 @@ class Chargen(Contender):
         return score_characters(self._model, self._tokenizer, ids)
 
 
-class CharRNN(nn.Module):
-    """``nn.Embedding``, two layers of ``nn.LSTM``, ``nn.Linear``: char-rnn's network."""
+class CharRNN(PlainModel):
+    """char-rnn's network: two layers of 128 units."""
 
-    def __init__(self, vocab_size: int, hidden_size: int = 128) -> None:
-        super().__init__()
-        self.embedding = nn.Embedding(vocab_size, hidden_size)
-        self.lstm = nn.LSTM(hidden_size, hidden_size, 2)
-        self.linear = nn.Linear(hidden_size, vocab_size)
+    def __init__(self, vocab_size: int) -> None:
+        super().__init__(vocab_size, embedding_size=128, hidden_size=128, num_layers=2)
 
     @property
     def table(self) -> Tensor:
@@ -135,10 +133,6 @@ class CharRNN(nn.Module):
 
     def initial_state(self, batch: int) -> Any:  # noqa: ARG002 — nn.LSTM makes its own
         return None
-
-    def forward(self, ids: Tensor, state: Any) -> tuple[Tensor, Any]:
-        s, state = self.lstm(self.embedding(ids), state)
-        return s, state
 
     def score(self, s: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
         logits = self.linear(s)

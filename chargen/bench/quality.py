@@ -192,12 +192,13 @@ def _learn_by_turns(
     head = head_of_text(tokenizer, val, _SCORED_PIECES)
     points: list[list[Point]] = [[] for _ in contenders]
     turn = 0
-    with freed_memory_kept(), exact_float32():
+    with freed_memory_kept():
         while not all(each.done for each in contenders):
             turn += 1
             for each, curve in zip(contenders, points, strict=True):
                 if isinstance(each, Chargen):
-                    _take_turn(each, curve, head, longest * turn / _SLICES)
+                    with exact_float32():
+                        _take_turn(each, curve, head, longest * turn / _SLICES)
                 else:
                     with freed_memory_returned():
                         _take_turn(each, curve, head, longest * turn / _SLICES)

@@ -22,8 +22,9 @@ from chargen.allocator import freed_memory_kept, freed_memory_returned
 from chargen.bench.memory import peak_bytes
 from chargen.bench.timing import alternate, machine
 from chargen.config import ModelConfig, TrainConfig
-from chargen.devices import resolve_device
+from chargen.devices import autocast, resolve_device
 from chargen.model import CharModel, map_state
+from chargen.precision import exact_float32, product_dtype
 from chargen.presets import Extent, suited_model
 from chargen.training.optimizer import build_optimizer, clip_gradients
 
@@ -91,33 +92,36 @@ class TrainReport:
 
 
 class PlainModel(nn.Module):
-    """Embedding, LSTM, linear: the textbook example of PyTorch."""
+    """Embedding, LSTM, and ``linear`` to logits: the textbook example of PyTorch."""
 
-    def __init__(self, vocab_size: int, hidden_size: int) -> None:
+    def __init__(
+        self, vocab_size: int, embedding_size: int, hidden_size: int, num_layers: int = 1
+    ) -> None:
         super().__init__()
-        self.embedding = nn.Embedding(vocab_size, _EMBEDDING)
-        self.lstm = nn.LSTM(_EMBEDDING, hidden_size)
+        self.embedding = nn.Embedding(vocab_size, embedding_size)
+        self.lstm = nn.LSTM(embedding_size, hidden_size, num_layers)
         self.linear = nn.Linear(hidden_size, vocab_size)
 
     def forward(self, ids: Tensor, state: Any) -> tuple[Tensor, Any]:
-        outputs, state = self.lstm(self.embedding(ids), state)
-        return self.linear(outputs), state
+        """Outputs s (T, B, H), which ``linear`` multiplies, and the state after ids (T, B)."""
+        s, state = self.lstm(self.embedding(ids), state)
+        return s, state
 
 
 def plain_step(
     hidden_size: int, vocab_size: int, batch: int, window: int, device: torch.device
 ) -> Callable[[], None]:
     """One training step of the plain loop on random characters, with carried state."""
-    model = PlainModel(vocab_size, hidden_size).to(device)
+    model = PlainModel(vocab_size, _EMBEDDING, hidden_size).to(device)
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3)
     ids = torch.randint(vocab_size, (window + 1, batch), device=device)
     carried: Any = None
 
     def step() -> None:
         nonlocal carried
-        logits, state = model(ids[:-1], carried)
+        s, state = model(ids[:-1], carried)
         carried = tuple(tensor.detach() for tensor in state)
-        loss = F.cross_entropy(logits.flatten(0, 1), ids[1:].flatten())
+        loss = F.cross_entropy(model.linear(s).flatten(0, 1), ids[1:].flatten())
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
@@ -138,7 +142,7 @@ def network_config(network: str, hidden_size: int, vocab_size: int) -> ModelConf
 def chargen_step(
     config: ModelConfig, batch: int, window: int, device: torch.device
 ) -> Callable[[], None]:
-    """The same step by chargen: its network, loss, optimiser; in float32, without dropout."""
+    """The same step by chargen, in the format that it trains in on ``device``; without dropout."""
     vocab_size = config.vocab_size
     model = CharModel(config)
     model.reset_parameters(0)
@@ -147,10 +151,12 @@ def chargen_step(
     parameters = list(model.parameters())
     ids = torch.randint(vocab_size, (window + 1, batch), device=device)
     carried = model.initial_state(batch)
+    forward = autocast("auto", device)
 
     def step() -> None:
         nonlocal carried
-        loss, state = model.loss(ids[:-1], ids[1:], carried)
+        with forward:
+            loss, state = model.loss(ids[:-1], ids[1:], carried)
         carried = map_state(state, lambda tensor: tensor.detach())
         optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
@@ -188,7 +194,8 @@ def bench_train(
             "products": _synchronised(_square_product(place), place),
         }
         for name, config in configs.items():
-            candidates[name] = _synchronised(chargen_step(config, *shape), place)
+            step = exact_float32()(chargen_step(config, *shape))
+            candidates[name] = _synchronised(step, place)
         with freed_memory_kept():
             timings = alternate(candidates, rounds, settle=_SETTLING_STEPS)
         rates.append(2.0 * 2048**3 / timings.median("products") / 1e9)
@@ -220,7 +227,9 @@ def bench_train(
 
 
 def _square_product(device: torch.device) -> Callable[[], object]:
-    a = torch.randn(2048, 2048, device=device)
+    with autocast("auto", device):
+        dtype = product_dtype(torch.empty(0, device=device))
+    a = torch.randn(2048, 2048, device=device).to(dtype)
     out = torch.empty_like(a)
     return lambda: torch.mm(a, a, out=out)
 
@@ -232,6 +241,8 @@ def _synchronised(run: Callable[[], object], device: torch.device) -> Callable[[
         run()
         if device.type == "cuda":
             torch.cuda.synchronize()
+        elif device.type == "mps":
+            torch.mps.synchronize()
 
     return wait
 

@@ -34,8 +34,8 @@ def bench_generate(
     """Time generation against plain PyTorch loops, and against its bare matrix products.
 
     The loops step nn.LSTM, softmax and multinomial; one is fed by one-hot vectors, one by
-    nn.Embedding. All take turns; medians, and ratios of neighbouring turns, so that a busy machine
-    disturbs all alike.
+    nn.Embedding. All take turns; medians, and ratios of neighbouring turns, so that a busy
+    machine disturbs all alike.
     """
     from chargen.bench.generate import SLOTS
     from chargen.bench.generate import bench_generate as measure

@@ -120,9 +120,9 @@ def _learn(
     from chargen.bench.contenders import Budget
     from chargen.bench.curves import plot_quality
     from chargen.bench.quality import bench_quality
-    from chargen.inspection.plots import new_figure
+    from chargen.inspection.plots import check_picture
 
-    new_figure(1, 1)  # a missing extra is told before the minutes are spent
+    check_picture(picture)
     with terminal.progress("learning by turns", "%") as update:
         report = bench_quality(
             text,

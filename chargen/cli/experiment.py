@@ -11,7 +11,6 @@ import typer
 
 from chargen.cells import CELLS
 from chargen.cli import options as opt
-from chargen.errors import ConfigError
 
 if TYPE_CHECKING:
     from chargen.experiments.outcome import Outcome, Progress
@@ -143,8 +142,8 @@ def clipping(
 ) -> None:
     """A simple network with and without gradient clipping, at high learning rates.
 
-    By SGD, over long windows. A run whose loss is no number, or worse than guessing, is told to
-    have diverged.
+    By SGD, over long windows. A run whose loss is no number is told to have diverged, and one
+    that ends worse than guessing, so.
     """
     from chargen.experiments.clipping import RATES, compare_clipping
 
@@ -164,11 +163,9 @@ def clipping(
 def _run(run: Callable[[Progress], Outcome], out: Path, *, as_json: bool, quiet: bool) -> None:
     """Run, draw, and print tables or JSON; that it can be drawn is tried before."""
     from chargen.cli.console import Terminal
-    from chargen.inspection.plots import new_figure
+    from chargen.inspection.plots import check_picture
 
-    new_figure(1, 1)
-    if not out.parent.is_dir() or out.is_dir():
-        raise ConfigError(f"{out} can't be written: no such folder.", "Choose another --out.")
+    check_picture(out)
     terminal = Terminal(quiet=quiet)
     with terminal.progress("beginning", "") as on_progress:
         outcome = run(on_progress)

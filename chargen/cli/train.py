@@ -44,7 +44,10 @@ def train(
     ] = None,
     out_dir: opt.OutDir = Path("checkpoints"),
     resume: Annotated[
-        bool, typer.Option("--resume", help="Go on with the run --name, or with the newest one.")
+        bool,
+        typer.Option(
+            "--resume", help="Go on with the run --name (begun if it isn't there), or the newest."
+        ),
     ] = False,
     init_from: Annotated[
         str | None, typer.Option("--init-from", help="A run whose weights are the initial ones.")
@@ -145,11 +148,19 @@ def train(
     seq_length: Annotated[
         int | None,
         typer.Option(
-            "--seq-length", help="Characters a window (truncated BPTT).", rich_help_panel=LEARNING
+            "--seq-length",
+            help="Characters a window (truncated BPTT). "
+            f"\\[default: {_DEFAULTS.seq_length}, or the preset's]",
+            rich_help_panel=LEARNING,
         ),
     ] = None,
     batch_size: Annotated[
-        int | None, typer.Option("--batch-size", help="Lanes.", rich_help_panel=LEARNING)
+        int | None,
+        typer.Option(
+            "--batch-size",
+            help=f"Lanes. \\[default: {_DEFAULTS.batch_size}, or the preset's]",
+            rich_help_panel=LEARNING,
+        ),
     ] = None,
     gradient_accumulation_steps: Annotated[
         int | None,
@@ -162,21 +173,33 @@ def train(
     ] = None,
     optimizer: Annotated[
         str | None,
-        typer.Option("--optimizer", help=f"{', '.join(OPTIMIZERS)}.", rich_help_panel=LEARNING),
+        typer.Option(
+            "--optimizer",
+            help=f"{', '.join(OPTIMIZERS)}. \\[default: {_DEFAULTS.optimizer}]",
+            rich_help_panel=LEARNING,
+        ),
     ] = None,
     lr: Annotated[
         float | None,
-        typer.Option("--lr", help="Learning rate after warm-up.", rich_help_panel=LEARNING),
+        typer.Option(
+            "--lr",
+            help="Learning rate after warm-up. \\[default: by text and network]",
+            rich_help_panel=LEARNING,
+        ),
     ] = None,
     weight_decay: Annotated[
         float | None,
-        typer.Option("--weight-decay", help="Of matrices.", rich_help_panel=LEARNING),
+        typer.Option(
+            "--weight-decay",
+            help="Of matrices; L2 for sgd and rmsprop. \\[default: by the vocabulary; 0 for those]",
+            rich_help_panel=LEARNING,
+        ),
     ] = None,
     warmup_steps: Annotated[
         int | None,
         typer.Option(
             "--warmup-steps",
-            help=f"Steps of rising rate. \\[default: {_DEFAULTS.warmup_steps}]",
+            help=f"Steps of rising rate. \\[default: {_DEFAULTS.warmup_steps}, or the preset's]",
             rich_help_panel=LEARNING,
         ),
     ] = None,
@@ -237,7 +260,7 @@ def train(
         bool,
         typer.Option(
             "--find-lr",
-            help="Don't train: try learning rates, draw the loss over them, and suggest one.",
+            help="Make no run: try learning rates, draw the loss over them, and suggest one.",
         ),
     ] = False,
     out: Annotated[

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from chargen.checkpoint import RunFolder
-from chargen.errors import CheckpointError, MissingExtraError
+from chargen.errors import CheckpointError, ConfigError, MissingExtraError
 from chargen.evaluation import NATS_TO_BITS
 from chargen.files import write_bytes
 from chargen.training.metrics import read_metrics
@@ -38,6 +38,18 @@ def new_figure(width: float, height: float) -> Any:
     installed = {font.name for font in font_manager.fontManager.ttflist}
     mpl.rcParams["font.family"] = ["DejaVu Sans", *[f for f in _CJK_FONTS if f in installed]]
     return Figure(figsize=(width, height), layout="constrained")
+
+
+def check_picture(out: Path) -> None:
+    """Find out before long work whether its picture can be drawn to ``out``.
+
+    Raises:
+        MissingExtraError: matplotlib is not installed.
+        ConfigError: there is no such folder, or ``out`` is one.
+    """
+    new_figure(1, 1)
+    if not out.parent.is_dir() or out.is_dir():
+        raise ConfigError(f"{out} can't be written: no such folder.", "Choose another --out.")
 
 
 def save_figure(figure: Any, out: Path) -> None:

@@ -74,6 +74,8 @@ def configs_of(
         ]
     given = {k: v for k, v in options.items() if k not in in_model}
     fixed = {**_DEFAULTS, **chosen.training, **given}
+    if fixed["optimizer"] != "adamw":  # theirs is no decay, but a part of the gradient
+        fixed.setdefault("weight_decay", 0.0)
     if chosen.suits:
         fixed = {**suited_training(extent, model.hidden_size, _fitted(fixed, extent)), **fixed}
     training = TrainConfig(**fixed)
@@ -110,6 +112,8 @@ def resumed_config(config: RunConfig, options: Mapping[str, Any]) -> RunConfig:
         for name, value in options.items()
         if name not in MAY_CHANGE and value not in (recorded[name], config.asked.get(name))
     ]
+    if options.get("patience") and not config.corpus.val_characters:
+        fixed.append("patience needs a validation split, and the run has none")
     changes = {name: value for name, value in options.items() if name in MAY_CHANGE}
     total = config.total_steps
     if any(changes.get(name) not in (None, recorded[name]) for name in BUDGET):

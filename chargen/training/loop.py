@@ -78,7 +78,7 @@ def session_events(
         state.carried = after
         state.step += 1
         pace.end_step()
-        meter.add(nats, norm, clipped=0 < options.grad_clip < norm)
+        meter.add(ids.numel(), nats, norm, clipped=0 < options.grad_clip < norm)
         if state.step % LOG_EVERY == 0 or state.step in (1, session.total_steps):
             yield session.step_event(lr)
         save = session.save_due()

@@ -62,15 +62,17 @@ class Meter:
         self.clear()
 
     def clear(self) -> None:
-        self.steps, self.nats, self.norm, self.clipped, self.seconds = 0, 0.0, 0.0, 0, 0.0
+        self.steps, self.pieces, self.clipped = 0, 0, 0
+        self.nats, self.norm, self.seconds = 0.0, 0.0, 0.0
         self.skip()
 
     def skip(self) -> None:
         """What was done since the last step is none of it."""
         self._since = time.perf_counter()
 
-    def add(self, nats: float, norm: float, *, clipped: bool) -> None:
+    def add(self, pieces: int, nats: float, norm: float, *, clipped: bool) -> None:
         self.steps += 1
+        self.pieces += pieces
         self.nats += nats
         self.norm += norm
         self.clipped += clipped
@@ -178,6 +180,8 @@ class Session:
             return
         fixed = step >= _FIXED * total and spent >= _FIXED / 2 * minutes  # a hiccup is no pace
         if fixed:
+            # After a long hiccup even the steps made already must be ones of an unfallen rate.
+            total = max(total, math.ceil((step - 1) / HOLD))
             self.total_steps = total
             self._record_total(total)
         elif self._estimate / _NEWS < total < self._estimate * _NEWS:
@@ -201,7 +205,8 @@ class Session:
             return "interrupted"
         if 0 < options.patience <= self.state.evaluations_since_best:
             return "patience"
-        if options.max_minutes and self.seconds > options.max_minutes * 60 * _OVERTIME:
+        longest = (options.max_minutes or math.inf) * 60 * _OVERTIME
+        if self.state.step and self.seconds > longest:
             return "time"
         return ""
 
@@ -217,7 +222,7 @@ class Session:
     def save_due(self) -> bool:
         """Whether to save now: by the rhythm, or since a minute's work would be lost."""
         long_ago = time.perf_counter() - self._saved_at > _SAVE_SECONDS
-        return self.due(self.rhythm.save) or long_ago
+        return self.due(self.rhythm.save) or (long_ago and self.state.step != self.total_steps)
 
     def measuring_due(self) -> bool:
         """Whether to evaluate or to sample now."""
@@ -242,9 +247,8 @@ class Session:
         return float(loss), norm
 
     def step_event(self, lr: float) -> Step:
-        meter, manifest, options = self.meter, self.corpus.manifest, self.config.training
-        pieces = meter.steps * options.batch_size * options.seq_length
-        chars = pieces * manifest.train.characters / max(1, len(self.corpus.train))
+        meter, characters = self.meter, self.corpus.manifest.train.characters
+        chars = meter.pieces * characters / max(1, len(self.corpus.train))
         event = Step(
             self.state.step,
             self.seconds,
@@ -298,7 +302,7 @@ class Session:
         place = self.run.save_last(state.step, state.tensors(), state.values())
         self._saved_at, self._saved_step = time.perf_counter(), state.step
         self.meter.skip()
-        return Checkpoint(state.step, self.seconds, path=str(place))
+        return Checkpoint(state.step, state.seconds, path=str(place))
 
     def roll_back(self) -> RolledBack:
         """Go back to the last good checkpoint with half the learning rate.
@@ -317,11 +321,11 @@ class Session:
             )
         state.optimizer.zero_grad(set_to_none=True)
         self._load_last()
-        state.lr_scale, state.rollbacks = lr_scale, rollbacks
+        state.lr_scale, state.rollbacks, state.seconds = lr_scale, rollbacks, self.seconds
         state.best_bits, state.evaluations_since_best = best  # of weights that are on disk
         self.run.change_last(state.step, state.values())
         self.meter.clear()
-        return RolledBack(state.step, self.seconds, failed_step=failed, lr_scale=lr_scale)
+        return RolledBack(state.step, state.seconds, failed_step=failed, lr_scale=lr_scale)
 
     def end(self, reason: str) -> Iterator[Event]:
         """The last measurement, the last checkpoint, the last word."""
@@ -330,14 +334,15 @@ class Session:
         if reason != "interrupted" and unmeasured:
             yield self.evaluate()
             if not unsaved:
+                state.seconds = self.seconds
                 self.run.change_last(state.step, state.values())
         if reason != "interrupted" and unsaved:
             yield self.sample()
         if unsaved:
             yield self.save()
-        best = self.state.best_bits
+        best = state.best_bits
         yield Finished(
-            self.state.step,
+            state.step,
             self.seconds,
             reason=reason,
             best_bits_per_char=best if math.isfinite(best) else None,

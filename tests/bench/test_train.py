@@ -3,7 +3,13 @@ from __future__ import annotations
 import pytest
 
 from chargen.bench import train
-from chargen.bench.train import NETWORKS, bench_train, flops_per_character, network_config
+from chargen.bench.train import (
+    NETWORKS,
+    bench_train,
+    flops_per_character,
+    network_config,
+    step_memory,
+)
 from chargen.model import CharModel
 
 
@@ -28,3 +34,9 @@ def test_rows_are_rates_of_the_same_steps(monkeypatch: pytest.MonkeyPatch) -> No
         work = flops_per_character(network_config(row.network, 8, 600))
         assert row.gflops == pytest.approx(row.chars_per_second * work / 1e9)
         assert row.of_products == pytest.approx(row.gflops / report.product_gflops)
+
+
+def test_a_step_needs_less_than_half_of_the_plain_loops_memory() -> None:
+    memory = step_memory()
+    assert memory is not None
+    assert 0 < memory["chargen"] < 0.5 * memory["plain"]

@@ -57,6 +57,13 @@ def test_two_halves_are_the_whole(options: dict[str, Any], layers: int) -> None:
 
 
 @each_case
+def test_every_block_of_w_has_a_name(options: dict[str, Any]) -> None:
+    (cell,) = small_model(V, **options).cells
+    W = cell.recurrent_matrix()
+    assert W is None or len(cell.gate_names) * cell.hidden_size == W.shape[0]
+
+
+@each_case
 def test_forward_is_the_unrolled_step(options: dict[str, Any]) -> None:
     model = small_model(V, **options)
     (cell,) = model.cells

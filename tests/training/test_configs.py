@@ -36,3 +36,19 @@ def test_dropout_that_is_chosen_stands_alone() -> None:
 def test_a_batch_of_nothing_is_told_as_such(option: str) -> None:
     with pytest.raises(ConfigError, match=option):
         configs_of("small", {option: 0}, SHORT)
+
+
+@pytest.mark.parametrize("preset", ["small", "tiny"])
+@pytest.mark.parametrize("optimizer", ["sgd", "rmsprop"])
+def test_weights_decay_by_adamw_unless_that_is_chosen(preset: str, optimizer: str) -> None:
+    _, adamw = configs_of(preset, {}, SHORT)
+    _, other = configs_of(preset, {"optimizer": optimizer}, SHORT)
+    _, chosen = configs_of(preset, {"optimizer": optimizer, "weight_decay": 0.25}, SHORT)
+    assert adamw.weight_decay > other.weight_decay == 0
+    assert chosen.weight_decay == 0.25
+
+
+@pytest.mark.parametrize("seed", [-1, 2**63, 2**64 - 1])
+def test_a_seed_that_no_generator_takes_is_told_as_such(seed: int) -> None:
+    with pytest.raises(ConfigError, match="seed"):
+        configs_of("small", {"seed": seed}, SHORT)

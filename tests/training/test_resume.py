@@ -176,6 +176,15 @@ def test_all_that_cannot_change_is_told_at_once(run: Path, corpus: Path) -> None
     assert all(name in caught.value.message for name in ("hidden_size", "lr", "batch_size"))
 
 
+def test_patience_needs_validation_in_a_resumed_run_too(corpus: Path, tmp_path: Path) -> None:
+    text = tmp_path / "text.txt"
+    text.write_text("abcd" * 300, encoding="utf-8")
+    without = {"corpus_config": {"val_frac": 0.0}}
+    train_tiny(text, tmp_path, **without)
+    with pytest.raises(ConfigError, match="patience"):
+        train_tiny(text, tmp_path, resume=True, patience=1, max_steps=30, **without)
+
+
 def test_init_from_contradicts_resume(run: Path, corpus: Path) -> None:
     with pytest.raises(ConfigError, match="contradict"):
         train_tiny(corpus, run.parent, resume=True, init_from=run)

@@ -6,6 +6,7 @@ import shutil
 import time
 from collections.abc import Callable
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -106,10 +107,13 @@ def test_a_run_by_minutes_is_repeated_by_its_steps(
 
 
 class Clock:
-    """Stands still but for the steps, which take longer by the half after so many."""
+    """Stands still but for the steps, which take longer by the half after so many.
 
-    def __init__(self, slower_after: int) -> None:
-        self.now, self.left = 0.0, slower_after
+    Step ``hiccup`` takes two seconds more.
+    """
+
+    def __init__(self, slower_after: int, hiccup: int = 0) -> None:
+        self.now, self.left, self.until_hiccup = 0.0, slower_after, hiccup
 
     def __call__(self) -> float:
         return self.now
@@ -118,19 +122,24 @@ class Clock:
         """A part of every step."""
         self.left -= 1
         self.now += 0.15 if self.left < 0 else 0.1
+        self.until_hiccup -= 1
+        self.now += 2 if self.until_hiccup == 0 else 0
         return clip_gradients(parameters, largest)
 
 
-@pytest.mark.parametrize("slower_after", [0, 5, 20, 1000])
+@pytest.mark.parametrize(
+    ("slower_after", "hiccup"), [(0, 0), (5, 0), (20, 0), (1000, 0), (1000, 31)]
+)
 @pytest.mark.parametrize("eval_every", [0, 2])
 def test_no_rate_before_the_plan_differs_from_that_of_the_plan(
     corpus: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     slower_after: int,
+    hiccup: int,
     eval_every: int,
 ) -> None:
-    clock = Clock(slower_after)
+    clock = Clock(slower_after, hiccup)
     monkeypatch.setattr(loop, "clip_gradients", clock.clip)
     monkeypatch.setattr(time, "perf_counter", clock)
     monkeypatch.setattr(loop, "Session", partial(session.Session, clock=clock))
@@ -145,6 +154,41 @@ def test_no_rate_before_the_plan_differs_from_that_of_the_plan(
     training = RunFolder(run.path).read_config().training
     for event in of_type(events, Step):
         assert event.lr == learning_rate(event.step - 1, run.steps, training)
+
+
+def test_a_run_whose_minutes_are_over_before_it_begins_makes_a_step(
+    corpus: Path, tmp_path: Path
+) -> None:
+    run = train_tiny(corpus, tmp_path, max_steps=None, max_minutes=1e-9)
+    assert run.steps == 1
+
+
+def test_a_minute_that_is_over_at_the_last_step_takes_nothing_from_the_end(
+    corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(session, "_SAVE_SECONDS", -1.0)
+    events: list[Event] = []
+    train_tiny(corpus, tmp_path, on_event=events.append)
+    last = [type(event) for event in events if event.step == 20]
+    assert last == [Step, Evaluation, Sample, Checkpoint, Finished]
+
+
+def test_the_speed_is_that_of_the_characters_trained_on(
+    corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = Clock(slower_after=10**9)
+    monkeypatch.setattr(loop, "clip_gradients", clock.clip)
+    monkeypatch.setattr(time, "perf_counter", clock)
+    events: list[Event] = []
+    train = PreparedCorpus.open(corpus).manifest.train
+    lane = train.pieces // 4
+    options = {"seq_length": lane // 5, "epochs": 1.0, "max_steps": None}  # and a short window
+    train_tiny(corpus, tmp_path, on_event=events.append, **options)
+    steps = of_type(events, Step)
+    seconds = [0.1 * (b - a) for a, b in pairwise([0, *(event.step for event in steps)])]
+    characters = sum(e.chars_per_second * s for e, s in zip(steps, seconds, strict=True))
+    assert steps[-1].step == 6
+    assert characters == pytest.approx(4 * lane * train.characters / train.pieces)
 
 
 def test_the_best_weights_are_kept(corpus: Path, tmp_path: Path) -> None:
@@ -309,6 +353,24 @@ def test_a_loss_that_is_not_finite_goes_back_to_the_last_checkpoint(
     assert rate == pytest.approx(
         0.25 * learning_rate(19, 20, RunFolder(run.path).read_config().training)
     )
+
+
+def test_the_time_before_a_rollback_is_not_given_back(
+    corpus: Path, tmp_path: Path, spoilt: type[Spoilt]
+) -> None:
+    class Killed(BaseException):
+        pass
+
+    def kill(event: Event) -> None:
+        if isinstance(event, RolledBack):
+            raise Killed
+
+    spoilt.at, spoilt.times = 13, 1
+    with pytest.raises(Killed):
+        train_tiny(corpus, tmp_path, save_every=5, on_event=kill)
+    train_tiny(corpus, tmp_path, resume=True)
+    seconds = [line["seconds"] for line in metrics(tmp_path / "run")]
+    assert seconds == sorted(seconds)
 
 
 def test_blown_up_weights_become_no_checkpoint(
