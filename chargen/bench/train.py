@@ -121,7 +121,8 @@ def plain_step(
         nonlocal carried
         s, state = model(ids[:-1], carried)
         carried = tuple(tensor.detach() for tensor in state)
-        loss = F.cross_entropy(model.linear(s).flatten(0, 1), ids[1:].flatten())
+        logits = model.linear(s)
+        loss = F.cross_entropy(logits.flatten(0, 1), ids[1:].flatten())
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
