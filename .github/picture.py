@@ -19,7 +19,7 @@ from rich.console import Console
 from rich.text import Text
 
 from chargen import api
-from chargen.cli.console import LiveView, visible
+from chargen.cli.terminal.console import LiveView, visible
 
 WIDTH = 96
 _TEXT = re.compile(r'textLength="([\d.]+)" [^>]*>([^<]+)</text>')

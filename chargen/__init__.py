@@ -11,10 +11,10 @@ if TYPE_CHECKING:
     from chargen.api import load, prepare, train
     from chargen.config import CorpusConfig, ModelConfig, SamplingConfig, TrainConfig
     from chargen.errors import ChargenError
-    from chargen.generator import Generator
+    from chargen.generation.generator import Generator
 
 _HOME = {
-    "Generator": "chargen.generator",
+    "Generator": "chargen.generation.generator",
     "load": "chargen.api",
     "prepare": "chargen.api",
     "train": "chargen.api",

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
 from chargen.config import CorpusConfig, SamplingConfig, check
 from chargen.errors import TrainingError
-from chargen.generator import Generator, SamplingOptions
+from chargen.generation.generator import Generator, SamplingOptions
 
 if TYPE_CHECKING:
     from chargen.corpus.prepared import PreparedCorpus, Progress
-    from chargen.generation.batch import Progress as BatchProgress
-    from chargen.generation.forms import Form
-    from chargen.generation.novelty import Novelty
+    from chargen.evaluation.novelty import Novelty
+    from chargen.generation.batch.run import Progress as BatchProgress
+    from chargen.generation.poems.forms import Form
     from chargen.inspection.comparison import Comparison
     from chargen.inspection.corpora import CorpusSummary
     from chargen.inspection.gradients import GradientReport
@@ -214,8 +214,8 @@ def describe(path: Source | None = None) -> RunSummary | CorpusSummary:
         from chargen.inspection.corpora import summarise_corpus
 
         return summarise_corpus(Path(path))
-    from chargen.checkpoint import find_run
     from chargen.inspection.summary import summarise_run
+    from chargen.runs.folder import find_run
 
     return summarise_run(find_run(None if path is None else str(path), CHECKPOINTS))
 
@@ -235,8 +235,8 @@ def gradients(
         CorpusError: the corpus of a run is gone, or too short.
         MissingExtraError: there is something to draw, and matplotlib is not installed.
     """
-    from chargen.checkpoint import find_run
     from chargen.inspection.gradients import measure_gradients, plot_gradients
+    from chargen.runs.folder import find_run
 
     folders = [find_run(str(run), CHECKPOINTS) for run in runs] or [find_run(None, CHECKPOINTS)]
     reports = [measure_gradients(folder, lags) for folder in folders]
@@ -333,8 +333,8 @@ def compare(
     from chargen.inspection.plots import AXES, plot_curves
 
     check(also=[] if over in AXES else [f"over is {over!r}, not one of {', '.join(AXES)}"])
-    from chargen.checkpoint import find_run
     from chargen.inspection.comparison import compare_runs
+    from chargen.runs.folder import find_run
 
     folders = [find_run(str(run), CHECKPOINTS) for run in runs]
     comparison = compare_runs(folders)
@@ -354,8 +354,8 @@ def plot(runs: Sequence[Source], out: Source | None = None) -> Path:
         MissingExtraError: matplotlib is not installed.
         CheckpointError: a run is missing, or nothing was recorded yet.
     """
-    from chargen.checkpoint import find_run
     from chargen.inspection.plots import plot_curves
+    from chargen.runs.folder import find_run
 
     folders = [find_run(str(run), CHECKPOINTS) for run in runs]
     if not folders:
@@ -412,9 +412,9 @@ def batch(
         GenerationError: jobs that can't be read or fulfilled, or an output that mustn't be touched.
         CheckpointError: the run is missing or damaged.
     """
-    from chargen.generation.batch import Batch, BatchOptions
-    from chargen.generation.jobs import Defaults, open_jobs
-    from chargen.generation.output import check_output
+    from chargen.generation.batch.jobs import Defaults, open_jobs
+    from chargen.generation.batch.output import check_output
+    from chargen.generation.batch.run import Batch, BatchOptions
 
     sampling, out = SamplingConfig(**options), Path(out)
     both = "resume and force contradict each other: give one"
@@ -446,7 +446,7 @@ def novelty(texts: Source, corpus: Source, config: CorpusConfig | None = None) -
         CorpusError, GenerationError: a file can't be read, or has no texts.
         MissingExtraError: what the comparison needs is not installed.
     """
-    from chargen.generation.novelty import measure, read_texts
+    from chargen.evaluation.novelty import measure, read_texts
 
     return measure(read_texts(texts), read_text(corpus, config))
 
@@ -458,8 +458,8 @@ def load(path: Source | None = None, *, device: str = "auto") -> Generator:
         CheckpointError: it is missing, damaged, or of another format.
         ConfigError: the device is not there.
     """
-    from chargen.checkpoint import RunFolder, find_run
-    from chargen.devices import resolve_device
+    from chargen.machine.devices import resolve_device
+    from chargen.runs.folder import RunFolder, find_run
 
     folder = find_run(None if path is None else str(path), CHECKPOINTS)
     target = resolve_device(device)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from typer.testing import Result
 
     from chargen.api import TrainedRun
-    from chargen.model import CharModel
+    from chargen.network.model import CharModel
 
 LEARNABLE = "春眠不觉晓，处处闻啼鸟。\n夜来风雨声，花落知多少。\n" * 60
 STEPS = 40
@@ -30,7 +30,7 @@ def train_tiny(corpus: Any, out: Path, **options: Any) -> TrainedRun:
 
 def last_state(run: Path) -> dict[str, Any]:
     """Everything that the newest checkpoint of a run holds, as bytes."""
-    from chargen.checkpoint import RunFolder
+    from chargen.runs.folder import RunFolder
 
     saved = RunFolder(run).load_last()
     assert saved is not None
@@ -50,7 +50,7 @@ def small_model(vocab_size: int = 11, seed: int = 0, **options: Any) -> CharMode
     import torch
 
     from chargen.config import ModelConfig
-    from chargen.model import CharModel
+    from chargen.network.model import CharModel
 
     config = ModelConfig(
         vocab_size=vocab_size, **{"hidden_size": 8, "embedding_size": 5, **options}

@@ -15,22 +15,22 @@ import chargen
 
 ROOT = Path(chargen.__file__).parent
 ORDER = (
-    ("errors", "allocator"),
-    ("config", "files", "precision", "presets"),
+    ("errors",),
+    ("config", "files"),
+    ("machine",),
     ("corpus", "cells"),
-    ("devices", "softmax"),
-    ("model",),
-    ("checkpoint",),
-    ("evaluation", "generation"),
+    ("network",),
+    ("runs",),
+    ("evaluation",),
+    ("generation",),
     ("training", "inspection"),
-    ("bench", "generator"),
+    ("bench",),
     ("api",),
     ("experiments",),
     ("cli",),
 )
 LEVEL = {name: n for n, names in enumerate(ORDER) for name in names}
-# Inspection reads the metrics that training writes; training's samples come from generation.
-BESIDE = {("inspection", "training")}
+BESIDE = {("runs", "training")}
 # The table of the cells' names is data, which the config checks names against.
 UP = {("config", "chargen.cells")}
 MODULES = sorted(ROOT.rglob("*.py"))
@@ -96,7 +96,7 @@ def test_every_part_has_its_place() -> None:
 @each_module
 def test_only_the_console_knows_rich(path: Path) -> None:
     roots = {module.split(".")[0] for module in imported(path)}
-    if name_of(path) != "chargen.cli.console":
+    if name_of(path) != "chargen.cli.terminal.console":
         assert "rich" not in roots
     if not name_of(path).startswith("chargen.cli"):
         assert not roots & {"typer", "click"}

@@ -15,7 +15,7 @@ from chargen.config import (
     check,
 )
 from chargen.errors import ConfigError
-from chargen.presets import PRESETS
+from chargen.training.presets import PRESETS
 
 
 @pytest.mark.parametrize("name", PRESETS)

@@ -9,7 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from chargen.presets import PRESETS
+from chargen.training.presets import PRESETS
 
 README = Path(__file__).resolve().parent.parent / "README.md"
 BLOCK = re.compile(

@@ -16,7 +16,7 @@ from chargen.corpus.tokenizer import Tokenizer
 from chargen.errors import ConfigError
 from chargen.generation.engine import Engine
 from chargen.generation.requests import Request
-from chargen.model import CharModel
+from chargen.network.model import CharModel
 
 SLOTS = (1, 64, 256)
 _PLAIN = {"rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}

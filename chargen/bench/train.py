@@ -18,15 +18,15 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from chargen.allocator import freed_memory_kept, freed_memory_returned
-from chargen.bench.memory import peak_bytes
 from chargen.bench.timing import alternate, machine
 from chargen.config import ModelConfig, TrainConfig
-from chargen.devices import autocast, resolve_device
-from chargen.model import CharModel, map_state
-from chargen.precision import exact_float32, product_dtype
-from chargen.presets import Extent, suited_model
+from chargen.machine.allocator import freed_memory_kept, freed_memory_returned
+from chargen.machine.devices import autocast, resolve_device
+from chargen.machine.memory import peak_bytes
+from chargen.machine.precision import exact_float32, product_dtype
+from chargen.network.model import CharModel, map_state
 from chargen.training.optimizer import build_optimizer, clip_gradients
+from chargen.training.presets import Extent, suited_model
 
 SIZES = (256, 512)
 NETWORKS = ("preset", "loop")

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from chargen.cells.stepper import Stepper
-from chargen.precision import kernel_dtype, no_autocast
+from chargen.machine.precision import kernel_dtype, no_autocast
 
 State = tuple[Tensor, ...]
 """What a cell carries from step to step; in each tensor the first dimension is the batch's."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from chargen.cli.waiting import OtherPrograms
+from chargen.machine.waiting import OtherPrograms
 
 
 def main() -> None:

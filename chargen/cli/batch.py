@@ -10,7 +10,7 @@ import typer
 from chargen.cli import options as opt
 
 if TYPE_CHECKING:
-    from chargen.generation.batch import Progress
+    from chargen.generation.batch.run import Progress
 
 
 def batch(
@@ -72,7 +72,7 @@ def batch(
     config, wanted = opt.texts_wanted(locals(), [both] if resume and force else [])
 
     from chargen import api
-    from chargen.cli.console import Terminal
+    from chargen.cli.terminal.console import Terminal
 
     terminal = Terminal(quiet=quiet)
     with terminal.progress("generating", "characters") as show:

@@ -39,8 +39,8 @@ def bench_generate(
     """
     from chargen.bench.generate import SLOTS
     from chargen.bench.generate import bench_generate as measure
-    from chargen.cli.console import Terminal
-    from chargen.devices import cpu_threads, resolve_device
+    from chargen.cli.terminal.console import Terminal
+    from chargen.machine.devices import cpu_threads, resolve_device
 
     with cpu_threads(threads):
         report = measure(

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from chargen.cli import options as opt
-from chargen.presets import DEFAULT_PRESET, PRESETS
+from chargen.training.presets import DEFAULT_PRESET, PRESETS
 
 if TYPE_CHECKING:
-    from chargen.bench.quality import QualityReport
     from chargen.bench.train import TrainReport
-    from chargen.cli.console import Terminal
+    from chargen.cli.terminal.console import Terminal
+    from chargen.experiments.quality import QualityReport
 
 STEP = "A step"
 _NETWORKS = {"preset": "preset's", "loop": "loop's"}
@@ -77,8 +77,8 @@ def bench_train(
     by turns, each for so many minutes; scoring is not counted. A short run of the preset, planned
     for an eighth of the minutes, is set against the GPT's end. Needs the extras bench and plot.
     """
-    from chargen.cli.console import Terminal
-    from chargen.devices import cpu_threads
+    from chargen.cli.terminal.console import Terminal
+    from chargen.machine.devices import cpu_threads
 
     terminal = Terminal(quiet=quiet)
     if quality is not None:
@@ -117,9 +117,9 @@ def _learn(
     device: str,
     picture: Path,
 ) -> QualityReport:
-    from chargen.bench.contenders import Budget
-    from chargen.bench.curves import plot_quality
-    from chargen.bench.quality import bench_quality
+    from chargen.experiments.contenders import Budget
+    from chargen.experiments.curves import plot_quality
+    from chargen.experiments.quality import bench_quality
     from chargen.inspection.plots import check_picture
 
     check_picture(picture)
@@ -138,7 +138,7 @@ def _learn(
 
 
 def _show_quality(terminal: Terminal, report: QualityReport) -> None:
-    from chargen.cli.console import human
+    from chargen.cli.terminal.console import human
 
     goal = report.gpt.points[-1].bits_per_char
     terminal.grid(
@@ -171,7 +171,7 @@ def _show_quality(terminal: Terminal, report: QualityReport) -> None:
 
 
 def _show_step(terminal: Terminal, report: TrainReport) -> None:
-    from chargen.cli.console import human
+    from chargen.cli.terminal.console import human
 
     terminal.grid(
         f"{report.machine}, {report.threads} threads, {report.device}, torch {report.torch}",

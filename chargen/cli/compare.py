@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from chargen.cli import options as opt
-from chargen.cli.charts import line_chart
+from chargen.cli.terminal.charts import line_chart
 
 if TYPE_CHECKING:
     from chargen.inspection.comparison import ComparedRun
@@ -33,7 +33,7 @@ def compare(
 ) -> None:
     """Tabulate runs, tell in which options they differ, and draw their curves together."""
     from chargen import api
-    from chargen.cli.console import Terminal
+    from chargen.cli.terminal.console import Terminal
 
     comparison = api.compare(runs, over=over, out=out)
     terminal = Terminal(quiet=quiet)
@@ -54,7 +54,7 @@ def compare(
 
 
 def _figures(mark: str, run: ComparedRun) -> tuple[str, ...]:
-    from chargen.cli.console import human
+    from chargen.cli.terminal.console import human
 
     model, history = run.config.model, run.history
     rate = history.chars_per_second

@@ -12,7 +12,7 @@ import typer
 from chargen.cli import options as opt
 
 if TYPE_CHECKING:
-    from chargen.evaluation import CharScores
+    from chargen.evaluation.scores import CharScores
 
 
 def evaluate(
@@ -44,7 +44,7 @@ def evaluate(
     the vocabulary lacks is charged for, so that figures of different vocabularies compare.
     """
     from chargen import api
-    from chargen.cli.console import Terminal
+    from chargen.cli.terminal.console import Terminal
 
     config = opt.corpus_config(None, None, encoding, errors, None, None)
     generator = api.load(checkpoint, device=device)
@@ -73,7 +73,7 @@ def evaluate(
 
 
 def _write_per_char(path: Path, text: str, scores: CharScores) -> None:
-    from chargen.evaluation import NATS_TO_BITS
+    from chargen.evaluation.scores import NATS_TO_BITS
     from chargen.files import write_bytes
 
     lines = (

@@ -110,7 +110,7 @@ def gradients(
 
     The norm of ∂L_t/∂s_{t−k} against the lag k, as inspect --gradients measures it.
     """
-    from chargen.experiments.gradients import compare_gradients
+    from chargen.experiments.vanishing import compare_gradients
 
     def run(on_progress: Progress) -> Outcome:
         return compare_gradients(
@@ -162,7 +162,7 @@ def clipping(
 
 def _run(run: Callable[[Progress], Outcome], out: Path, *, as_json: bool, quiet: bool) -> None:
     """Run, draw, and print tables or JSON; that it can be drawn is tried before."""
-    from chargen.cli.console import Terminal
+    from chargen.cli.terminal.console import Terminal
     from chargen.inspection.plots import check_picture
 
     check_picture(out)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from chargen.cli.charts import line_chart
+from chargen.cli.terminal.charts import line_chart
 from chargen.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ def show_find_lr(
 ) -> None:
     """Test learning rates, and print the curve or JSON; a picture too, if there is a place."""
     from chargen import api
-    from chargen.cli.console import PlainView, Terminal
+    from chargen.cli.terminal.console import PlainView, Terminal
 
     if resume:
         raise ConfigError(

@@ -22,7 +22,7 @@ def show_gradients(
 ) -> None:
     """Measure runs, and print tables or JSON; a picture as well, if there is a place for it."""
     from chargen import api
-    from chargen.cli.console import Terminal
+    from chargen.cli.terminal.console import Terminal
 
     reports = api.gradients(runs, lags=lags, out=png)
     if as_json:

@@ -53,8 +53,8 @@ def inspect(
 ) -> None:
     """Show what a run or a prepared corpus holds, and whether every file of it is whole."""
     from chargen import api
-    from chargen.cli.console import Terminal
     from chargen.cli.prepare import corpus_rows
+    from chargen.cli.terminal.console import Terminal
     from chargen.inspection.corpora import CorpusSummary
 
     if gradients:
@@ -85,7 +85,7 @@ def inspect(
 
 
 def _run_rows(summary: RunSummary) -> list[tuple[str, str]]:
-    from chargen.cli.console import duration
+    from chargen.cli.terminal.console import duration
 
     model, training, history = summary.config.model, summary.config.training, summary.history
     corpus = summary.config.corpus

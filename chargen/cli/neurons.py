@@ -13,7 +13,7 @@ def show_neurons(
 ) -> None:
     """Write the page, and print which units follow what, or that as JSON."""
     from chargen import api
-    from chargen.cli.console import Terminal
+    from chargen.cli.terminal.console import Terminal
 
     report, written = api.neurons(text, run, out=page)
     if as_json:

@@ -12,8 +12,8 @@ import typer
 from chargen.cli import options as opt
 
 if TYPE_CHECKING:
-    from chargen.cli.console import Terminal
-    from chargen.generation.novelty import Novelty
+    from chargen.cli.terminal.console import Terminal
+    from chargen.evaluation.novelty import Novelty
 
 _MOST_SHOWN = 10
 
@@ -35,7 +35,7 @@ def novelty(
 ) -> None:
     """Measure how much of generated texts is copied from a corpus, or said twice."""
     from chargen import api
-    from chargen.cli.console import Terminal
+    from chargen.cli.terminal.console import Terminal
 
     config = opt.corpus_config(None, None, encoding, None, None, None)
     report = api.novelty(texts, corpus, config)
@@ -46,7 +46,7 @@ def novelty(
 
 
 def _show(report: Novelty, terminal: Terminal) -> None:
-    from chargen.cli.console import visible
+    from chargen.cli.terminal.console import visible
 
     rows = [
         ("texts", f"{report.texts:,}, {report.characters:,} characters"),

@@ -14,7 +14,7 @@ from chargen.cli.poems import form_option
 from chargen.config import DEVICES, OOV_PROMPT_CHOICES, CorpusConfig, SamplingConfig, check
 
 if TYPE_CHECKING:
-    from chargen.generation.forms import Form
+    from chargen.generation.poems.forms import Form
 
 _CORPUS, _SAMPLING = CorpusConfig(), SamplingConfig()
 

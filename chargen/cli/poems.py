@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from chargen.generation.forms import Form
+    from chargen.generation.poems.forms import Form
 
 
 def form_option(
@@ -15,7 +15,7 @@ def form_option(
     if form is None:
         needs = "an acrostic, rhyme or tones need a form to go with, for instance --form qijue"
         return None, [needs] if acrostic or rhyme or tones else []
-    from chargen.generation.fields import form_of
+    from chargen.generation.batch.fields import form_of
 
     try:
         wanted = form_of(form, acrostic, rhyme=rhyme, tones=tones)

@@ -37,7 +37,7 @@ def prepare(
 ) -> None:
     """Turn texts into a corpus to train on: characters to numbers, split and verified."""
     from chargen import api
-    from chargen.cli.console import Terminal
+    from chargen.cli.terminal.console import Terminal
 
     config = opt.corpus_config(vocab_size, oov, encoding, errors, convert, val_frac)
     terminal = Terminal(quiet=quiet)
@@ -97,7 +97,7 @@ def corpus_rows(corpus: PreparedCorpus | CorpusSummary) -> list[tuple[str, str]]
 def _left_out(left_out: tuple[tuple[str, int], ...]) -> str:
     if not left_out:
         return "none"
-    from chargen.cli.console import visible
+    from chargen.cli.terminal.console import visible
 
     return "most frequent: " + " ".join(f"{visible(c)}×{n}" for c, n in left_out[:12])
 

@@ -16,8 +16,8 @@ from chargen.errors import GenerationError, system_error_text
 
 if TYPE_CHECKING:
     from chargen.config import SamplingConfig
-    from chargen.generation.forms import Form
-    from chargen.generator import Generator
+    from chargen.generation.generator import Generator
+    from chargen.generation.poems.forms import Form
 
 
 def sample(
@@ -149,7 +149,7 @@ def _closed(prompt: str, form: Form | None) -> str:
     """The prompt as it stands before the text: a poem begins on a line of its own."""
     if form is None:
         return prompt
-    from chargen.generation.verse import lead
+    from chargen.generation.poems.verse import lead
 
     return lead(form, prompt)
 
@@ -158,6 +158,6 @@ def _as_shown() -> Callable[[str], str]:
     """Control characters are made visible on a terminal, and left alone elsewhere."""
     if not sys.stdout.isatty():
         return lambda text: text
-    from chargen.cli.console import visible
+    from chargen.cli.terminal.console import visible
 
     return visible

@@ -18,7 +18,7 @@ from chargen.cli.boundary import INTERRUPTED, TERMINATED, Terminated
 from chargen.cli.find_lr import show_find_lr
 from chargen.config import ACTIVATIONS, OPTIMIZERS, RECURRENT_INITS, TrainConfig
 from chargen.errors import ConfigError
-from chargen.presets import DEFAULT_PRESET, PRESETS
+from chargen.training.presets import DEFAULT_PRESET, PRESETS
 
 if TYPE_CHECKING:
     from chargen.corpus.prepared import Progress
@@ -292,7 +292,7 @@ def train(
 ) -> None:
     """Train a recurrent network on a text, and keep it in a run folder."""
     from chargen import api
-    from chargen.cli.console import Terminal
+    from chargen.cli.terminal.console import Terminal
 
     corpus_config = opt.given(
         vocab_size=vocab_size,

@@ -20,9 +20,9 @@ from chargen.errors import ConfigError
 from chargen.experiments.outcome import Progress, Table, silent
 from chargen.experiments.runs import Course, train_course
 from chargen.inspection.plots import new_figure, save_figure
-from chargen.model import CharModel
-from chargen.presets import DEFAULT_PRESET, Extent
+from chargen.network.model import CharModel
 from chargen.training.configs import configs_of
+from chargen.training.presets import DEFAULT_PRESET, Extent
 
 TOLERANCE = 0.02
 """By how much the numbers of parameters may differ."""

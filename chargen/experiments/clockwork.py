@@ -18,10 +18,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from chargen.devices import cpu_threads
 from chargen.experiments.outcome import Progress, Table, silent
 from chargen.experiments.waveform import SAMPLES, WaveNetwork, learn_wave, make_wave
 from chargen.inspection.plots import new_figure, save_figure
+from chargen.machine.devices import cpu_threads
 
 PARAMETERS = 540
 """At most; an LSTM of 11 units has so many."""

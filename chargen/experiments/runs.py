@@ -9,7 +9,7 @@ from typing import Any
 
 from chargen import api
 from chargen.corpus.prepared import PreparedCorpus
-from chargen.evaluation import NATS_TO_BITS
+from chargen.evaluation.scores import NATS_TO_BITS
 from chargen.training.events import Evaluation, Event, Planned, RolledBack, Started, Step
 
 

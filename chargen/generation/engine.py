@@ -10,15 +10,15 @@ import torch
 from chargen.config import OOV_PROMPT_CHOICES
 from chargen.corpus.tokenizer import Tokenizer
 from chargen.errors import GenerationError
-from chargen.generation.forms import Form
+from chargen.generation.folded import Network
 from chargen.generation.masks import Masks
-from chargen.generation.network import Network
+from chargen.generation.poems.forms import Form
+from chargen.generation.poems.verse import Poet, Verse, lead
 from chargen.generation.prompts import PromptCache
 from chargen.generation.requests import Chunk, Request, Result
 from chargen.generation.sampler import drawing_device
 from chargen.generation.slots import Slots
-from chargen.generation.verse import Poet, Verse, lead
-from chargen.model import CharModel
+from chargen.network.model import CharModel
 
 
 class Engine:

@@ -7,7 +7,7 @@ from threading import Lock
 
 import numpy as np
 
-from chargen.generation.network import RowState
+from chargen.generation.folded import RowState
 
 _CACHED_NUMBERS = 1 << 24
 """Numbers that the cache may hold."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from chargen.config import SamplingConfig
-from chargen.generation.forms import Form
+from chargen.generation.poems.forms import Form
 
 
 @dataclass(frozen=True)

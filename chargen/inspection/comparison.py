@@ -8,12 +8,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from chargen.checkpoint import RunConfig, RunFolder
-from chargen.evaluation import NATS_TO_BITS
+from chargen.evaluation.scores import NATS_TO_BITS
 from chargen.inspection.plots import AXES, distinct_names
 from chargen.inspection.summary import History, history_of
-from chargen.model import CharModel
-from chargen.training.metrics import read_metrics
+from chargen.network.model import CharModel
+from chargen.runs.folder import RunConfig, RunFolder
+from chargen.runs.metrics import read_metrics
 
 Curve = tuple[tuple[float, float], ...]
 

@@ -16,12 +16,12 @@ from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
 from chargen.cells.activations import ACTIVATIONS
-from chargen.checkpoint import CONFIG, LoadedModel, RunFolder
 from chargen.corpus.prepared import PreparedCorpus
 from chargen.errors import CorpusError
 from chargen.inspection.plots import new_figure, save_figure
-from chargen.model import CharModel, ModelState, map_state
-from chargen.training.metrics import read_metrics
+from chargen.network.model import CharModel, ModelState, map_state
+from chargen.runs.folder import CONFIG, LoadedModel, RunFolder
+from chargen.runs.metrics import read_metrics
 
 ROWS = 64
 """Positions that are measured side by side."""

@@ -11,10 +11,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from chargen.checkpoint import LoadedModel
 from chargen.corpus.tokenizer import Tokenizer
 from chargen.errors import CorpusError
-from chargen.evaluation import NATS_TO_BITS
+from chargen.evaluation.scores import NATS_TO_BITS
+from chargen.runs.folder import LoadedModel
 
 ALTERNATIVES = 5
 BEST = 8

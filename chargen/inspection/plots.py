@@ -9,11 +9,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from chargen.checkpoint import RunFolder
 from chargen.errors import CheckpointError, ConfigError, MissingExtraError
-from chargen.evaluation import NATS_TO_BITS
+from chargen.evaluation.scores import NATS_TO_BITS
 from chargen.files import write_bytes
-from chargen.training.metrics import read_metrics
+from chargen.runs.folder import RunFolder
+from chargen.runs.metrics import read_metrics
 
 if TYPE_CHECKING:
     from chargen.training.lr_finder import RangeTest

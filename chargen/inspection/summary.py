@@ -8,11 +8,11 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from chargen.checkpoint import MODEL, RunConfig, RunFolder
 from chargen.corpus.prepared import PreparedCorpus
 from chargen.errors import ChargenError, CheckpointError
-from chargen.model import CharModel
-from chargen.training.metrics import read_metrics
+from chargen.network.model import CharModel
+from chargen.runs.folder import MODEL, RunConfig, RunFolder
+from chargen.runs.metrics import read_metrics
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor
 
-from chargen.model import CharModel, Dropout, ModelState, map_state
+from chargen.network.model import CharModel, Dropout, ModelState, map_state
 
 
 def accumulate_gradient(

@@ -11,10 +11,10 @@ from torch import Tensor
 
 from chargen.corpus.prepared import PreparedCorpus, piece_counts
 from chargen.corpus.tokenizer import Ids, Tokenizer
-from chargen.model import CharModel
+from chargen.network.model import CharModel
 
 if TYPE_CHECKING:
-    from chargen.checkpoint import LoadedModel
+    from chargen.runs.folder import LoadedModel
 
 _NEIGHBOURS = 1 << 22
 """Pieces whose neighbours are counted, at most: the beginning of the text."""

@@ -7,8 +7,8 @@ import time
 from dataclasses import dataclass
 
 from chargen.config import TrainConfig
-from chargen.evaluation import SEGMENT
-from chargen.presets import default_epochs
+from chargen.evaluation.scores import SEGMENT
+from chargen.training.presets import default_epochs
 
 EVALUATED_PIECES = 128 * SEGMENT
 """Of the validation split, so many pieces at most are scored during training: its beginning."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from chargen.config import ModelConfig, TrainConfig, check
 from chargen.corpus.windows import fit
-from chargen.presets import (
+from chargen.training.presets import (
     DEFAULT_PRESET,
     PRESETS,
     Extent,
@@ -18,7 +18,7 @@ from chargen.presets import (
 )
 
 if TYPE_CHECKING:
-    from chargen.checkpoint import LoadedModel, RunConfig
+    from chargen.runs.folder import LoadedModel, RunConfig
 
 _DEFAULTS = {name: getattr(TrainConfig, name) for name in ("optimizer", "batch_size", "seq_length")}
 BUDGET = ("epochs", "max_steps", "max_minutes")

@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Generator
 
-from chargen.allocator import freed_memory_kept
-from chargen.devices import cpu_threads
-from chargen.precision import exact_float32
+from chargen.machine.allocator import freed_memory_kept
+from chargen.machine.devices import cpu_threads
+from chargen.machine.precision import exact_float32
 from chargen.training.accumulation import accumulate_gradient
 from chargen.training.events import Event
 from chargen.training.optimizer import (
@@ -28,7 +28,7 @@ def training_events(run: PreparedRun, stop: Callable[[], bool]) -> Generator[Eve
     Every window: forward, −log softmax(o_t)[x_{t+1}] averaged over it, backward (in parts, where
     the gradient is accumulated), clip, step; the state is carried to the next window, cut off
     from the graph behind it. The caller holds the run's lock. While it lasts the process keeps
-    memory that it frees: see ``chargen.allocator``.
+    memory that it frees: see ``chargen.machine.allocator``.
 
     Args:
         run: the newest resumable checkpoint in its folder, if any, is where this begins.

@@ -14,11 +14,11 @@ from typing import Any
 
 import numpy as np
 
-from chargen.allocator import freed_memory_kept
 from chargen.corpus.windows import Windows
-from chargen.devices import autocast, cpu_threads, resolve_device
 from chargen.errors import TrainingError
-from chargen.precision import exact_float32
+from chargen.machine.allocator import freed_memory_kept
+from chargen.machine.devices import autocast, cpu_threads, resolve_device
+from chargen.machine.precision import exact_float32
 from chargen.training.accumulation import accumulate_gradient
 from chargen.training.beginning import begin_weights
 from chargen.training.feed import Feed

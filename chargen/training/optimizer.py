@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.optim import SGD, AdamW, Optimizer, RMSprop
 
 from chargen.config import TrainConfig
-from chargen.model import CharModel
+from chargen.network.model import CharModel
 
 _BETAS = (0.6, 0.99)
 _TIED_RATES = {"P": 2.0, "U": 0.5}

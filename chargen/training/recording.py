@@ -7,9 +7,9 @@ from contextlib import ExitStack, closing
 from itertools import chain
 
 from chargen.errors import TrainingError, system_error_text
+from chargen.runs.metrics import MetricsLog
 from chargen.training.events import Event
 from chargen.training.loop import training_events
-from chargen.training.metrics import MetricsLog
 from chargen.training.setup import PreparedRun
 from chargen.training.tensorboard import FOLDER, TensorBoardLog
 

@@ -23,12 +23,12 @@ from chargen.corpus.opening import (
 )
 from chargen.corpus.reading import find_sources
 from chargen.errors import CheckpointError, ConfigError, CorpusError, system_error_text
-from chargen.presets import DEFAULT_PRESET, Extent
 from chargen.training.configs import configs_of, resumed_config
+from chargen.training.presets import DEFAULT_PRESET, Extent
 
 if TYPE_CHECKING:
-    from chargen.checkpoint import LoadedModel, RunConfig
     from chargen.corpus.prepared import PreparedCorpus, Progress
+    from chargen.runs.folder import LoadedModel, RunConfig
     from chargen.training.setup import Plan, PreparedRun
 
 
@@ -77,7 +77,7 @@ class TrainRequest:
         training = self._checked(preset, options, source)
         if prepared_one(self.corpus) is None:
             find_sources(texts_of(self.corpus))
-        from chargen.devices import resolve_device
+        from chargen.machine.devices import resolve_device
         from chargen.training.setup import plan_run
 
         resolve_device(training.device)
@@ -93,7 +93,7 @@ class TrainRequest:
     def _source(self) -> LoadedModel | None:
         if self.init_from is None:
             return None
-        from chargen.checkpoint import RunFolder, find_run
+        from chargen.runs.folder import RunFolder, find_run
 
         return RunFolder(find_run(str(self.init_from), self.out_dir)).load_model()
 
@@ -123,8 +123,8 @@ class TrainRequest:
             _check_name(self.name)
             if not (self.out_dir / self.name).exists():
                 return self.new_run(options)
-        from chargen.checkpoint import RunFolder, find_run
-        from chargen.devices import resolve_device
+        from chargen.machine.devices import resolve_device
+        from chargen.runs.folder import RunFolder, find_run
         from chargen.training.setup import reopen_run
 
         named = self.out_dir / self.name if self.name else find_run(None, self.out_dir)

@@ -12,13 +12,13 @@ from torch import Tensor
 
 from chargen.config import SamplingConfig
 from chargen.corpus.windows import Windows
-from chargen.devices import autocast, resolve_device
 from chargen.errors import TrainingError
-from chargen.evaluation import head_of_text, score_characters
+from chargen.evaluation.scores import head_of_text, score_characters
 from chargen.generation.engine import Engine
 from chargen.generation.requests import Request
 from chargen.generation.sampler import sample_seed
-from chargen.model import ModelState
+from chargen.machine.devices import autocast, resolve_device
+from chargen.network.model import ModelState
 from chargen.training.accumulation import accumulate_gradient
 from chargen.training.beginning import begin_weights
 from chargen.training.budget import EVALUATED_PIECES, Pace, Rhythm, planned_steps

@@ -10,13 +10,13 @@ from typing import Any, NoReturn
 import torch
 
 from chargen import __version__
-from chargen.checkpoint import CorpusRecord, LoadedModel, RunConfig, RunFolder
 from chargen.config import CorpusConfig, ModelConfig, TrainConfig
 from chargen.corpus.prepared import PreparedCorpus, piece_counts
 from chargen.corpus.reading import find_sources
 from chargen.corpus.windows import fit
 from chargen.errors import CheckpointError
 from chargen.files import sha256_of
+from chargen.runs.folder import CorpusRecord, LoadedModel, RunConfig, RunFolder
 from chargen.training.configs import resumed_config
 
 _UNLIKE = 0.05

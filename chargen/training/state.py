@@ -9,9 +9,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from chargen.checkpoint import RunConfig, load_weights, part
 from chargen.errors import CheckpointError
-from chargen.model import CharModel, Dropout, ModelState
+from chargen.network.model import CharModel, Dropout, ModelState
+from chargen.runs.folder import RunConfig, load_weights, part
 from chargen.training.optimizer import build_optimizer, optimizer_tensors, restore_optimizer
 
 FRESH_AFTER = 2048

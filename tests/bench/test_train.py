@@ -10,7 +10,7 @@ from chargen.bench.train import (
     network_config,
     step_memory,
 )
-from chargen.model import CharModel
+from chargen.network.model import CharModel
 
 
 @pytest.mark.parametrize("network", NETWORKS)

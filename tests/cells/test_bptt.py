@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from chargen.cells.bptt import Weights, backwards, forwards
-from chargen.model import CharModel
+from chargen.network.model import CharModel
 from tests.support import small_model
 
 T, V = 9, 7

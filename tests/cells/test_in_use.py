@@ -10,7 +10,7 @@ import torch
 
 import chargen
 from chargen.cells import CELLS
-from chargen.checkpoint import RunFolder
+from chargen.runs.folder import RunFolder
 from tests.support import last_state, train_tiny
 
 each_network = pytest.mark.parametrize(

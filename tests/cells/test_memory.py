@@ -10,7 +10,7 @@ import torch
 
 from chargen.cells import CELLS
 from chargen.config import ModelConfig
-from chargen.model import CharModel
+from chargen.network.model import CharModel
 
 LETTERS, START = 6, 6
 CHANCE = math.log(LETTERS)

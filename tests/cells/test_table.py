@@ -8,7 +8,7 @@ import pytest
 import chargen.cells
 from chargen.cells import CELLS
 from chargen.config import ModelConfig
-from chargen.model import CharModel
+from chargen.network.model import CharModel
 
 
 def test_every_option_of_a_cell_is_a_field_of_the_config() -> None:

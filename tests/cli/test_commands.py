@@ -12,7 +12,7 @@ import pytest
 from chargen import __version__
 from chargen.cells import CELLS
 from chargen.cli.options import unescape
-from chargen.presets import PRESETS
+from chargen.training.presets import PRESETS
 from tests.support import LEARNABLE, call, files_in
 
 TRAIN = ("--preset", "tiny", "--max-steps", 20, "--threads", 1)

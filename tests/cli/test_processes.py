@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 import chargen
-from chargen.checkpoint import RunFolder
+from chargen.runs.folder import RunFolder
 from tests.support import LEARNABLE, call, command, last_state, shell, train_tiny
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="signals and terminals of POSIX")

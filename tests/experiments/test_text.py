@@ -14,12 +14,12 @@ from chargen.corpus.prepared import PreparedCorpus
 from chargen.errors import ConfigError
 from chargen.experiments.cells import TOLERANCE, compare_cells, parameters_of, width_for
 from chargen.experiments.clipping import compare_clipping
-from chargen.experiments.gradients import CELLS as MEASURED
-from chargen.experiments.gradients import compare_gradients
+from chargen.experiments.vanishing import CELLS as MEASURED
+from chargen.experiments.vanishing import compare_gradients
 from chargen.inspection.gradients import measure_gradients
-from chargen.model import CharModel
-from chargen.presets import Extent
+from chargen.network.model import CharModel
 from chargen.training.configs import configs_of
+from chargen.training.presets import Extent
 
 CHINESE = Extent(3000, 100_000, 100_000)
 

@@ -9,7 +9,7 @@ import torch
 
 from chargen.config import ModelConfig
 from chargen.corpus.tokenizer import Tokenizer
-from chargen.model import CharModel
+from chargen.network.model import CharModel
 
 CORPORA = Path(__file__).parents[2] / "corpora"
 TEXT = (CORPORA / "jueju.txt").read_text("utf-8") + (CORPORA / "shipan.txt").read_text("utf-8")

@@ -11,9 +11,9 @@ import torch
 from chargen.cells import rows as row_arithmetic
 from chargen.cells.rows import RowProduct
 from chargen.corpus.tokenizer import Tokenizer
-from chargen.generation.batch import Batch, BatchOptions
+from chargen.generation.batch.run import Batch, BatchOptions
 from chargen.generation.engine import Engine
-from chargen.model import CharModel
+from chargen.network.model import CharModel
 from tests.generation.conftest import TEXT, make_model
 
 JOBS = 500

@@ -13,10 +13,10 @@ from chargen.config import SamplingConfig
 from chargen.corpus.tokenizer import Tokenizer
 from chargen.errors import GenerationError
 from chargen.generation.engine import Engine
-from chargen.generation.network import Network
+from chargen.generation.folded import Network
 from chargen.generation.requests import Chunk, Request, Result
 from chargen.generation.sampler import Uniforms
-from chargen.model import CharModel
+from chargen.network.model import CharModel
 from tests.generation.conftest import TEXT, make_model
 
 GREEDY = SamplingConfig(length=12, temperature=0)

@@ -11,10 +11,10 @@ import torch
 import chargen
 from chargen.api import gradients
 from chargen.cells.bptt import Weights, forwards
-from chargen.checkpoint import RunFolder
 from chargen.corpus.prepared import PreparedCorpus
 from chargen.errors import CorpusError
 from chargen.inspection.gradients import WARM_UP, measure_gradients, plot_gradients
+from chargen.runs.folder import RunFolder
 from tests.support import LEARNABLE, call, train_tiny
 
 

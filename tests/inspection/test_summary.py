@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from chargen import api
-from chargen.checkpoint import RunFolder
 from chargen.errors import CheckpointError, CorpusError
 from chargen.inspection.corpora import CorpusSummary
 from chargen.inspection.summary import RunSummary
+from chargen.runs.folder import RunFolder
 from tests.support import metrics, train_tiny
 
 

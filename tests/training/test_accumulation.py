@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from chargen.cells import CELLS
-from chargen.checkpoint import RunFolder
-from chargen.model import Dropout
+from chargen.network.model import Dropout
+from chargen.runs.folder import RunFolder
 from chargen.training.accumulation import accumulate_gradient
 from tests.support import small_model, train_tiny
 

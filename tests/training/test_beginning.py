@@ -11,10 +11,10 @@ import torch
 import torch.nn.functional as F
 
 import chargen
-from chargen.checkpoint import RunFolder
 from chargen.config import CorpusConfig
 from chargen.corpus.prepared import PreparedCorpus
 from chargen.errors import CheckpointError, ConfigError
+from chargen.runs.folder import RunFolder
 from chargen.training import beginning
 from chargen.training.beginning import adopt_weights, neighbour_vectors
 from chargen.training.events import Event

@@ -3,8 +3,8 @@ from __future__ import annotations
 import pytest
 
 from chargen.errors import ConfigError
-from chargen.presets import Extent
 from chargen.training.configs import configs_of
+from chargen.training.presets import Extent
 
 SHORT = Extent(1000, 6_000, 6_000)
 

@@ -14,9 +14,9 @@ import torch
 
 import chargen
 from chargen.cells import CELLS
-from chargen.checkpoint import RunFolder
 from chargen.config import OPTIMIZERS
 from chargen.errors import CheckpointError, ConfigError, CorpusError
+from chargen.runs.folder import RunFolder
 from chargen.training.events import Checkpoint, Event, Started, Step
 from chargen.training.state import TrainingState
 from tests.support import files_in, last_state, metrics, train_tiny

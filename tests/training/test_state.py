@@ -4,9 +4,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from chargen.checkpoint import CorpusRecord, RunConfig
 from chargen.config import CorpusConfig, ModelConfig, TrainConfig
-from chargen.model import ModelState, map_state
+from chargen.network.model import ModelState, map_state
+from chargen.runs.folder import CorpusRecord, RunConfig
 from chargen.training.state import FRESH_AFTER, TrainingState
 
 H, T = 6, 256

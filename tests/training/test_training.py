@@ -14,10 +14,10 @@ import pytest
 import torch
 
 import chargen
-from chargen.checkpoint import RunFolder
 from chargen.config import CorpusConfig
 from chargen.corpus.prepared import PreparedCorpus
 from chargen.errors import CheckpointError, ConfigError, CorpusError, TrainingError
+from chargen.runs.folder import RunFolder
 from chargen.training import loop, session
 from chargen.training.events import (
     Checkpoint,

@@ -1,0 +1,238 @@
+"""Bits per character: how well a model predicts a text, by one fixed protocol.
+
+The text is cut into segments of 2,048 characters. Each starts from a fresh state and is warmed
+up by the 512 characters before it, which are not charged; the first is preceded by a newline.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from chargen.corpus.tokenizer import Tokenizer
+from chargen.errors import CorpusError
+from chargen.machine.precision import exact_float32
+
+SEGMENT = 2048
+WARM_UP = 512
+_TIME_CHUNK = 64
+NATS_TO_BITS = 1 / math.log(2)
+
+
+@dataclass(frozen=True)
+class Score:
+    """What a text costs under a model.
+
+    Attributes:
+        characters: of the text.
+        pieces: that it is made of; more than characters where there are byte pieces.
+        nats: −ln p, summed over all pieces, with the charge for what ``<unk>`` leaves open.
+        correct: characters of which every piece was the likeliest.
+        unseen: characters that the vocabulary doesn't have.
+    """
+
+    characters: int
+    pieces: int
+    nats: float
+    correct: int
+    unseen: int
+
+    @property
+    def nats_per_char(self) -> float:
+        return self.nats / self.characters
+
+    @property
+    def bits_per_char(self) -> float:
+        return self.nats_per_char * NATS_TO_BITS
+
+    @property
+    def perplexity(self) -> float:
+        return math.exp(self.nats_per_char) if self.nats_per_char < 700 else math.inf
+
+    @property
+    def accuracy(self) -> float:
+        return self.correct / self.characters
+
+    @property
+    def oov_rate(self) -> float:
+        return self.unseen / self.characters
+
+    def to_dict(self) -> dict[str, float]:
+        return {
+            "bits_per_char": self.bits_per_char,
+            "nats_per_char": self.nats_per_char,
+            "perplexity": self.perplexity,
+            "accuracy": self.accuracy,
+            "oov_rate": self.oov_rate,
+            "characters": self.characters,
+            "pieces": self.pieces,
+        }
+
+
+@dataclass(frozen=True)
+class CharScores:
+    """The cost of each character of a text, in order: arrays of one length."""
+
+    nats: NDArray[np.float64]
+    correct: NDArray[np.bool_]
+    unseen: NDArray[np.bool_]
+    pieces: int
+
+    def total(self) -> Score:
+        return Score(
+            characters=len(self.nats),
+            pieces=self.pieces,
+            nats=float(self.nats.sum()),
+            correct=int(self.correct.sum()),
+            unseen=int(self.unseen.sum()),
+        )
+
+
+class Predictor(Protocol):
+    """A recurrent model that can be scored; shapes as in ``CharModel``, which is one."""
+
+    @property
+    def table(self) -> Tensor:
+        """Of the characters, on the device that computes."""
+
+    def initial_state(self, batch: int) -> Any: ...
+
+    def __call__(self, ids: Tensor, state: Any) -> Any: ...
+
+    def score(self, s: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]: ...
+
+
+def score(
+    model: Predictor, tokenizer: Tokenizer, ids: NDArray[np.integer], batch_size: int = 32
+) -> Score:
+    """The cost of the whole text ``ids``; the batch size changes it by rounding only."""
+    return score_characters(model, tokenizer, ids, batch_size).total()
+
+
+@exact_float32()
+def score_characters(
+    model: Predictor,
+    tokenizer: Tokenizer,
+    ids: NDArray[np.integer],
+    batch_size: int = 32,
+) -> CharScores:
+    """The cost of each character of ``ids``.
+
+    Args:
+        model: on the device that computes.
+        tokenizer: that made ``ids``.
+        ids: pieces of a text, (N,).
+        batch_size: segments that run side by side.
+
+    Raises:
+        CorpusError: ``ids`` is empty.
+    """
+    if not len(ids):
+        raise CorpusError("There is no text to score.", "Give a file with text in it.")
+    starts = np.flatnonzero(tokenizer.character_starts(ids))
+    nats = np.zeros(len(ids))
+    correct = np.zeros(len(ids), dtype=bool)
+    for batch in _batches(starts, len(ids), batch_size):
+        _score_batch(model, tokenizer, ids, batch, nats, correct)
+    return by_character(tokenizer, ids, nats, correct)
+
+
+def by_character(
+    tokenizer: Tokenizer,
+    ids: NDArray[np.integer],
+    nats: NDArray[np.float64],
+    correct: NDArray[np.bool_],
+) -> CharScores:
+    """What the characters cost, given −ln p of each piece and whether it was the likeliest."""
+    starts = np.flatnonzero(tokenizer.character_starts(ids))
+    unknown = np.asarray(ids) == tokenizer.unk_id
+    nats = nats + np.where(unknown, tokenizer.unk_extra_bits / NATS_TO_BITS, 0.0)
+    spelt = tokenizer.byte_values[ids[starts]] >= 0
+    return CharScores(
+        nats=np.add.reduceat(nats, starts),
+        correct=np.logical_and.reduceat(correct, starts),
+        unseen=unknown[starts] | spelt,
+        pieces=len(ids),
+    )
+
+
+def head_of_text(tokenizer: Tokenizer, ids: NDArray[np.integer], most: int) -> NDArray[np.integer]:
+    """The first ``most`` pieces of ``ids`` at most, cut at a whole character."""
+    if len(ids) <= most:
+        return ids
+    return ids[: int(np.flatnonzero(tokenizer.character_starts(ids[: most + 1]))[-1])]
+
+
+Span = tuple[int, int, int]
+"""Of a segment, in pieces: where its warm-up, its charged part and its end are."""
+
+
+def _batches(starts: NDArray[np.intp], count: int, batch_size: int) -> Iterator[list[Span]]:
+    edges = np.append(starts, count)
+    firsts = np.arange(0, len(starts), SEGMENT)
+    spans = [
+        (
+            int(edges[max(0, first - WARM_UP)]),
+            int(edges[first]),
+            int(edges[min(first + SEGMENT, len(starts))]),
+        )
+        for first in firsts.tolist()
+    ]
+    for n in range(0, len(spans), batch_size):
+        yield spans[n : n + batch_size]
+
+
+def _score_batch(
+    model: Predictor,
+    tokenizer: Tokenizer,
+    ids: NDArray[np.integer],
+    spans: list[Span],
+    nats: NDArray[np.float64],
+    correct: NDArray[np.bool_],
+) -> None:
+    """Run the segments ``spans`` side by side and write what their charged pieces cost."""
+    rows = [_inputs_and_targets(tokenizer, ids, span) for span in spans]
+    steps = max(len(inputs) for inputs, _ in rows)
+    inputs = np.zeros((steps, len(rows)), dtype=np.int64)
+    targets = np.full((steps, len(rows)), -1, dtype=np.int64)
+    for n, (given, wanted) in enumerate(rows):
+        inputs[: len(given), n] = given
+        targets[: len(wanted), n] = wanted
+        targets[: spans[n][1] - (spans[n][2] - len(wanted)), n] = -1
+    pieces_nats = np.zeros((steps, len(rows)))
+    pieces_correct = np.zeros((steps, len(rows)), dtype=bool)
+    device = model.table.device
+    with torch.no_grad():
+        state = model.initial_state(len(rows))
+        for first in range(0, steps, _TIME_CHUNK):
+            part = slice(first, first + _TIME_CHUNK)
+            s, state = model(torch.from_numpy(inputs[part]).to(device), state)
+            mask = targets[part] >= 0
+            if mask.any():
+                next_ids = torch.from_numpy(targets[part][mask]).to(device)
+                chosen = s[torch.from_numpy(mask).to(device)]
+                cost, top = model.score(chosen, next_ids)
+                pieces_nats[part][mask] = cost.cpu().double().numpy()
+                pieces_correct[part][mask] = top.cpu().numpy()
+    for n, (_, first, end) in enumerate(spans):
+        charged = targets[:, n] >= 0
+        nats[first:end] = pieces_nats[charged, n]
+        correct[first:end] = pieces_correct[charged, n]
+
+
+def _inputs_and_targets(
+    tokenizer: Tokenizer, ids: NDArray[np.integer], span: Span
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The pieces read and the pieces to predict of a segment, warm-up included."""
+    warm, _, end = span
+    piece = np.asarray(ids[warm:end], dtype=np.int64)
+    if warm == 0:
+        return np.concatenate([[tokenizer.newline_id], piece[:-1]]), piece
+    return piece[:-1], piece[1:]

@@ -1,0 +1,1 @@
+"""A file of jobs to a file of texts, resumably."""

@@ -1,0 +1,176 @@
+"""A job file: its lines, and what each asks for, or what is wrong with it."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import BinaryIO
+
+from chargen.config import SamplingConfig
+from chargen.errors import ChargenError, GenerationError, system_error_text
+from chargen.generation.batch.fields import JobFields, id_of, parse_job
+from chargen.generation.poems.forms import Form
+from chargen.generation.requests import Request
+from chargen.generation.sampler import sample_seed
+
+MOST_SAMPLES = 1_000_000
+_JSON_SUFFIXES = (".jsonl", ".ndjson", ".json")
+_BOM = b"\xef\xbb\xbf"
+
+
+@dataclass(frozen=True)
+class Defaults:
+    """What a job gets that doesn't say otherwise.
+
+    Attributes:
+        sampling: length and all about the draw.
+        seed: from which, with its id, the seed of a job without one is made.
+        num_samples: texts a job.
+        form: of every job's text.
+    """
+
+    sampling: SamplingConfig = field(default_factory=SamplingConfig)
+    seed: int = 0
+    num_samples: int = 1
+    form: Form | None = None
+
+
+@dataclass(frozen=True)
+class Job:
+    """A line that can be fulfilled.
+
+    Attributes:
+        id: the line's own, or its number.
+        line: its number, from 1.
+        request: what it asks for; its seed is the one that the samples' are made from.
+        samples: how many texts.
+    """
+
+    id: str | int
+    line: int
+    request: Request
+    samples: int = 1
+
+    def requests(self) -> Iterator[Request]:
+        """One a sample, made as they are asked for: there may be a million."""
+        if self.samples == 1:
+            yield self.request
+            return
+        for n in range(self.samples):
+            yield replace(self.request, seed=sample_seed(self.request.seed, n))
+
+
+@dataclass(frozen=True)
+class BadLine:
+    """A line that can't: its id, where it has one, and what is wrong, field by field."""
+
+    id: str | int
+    line: int
+    problems: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return "; ".join(f"line {self.line}, {problem}" for problem in self.problems)
+
+
+@contextmanager
+def open_jobs(path: str) -> Iterator[BinaryIO]:
+    """A job file, ready to be read twice: what comes through a pipe is spooled to disk first.
+
+    ``-`` is standard input.
+
+    Raises:
+        GenerationError: it can't be read.
+    """
+    with ExitStack() as stack:
+        try:
+            given = sys.stdin.buffer if path == "-" else stack.enter_context(Path(path).open("rb"))
+            file: BinaryIO = given
+            if not (given.seekable() and given.tell() == 0):
+                file = stack.enter_context(tempfile.TemporaryFile())
+                shutil.copyfileobj(given, file)
+                file.seek(0)
+        except OSError as error:
+            raise _unreadable(path, error) from error
+        yield file
+
+
+def _unreadable(path: str, error: OSError) -> GenerationError:
+    if isinstance(error, IsADirectoryError):
+        return GenerationError(f"{path} is a folder.", "Name a file of jobs.")
+    if isinstance(error, FileNotFoundError):
+        return GenerationError(f"There is no file {path}.", "Check the path.")
+    return GenerationError(
+        f"The jobs can't be read: {system_error_text(error)}.",
+        "Check the permissions, and the room for temporary files.",
+    )
+
+
+def is_json(name: str, file: BinaryIO) -> bool:
+    """Whether a job file holds JSON lines, by its name, else by its first line that isn't blank."""
+    suffix = Path(name).suffix.lower()
+    if suffix in _JSON_SUFFIXES or suffix == ".txt":
+        return suffix != ".txt"
+    file.seek(0)
+    first = next((line for line in file if line.removeprefix(_BOM).strip()), b"")
+    return first.removeprefix(_BOM).lstrip().startswith(b"{")
+
+
+def read_jobs(
+    file: BinaryIO, *, as_json: bool, defaults: Defaults, check: Callable[[Request], None]
+) -> Iterator[Job | BadLine]:
+    """The jobs of a file, from its beginning; blank lines are none.
+
+    Args:
+        file: UTF-8; read twice by those who want to validate first.
+        as_json: a JSON object a line; otherwise a prompt a line.
+        defaults: for what a job leaves open.
+        check: raises ChargenError where a request can't be fulfilled.
+    """
+    file.seek(0)
+    for number, line in enumerate(file, 1):
+        data = line.removeprefix(_BOM) if number == 1 else line
+        if not data.strip():
+            continue
+        try:
+            text = data.decode().removesuffix("\n").removesuffix("\r")
+        except UnicodeDecodeError as error:
+            yield BadLine(number, number, (f"byte {error.start + 1}: not UTF-8",))
+            continue
+        fields = parse_job(text) if as_json else JobFields(prompt=text)
+        if isinstance(fields, JobFields):
+            yield _job(fields, number, defaults, check)
+        else:
+            yield BadLine(id_of(text, number), number, fields)
+
+
+def _job(
+    fields: JobFields, number: int, defaults: Defaults, check: Callable[[Request], None]
+) -> Job | BadLine:
+    job_id = number if fields.id is None else fields.id
+    given = fields.model_dump(
+        exclude={"id", "prompt", "seed", "num_samples", "form"}, exclude_none=True
+    )
+    if "stop" in given:
+        given["stop"] = tuple(given["stop"])
+    sampling = replace(defaults.sampling, **given)
+    form = defaults.form if fields.form is None else Form(**fields.form.model_dump())
+    samples = defaults.num_samples if fields.num_samples is None else fields.num_samples
+    problems = sampling.problems()
+    if form is not None:
+        problems += [f"form: {problem}" for problem in form.problems()]
+    if not 1 <= samples <= MOST_SAMPLES:
+        problems.append(f"num_samples is {samples}, not in 1 to {MOST_SAMPLES}")
+    if problems:
+        return BadLine(job_id, number, tuple(problems))
+    seed = sample_seed(defaults.seed, job_id) if fields.seed is None else fields.seed
+    request = Request(fields.prompt, sampling, seed, form)
+    try:
+        check(request)
+    except ChargenError as error:
+        return BadLine(job_id, number, (error.message.rstrip("."),))
+    return Job(job_id, number, request, samples)

@@ -1,0 +1,90 @@
+"""The output file of a batch: what may be written over, gone on with, and what is there already."""
+
+from __future__ import annotations
+
+import json
+import os
+from array import array
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chargen.errors import GenerationError
+from chargen.generation.batch.lines import line_key
+
+
+def check_output(name: str, out: Path, *, resume: bool, force: bool) -> None:
+    """Raise GenerationError where the output can't be, or mustn't be touched."""
+    if name != "-" and out.exists() and out.samefile(name):
+        raise GenerationError("The output is the job file itself.", "Give another -o/--out.")
+    if out.is_dir():
+        raise GenerationError(f"{out} is a folder.", "Name a file with -o/--out.")
+    if not out.parent.is_dir():
+        raise GenerationError(f"There is no folder {out.parent}.", "Make it, or name another.")
+    if out.exists() and not (resume or force):
+        raise GenerationError(
+            f"{out} exists already.", "Go on with it by --resume, or replace it by --force."
+        )
+
+
+def check_unchanged(identity: dict[str, Any], sidecar: Path, out: Path) -> None:
+    """Raise GenerationError that names what has changed since ``sidecar`` was written."""
+    try:
+        before = json.loads(sidecar.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise GenerationError(
+            f"{out} can't be gone on with: {sidecar.name}, which says what it was made from, "
+            "is missing or damaged.",
+            "Start again with --force, or name another output.",
+        ) from error
+    now = json.loads(json.dumps(identity))
+    changed = sorted(_differences(before, now))
+    if changed:
+        raise GenerationError(
+            f"{out} was begun with other settings: {', '.join(changed)} changed.",
+            "Use the same job file, checkpoint and options as before, or start again with --force.",
+        )
+
+
+def _differences(before: Any, now: Any, name: str = "") -> Iterator[str]:
+    if isinstance(before, dict) and isinstance(now, dict):
+        for key in before.keys() | now.keys():
+            yield from _differences(before.get(key), now.get(key), key)
+    elif before != now:
+        yield name
+
+
+def drop_torn_line(path: Path) -> None:
+    """Cut off what a kill left of a line."""
+    with path.open("rb+") as file:
+        end = file.seek(0, os.SEEK_END)
+        while end:
+            start = max(0, end - 65536)
+            file.seek(start)
+            newline = file.read(end - start).rfind(b"\n")
+            if newline >= 0:
+                end = start + newline + 1
+                break
+            end = start
+        file.truncate(end)
+
+
+def count_lines(path: Path) -> int:
+    with path.open("rb") as file:
+        return sum(1 for _ in file)
+
+
+def written_lines(path: Path) -> tuple[int, NDArray[np.uint64]]:
+    """How many lines are errors, and the sorted keys of the others."""
+    errors, keys = 0, array("Q")
+    with path.open("rb") as file:
+        for line in file:
+            values = json.loads(line)
+            if "error" in values:
+                errors += 1
+            else:
+                keys.append(line_key(values["id"], values.get("sample")))
+    return errors, np.sort(np.frombuffer(keys, np.uint64))

@@ -1,0 +1,1 @@
+"""Poems that keep a form: shapes, tones, rhymes, masks."""

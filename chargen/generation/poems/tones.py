@@ -1,0 +1,60 @@
+"""The classical tone patterns of regulated verse.
+
+Of five characters the second, the fourth and the last decide; the rest is as strict as the
+handbooks have it (Wang Li, 诗词格律, 1962). 中 is either tone. A verse of seven is one of five with
+two characters of the opposite tone in front.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from chargen.generation.poems.pronunciation import LEVEL, OBLIQUE
+
+EITHER = "中"
+
+# Small letters end oblique, capitals level; B's second way keeps a level tone beside its second
+# character where the first is oblique.
+_OF_FIVE: Mapping[str, tuple[str, ...]] = {
+    "a": ("中仄平平仄",),
+    "A": ("中仄仄平平",),
+    "b": ("中平平仄仄",),
+    "B": ("平平仄仄平", "仄平平仄平"),
+}
+_OF_SEVEN: Mapping[str, tuple[str, ...]] = {
+    "a": ("中平中仄平平仄",),
+    "A": ("中平中仄仄平平",),
+    "b": ("中仄中平平仄仄",),
+    "B": ("中仄平平仄仄平",),
+}
+_SEQUENCES = ("aBbA", "bAaB")
+
+Pattern = tuple[tuple[str, ...], ...]
+"""For each verse the ways in which it may go, each a string of 平, 仄 and 中."""
+
+
+def patterns(verses: int, characters: int) -> list[Pattern]:
+    """The patterns of a poem: the first verse doesn't rhyme, so even verses end level.
+
+    Args:
+        verses: any number; the sequence of four is repeated.
+        characters: 5 or 7.
+    """
+    kinds = _OF_FIVE if characters == 5 else _OF_SEVEN
+    return [
+        tuple(kinds[sequence[n % len(sequence)]] for n in range(verses)) for sequence in _SEQUENCES
+    ]
+
+
+def answer(classes: Sequence[frozenset[str]]) -> Pattern:
+    """The pattern of a couplet's second line: opposite to the first where it counts.
+
+    Args:
+        classes: the tones that each character of the first line can have.
+    """
+    opposite = {LEVEL: OBLIQUE, OBLIQUE: LEVEL}
+    line = ""
+    for n, tones in enumerate(classes):
+        counts = n % 2 == 1 or n == len(classes) - 1
+        line += opposite[next(iter(tones))] if counts and len(tones) == 1 else EITHER
+    return ((line,),)

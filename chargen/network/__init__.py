@@ -1,0 +1,1 @@
+"""Characters to a stack of cells to a softmax: the network as a whole."""

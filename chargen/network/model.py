@@ -1,0 +1,202 @@
+"""One-hot characters to a stack of cells to a softmax: the network as a whole."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from chargen.cells import build_cell
+from chargen.cells.base import Cell, State
+from chargen.cells.jordan import Output
+from chargen.config import ModelConfig
+from chargen.network.softmax import score_targets, softmax_loss
+
+ModelState = tuple[State, ...]
+"""One cell's state a layer; every tensor in it has the batch as its first dimension."""
+
+
+def map_state(state: ModelState, function: Callable[[Tensor], Tensor]) -> ModelState:
+    """``function`` of every tensor in ``state``, in the same structure."""
+    return tuple(tuple(function(tensor) for tensor in layer) for layer in state)
+
+
+@dataclass(frozen=True)
+class Dropout:
+    """Drops units of a row for a whole window, with masks from a generator of its own.
+
+    One mask a row, the same at every time step: Gal and Ghahramani, "A theoretically grounded
+    application of dropout in recurrent neural networks", NeurIPS 2016.
+
+    Attributes:
+        share: of units that are dropped.
+        generator: that the masks are drawn from.
+        batch: rows that a mask is drawn for; None: as many as there are.
+        rows: those of them that are there.
+    """
+
+    share: float
+    generator: torch.Generator
+    batch: int | None = None
+    rows: slice = field(default_factory=lambda: slice(None))
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """X (T, B, N) times a mask (1, B, N) of zeros and 1/(1 − share)."""
+        kept = 1 - self.share
+        batch, width = self.batch or x.shape[1], x.shape[2]
+        mask = torch.empty((1, batch, width), device=self.generator.device)
+        mask.bernoulli_(kept, generator=self.generator).div_(kept)
+        return x * mask[:, self.rows].to(x)
+
+
+class CharModel(nn.Module):
+    """A character-level language model: x_t to s_t to o_t = V s_t + c, which predicts x_{t+1}.
+
+    Shapes: T time steps, B rows, |V| pieces, E embedding size, G gates · H.
+
+    ``table`` has a row a character: its embedding (|V|, E), or, with ``embedding_size`` 0, its
+    column of the first layer's U, (|V|, G), which is what U times a one-hot vector picks.
+
+    With ``tie_weights`` the table serves as V too, o_t = table·P s_t + c, where P (E, H) leads
+    back to the size of an embedding; the input is then multiplied by √E. A character's row learns
+    from where it stands and from where it is predicted, and the softmax costs E instead of H:
+    Press and Wolf, "Using the output embedding to improve language models", EACL 2017.
+    """
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.V: nn.Parameter | None = None
+        self.P: nn.Parameter | None = None
+        self.input_scale = 1.0
+        if config.tie_weights:
+            self.P = nn.Parameter(torch.empty(config.embedding_size, config.hidden_size))
+            self.input_scale = math.sqrt(config.embedding_size)
+        else:
+            self.V = nn.Parameter(torch.empty(config.vocab_size, config.hidden_size))
+        self.c = nn.Parameter(torch.empty(config.vocab_size)) if config.bias else None
+        layers = [
+            build_cell(
+                name,
+                config.hidden_size if n else config.embedding_size,
+                config.hidden_size,
+                bias=config.bias,
+                output=None if self.V is None else Output(self.V, self.c),
+                **config.options_of(name),
+            )
+            for n, name in enumerate(config.layer_cells())
+        ]
+        self.layers = nn.ModuleList(layers)
+        width = config.embedding_size or layers[0].gates * config.hidden_size
+        self.table = nn.Parameter(torch.empty(config.vocab_size, width))
+
+    @property
+    def cells(self) -> list[Cell]:
+        """The layers, bottom first."""
+        return [layer for layer in self.layers if isinstance(layer, Cell)]
+
+    @torch.no_grad()
+    def reset_parameters(self, seed: int) -> None:
+        """Initial weights, a function of ``seed`` alone."""
+        generator = torch.Generator().manual_seed(seed)
+        if self.config.embedding_size:
+            self.table.normal_(0, 1 / self.input_scale, generator=generator)
+        else:
+            bound = 1 / math.sqrt(self.config.hidden_size)
+            self.table.uniform_(-bound, bound, generator=generator)
+        for cell in self.cells:
+            cell.reset_parameters(generator)
+        spread = 1 / math.sqrt(self.config.hidden_size)
+        if self.V is not None:
+            self.V.uniform_(-spread, spread, generator=generator)
+        if self.P is not None:
+            self.P.normal_(0, spread, generator=generator)
+        if self.c is not None:
+            self.c.zero_()
+
+    @torch.no_grad()
+    def expect(self, counts: Tensor) -> None:
+        """Let the biases c stand for the frequencies of pieces counted (|V|,) times.
+
+        With o_t = c the softmax gives (n + 1) / Σ (n + 1); without biases nothing happens.
+        """
+        if self.c is not None:
+            self.c.copy_(((counts + 1) / (counts + 1).sum()).log())
+
+    def initial_state(self, batch: int) -> ModelState:
+        """The state before the first character, for ``batch`` rows."""
+        return tuple(cell.initial_state(batch) for cell in self.cells)
+
+    def forward(
+        self, ids: Tensor, state: ModelState, dropout: Dropout | None = None
+    ) -> tuple[Tensor, ModelState]:
+        """Read a window: ids (T, B), int64, to the last layer's outputs (T, B, H) and a state."""
+        x = F.embedding(ids, self.table) * self.input_scale
+        if dropout is not None and self.config.embedding_size:
+            x = dropout(x)
+        after = []
+        for n, (cell, before) in enumerate(zip(self.cells, state, strict=True)):
+            if dropout is not None and n:
+                x = dropout(x)
+            x, cell_state = cell(x, before)
+            after.append(cell_state)
+        if dropout is not None:
+            x = dropout(x)
+        return x, tuple(after)
+
+    def loss(
+        self, ids: Tensor, targets: Tensor, state: ModelState, dropout: Dropout | None = None
+    ) -> tuple[Tensor, ModelState]:
+        """Mean nats a piece over a window, ids and targets (T, B), and the state after it."""
+        s, state = self(ids, state, dropout)
+        features, V = self._read_out(s.flatten(0, 1))
+        return softmax_loss(features, V, self.c, targets.flatten()), state
+
+    def _read_out(self, s: Tensor) -> tuple[Tensor, Tensor]:
+        """What the softmax multiplies: rows s (N, H), or P·s (N, E), and V."""
+        if self.V is not None:
+            return s, self.V
+        assert self.P is not None
+        return F.linear(s, self.P), self.table
+
+    def score(self, s: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+        """What each target costs after rows s (N, H), in nats, and whether it was likeliest."""
+        features, V = self._read_out(s)
+        return score_targets(features, V, self.c, targets)
+
+    def logits(self, s: Tensor) -> Tensor:
+        """The logits o = V s + c: (…, H) to (…, |V|)."""
+        return F.linear(s, self.output_matrix(), self.c)
+
+    def output_matrix(self) -> Tensor:
+        """V, or table·P where weights are tied: (|V|, H)."""
+        if self.V is not None:
+            return self.V
+        assert self.P is not None
+        return self.table @ self.P
+
+    def input_table(self) -> Tensor:
+        """U·x + b of the first layer for each character, (|V|, G): sampling looks it up."""
+        return self.cells[0].project(self.table * self.input_scale)
+
+    def step(self, u: Tensor, state: ModelState) -> tuple[Tensor, ModelState]:
+        """One time step from rows u (B, G) of ``input_table``: outputs (B, H) and a state."""
+        after = []
+        s = u
+        for n, (cell, before) in enumerate(zip(self.cells, state, strict=True)):
+            s, cell_state = cell.step(cell.project(s) if n else u, before)
+            after.append(cell_state)
+        return s, tuple(after)
+
+    def parameters_by_part(self) -> dict[str, int]:
+        """How many numbers each part has: table, every layer, output."""
+        parts = {"table": self.table.numel()}
+        for n, cell in enumerate(self.cells):
+            parts[f"layer {n}"] = sum(p.numel() for p in cell.parameters())
+        output = (self.V, self.P, self.c)
+        parts["output"] = sum(p.numel() for p in output if p is not None)
+        return parts

@@ -1,0 +1,112 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch.nn import functional as F
+
+import chargen
+from chargen.bench.timing import Stopwatch
+from chargen.corpus.prepared import PreparedCorpus
+from chargen.experiments.contenders import Budget, Plain, SmallGPT
+from chargen.experiments.curves import plot_quality
+from chargen.experiments.quality import Curve, Point, QualityReport, bench_quality
+from tests.support import LEARNABLE, call
+
+STEPS = 16
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(scope="module")
+def text(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("text") / "text.txt"
+    path.write_text(LEARNABLE, encoding="utf-8")
+    return path
+
+
+@pytest.fixture(scope="module")
+def report(text: Path) -> QualityReport:
+    return bench_quality(text, Budget(STEPS, in_steps=True), preset="tiny", seed=3)
+
+
+def test_each_learns_for_the_same_budget_and_gets_better(report: QualityReport) -> None:
+    for curve in (report.chargen, report.plain, report.gpt):
+        assert curve.points[-1].steps == STEPS
+        assert curve.points[-1].bits_per_char < curve.points[0].bits_per_char
+        seconds = [point.seconds for point in curve.points]
+        assert seconds == sorted(seconds)
+    assert report.short.points[-1].steps == STEPS // 8
+
+
+def test_chargens_result_is_that_of_the_train_command(
+    report: QualityReport, text: Path, here: Path
+) -> None:
+    run = chargen.train(text, preset="tiny", max_steps=STEPS, eval_every=STEPS, seed=3)
+    assert run.bits_per_char == pytest.approx(report.chargen.bits_per_char, rel=1e-6)
+
+
+def test_the_report_becomes_json_and_a_picture(report: QualityReport, tmp_path: Path) -> None:
+    values = json.loads(json.dumps(report.to_dict()))
+    assert values["gpt"]["bits_per_char"] == report.gpt.bits_per_char
+    plot_quality(report, tmp_path / "curves.png")
+    assert (tmp_path / "curves.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_command_measures_by_the_clock(text: Path, here: Path) -> None:
+    done = call(
+        *("bench", "train", "--quality", text, "--minutes", 0.01, "--preset", "tiny"),
+        *("--json", "--quiet"),
+    )
+    assert done.exit_code == 0, done.output
+    values = json.loads(done.stdout)
+    assert values["gpt"]["points"][-1]["seconds"] >= 0.6
+    assert (here / values["picture"]).is_file()
+
+
+@pytest.mark.parametrize("pieces", [1, 31, 32, 33, 64, 65, 96, 160])
+def test_the_gpt_is_scored_with_half_a_window_before_each_piece(corpus: Path, pieces: int) -> None:
+    prepared = PreparedCorpus.open(corpus)
+    gpt = SmallGPT(prepared, Budget(1), CPU, seed=0)
+    ids = np.asarray(prepared.train[:pieces], np.int64)
+    stream = np.append(prepared.tokenizer.newline_id, ids)
+    wanted = 0.0
+    for n in range(pieces):
+        seen = torch.from_numpy(stream[max(0, n // 32 - 1) * 32 : n + 1])
+        with torch.no_grad():
+            logits = gpt._model(input_ids=seen[None]).logits[0, -1]
+        wanted -= float(torch.log_softmax(logits, 0)[int(ids[n])])
+    assert gpt.score(ids).total().nats == pytest.approx(wanted, rel=1e-4)
+
+
+def test_the_plain_loop_is_scored_like_chargen(corpus: Path) -> None:
+    prepared = PreparedCorpus.open(corpus)
+    plain = Plain(prepared, Budget(1), CPU)
+    ids = torch.from_numpy(np.asarray(prepared.train[:300], np.int64))
+    fed = torch.cat([torch.tensor([prepared.tokenizer.newline_id]), ids[:-1]])
+    with torch.no_grad():
+        s, _ = plain._model(fed[:, None], None)
+        wanted = F.cross_entropy(plain._model.linear(s[:, 0]), ids, reduction="sum")
+    assert plain.score(ids.numpy()).total().nats == pytest.approx(float(wanted), rel=1e-5)
+
+
+def test_the_gpts_rate_rises_and_falls_over_its_budget(corpus: Path) -> None:
+    gpt = SmallGPT(PreparedCorpus.open(corpus), Budget(1000, in_steps=True), CPU, seed=0)
+    rates = {}
+    for gpt.steps in (0, 99, 500, 1000):
+        rates[gpt.steps] = gpt.learning_rate()
+    assert rates == pytest.approx({0: 1e-5, 99: 1e-3, 500: 5.5e-4, 1000: 1e-4})
+
+
+def test_when_a_curve_reaches_a_figure() -> None:
+    curve = Curve("", 0, (Point(1.0, 1, 4.0), Point(3.0, 3, 2.0), Point(4.0, 4, 1.0)), 1.0)
+    assert [curve.seconds_to(bits) for bits in (5.0, 4.0, 3.5, 2.0, 0.5)] == [1, 1, 1.5, 3, None]
+
+
+def test_a_stopped_watch_stands_still() -> None:
+    watch = Stopwatch()
+    with watch.running():
+        pass
+    assert 0 < watch() == watch()
