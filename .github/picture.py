@@ -2,7 +2,7 @@
 
     python .github/picture.py
 
-The run is real: it trains on the shipped prose for a minute, in a temporary folder.
+The run is real: it trains on the shipped stories for a minute, in a temporary folder.
 """
 
 from __future__ import annotations

@@ -1,50 +1,11 @@
-"""chargen: a text in, a small recurrent language model out, and text again."""
+"""chargen: a text in, a small recurrent language model out, and text again.
 
-from __future__ import annotations
+What this module exports is the public API; every other module is private. The names stand in
+``__init__.pyi``; each is imported when it is first asked for, since torch takes seconds to load.
+"""
 
-from importlib import import_module
-from typing import TYPE_CHECKING
+import lazy_loader
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
-if TYPE_CHECKING:
-    from chargen.api import load, prepare, train
-    from chargen.config import CorpusConfig, ModelConfig, SamplingConfig, TrainConfig
-    from chargen.errors import ChargenError
-    from chargen.generation.generator import Generator
-
-_HOME = {
-    "Generator": "chargen.generation.generator",
-    "load": "chargen.api",
-    "prepare": "chargen.api",
-    "train": "chargen.api",
-    "CorpusConfig": "chargen.config",
-    "ModelConfig": "chargen.config",
-    "SamplingConfig": "chargen.config",
-    "TrainConfig": "chargen.config",
-    "ChargenError": "chargen.errors",
-}
-
-__all__ = [
-    "ChargenError",
-    "CorpusConfig",
-    "Generator",
-    "ModelConfig",
-    "SamplingConfig",
-    "TrainConfig",
-    "__version__",
-    "load",
-    "prepare",
-    "train",
-]
-
-
-def __getattr__(name: str) -> object:
-    """Import a public name when it is first asked for: torch costs seconds, ``--help`` must not."""
-    if name not in _HOME:
-        raise AttributeError(f"module 'chargen' has no attribute {name!r}")
-    return getattr(import_module(_HOME[name]), name)
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -12,9 +12,8 @@ class ChargenError(Exception):
     """
 
     def __init__(self, message: str, remedy: str = "") -> None:
-        super().__init__(message)
-        self.message = message
-        self.remedy = remedy
+        self.message, self.remedy = printable(message), printable(remedy)
+        super().__init__(self.message)
 
     def __str__(self) -> str:
         return f"{self.message}\n{self.remedy}" if self.remedy else self.message
@@ -46,8 +45,13 @@ class MissingExtraError(ChargenError):
     def __init__(self, package: str, extra: str, purpose: str) -> None:
         super().__init__(
             f"{purpose} needs the package {package}, which is not installed.",
-            f"Install it with: pip install 'chargen[{extra}]'",
+            f"Install it: pip install '.[{extra}]', in the folder of the project.",
         )
+
+
+def printable(text: str) -> str:
+    """``text`` as UTF-8 can encode it: bytes of a path that are no UTF-8 become escapes."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def system_error_text(error: OSError) -> str:

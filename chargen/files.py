@@ -1,4 +1,4 @@
-"""Files and folders that are whole or not there: written beside their place, flushed, renamed."""
+"""Files and folders that are either whole or absent: written aside, flushed to disk, renamed."""
 
 from __future__ import annotations
 
@@ -6,76 +6,169 @@ import errno
 import hashlib
 import json
 import os
+import re
 import shutil
+import stat
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO, NoReturn
 
 UNFINISHED = ".unfinished-"
-"""What the name of a file or folder begins with until it is whole; a kill may leave it behind."""
+"""How the name of a file or folder begins until it is complete; a kill may leave it behind."""
+
+ASIDE = ".old"
+"""How the name of a temporary folder ends that holds what a new folder is about to replace."""
+
+_OPEN_FILE = re.compile(r"/dev/(stdout|stderr)|/(?:dev|proc/self)/fd/(\d{1,6})")
+_LONGEST_NAME = 150  # bytes of a name that others are derived from; most systems allow 255
 
 
 def write_bytes(path: Path, content: bytes) -> None:
-    """Put ``content`` at ``path`` in one instant; what was there stays until then."""
-    with _blaming(path):
-        handle, name = tempfile.mkstemp(prefix=UNFINISHED, dir=path.parent)
-    temporary = Path(name)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.chmod(0o666 & ~_umask())
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-    flush(path.parent)
+    """Write ``content`` to ``path`` atomically: until it is complete, the old file stays.
+
+    A symbolic link stays a link; the file that it points to is replaced. A device, pipe or socket
+    is written to in place.
+    """
+    with errors_about(path):
+        if is_special(path):
+            with open_in_place(path) as file:
+                file.write(content)
+            return
+        target = followed(path)
+        if target.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        _replace(target, content)
 
 
 def write_json(path: Path, value: Any) -> None:
-    """``value`` as readable JSON at ``path``, in one instant."""
+    """Write ``value`` to ``path`` as readable JSON, as ``write_bytes`` does."""
     text = json.dumps(value, ensure_ascii=False, indent=2, allow_nan=False)
     write_bytes(path, text.encode("utf-8") + b"\n")
 
 
+def is_special(path: Path) -> bool:
+    """Whether ``path`` can only be written to in place: a device, a pipe, a socket.
+
+    So is an open file by its number, such as ``/dev/stdout``, even if it is a plain file.
+    """
+    if _descriptor(path) is not None:
+        return True
+    try:
+        mode = path.stat().st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
+
+
+def open_in_place(path: Path) -> BinaryIO:
+    """Open what ``is_special`` for writing; nothing is created or truncated."""
+    number = _descriptor(path)
+    return os.fdopen(os.open(path, os.O_WRONLY) if number is None else os.dup(number), "wb")
+
+
+def followed(path: Path) -> Path:
+    """The path that ``path`` leads to where it is a symbolic link, else ``path`` itself."""
+    return path.resolve() if path.is_symlink() else path
+
+
+def open_regular(path: Path, *, links: bool = False) -> BinaryIO:
+    """Open a plain file for reading: no folder, and nothing that could block or never end.
+
+    Args:
+        path: of the file.
+        links: whether it may be a symbolic link to one.
+
+    Raises:
+        OSError: it is something else, or can't be opened.
+    """
+
+    def open_at_once(name: str, flags: int) -> int:
+        return os.open(name, flags | getattr(os, "O_NONBLOCK", 0))
+
+    if links or not path.is_symlink():
+        file = open(path, "rb", opener=open_at_once)  # noqa: SIM115 - Path.open has no opener
+        if stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            return file
+        file.close()
+    raise OSError(errno.EINVAL, "Not a plain file", str(path))
+
+
+def read_json(path: Path, most_bytes: int) -> Any:
+    """The value in a JSON file that need not be trusted.
+
+    Raises:
+        OSError: it isn't a plain file, or can't be read.
+        ValueError: it isn't JSON, is too long or too deep, or has a lone surrogate in it.
+    """
+    with open_regular(path) as file:
+        data = file.read(most_bytes + 1)
+    if len(data) > most_bytes:
+        raise ValueError(f"it is longer than {most_bytes:,} bytes")
+    try:
+        value = json.loads(data, parse_constant=_no_constant)
+        if b"\\u" in data:
+            json.dumps(value, ensure_ascii=False).encode()
+    except RecursionError as error:
+        raise ValueError("it is nested too deeply") from error
+    except UnicodeEncodeError as error:
+        raise ValueError("it contains a lone surrogate, half a character") from error
+    return value
+
+
 @contextmanager
 def new_folder(out: Path, *, replace: bool = True) -> Iterator[Path]:
-    """A temporary folder beside ``out`` that takes its place when the block ends well.
+    """A temporary folder beside ``out`` that takes its place when the block ends without error.
 
-    Its files are flushed to disk first. An older ``out`` is moved aside, and deleted when the new
-    one stands. After an error, or Ctrl-C, nothing is left but what was there before.
+    Its files are flushed to disk first. An existing ``out`` is moved aside, and deleted once the
+    new one is in place. After an error, or Ctrl-C, everything is as it was before.
 
     Args:
         out: the folder to make; missing parents are made too.
-        replace: whether an older one may be replaced; an empty one always is.
+        replace: whether an existing folder may be replaced; an empty one always is.
 
     Raises:
-        FileExistsError: there is an older one, and ``replace`` is false.
-        OSError: as the operating system has it.
+        FileExistsError: there is one already, and ``replace`` is false.
     """
     out = Path(os.path.abspath(out))  # noqa: PTH100 - unlike resolve(), leaves links alone
-    made = _make_parents(out.parent)
-    temporary = None
+    with parents_of(out):
+        with errors_about(out):
+            temporary = Path(tempfile.mkdtemp(prefix=f"{unfinished_name(out)}-", dir=out.parent))
+        try:
+            temporary.chmod(0o777 & ~_umask())
+            yield temporary
+            for path in sorted(temporary.iterdir()):
+                flush(path)
+            flush(temporary)
+            if replace:
+                _swap(temporary, out)
+            else:
+                _put(temporary, out)
+        except BaseException:
+            shutil.rmtree(temporary, ignore_errors=True)
+            raise
+
+
+@contextmanager
+def parents_of(path: Path) -> Iterator[None]:
+    """Make the missing parents of ``path``; those made are removed again if the block fails."""
+    missing = []
+    folder = path.parent
+    while not folder.exists():
+        missing.append(folder)
+        folder = folder.parent
+    if not folder.is_dir():
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(folder))
+    made: list[Path] = []
     try:
-        with _blaming(out):
-            temporary = Path(tempfile.mkdtemp(prefix=UNFINISHED, dir=out.parent))
-        temporary.chmod(0o777 & ~_umask())
-        yield temporary
-        for path in sorted(temporary.iterdir()):
-            flush(path)
-        flush(temporary)
-        if replace:
-            _swap(temporary, out)
-        else:
-            _put(temporary, out)
-        for folder in reversed(made):
+        for folder in reversed(missing):
+            folder.mkdir(exist_ok=True)
+            made.append(folder)
+        yield
+        for folder in made:
             flush(folder.parent)
     except BaseException:
-        if temporary is not None:
-            shutil.rmtree(temporary, ignore_errors=True)
         for folder in reversed(made):
             _try(folder.rmdir)
         raise
@@ -88,12 +181,35 @@ def sha256_of(path: Path) -> str:
 
 
 def sweep(folder: Path) -> None:
-    """Delete what a kill left unfinished in ``folder``; nothing may be under way there."""
+    """Delete every unfinished file and folder in ``folder``; nobody may be writing there."""
     for path in folder.glob(f"{UNFINISHED}*"):
         if path.is_dir():
             shutil.rmtree(path, ignore_errors=True)
         else:
             _try(path.unlink)
+
+
+def unfinished_name(out: Path) -> str:
+    """How the names of temporary folders for ``out`` begin; a random part follows, after a dash.
+
+    The name of ``out`` is in it, so that what a kill leaves behind can be told apart.
+    """
+    name = out.name
+    raw = os.fsencode(name)
+    if len(raw) > _LONGEST_NAME:
+        digest = hashlib.sha256(raw).hexdigest()[:16]
+        name = raw[: _LONGEST_NAME - 16].decode("utf-8", "ignore") + digest
+    return UNFINISHED + name
+
+
+@contextmanager
+def errors_about(path: Path) -> Iterator[None]:
+    """Let errors name ``path`` instead of a temporary file, which means nothing to the user."""
+    try:
+        yield
+    except OSError as error:
+        error.filename, error.filename2 = str(path), None
+        raise
 
 
 def flush(path: Path) -> None:
@@ -107,8 +223,36 @@ def flush(path: Path) -> None:
         os.close(handle)
 
 
+def _descriptor(path: Path) -> int | None:
+    """The number of the open file that ``path`` stands for, if it does."""
+    found = _OPEN_FILE.fullmatch(str(path))
+    if not found:
+        return None
+    return {"stdout": 1, "stderr": 2}[found[1]] if found[1] else int(found[2])
+
+
+def _replace(target: Path, content: bytes) -> None:
+    handle, name = tempfile.mkstemp(prefix=UNFINISHED, dir=target.parent)
+    temporary = Path(name)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.chmod(0o666 & ~_umask())
+        temporary.replace(target)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    flush(target.parent)
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not JSON")
+
+
 def _put(new: Path, out: Path) -> None:
-    """Put ``new`` where nothing is, or an empty folder: a rename replaces no other."""
+    """Rename ``new`` to ``out``, which may be an empty folder; any other is an error."""
     try:
         new.rename(out)
     except OSError as error:
@@ -119,10 +263,10 @@ def _put(new: Path, out: Path) -> None:
 
 
 def _swap(new: Path, out: Path) -> None:
-    """Put ``new`` in the place of ``out``, which comes back if that fails."""
+    """Rename ``new`` to ``out``; an existing ``out`` is put back if that fails."""
     old = None
     if out.is_dir():
-        old = Path(tempfile.mkdtemp(prefix=UNFINISHED, dir=out.parent))
+        old = Path(tempfile.mkdtemp(ASIDE, f"{unfinished_name(out)}-", out.parent))
         try:
             out.rename(old / out.name)
         except BaseException:
@@ -140,35 +284,6 @@ def _swap(new: Path, out: Path) -> None:
         shutil.rmtree(old, ignore_errors=True)
 
 
-def _make_parents(folder: Path) -> list[Path]:
-    """Make ``folder``; those that weren't there, outermost first."""
-    missing = []
-    while not folder.exists():
-        missing.append(folder)
-        folder = folder.parent
-    missing.reverse()
-    made: list[Path] = []
-    try:
-        for path in missing:
-            path.mkdir(exist_ok=True)
-            made.append(path)
-    except BaseException:
-        for path in reversed(made):
-            _try(path.rmdir)
-        raise
-    return made
-
-
-@contextmanager
-def _blaming(path: Path) -> Iterator[None]:
-    """Errors name ``path`` instead of the file beside it, of which nobody has heard."""
-    try:
-        yield
-    except OSError as error:
-        error.filename = str(path)
-        raise
-
-
 def _umask() -> int:
     mask = os.umask(0o022)
     os.umask(mask)
@@ -176,6 +291,6 @@ def _umask() -> int:
 
 
 def _try(remove: Callable[[], object]) -> None:
-    """What can't be removed stays: the error under way matters more."""
+    """Call ``remove``, and ignore a failure: the error under way matters more."""
     with suppress(OSError):
         remove()

@@ -32,9 +32,13 @@ def trained(corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def run(trained: Path, tmp_path: Path) -> Path:
+def run(trained: Path, corpus: Path, tmp_path: Path) -> Path:
     """A copy of ``trained`` to do anything to."""
-    return Path(shutil.copytree(trained, tmp_path / "checkpoints" / "run"))
+    from chargen.runs.places import Places
+
+    copy = Path(shutil.copytree(trained, tmp_path / "checkpoints" / "run"))
+    Places(corpus).write(copy, copy)
+    return copy
 
 
 @pytest.fixture

@@ -15,17 +15,19 @@ import chargen
 if TYPE_CHECKING:
     from typer.testing import Result
 
-    from chargen.api import TrainedRun
+    from chargen import TrainedRun
     from chargen.network.model import CharModel
 
 LEARNABLE = "春眠不觉晓，处处闻啼鸟。\n夜来风雨声，花落知多少。\n" * 60
 STEPS = 40
+TRAIN = ("--preset", "tiny", "--max-steps", 20, "--threads", 1, "--device", "cpu")
+"""Flags of ``train`` for a run of a second."""
 
 
 def train_tiny(corpus: Any, out: Path, **options: Any) -> TrainedRun:
-    """A run of the preset for tests."""
-    settings = {"preset": "tiny", "name": "run", "out_dir": out, "max_steps": 20, **options}
-    return chargen.train(corpus, **settings)
+    """A run of the preset for tests, on the CPU: its bits are promised there alone."""
+    settings = {"preset": "tiny", "name": "run", "max_steps": 20, "device": "cpu", **options}
+    return chargen.train(corpus, runs_dir=out, **settings)
 
 
 def last_state(run: Path) -> dict[str, Any]:
@@ -49,8 +51,8 @@ def small_model(vocab_size: int = 11, seed: int = 0, **options: Any) -> CharMode
     """A model in double precision with random weights everywhere, biases included."""
     import torch
 
-    from chargen.config import ModelConfig
     from chargen.network.model import CharModel
+    from chargen.options import ModelConfig
 
     config = ModelConfig(
         vocab_size=vocab_size, **{"hidden_size": 8, "embedding_size": 5, **options}
@@ -74,13 +76,30 @@ def files_in(folder: Path) -> dict[str, bytes]:
     }
 
 
-def call(*arguments: object) -> Result:
+def call(
+    *arguments: object, stdin: str | None = None, env: Mapping[str, str] | None = None
+) -> Result:
     """A command, in this process."""
     from typer.testing import CliRunner
 
     from chargen.cli.app import app
 
-    return CliRunner().invoke(app, [str(each) for each in arguments], prog_name="chargen")
+    given = [str(each) for each in arguments]
+    return CliRunner().invoke(app, given, input=stdin, env=env, prog_name="chargen")
+
+
+def the_error(*arguments: object, status: int = 1) -> str:
+    """Standard error of a command that must fail: two lines, what and what to do."""
+    result = call(*arguments)
+    assert result.exit_code == status, result.output
+    assert result.stdout == ""
+    assert "Traceback" not in result.stderr
+    if status == 1:
+        lines = [line for line in result.stderr.splitlines() if line.startswith(("error:", "  "))]
+        assert len(lines) == 2
+        assert lines[0].startswith("error: ")
+        assert lines[1].startswith("       ")
+    return result.stderr
 
 
 def command(*arguments: object) -> list[str]:

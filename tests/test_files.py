@@ -2,13 +2,27 @@ from __future__ import annotations
 
 import json
 import os
+import stat
+import subprocess
+import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from chargen import files
-from chargen.files import UNFINISHED, new_folder, sha256_of, sweep, write_bytes, write_json
+from chargen.files import (
+    UNFINISHED,
+    new_folder,
+    open_regular,
+    read_json,
+    sha256_of,
+    sweep,
+    unfinished_name,
+    write_bytes,
+    write_json,
+)
 from tests.support import files_in
 
 
@@ -151,3 +165,117 @@ def test_hash_of_a_file(tmp_path: Path) -> None:
     (tmp_path / "empty").write_bytes(b"")
     digest = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
     assert sha256_of(tmp_path / "empty") == digest
+
+
+posix = pytest.mark.skipif(os.name == "nt", reason="links, pipes and devices of POSIX")
+
+
+@posix
+def test_a_link_is_followed_and_stays(tmp_path: Path) -> None:
+    (tmp_path / "deep").mkdir()
+    target, link, again = tmp_path / "deep/target", tmp_path / "link", tmp_path / "again"
+    link.symlink_to("deep/target")
+    again.symlink_to("link")
+    for content in (b"first", b"second"):  # the link leads nowhere at first
+        write_bytes(again, content)
+        assert target.read_bytes() == content
+    assert link.is_symlink()
+    assert again.is_symlink()
+    assert [path.name for path in target.parent.iterdir()] == ["target"]
+
+
+@posix
+def test_a_link_that_leads_to_itself_is_an_error_that_names_it(tmp_path: Path) -> None:
+    link = tmp_path / "link"
+    link.symlink_to(link)
+    with pytest.raises(OSError, match="symbolic links") as error:
+        write_bytes(link, b"content")
+    assert error.value.filename == str(link)
+
+
+@posix
+def test_a_pipe_is_written_to_in_place(tmp_path: Path) -> None:
+    pipe, link = tmp_path / "pipe", tmp_path / "link"
+    os.mkfifo(pipe)
+    link.symlink_to(pipe)
+    for path in (pipe, link):
+        with ThreadPoolExecutor() as pool:
+            read = pool.submit(pipe.read_bytes)
+            write_bytes(path, b"content" * 20_000)
+            assert read.result(20) == b"content" * 20_000
+    assert stat.S_ISFIFO(pipe.lstat().st_mode)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["link", "pipe"]
+
+
+@posix
+def test_a_device_stays_a_device() -> None:
+    null = Path(os.devnull)
+    before = null.lstat()
+    assert stat.S_ISCHR(before.st_mode)
+    write_bytes(null, b"content")
+    write_json(null, {})
+    after = null.lstat()
+    assert (after.st_mode, after.st_ino) == (before.st_mode, before.st_ino)
+
+
+@pytest.mark.skipif(not Path("/dev/stdout").exists(), reason="there is no /dev/stdout")
+def test_standard_output_that_is_a_file_is_written_to_in_place(tmp_path: Path) -> None:
+    code = (
+        "import sys; from pathlib import Path; from chargen.files import write_bytes\n"
+        "print('before', flush=True); write_bytes(Path('/dev/stdout'), b'content\\n')\n"
+        "print('after')"
+    )
+    with (tmp_path / "out").open("wb") as out:
+        subprocess.run([sys.executable, "-c", code], stdout=out, check=True)
+    assert (tmp_path / "out").read_text() == "before\ncontent\nafter\n"
+
+
+def test_errors_name_the_target(tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    for name in ("folder", "nowhere/file", "x" * 300):
+        with pytest.raises(OSError, match=r"\[Errno") as error:
+            write_bytes(tmp_path / name, b"content")
+        assert (error.value.filename, error.value.filename2) == (str(tmp_path / name), None)
+    assert [path.name for path in tmp_path.iterdir()] == ["folder"]
+
+
+def test_a_temporary_folder_tells_what_it_is_for(tmp_path: Path) -> None:
+    for name in ("名字", "x" * 250):
+        with new_folder(tmp_path / name) as folder:
+            assert folder.name.startswith(unfinished_name(tmp_path / name) + "-")
+            assert name[:100] in folder.name
+            assert len(os.fsencode(folder.name)) <= 255
+
+
+@posix
+def test_only_plain_files_are_opened_for_reading(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"content")
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "link").symlink_to("file")
+    os.mkfifo(tmp_path / "pipe")
+    for name in ("folder", "link", "pipe", os.devnull):
+        with pytest.raises(OSError, match=r"plain file|Is a directory"):
+            open_regular(tmp_path / name)
+    with open_regular(tmp_path / "link", links=True) as file:
+        assert file.read() == b"content"
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        (b"[" * 100_000, "nested"),
+        (b'{"a": NaN}', "NaN is not JSON"),
+        (rb'["\udc00"]', "lone surrogate"),
+        (b"[1, 2", "Expecting"),
+        (b"\xff", "utf-8"),
+        (b" " * 200_001, "longer than 200,000 bytes"),
+        (b"9" * 5000, "digits"),
+    ],
+    ids=lambda value: str(value)[:12],
+)
+def test_json_from_elsewhere_is_bounded(content: bytes, problem: str, tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(content)
+    with pytest.raises(ValueError, match=problem):
+        read_json(tmp_path / "file", 200_000)
+    (tmp_path / "file").write_bytes(rb'{"a": ["\ud83d\ude00", 1e3]}')
+    assert read_json(tmp_path / "file", 200_000) == {"a": ["😀", 1000.0]}

@@ -10,13 +10,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from chargen.bench.timing import alternate, machine
-from chargen.config import ModelConfig, SamplingConfig
+from chargen.bench.timing import alternate
 from chargen.corpus.tokenizer import Tokenizer
 from chargen.errors import ConfigError
 from chargen.generation.engine import Engine
 from chargen.generation.requests import Request
+from chargen.machine.processor import processor_name
 from chargen.network.model import CharModel
+from chargen.options import ModelConfig, SamplingConfig
 
 SLOTS = (1, 64, 256)
 _PLAIN = {"rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}
@@ -133,7 +134,7 @@ def bench_generate(
     if cell not in _PLAIN:
         raise ConfigError(f"PyTorch has no {cell} to compare with.", f"Use {', '.join(_PLAIN)}.")
     if rounds < 1 or min(slots, default=0) < 1:
-        raise ConfigError("Rounds and texts at a time must be 1 or more.", "See --help.")
+        raise ConfigError("`rounds` and `slots` must be at least 1.", "Choose others.")
     characters = [chr(_FIRST_CHARACTER + n) for n in range(vocab_size)]
     tokenizer = Tokenizer.train(dict.fromkeys(characters, 1), vocab_size, "unk")
     config = ModelConfig(tokenizer.size, cell, hidden_size, num_layers, embedding_size)
@@ -147,7 +148,7 @@ def bench_generate(
     texts = [tokenizer.piece(n) for n in range(tokenizer.size)]
     rows = tuple(_row(model, loops, tokenizer, texts, batch, rounds) for batch in slots)
     return GenerateReport(
-        machine=machine(),
+        machine=processor_name(),
         device=device,
         threads=torch.get_num_threads(),
         torch=torch.__version__,

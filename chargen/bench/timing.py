@@ -1,20 +1,17 @@
-"""Fair timing on a noisy machine: the candidates take turns, and medians are compared."""
+"""Fair timing on a noisy machine: candidates take turns, and medians are compared."""
 
 from __future__ import annotations
 
 import contextlib
-import os
-import platform
 import statistics
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 
 @dataclass(frozen=True)
 class Timings:
-    """Seconds of each candidate, one a round, in the order of the rounds."""
+    """Seconds of each candidate in each round."""
 
     seconds: Mapping[str, tuple[float, ...]]
 
@@ -22,13 +19,13 @@ class Timings:
         return statistics.median(self.seconds[name])
 
     def ratio(self, slow: str, fast: str) -> float:
-        """How many times as long ``slow`` takes: the median over the rounds' own ratios."""
+        """How many times as long ``slow`` takes: the median of the rounds' ratios."""
         pairs = zip(self.seconds[slow], self.seconds[fast], strict=True)
         return statistics.median(a / b for a, b in pairs)
 
 
 class Stopwatch:
-    """A clock that runs only inside of its ``running`` blocks; a call tells its seconds."""
+    """A clock that runs only inside of its ``running`` blocks; a call returns its seconds."""
 
     def __init__(self) -> None:
         self._before = 0.0
@@ -52,8 +49,8 @@ def alternate(
 ) -> Timings:
     """Run all candidates in turn, once to warm up and then ``rounds`` times.
 
-    Each turn begins with ``settle`` more of them, untimed: what the one before left behind in
-    caches and in the allocator is not its own.
+    Each turn begins with ``settle`` more runs that are not timed, so that what the candidate
+    before left in caches and in the allocator doesn't count.
     """
     seconds: dict[str, list[float]] = {name: [] for name in candidates}
     for n in range(rounds + 1):
@@ -65,17 +62,3 @@ def alternate(
             if n:
                 seconds[name].append(time.perf_counter() - start)
     return Timings({name: tuple(values) for name, values in seconds.items()})
-
-
-def machine() -> str:
-    """The processor and the cores that this process may use, in words."""
-    name = platform.processor() or platform.machine()
-    cpuinfo = Path("/proc/cpuinfo")
-    if cpuinfo.exists():
-        models = [x for x in cpuinfo.read_text().splitlines() if x.startswith("model name")]
-        name = models[0].partition(":")[2].strip() if models else name
-    if hasattr(os, "sched_getaffinity"):
-        cores = len(os.sched_getaffinity(0))
-    else:
-        cores = os.cpu_count() or 1
-    return f"{name}, {cores} cores"

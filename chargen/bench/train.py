@@ -2,8 +2,8 @@
 
 The plain loop is what one writes first: ``nn.Embedding``, ``nn.LSTM``, ``nn.Linear``,
 ``F.cross_entropy``, ``AdamW`` with its defaults, gradients clipped by their norm, and the C
-library's allocator as it is. Chargen makes the same step on the same shape, taking turns: once
-with that very network, and once with the one that its presets choose for the vocabulary.
+library's allocator as it is. chargen makes the same step on the same shape, with the same network
+and with the one that its presets choose for the vocabulary. All of them take turns.
 """
 
 from __future__ import annotations
@@ -18,13 +18,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from chargen.bench.timing import alternate, machine
-from chargen.config import ModelConfig, TrainConfig
+from chargen.bench.timing import alternate
 from chargen.machine.allocator import freed_memory_kept, freed_memory_returned
 from chargen.machine.devices import autocast, resolve_device
 from chargen.machine.memory import peak_bytes
 from chargen.machine.precision import exact_float32, product_dtype
+from chargen.machine.processor import processor_name
 from chargen.network.model import CharModel, map_state
+from chargen.options import ModelConfig, Recipe, TrainConfig
 from chargen.training.optimizer import build_optimizer, clip_gradients
 from chargen.training.presets import Extent, suited_model
 
@@ -32,22 +33,23 @@ SIZES = (256, 512)
 NETWORKS = ("preset", "loop")
 _EMBEDDING = 128
 _SETTLING_STEPS = 3
-"""After so many steps the allocator holds all that one needs."""
+"""Steps after which the allocator holds all that a step needs."""
 _MEMORY_SHAPE = (256, 3000, 64, 128)
 """H, |V|, B and T of the step whose memory is measured."""
 
 
 @dataclass(frozen=True)
 class StepRow:
-    """One network.
+    """The step of one network.
 
     Attributes:
         hidden_size: H, of one LSTM layer.
-        network: ``preset``, as presets choose embedding and tying, or ``loop``, as the plain loop.
+        network: ``preset``, as the presets choose embedding and tying, or ``loop``, as the plain
+            loop has them.
         chars_per_second: of chargen's step.
-        against_loop: how many times as fast as the plain loop.
+        against_loop: its speed over that of the plain loop.
         of_products: its arithmetic rate over that of the machine's matrix products.
-        gflops: arithmetic a second, 10⁹, of chargen's step.
+        gflops: arithmetic rate of chargen's step, 10⁹ per second.
     """
 
     hidden_size: int
@@ -63,9 +65,9 @@ class TrainReport:
     """What was measured, and on what.
 
     Attributes:
-        product_gflops: rate of the machine's matrix products, 10⁹ a second.
-        memory: bytes that the first steps added to the process's peak, by who made them;
-            None where the system doesn't tell.
+        product_gflops: arithmetic rate of the machine's matrix products, 10⁹ per second.
+        memory: bytes that the first steps added to the peak of a process, by who made them;
+            None where the system doesn't report it.
     """
 
     machine: str
@@ -92,7 +94,7 @@ class TrainReport:
 
 
 class PlainModel(nn.Module):
-    """Embedding, LSTM, and ``linear`` to logits: the textbook example of PyTorch."""
+    """Embedding, LSTM and linear layer: the textbook example of PyTorch."""
 
     def __init__(
         self, vocab_size: int, embedding_size: int, hidden_size: int, num_layers: int = 1
@@ -103,7 +105,7 @@ class PlainModel(nn.Module):
         self.linear = nn.Linear(hidden_size, vocab_size)
 
     def forward(self, ids: Tensor, state: Any) -> tuple[Tensor, Any]:
-        """Outputs s (T, B, H), which ``linear`` multiplies, and the state after ids (T, B)."""
+        """The outputs s (T, B, H), from which ``linear`` makes logits, and the state after ids."""
         s, state = self.lstm(self.embedding(ids), state)
         return s, state
 
@@ -136,19 +138,19 @@ def network_config(network: str, hidden_size: int, vocab_size: int) -> ModelConf
     """The network of a ``StepRow``."""
     chosen: dict[str, Any] = {"embedding_size": _EMBEDDING}
     if network == "preset":
-        chosen = suited_model(Extent(vocab_size, vocab_size, vocab_size))
+        chosen = suited_model(Extent(vocab_size, vocab_size, vocab_size), Recipe())
     return ModelConfig(vocab_size, hidden_size=hidden_size, **chosen)
 
 
 def chargen_step(
     config: ModelConfig, batch: int, window: int, device: torch.device
 ) -> Callable[[], None]:
-    """The same step by chargen, in the format that it trains in on ``device``; without dropout."""
+    """The same step by chargen, in the format in which it trains on ``device``; no dropout."""
     vocab_size = config.vocab_size
     model = CharModel(config)
     model.reset_parameters(0)
     model.to(device)
-    optimizer = build_optimizer(model, TrainConfig(lr=1e-3))
+    optimizer = build_optimizer(model, TrainConfig(lr=1e-3), Recipe())
     parameters = list(model.parameters())
     ids = torch.randint(vocab_size, (window + 1, batch), device=device)
     carried = model.initial_state(batch)
@@ -169,7 +171,7 @@ def chargen_step(
 
 
 def flops_per_character(config: ModelConfig) -> float:
-    """Multiplications and additions of a step's matrix products, forward and backward."""
+    """Multiplications and additions per character in a step, forward and backward."""
     H, E, V = config.hidden_size, config.embedding_size, config.vocab_size
     softmax = E * (H + V) if config.tie_weights else H * V
     return 6.0 * (4 * H * (E + H) + softmax)
@@ -183,7 +185,7 @@ def bench_train(
     rounds: int = 9,
     device: str = "auto",
 ) -> TrainReport:
-    """Measure with random weights and characters, on the threads that torch is set to."""
+    """Measure with random weights and characters, with the number of threads that torch has."""
     place = resolve_device(device)
     rows, rates = [], []
     for hidden_size in SIZES:
@@ -213,7 +215,7 @@ def bench_train(
                 )
             )
     return TrainReport(
-        machine=machine(),
+        machine=processor_name(),
         device=str(place),
         threads=torch.get_num_threads(),
         torch=torch.__version__,
@@ -236,7 +238,7 @@ def _square_product(device: torch.device) -> Callable[[], object]:
 
 
 def _synchronised(run: Callable[[], object], device: torch.device) -> Callable[[], None]:
-    """``run``, and on an accelerator the wait until it is really done."""
+    """``run``, and on an accelerator wait until it is done."""
 
     def wait() -> None:
         run()
@@ -249,7 +251,7 @@ def _synchronised(run: Callable[[], object], device: torch.device) -> Callable[[
 
 
 def step_memory() -> dict[str, int] | None:
-    """Bytes that three steps add to the peak of a process of their own, by who makes them."""
+    """Bytes that three steps add to the peak of a fresh process, by who makes them."""
     if peak_bytes() is None:
         return None
     context = multiprocessing.get_context("spawn")

@@ -1,34 +1,34 @@
-"""The simple recurrent network's equations, forwards and backwards through time, in NumPy.
+"""The equations of the simple recurrent network, forwards and backwards through time, in NumPy.
 
-This trains nothing: it writes out, in float64 and one line an equation, what automatic
-differentiation does to the cell ``rnn``. Tests hold the two to each other.
+Training doesn't use this module. It writes out, in float64 and with one line per equation, what
+automatic differentiation does to the cell ``rnn``; tests compare the two.
 
-Letters: T time steps, |V| pieces, H units; x_t is the one-hot vector of piece ``ids[t]``, and
-``targets[t]`` is the piece that came next.
+Letters: T time steps, |V| pieces, H units. x_t is the one-hot vector of the piece ``ids[t]``, and
+``targets[t]`` is the piece that follows it.
 
-Forwards, with s_0 given:
+Forwards, from a given s_0:
 
     a_t = U x_t + W s_{t−1} + b
     s_t = tanh(a_t)
     o_t = softmax(V s_t + c)
     L_t = −log o_t[target_t],   L = Σ_t L_t
 
-Backwards. Softmax and cross-entropy together give ∂L_t/∂(V s_t + c) = o_t − y_t, with y_t the
-one-hot vector of the target. From there to s_t, through tanh, and on to the step before:
+Backwards: softmax and cross-entropy together give ∂L_t/∂(V s_t + c) = o_t − y_t, where y_t is
+the one-hot vector of the target. The error goes on to s_t, through tanh, and to the step before:
 
-    δ_t^(t)     = Vᵀ(o_t − y_t) ⊙ (1 − s_t²)    the error of L_t at a_t
-    δ_{k−1}^(t) = Wᵀ δ_k^(t) ⊙ (1 − s_{k−1}²)       the same error one step earlier
+    δ_t^(t)     = Vᵀ(o_t − y_t) ⊙ (1 − s_t²)     the error of L_t at a_t
+    δ_{k−1}^(t) = Wᵀ δ_k^(t) ⊙ (1 − s_{k−1}²)    the same error one step earlier
 
-and every step that an error visits adds to the gradients:
+Every step that an error passes adds to the gradients:
 
     ∂L/∂V = Σ_t (o_t − y_t) s_tᵀ        ∂L/∂c = Σ_t (o_t − y_t)
     ∂L/∂W = Σ_t Σ_k δ_k^(t) s_{k−1}ᵀ    ∂L/∂U = Σ_t Σ_k δ_k^(t) x_kᵀ    ∂L/∂b = Σ_t Σ_k δ_k^(t)
 
-Full backpropagation through time lets k run from t down to 1. Truncated after n steps, it stops
-at k = t − n + 1, so that each error visits n steps at most: cheaper, and blind to what lies
-further back. Where nothing is cut off, the errors of all L_t that meet at a step can travel on
-together, δ_k = (Vᵀ(o_k − y_k) + Wᵀδ_{k+1}) ⊙ (1 − s_k²), in one pass instead of T: that is what
-the cells do in training.
+In full backpropagation through time, k runs from t down to 1. Truncated after n steps, it stops
+at k = t − n + 1: each error passes at most n steps, which is cheaper, and ignores what lies
+further back. Where nothing is cut off, the errors of all L_t that meet at a step can go on
+together, δ_k = (Vᵀ(o_k − y_k) + Wᵀδ_{k+1}) ⊙ (1 − s_k²), in one pass instead of T. The cells do
+this in training.
 
 Source: Rumelhart, Hinton and Williams, "Learning internal representations by error propagation",
 1986; Werbos, "Backpropagation through time: what it does and how to do it", 1990; truncation
@@ -47,14 +47,14 @@ Array = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Weights:
-    """What the network has, or the gradient of L for each of these.
+    """The network's weights, or the gradient of L for each of them.
 
     Attributes:
         U: input to hidden, (H, |V|).
         W: hidden to hidden, (H, H).
-        b: of the hidden units, (H,).
+        b: biases of the hidden units, (H,).
         V: hidden to output, (|V|, H).
-        c: of the output, (|V|,).
+        c: biases of the output, (|V|,).
     """
 
     U: Array
@@ -66,12 +66,12 @@ class Weights:
 
 @dataclass(frozen=True)
 class Pass:
-    """A text read forwards.
+    """The result of a forward pass over a text.
 
     Attributes:
-        s: states, (T + 1, H), the first one given.
-        o: what was predicted, (T, |V|), each row a softmax.
-        loss: L, in nats, summed over time.
+        s: states, (T + 1, H); the first is the one given.
+        o: predictions, (T, |V|); each row is a softmax.
+        loss: L, summed over time, in nats.
     """
 
     s: Array
@@ -82,7 +82,7 @@ class Pass:
 def forwards(
     weights: Weights, ids: NDArray[np.int64], targets: NDArray[np.int64], s_0: Array
 ) -> Pass:
-    """Read ``ids`` (T,), predicting ``targets`` (T,), from the state ``s_0`` (H,)."""
+    """Read ``ids`` (T,) from the state ``s_0`` (H,), and predict ``targets`` (T,)."""
     U, W, b, V, c = weights.U, weights.W, weights.b, weights.V, weights.c
     s = np.empty((len(ids) + 1, len(b)))
     o = np.empty((len(ids), len(c)))
@@ -101,14 +101,14 @@ def backwards(
     targets: NDArray[np.int64],
     truncation: int | None = None,
 ) -> Weights:
-    """The gradients of L = Σ_t L_t.
+    """Compute the gradients of L = Σ_t L_t.
 
     Args:
         weights: those of the forward pass.
-        read: what it returned.
+        read: the result of the forward pass.
         ids: what it read, (T,).
-        targets: what it was to predict, (T,).
-        truncation: n, how many steps the error of each L_t visits at most; None: all of them.
+        targets: what it should have predicted, (T,).
+        truncation: n, the most steps that the error of each L_t passes; None for all.
     """
     s, W = read.s, weights.W
     at = Weights(*(np.zeros_like(each) for each in (weights.U, W, weights.b, weights.V, weights.c)))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Annotated
 
 import typer
@@ -11,16 +11,38 @@ from chargen import __version__
 from chargen.cli.batch import batch
 from chargen.cli.bench_generate import bench_generate
 from chargen.cli.bench_train import bench_train
-from chargen.cli.boundary import bounded
 from chargen.cli.compare import compare
 from chargen.cli.evaluate import evaluate
-from chargen.cli.experiment import cells, clipping, clockwork, gradients
+from chargen.cli.experiment.cells import cells
+from chargen.cli.experiment.clipping import clipping
+from chargen.cli.experiment.clockwork import clockwork
+from chargen.cli.experiment.quality import quality
+from chargen.cli.experiment.vanishing import vanishing
+from chargen.cli.find_lr import find_lr
+from chargen.cli.gradients import gradients
 from chargen.cli.inspect import inspect
+from chargen.cli.neurons import neurons
 from chargen.cli.novelty import novelty
 from chargen.cli.plot import plot
 from chargen.cli.prepare import prepare
 from chargen.cli.sample import sample
 from chargen.cli.train import train
+
+PANELS: Mapping[str, Mapping[str, Callable[..., None]]] = {
+    "Learn from a text": {"train": train, "prepare": prepare, "find-lr": find_lr},
+    "Write": {"sample": sample, "batch": batch},
+    "Measure texts": {"eval": evaluate, "novelty": novelty},
+    "Look at runs": {"inspect": inspect, "compare": compare, "plot": plot},
+    "See what a network does": {"gradients": gradients, "neurons": neurons},
+}
+EXPERIMENTS = {
+    "cells": cells,
+    "clockwork": clockwork,
+    "vanishing": vanishing,
+    "clipping": clipping,
+    "quality": quality,
+}
+BENCHES = {"generate": bench_generate, "train": bench_train}
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -47,28 +69,15 @@ def _root(
     pass
 
 
-_COMMANDS: dict[str, Callable[..., None]] = {
-    "prepare": prepare,
-    "train": train,
-    "sample": sample,
-    "batch": batch,
-    "novelty": novelty,
-    "eval": evaluate,
-    "inspect": inspect,
-    "compare": compare,
-    "plot": plot,
-}
-for _name, _command in _COMMANDS.items():
-    app.command(_name)(bounded(_command))
+for _panel, _commands in PANELS.items():
+    for _name, _command in _commands.items():
+        app.command(_name, rich_help_panel=_panel)(_command)
 
-_bench = typer.Typer(no_args_is_help=True, help="Measure the speed on this machine.")
-_bench.command("generate")(bounded(bench_generate))
-_bench.command("train")(bounded(bench_train))
-app.add_typer(_bench, name="bench")
-
-_experiments = typer.Typer(
-    no_args_is_help=True, help="Repeat an experiment: minutes, a table and a picture."
-)
-for _experiment in (cells, clockwork, gradients, clipping):
-    _experiments.command(_experiment.__name__)(bounded(_experiment))
-app.add_typer(_experiments, name="experiment")
+for _group, _members, _help in (
+    ("experiment", EXPERIMENTS, "Answer a question in minutes, with tables and a picture."),
+    ("bench", BENCHES, "Measure the speed on this machine."),
+):
+    _typer = typer.Typer(no_args_is_help=True, help=_help)
+    for _name, _command in _members.items():
+        _typer.command(_name)(_command)
+    app.add_typer(_typer, name=_group, rich_help_panel="Experiments and benchmarks")

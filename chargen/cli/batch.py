@@ -2,17 +2,33 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from chargen.cli import options as opt
+from chargen.cli.command import command
+from chargen.cli.flags import RunsDir
+from chargen.cli.sample import say_conversion, texts_wanted
+from chargen.generation.poems.forms import Form
+from chargen.options import BatchConfig, SamplingConfig
 
 if TYPE_CHECKING:
-    from chargen.generation.batch.run import Progress
+    from chargen.cli.terminal.console import Terminal
+    from chargen.generation.batch.run import BatchProgress
+    from chargen.generation.generator import Generator
 
 
+def _print_schema(wanted: bool) -> None:
+    if wanted:
+        from chargen.generation.batch.fields import job_schema
+
+        typer.echo(json.dumps(job_schema(), ensure_ascii=False, indent=2))
+        raise typer.Exit
+
+
+@command(BatchConfig, SamplingConfig, Form)
 def batch(
     jobs: Annotated[
         str,
@@ -22,62 +38,40 @@ def batch(
         ),
     ],
     out: Annotated[Path, typer.Option("--out", "-o", help="File to write, a JSON object a text.")],
-    checkpoint: Annotated[
+    run: Annotated[
         str | None,
-        typer.Option("--checkpoint", help="A run folder, or its name. \\[default: the newest run]"),
+        typer.Option("--checkpoint", help="A run folder, or a run's name. \\[default: newest run]"),
     ] = None,
-    batch_size: Annotated[
-        int, typer.Option("--batch-size", min=1, help="Texts at a time; changes the speed alone.")
-    ] = 64,
-    resume: Annotated[
-        bool, typer.Option("--resume", help="Go on with an output that was begun.")
+    runs_dir: RunsDir = None,
+    schema: Annotated[
+        bool,
+        typer.Option(
+            "--schema",
+            help="Print the JSON Schema of a job, and do nothing else.",
+            callback=_print_schema,
+            is_eager=True,
+        ),
     ] = False,
-    force: Annotated[bool, typer.Option("--force", help="Replace an output that exists.")] = False,
-    unordered: Annotated[
-        bool, typer.Option("--unordered", help="Write texts as they are done, not in job order.")
-    ] = False,
-    keep_going: Annotated[
-        bool, typer.Option("--keep-going", help="A bad job becomes a line with its error.")
-    ] = False,
-    logprobs: Annotated[
-        bool, typer.Option("--logprobs", help="Add bits_per_char, under the model itself.")
-    ] = False,
-    length: opt.Length = None,
-    num_samples: Annotated[int, typer.Option("--num-samples", min=1, help="Texts a job.")] = 1,
-    stop: opt.Stop = None,
-    seed: Annotated[
-        int, typer.Option("--seed", help="With a job's id, or else its line, makes its seed.")
-    ] = 0,
-    oov_prompt: opt.OovPrompt = "error",
-    form: opt.FormName = None,
-    acrostic: opt.Acrostic = "",
-    rhyme: opt.Rhyme = False,
-    tones: opt.Tones = False,
-    repetition_penalty: opt.RepetitionPenalty = None,
-    temperature: opt.Temperature = None,
-    top_k: opt.TopK = None,
-    top_p: opt.TopP = None,
-    min_p: opt.MinP = None,
-    device: opt.Device = "auto",
-    quiet: opt.Quiet = False,
-    debug: opt.Debug = False,
+    *,
+    options: dict[str, Any],
+    terminal: Terminal,
 ) -> None:
     """Generate a text for every job of a file, resumably.
 
-    A job may set id, prompt, length, temperature, top_k, top_p, min_p, repetition_penalty, stop,
-    seed, num_samples and form; the options here are the defaults. A text depends on checkpoint,
-    job and seed alone.
+    Options of sampling and of poems are defaults for the fields of the same name in a job. A text
+    depends on the run, the job and its seed alone.
     """
-    both = "resume and force contradict each other: give one"
-    config, wanted = opt.texts_wanted(locals(), [both] if resume and force else [])
+    wanted = texts_wanted(options, [])
 
     from chargen import api
-    from chargen.cli.terminal.console import Terminal
 
-    terminal = Terminal(quiet=quiet)
+    def on_begin(model: Generator, texts: int) -> None:
+        terminal.say(f"{model.path}: {texts:,} texts to {out}")
+        say_conversion(terminal, model, "Each prompt")
+
     with terminal.progress("generating", "characters") as show:
 
-        def on_progress(progress: Progress) -> None:
+        def on_progress(progress: BatchProgress) -> None:
             share = progress.characters / max(1, progress.texts - progress.before)
             show(
                 f"{progress.texts:,} of {progress.total:,} texts",
@@ -88,19 +82,9 @@ def batch(
         api.batch(
             jobs,
             out,
-            checkpoint,
-            batch_size=batch_size,
-            resume=resume,
-            force=force,
-            ordered=not unordered,
-            keep_going=keep_going,
-            logprobs=logprobs,
-            num_samples=num_samples,
-            seed=seed,
-            oov_prompt=oov_prompt,
-            form=wanted,
-            device=device,
-            on_begin=lambda run, texts: terminal.say(f"{run}: {texts:,} texts to {out}"),
+            run,
+            runs_dir=runs_dir,
+            on_begin=on_begin,
             on_progress=on_progress,
-            **config.to_dict(),
+            **wanted,
         )

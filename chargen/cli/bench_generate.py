@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from chargen.cli import options as opt
+from chargen.cli.command import command, only
+from chargen.cli.flags import Json
+from chargen.options import TrainConfig, check
+
+if TYPE_CHECKING:
+    from chargen.bench.generate import GenerateReport
+    from chargen.cli.terminal.console import Terminal
 
 
+@command(only(TrainConfig, "threads", "device", device="cpu"))
 def bench_generate(
     cell: Annotated[str, typer.Option("--cell", help="lstm, gru or rnn.")] = "lstm",
     hidden_size: Annotated[int, typer.Option("--hidden-size", min=1, help="Units a layer.")] = 512,
@@ -25,24 +32,23 @@ def bench_generate(
         typer.Option("--slots", min=1, help="Texts at a time; repeatable. \\[default: 1, 64, 256]"),
     ] = None,
     rounds: Annotated[int, typer.Option("--rounds", min=1, help="Turns of each.")] = 7,
-    threads: opt.Threads = 0,
-    device: opt.Device = "cpu",
-    as_json: opt.Json = False,
-    quiet: opt.Quiet = False,
-    debug: opt.Debug = False,
+    *,
+    options: dict[str, Any],
+    as_json: Json = False,
+    terminal: Terminal,
 ) -> None:
     """Time generation against plain PyTorch loops, and against its bare matrix products.
 
     The loops step nn.LSTM, softmax and multinomial; one is fed by one-hot vectors, one by
-    nn.Embedding. All take turns; medians, and ratios of neighbouring turns, so that a busy
-    machine disturbs all alike.
+    nn.Embedding. They take turns, and ratios are medians over neighbouring turns, so that other
+    load on the machine affects all of them equally.
     """
     from chargen.bench.generate import SLOTS
     from chargen.bench.generate import bench_generate as measure
-    from chargen.cli.terminal.console import Terminal
     from chargen.machine.devices import cpu_threads, resolve_device
 
-    with cpu_threads(threads):
+    check(also=TrainConfig.problems_in(options))
+    with cpu_threads(options.get("threads", 0)):
         report = measure(
             cell=cell,
             hidden_size=hidden_size,
@@ -51,14 +57,18 @@ def bench_generate(
             vocab_size=vocab_size,
             slots=slots or SLOTS,
             rounds=rounds,
-            device=str(resolve_device(device)),
+            device=str(resolve_device(options.get("device", "cpu"))),
         )
     if as_json:
         typer.echo(json.dumps(asdict(report)))
-        return
+    else:
+        _show_speed(terminal, report)
+
+
+def _show_speed(terminal: Terminal, report: GenerateReport) -> None:
     layers = f"{report.num_layers} × " if report.num_layers > 1 else ""
     where = f"{report.threads} threads" if report.device == "cpu" else report.device
-    Terminal(quiet=quiet).grid(
+    terminal.grid(
         f"{layers}{report.cell} of {report.hidden_size}, |V| = {report.vocab_size:,}, "
         f"{report.machine}, {where}, torch {report.torch}",
         ("texts at a time", "characters/s", "× one-hot loop", "× embedding loop", "of products"),

@@ -57,7 +57,9 @@ def _report(error: Exception) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FAILED
     if isinstance(error, ChargenError):
-        say_error(error.message, error.remedy)
+        from chargen.cli.naming import in_flags
+
+        say_error(in_flags(error.message), in_flags(error.remedy))
     elif isinstance(error, OSError):
         say_error(f"{system_error_text(error)}.", "Check the path, its permissions and the disk.")
     elif isinstance(error, MemoryError) or "not enough memory" in str(error):

@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from chargen.cli import options as opt
+from chargen.cli.command import command
+from chargen.cli.flags import Json, RunsDir
 from chargen.cli.terminal.charts import line_chart
 
 if TYPE_CHECKING:
+    from chargen.cli.terminal.console import Terminal
     from chargen.inspection.comparison import ComparedRun
 
 _MARKS = "123456789abcdefghijklmnopqrstuvwxyz"
@@ -19,24 +21,24 @@ _HEADER = ("run", "network", "|V|", "parameters", "steps", "minutes", "chars/s",
 _FIGURES = "Best and last are of the validation split, in bits per character."
 
 
+@command()
 def compare(
-    runs: Annotated[list[str], typer.Argument(help="Run folders, or names in checkpoints/.")],
+    runs: Annotated[list[str], typer.Argument(help="Run folders, or names of runs.")],
     over: Annotated[
         str, typer.Option("--over", help="What the curves are drawn over: steps or minutes.")
     ] = "steps",
     out: Annotated[
-        Path | None, typer.Option("--out", "-o", help="A PNG of the curves, to write as well.")
+        Path | None, typer.Option("--out", "-o", help="PNG of the curves, to draw as well.")
     ] = None,
-    as_json: opt.Json = False,
-    quiet: opt.Quiet = False,
-    debug: opt.Debug = False,
+    runs_dir: RunsDir = None,
+    *,
+    as_json: Json = False,
+    terminal: Terminal,
 ) -> None:
-    """Tabulate runs, tell in which options they differ, and draw their curves together."""
+    """Tabulate runs, list the options in which they differ, and draw their curves together."""
     from chargen import api
-    from chargen.cli.terminal.console import Terminal
 
-    comparison = api.compare(runs, over=over, out=out)
-    terminal = Terminal(quiet=quiet)
+    comparison = api.compare(runs, runs_dir=runs_dir, over=over, out=out)
     if as_json:
         typer.echo(json.dumps(comparison.to_dict(), ensure_ascii=False))
     else:
@@ -54,7 +56,7 @@ def compare(
 
 
 def _figures(mark: str, run: ComparedRun) -> tuple[str, ...]:
-    from chargen.cli.terminal.console import human
+    from chargen.cli.terminal.words import human
 
     model, history = run.config.model, run.history
     rate = history.chars_per_second
@@ -85,7 +87,7 @@ def _chart(marked: list[tuple[str, ComparedRun]], over: str, width: int) -> tupl
     what = "validation, bits per character"
     if any(len(curve) < 2 for _, curve in curves):
         curves = [(mark, run.training(over)) for mark, run in marked]
-        what = "training, bits a piece"
+        what = "training, bits per piece"
     drawn = [(mark, curve) for mark, curve in curves if curve]
     if not drawn:
         return "Nothing was recorded yet.", []

@@ -5,61 +5,64 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from chargen.cli import options as opt
+from chargen.cli.command import command, only
+from chargen.cli.flags import Json, RunsDir
+from chargen.cli.sample import say_conversion
+from chargen.options import CorpusConfig, TrainConfig
 
 if TYPE_CHECKING:
+    from chargen.cli.terminal.console import Terminal
     from chargen.evaluation.scores import CharScores
 
 
+@command(only(CorpusConfig, "encoding", "errors"), only(TrainConfig, "device"))
 def evaluate(
-    checkpoint: Annotated[
-        str, typer.Argument(help="A run folder, or its name in checkpoints/.", show_default=False)
-    ],
+    run: Annotated[str, typer.Argument(help="A run folder, or a run's name.", show_default=False)],
     file: Annotated[Path, typer.Argument(help="A text.", show_default=False)],
     batch_size: Annotated[
-        int, typer.Option("--batch-size", min=1, help="Segments side by side; speed only.")
+        int,
+        typer.Option("--batch-size", min=1, help="Segments scored side by side; speed only."),
     ] = 32,
     per_char: Annotated[
         Path | None,
         typer.Option(
             "--per-char",
-            help="Write each character with its bits, as JSON lines; - is standard output, with "
-            "nothing else on it.",
+            help="File for each character with its bits, as JSON lines; - is standard output, "
+            "where nothing else is printed then.",
         ),
     ] = None,
-    encoding: opt.Encoding = None,
-    errors: opt.Errors = None,
-    device: opt.Device = "auto",
-    as_json: opt.Json = False,
-    quiet: opt.Quiet = False,
-    debug: opt.Debug = False,
+    runs_dir: RunsDir = None,
+    *,
+    options: dict[str, Any],
+    as_json: Json = False,
+    terminal: Terminal,
 ) -> None:
     """Measure how well a model predicts a text, in bits per character.
 
-    The text is cut into segments of 2,048 characters, each warmed up by the 512 before it. What
-    the vocabulary lacks is charged for, so that figures of different vocabularies compare.
+    The text is cut into segments of 2,048 characters, each warmed up by the 512 before it.
+    Characters outside the vocabulary are charged for, so that figures of models with different
+    vocabularies can be compared.
     """
     from chargen import api
-    from chargen.cli.terminal.console import Terminal
 
-    config = opt.corpus_config(None, None, encoding, errors, None, None)
-    generator = api.load(checkpoint, device=device)
-    text = api.read_text(file, config)
+    generator = api.load(run, runs_dir=runs_dir, device=options.pop("device", "auto"))
+    text = api.read_text(file, **options)
+    say_conversion(terminal, generator, "The text")
     scores = generator.score_characters(text, batch_size)
     score = scores.total()
     if per_char:
-        _write_per_char(per_char, text, scores)
+        _write_per_char(per_char, generator.as_learnt(text), scores)
     if str(per_char) == "-":
         return
     if as_json:
         report = {"checkpoint": str(generator.path), "file": str(file), **score.to_dict()}
         typer.echo(json.dumps(report, ensure_ascii=False))
         return
-    Terminal(quiet=quiet).table(
+    terminal.table(
         f"{generator.path} on {file}",
         [
             ("bits per character", f"{score.bits_per_char:.4f}"),

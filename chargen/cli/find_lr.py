@@ -1,44 +1,49 @@
-"""What ``chargen train --find-lr`` shows."""
+"""``chargen find-lr``: which learning rate suits a network and a text."""
 
 from __future__ import annotations
 
 import json
 import math
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from chargen.cli.command import command
+from chargen.cli.flags import Corpus, InitFrom, Json, Preset, RunsDir
 from chargen.cli.terminal.charts import line_chart
-from chargen.errors import ConfigError
+from chargen.options import CorpusConfig, ModelConfig, TrainConfig
 
 if TYPE_CHECKING:
-    from chargen.corpus.prepared import Progress
+    from chargen.cli.terminal.console import Terminal
+    from chargen.corpus.progress import PrepareProgress
     from chargen.training.lr_finder import RangeTest
 
 
-def show_find_lr(
-    corpus: list[Path] | None,
+@command(ModelConfig, TrainConfig, CorpusConfig)
+def find_lr(
+    corpus: Corpus = None,
+    preset: Preset = None,
+    init_from: InitFrom = None,
+    runs_dir: RunsDir = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="PNG of the curve, to draw as well.")
+    ] = None,
     *,
-    png: Path | None,
-    as_json: bool,
-    quiet: bool,
-    resume: bool,
-    **options: Any,
+    options: dict[str, Any],
+    as_json: Json = False,
+    terminal: Terminal,
 ) -> None:
-    """Test learning rates, and print the curve or JSON; a picture too, if there is a place."""
-    from chargen import api
-    from chargen.cli.terminal.console import PlainView, Terminal
+    """Try learning rates, draw the loss over them, and suggest one; no run is made.
 
-    if resume:
-        raise ConfigError(
-            "--find-lr and --resume contradict each other.",
-            "A run that goes on keeps its learning rate; leave --resume out.",
-        )
-    terminal = Terminal(quiet=quiet)
+    Up to 300 steps are made, each at a higher rate than the one before.
+    """
+    from chargen import api
+    from chargen.cli.terminal.plain import PlainView
+
     view = PlainView(terminal.say)
 
-    def on_progress(progress: Progress) -> None:
+    def on_progress(progress: PrepareProgress) -> None:
         view.preparing(progress.phase, progress.done, progress.total)
 
     with terminal.progress("trying learning rates", "steps") as show:
@@ -46,22 +51,31 @@ def show_find_lr(
         def on_step(done: int, total: int) -> None:
             show("trying learning rates", done, total)
 
-        test = api.find_lr(corpus, out=png, on_progress=on_progress, on_step=on_step, **options)
+        test = api.find_lr(
+            list(corpus) if corpus else None,
+            preset=preset,
+            init_from=init_from,
+            runs_dir=runs_dir,
+            out=out,
+            on_progress=on_progress,
+            on_step=on_step,
+            **options,
+        )
     for note in test.notes:
         terminal.say(note)
     if as_json:
         typer.echo(json.dumps(test.to_dict()))
     else:
         terminal.picture(
-            "nats a piece, smoothed, over the learning rate", chart(test, terminal.columns)
+            "nats per piece, smoothed, over the learning rate", chart(test, terminal.columns)
         )
         terminal.table("", _rows(test))
-    if png is not None:
-        terminal.say(f"Drawn: {png}")
+    if out is not None:
+        terminal.say(f"Drawn: {out}")
 
 
 def chart(test: RangeTest, width: int) -> list[str]:
-    """The smoothed curve; what is above its beginning is cut off, and ▲ is the suggestion."""
+    """Draw the smoothed curve, cut off above its beginning; ▲ is the suggestion."""
     ceiling = max(test.smoothed[0], min(test.smoothed) + 0.5)
     places = [math.log10(lr) for lr in test.lr]
     curve = [(x, min(y, ceiling)) for x, y in zip(places, test.smoothed, strict=True)]
@@ -77,5 +91,5 @@ def _rows(test: RangeTest) -> list[tuple[str, str]]:
         ("lowest loss at", f"{test.lowest_lr:.2g}, after {len(test.lr)} steps in all"),
     ]
     if not test.diverged:
-        rows.append(("note", "The loss never rose again: higher rates may be good too."))
+        rows.append(("note", "The loss never rose again: higher rates may work as well."))
     return rows

@@ -1,4 +1,4 @@
-"""What ``chargen inspect --gradients`` shows."""
+"""``chargen gradients``: how gradients vanish or explode through time."""
 
 from __future__ import annotations
 
@@ -6,29 +6,44 @@ import json
 import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from chargen.cli.command import command
+from chargen.cli.flags import Json, Runs, RunsDir
+
 if TYPE_CHECKING:
+    from chargen.cli.terminal.console import Terminal
     from chargen.inspection.gradients import GradientReport
 
 _WIDTH = 68
 """Columns that the bars of all runs, with their numbers, may take."""
 
 
-def show_gradients(
-    runs: Sequence[str], *, lags: int, png: Path | None, as_json: bool, quiet: bool
+@command()
+def gradients(
+    runs: Runs = None,
+    lags: Annotated[int, typer.Option("--lags", min=1, help="The furthest step back.")] = 64,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="PNG of the curves, to draw as well.")
+    ] = None,
+    runs_dir: RunsDir = None,
+    *,
+    as_json: Json = False,
+    terminal: Terminal,
 ) -> None:
-    """Measure runs, and print tables or JSON; a picture as well, if there is a place for it."""
-    from chargen import api
-    from chargen.cli.terminal.console import Terminal
+    """Measure how gradients vanish or explode through time, in one run or several.
 
-    reports = api.gradients(runs, lags=lags, out=png)
+    The norm of ∂L_t/∂s_(t−k) for each lag k, on the run's own text, with the spectrum of W, the
+    share of saturated units, and where training clipped the gradient.
+    """
+    from chargen import api
+
+    reports = api.gradients(runs or [], runs_dir=runs_dir, lags=lags, out=out)
     if as_json:
         typer.echo(json.dumps([report.to_dict() for report in reports], ensure_ascii=False))
         return
-    terminal = Terminal(quiet=quiet)
     positions = " and ".join(sorted({str(report.positions) for report in reports}))
     terminal.grid(
         f"‖∂L_t/∂s_(t−k)‖, mean over {positions} positions, bars on a logarithmic scale",
@@ -37,8 +52,8 @@ def show_gradients(
     )
     for report in reports:
         terminal.table(f"\n{report.run}", _rows(report))
-    if png is not None:
-        terminal.say(f"Drawn: {png}")
+    if out is not None:
+        terminal.say(f"Drawn: {out}")
 
 
 def _norm_rows(reports: Sequence[GradientReport]) -> Iterator[list[str]]:

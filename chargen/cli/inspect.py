@@ -3,71 +3,38 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from chargen.cli import options as opt
-from chargen.cli.gradients import show_gradients
-from chargen.cli.neurons import show_neurons
-from chargen.errors import ChargenError, ConfigError
+from chargen.cli.command import command
+from chargen.cli.flags import Json, RunsDir
+from chargen.errors import ChargenError
 
 if TYPE_CHECKING:
+    from chargen.cli.terminal.console import Terminal
     from chargen.inspection.summary import RunSummary
 
 
+@command()
 def inspect(
-    paths: Annotated[
-        list[str] | None,
-        typer.Argument(help="A run folder or its name, or a prepared corpus; the newest run."),
-    ] = None,
-    gradients: Annotated[
-        bool,
-        typer.Option(
-            "--gradients",
-            help="How gradients vanish or explode through time, in one run or several.",
-        ),
-    ] = False,
-    lags: Annotated[
-        int, typer.Option("--lags", min=1, help="With --gradients: the furthest step back.")
-    ] = 64,
-    neurons: Annotated[
-        Path | None,
-        typer.Option(
-            "--neurons", help="A text, to see on a page what each unit does while it is read."
+    path: Annotated[
+        str | None,
+        typer.Argument(
+            help="A run folder, a run's name, or a prepared corpus; by default the newest run."
         ),
     ] = None,
-    out: Annotated[
-        Path | None,
-        typer.Option(
-            "--out",
-            "-o",
-            help="With --gradients: a PNG to draw. With --neurons: the page. "
-            "\\[default: none; neurons.html in the run's folder]",
-        ),
-    ] = None,
-    as_json: opt.Json = False,
-    quiet: opt.Quiet = False,
-    debug: opt.Debug = False,
+    runs_dir: RunsDir = None,
+    *,
+    as_json: Json = False,
+    terminal: Terminal,
 ) -> None:
-    """Show what a run or a prepared corpus holds, and whether every file of it is whole."""
+    """Show what a run or a prepared corpus holds, and verify its files."""
     from chargen import api
     from chargen.cli.prepare import corpus_rows
-    from chargen.cli.terminal.console import Terminal
     from chargen.inspection.corpora import CorpusSummary
 
-    if gradients:
-        show_gradients(paths or [], lags=lags, png=out, as_json=as_json, quiet=quiet)
-        return
-    if len(paths or []) > 1:
-        raise ConfigError("Several runs at once need --gradients.", "Add it, or name one.")
-    if neurons is not None:
-        show_neurons(paths[0] if paths else None, neurons, page=out, as_json=as_json, quiet=quiet)
-        return
-    if out is not None:
-        raise ConfigError("--out needs --gradients or --neurons.", "Add one of them.")
-    summary = api.describe(paths[0] if paths else None)
+    summary = api.inspect(path, runs_dir=runs_dir)
     if as_json:
         typer.echo(json.dumps(summary.to_dict(), ensure_ascii=False))
     else:
@@ -76,7 +43,7 @@ def inspect(
         files += [("problem", line) for line in summary.problems]
         if not isinstance(summary, CorpusSummary):
             files += [("note", line) for line in summary.notes]
-        Terminal(quiet=quiet).table(str(summary.path), rows + files)
+        terminal.table(str(summary.path), rows + files)
     if summary.problems:
         raise ChargenError(
             f"{summary.path}: {len(summary.problems)} of its checks failed.",
@@ -85,7 +52,7 @@ def inspect(
 
 
 def _run_rows(summary: RunSummary) -> list[tuple[str, str]]:
-    from chargen.cli.terminal.console import duration
+    from chargen.cli.terminal.words import duration
 
     model, training, history = summary.config.model, summary.config.training, summary.history
     corpus = summary.config.corpus
@@ -118,8 +85,8 @@ def _run_rows(summary: RunSummary) -> list[tuple[str, str]]:
             f"{training.seq_length}, {dropout}, clip {training.grad_clip:g}, "
             f"seed {training.seed}, {training.threads} threads",
         ),
-        ("corpus", f"{corpus.path} ({corpus.characters:,} characters)"),
-        ("made from", ", ".join(corpus.sources)),
+        ("corpus", f"{corpus.name} ({corpus.characters:,} characters)"),
+        ("made from", ", ".join(text.name for text in corpus.sources)),
         (
             "history",
             f"{history.steps:,} of {summary.config.total_steps or '?'} steps in "

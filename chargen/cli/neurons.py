@@ -1,29 +1,49 @@
-"""What ``chargen inspect --neurons`` shows."""
+"""``chargen neurons``: what each unit of a network does while it reads a text."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from chargen.cli.command import command
+from chargen.cli.flags import Json, RunsDir
 
-def show_neurons(
-    run: str | None, text: Path, *, page: Path | None, as_json: bool, quiet: bool
-) -> None:
-    """Write the page, and print which units follow what, or that as JSON."""
-    from chargen import api
+if TYPE_CHECKING:
     from chargen.cli.terminal.console import Terminal
 
-    report, written = api.neurons(text, run, out=page)
+
+@command()
+def neurons(
+    run: Annotated[str, typer.Argument(help="A run folder, or a run's name.", show_default=False)],
+    file: Annotated[Path, typer.Argument(help="A text to read.", show_default=False)],
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out", "-o", help="Page to write. \\[default: neurons.html in the run's folder]"
+        ),
+    ] = None,
+    runs_dir: RunsDir = None,
+    *,
+    as_json: Json = False,
+    terminal: Terminal,
+) -> None:
+    """Write a page that shows what each unit of a network does while it reads a text.
+
+    Prints which units follow what: the position in the line, quotation marks, commas and so on.
+    """
+    from chargen import api
+
+    report, written = api.neurons(file, run, runs_dir=runs_dir, out=out)
     if as_json:
         typer.echo(json.dumps({**report.ranking(), "page": str(written)}, ensure_ascii=False))
         return
-    terminal = Terminal(quiet=quiet)
     rows = []
     for each in report.followed:
         pairs = zip(each.units, each.correlations, strict=True)
         found = "  ".join(f"{unit} ({r:+.2f})" for unit, r in pairs if r)
-        rows.append((each.name, found or "nothing of it in this text"))
+        rows.append((each.name, found or "does not occur in this text"))
     terminal.table(f"Units of {report.run}, and how they correlate with", rows)
     terminal.say(f"The page: {written}")

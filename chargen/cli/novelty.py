@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from chargen.cli import options as opt
+from chargen.cli.command import command, only
+from chargen.cli.flags import Json
+from chargen.options import CorpusConfig
 
 if TYPE_CHECKING:
     from chargen.cli.terminal.console import Terminal
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
 _MOST_SHOWN = 10
 
 
+@command(only(CorpusConfig, "encoding", "errors"))
 def novelty(
     texts: Annotated[
         Path,
@@ -28,25 +31,23 @@ def novelty(
     corpus: Annotated[
         Path, typer.Argument(help="The text that the model learnt from.", show_default=False)
     ],
-    encoding: opt.Encoding = None,
-    as_json: opt.Json = False,
-    quiet: opt.Quiet = False,
-    debug: opt.Debug = False,
+    *,
+    options: dict[str, Any],
+    as_json: Json = False,
+    terminal: Terminal,
 ) -> None:
     """Measure how much of generated texts is copied from a corpus, or said twice."""
     from chargen import api
-    from chargen.cli.terminal.console import Terminal
 
-    config = opt.corpus_config(None, None, encoding, None, None, None)
-    report = api.novelty(texts, corpus, config)
+    report = api.novelty(texts, corpus, **options)
     if as_json:
         typer.echo(json.dumps(asdict(report), ensure_ascii=False))
     else:
-        _show(report, Terminal(quiet=quiet))
+        _show(report, terminal)
 
 
 def _show(report: Novelty, terminal: Terminal) -> None:
-    from chargen.cli.terminal.console import visible
+    from chargen.cli.terminal.words import visible
 
     rows = [
         ("texts", f"{report.texts:,}, {report.characters:,} characters"),

@@ -7,26 +7,24 @@ from typing import Annotated
 
 import typer
 
-from chargen.cli import options as opt
+from chargen.cli.command import command
+from chargen.cli.flags import Runs, RunsDir
 
 
+@command()
 def plot(
-    runs: Annotated[
-        list[str] | None,
-        typer.Argument(help="Run folders, or names in checkpoints/; by default the newest run."),
-    ] = None,
+    runs: Runs = None,
     out: Annotated[
         Path | None,
         typer.Option(
             "--out",
             "-o",
-            help="PNG to write. \\[default: curves.png, in the run's folder if it is one run]",
+            help="PNG to write. \\[default: curves.png, in the run's folder if there is one run]",
         ),
     ] = None,
-    quiet: opt.Quiet = False,
-    debug: opt.Debug = False,
+    runs_dir: RunsDir = None,
 ) -> None:
     """Draw training loss and validation of one or more runs as a PNG, and print its path."""
     from chargen import api
 
-    typer.echo(api.plot(runs or [], out))
+    typer.echo(api.plot(runs or [], out, runs_dir=runs_dir))

@@ -4,49 +4,52 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from chargen.cli import options as opt
+from chargen.cli.command import command
+from chargen.cli.flags import Json
+from chargen.options import CorpusConfig
 
 if TYPE_CHECKING:
-    from chargen.corpus.prepared import PreparedCorpus, Progress
+    from chargen.cli.terminal.console import Terminal
+    from chargen.corpus.prepared import PreparedCorpus
+    from chargen.corpus.progress import PrepareProgress
     from chargen.inspection.corpora import CorpusSummary
 
 
+@command(CorpusConfig)
 def prepare(
     files: Annotated[
-        list[Path], typer.Argument(help="Text files, and folders of them.", show_default=False)
+        list[Path],
+        typer.Argument(help="Text files, folders, names of shipped texts.", show_default=False),
     ],
     out: Annotated[
         Path | None,
-        typer.Option(
-            "--out", "-o", help="Folder to write. \\[default: corpora/<stem of the first>]"
-        ),
+        typer.Option("--out", "-o", help="Folder to write. \\[default: corpora/NAME-KEY]"),
     ] = None,
-    vocab_size: opt.VocabSize = None,
-    oov: opt.Oov = None,
-    encoding: opt.Encoding = None,
-    errors: opt.Errors = None,
-    convert: opt.Convert = None,
-    val_frac: opt.ValFrac = None,
-    as_json: opt.Json = False,
-    quiet: opt.Quiet = False,
-    debug: opt.Debug = False,
+    force: Annotated[
+        bool,
+        typer.Option(
+            "--force", help="Prepare again, and replace a corpus of other texts or settings."
+        ),
+    ] = False,
+    *,
+    options: dict[str, Any],
+    as_json: Json = False,
+    terminal: Terminal,
 ) -> None:
     """Turn texts into a corpus to train on: characters to numbers, split and verified."""
     from chargen import api
-    from chargen.cli.terminal.console import Terminal
+    from chargen.cli.terminal.plain import PHASES
 
-    config = opt.corpus_config(vocab_size, oov, encoding, errors, convert, val_frac)
-    terminal = Terminal(quiet=quiet)
     with terminal.progress("preparing", "bytes") as show:
 
-        def on_progress(progress: Progress) -> None:
-            show(progress.phase, progress.done, progress.total)
+        def on_progress(progress: PrepareProgress) -> None:
+            show(PHASES[progress.phase], progress.done, progress.total)
 
-        corpus = api.prepare(list(files), out, config, on_progress)
+        corpus = api.prepare(list(files), out, on_progress=on_progress, force=force, **options)
     if as_json:
         report = {"path": str(corpus.path), **corpus.manifest.to_dict()}
         typer.echo(json.dumps(report, ensure_ascii=False))
@@ -62,7 +65,7 @@ def corpus_rows(corpus: PreparedCorpus | CorpusSummary) -> list[tuple[str, str]]
     rows = [
         (
             "source",
-            f"{source.path} ({source.encoding}: {source.encoding_note}; "
+            f"{source.name} ({source.encoding}: {source.encoding_note}; "
             f"{source.characters:,} characters)",
         )
         for source in manifest.sources
@@ -97,7 +100,7 @@ def corpus_rows(corpus: PreparedCorpus | CorpusSummary) -> list[tuple[str, str]]
 def _left_out(left_out: tuple[tuple[str, int], ...]) -> str:
     if not left_out:
         return "none"
-    from chargen.cli.terminal.console import visible
+    from chargen.cli.terminal.words import visible
 
     return "most frequent: " + " ".join(f"{visible(c)}×{n}" for c, n in left_out[:12])
 

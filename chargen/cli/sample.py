@@ -7,71 +7,88 @@ import secrets
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from chargen.cli import options as opt
+from chargen.cli.command import command, only
+from chargen.cli.flags import Run, RunsDir
 from chargen.errors import GenerationError, system_error_text
+from chargen.generation.poems.forms import Form
+from chargen.options import BatchConfig, SamplingConfig, check, distribute
 
 if TYPE_CHECKING:
-    from chargen.config import SamplingConfig
+    from chargen.cli.terminal.console import Terminal
     from chargen.generation.generator import Generator
-    from chargen.generation.poems.forms import Form
 
 
+@command(
+    only(BatchConfig, "num_samples", "seed", "oov_prompt", "device", seed="random"),
+    SamplingConfig,
+    Form,
+)
 def sample(
-    checkpoint: opt.Checkpoint = None,
-    prompt: Annotated[
-        str | None, typer.Option("--prompt", "-p", help="Text to go on from.")
-    ] = None,
+    run: Run = None,
+    prompt: Annotated[str | None, typer.Option("--prompt", "-p", help="Text to continue.")] = None,
     prompt_file: Annotated[
         str | None,
         typer.Option("--prompt-file", "-f", help="File with that text; - is standard input."),
     ] = None,
-    length: opt.Length = None,
-    num_samples: Annotated[int, typer.Option("--num-samples", min=1, help="Texts.")] = 1,
-    stop: opt.Stop = None,
-    seed: Annotated[
-        int | None, typer.Option("--seed", help="The same seed, the same text. \\[default: random]")
-    ] = None,
-    oov_prompt: opt.OovPrompt = "error",
-    form: opt.FormName = None,
-    acrostic: opt.Acrostic = "",
-    rhyme: opt.Rhyme = False,
-    tones: opt.Tones = False,
-    repetition_penalty: opt.RepetitionPenalty = None,
-    temperature: opt.Temperature = None,
-    top_k: opt.TopK = None,
-    top_p: opt.TopP = None,
-    min_p: opt.MinP = None,
-    device: opt.Device = "auto",
+    runs_dir: RunsDir = None,
+    *,
+    options: dict[str, Any],
     as_json: Annotated[
-        bool, typer.Option("--json", help="A JSON object a text, on standard output.")
+        bool, typer.Option("--json", help="Print each text as a JSON object.")
     ] = False,
-    quiet: opt.Quiet = False,
-    debug: opt.Debug = False,
+    terminal: Terminal,
 ) -> None:
-    """Let a model write, after a prompt if you like.
+    """Let a model write, after a prompt if there is one.
 
-    What can't be is masked out; then the repetition penalty, temperature, top-k, top-p and min-p
-    act, in this order, and a character is drawn.
+    Impossible characters are masked; then the repetition penalty, temperature, top-k, top-p and
+    min-p act, in this order, and a character is drawn.
     """
-    also = []
-    if prompt is not None and prompt_file is not None:
-        also.append("prompt and prompt_file contradict each other: give one")
-    config, wanted = opt.texts_wanted(locals(), also)
-    text = _read_prompt(prompt_file) if prompt_file is not None else prompt or ""
     from chargen import api
 
-    generator = api.load(checkpoint, device=device)
-    seed = secrets.randbelow(2**31) if seed is None else seed
-    if not quiet and not as_json:
-        print(f"{generator.path}, seed {seed}", file=sys.stderr)
-    if num_samples == 1 and not as_json:
-        _stream(generator, text, config, seed, oov_prompt, wanted)
+    also = []
+    if prompt is not None and prompt_file is not None:
+        also.append("`prompt` and `prompt_file` contradict each other: give one")
+    wanted = texts_wanted(options, also)
+    text = _read_prompt(prompt_file) if prompt_file is not None else prompt or ""
+    generator = api.load(run, runs_dir=runs_dir, device=wanted.pop("device"))
+    wanted.setdefault("seed", secrets.randbelow(2**31))
+    if not terminal.quiet and not as_json:
+        print(f"{generator.path}, seed {wanted['seed']}", file=sys.stderr)
+    if text:
+        say_conversion(terminal, generator, "The prompt")
+    if wanted["num_samples"] == 1 and not as_json:
+        _stream(generator, text, wanted)
     else:
-        _write_all(generator, text, config, seed, oov_prompt, wanted, num_samples, as_json=as_json)
+        _write_all(generator, text, wanted, as_json=as_json)
+
+
+def say_conversion(terminal: Terminal, generator: Generator, what: str) -> None:
+    """Say so where a run converts what it reads."""
+    if generator.conversion != "none":
+        terminal.say(f"{what} is converted as the text of the run was: {generator.conversion}.")
+
+
+def texts_wanted(options: dict[str, Any], also: list[str]) -> dict[str, Any]:
+    """What options of sampling, of a batch and of poems ask for, as the API takes it.
+
+    Args:
+        options: those that were given.
+        also: what else is wrong with the command's options.
+
+    Raises:
+        ConfigError: all that is wrong, at once.
+    """
+    from chargen.generation.batch.fields import read_form
+
+    batch, sampling, details = distribute(options, BatchConfig, SamplingConfig, Form)
+    form, problems = read_form(details.pop("name", None), **details)
+    problems += SamplingConfig.problems_in(sampling) + BatchConfig.problems_in(batch)
+    check(also=[*also, *problems])
+    return {"num_samples": 1, "device": "auto", **batch, **sampling, "form": form}
 
 
 def _read_prompt(name: str) -> str:
@@ -91,46 +108,20 @@ def _read_prompt(name: str) -> str:
     return text.removesuffix("\n")
 
 
-def _stream(
-    generator: Generator,
-    prompt: str,
-    config: SamplingConfig,
-    seed: int,
-    oov_prompt: str,
-    form: Form | None,
-) -> None:
+def _stream(generator: Generator, prompt: str, wanted: dict[str, Any]) -> None:
     show = _as_shown()
-    pieces = generator.stream(
-        prompt, seed=seed, oov_prompt=oov_prompt, form=form, **config.to_dict()
-    )
-    sys.stdout.write(show(_closed(prompt, form)))
+    drawn = {name: value for name, value in wanted.items() if name != "num_samples"}
+    pieces = generator.stream(prompt, **drawn)
+    sys.stdout.write(show(_closed(prompt, wanted.get("form"))))
     for piece in pieces:
         sys.stdout.write(show(piece))
         sys.stdout.flush()
     sys.stdout.write("\n")
 
 
-def _write_all(
-    generator: Generator,
-    prompt: str,
-    config: SamplingConfig,
-    seed: int,
-    oov_prompt: str,
-    form: Form | None,
-    num_samples: int,
-    *,
-    as_json: bool,
-) -> None:
+def _write_all(generator: Generator, prompt: str, wanted: dict[str, Any], *, as_json: bool) -> None:
     show = _as_shown()
-    results = generator.results(
-        prompt,
-        num_samples=num_samples,
-        seed=seed,
-        oov_prompt=oov_prompt,
-        form=form,
-        **config.to_dict(),
-    )
-    for n, result in enumerate(results):
+    for n, result in enumerate(generator.results(prompt, **wanted)):
         if as_json:
             line = {
                 "prompt": prompt,
@@ -142,7 +133,8 @@ def _write_all(
             sys.stdout.write(json.dumps(line, ensure_ascii=False) + "\n")
         else:
             separator = "---\n" if n else ""
-            sys.stdout.write(f"{separator}{show(_closed(prompt, form) + result.text)}\n")
+            before = _closed(prompt, wanted.get("form"))
+            sys.stdout.write(f"{separator}{show(before + result.text)}\n")
 
 
 def _closed(prompt: str, form: Form | None) -> str:
@@ -155,9 +147,9 @@ def _closed(prompt: str, form: Form | None) -> str:
 
 
 def _as_shown() -> Callable[[str], str]:
-    """Control characters are made visible on a terminal, and left alone elsewhere."""
+    """Make control characters visible on a terminal, and leave them alone elsewhere."""
     if not sys.stdout.isatty():
         return lambda text: text
-    from chargen.cli.terminal.console import visible
+    from chargen.cli.terminal.words import visible
 
     return visible

@@ -1,4 +1,4 @@
-"""Traditional to simplified script and back, through OpenCC, in bounded memory."""
+"""Convert traditional to simplified script and back, with OpenCC, in bounded memory."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 from chargen.errors import MissingExtraError
 
-# Longer than any line of a book; a text without line ends is cut in pieces of about this size.
+# Longer than any line of a book; a text without line ends is cut into parts of about this size.
 LONGEST_LINE = 1 << 20
 
 _LAST_BREAK = re.compile(
@@ -16,11 +16,11 @@ _LAST_BREAK = re.compile(
 
 
 def converter(direction: str) -> Callable[[str], str]:
-    """A function that converts a text ``t2s`` or ``s2t``; MissingExtraError without OpenCC."""
+    """A function that converts text, ``t2s`` or ``s2t``; MissingExtraError without OpenCC."""
     try:
         import opencc
     except ImportError as error:
-        raise MissingExtraError("opencc", "convert", f"--convert {direction}") from error
+        raise MissingExtraError("opencc", "convert", f'`convert="{direction}"`') from error
     convert: Callable[[str], str] = opencc.OpenCC(direction).convert
     return convert
 
@@ -28,9 +28,9 @@ def converter(direction: str) -> Callable[[str], str]:
 def converted(
     chunks: Iterable[str], convert: Callable[[str], str], longest: int = LONGEST_LINE
 ) -> Iterator[str]:
-    """The chunks, converted as if they were one text.
+    """Convert chunks as if they were one text.
 
-    OpenCC looks at words, and no word has a line end in it: whole lines are converted. A line of
+    OpenCC looks at words, and no word contains a line end, so whole lines are converted. A line of
     more than ``longest`` characters is cut after its last character that isn't Han.
     """
     rest = ""

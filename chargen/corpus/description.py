@@ -1,19 +1,21 @@
-"""What is worth saying about a text and its vocabulary, as a manifest."""
+"""The manifest of a text that was just encoded."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
-from chargen.config import CorpusConfig
+from chargen import __version__
 from chargen.corpus.manifest import Manifest, SourceRecord, Split, Vocabulary
 from chargen.corpus.reading import Source
 from chargen.corpus.survey import Survey
 from chargen.corpus.tokenizer import UNENCODABLE, Tokenizer
+from chargen.options import CorpusConfig
 
 _LEFT_OUT_SHOWN = 20
 
 
-def describe(
+def build_manifest(
+    name: str,
     found: Survey,
     tokenizer: Tokenizer,
     config: CorpusConfig,
@@ -22,12 +24,24 @@ def describe(
     val: Split,
     files: dict[str, str],
 ) -> Manifest:
-    """The manifest of a surveyed text, whose files hash to ``files``."""
+    """Describe a surveyed text and its vocabulary.
+
+    Args:
+        name: what the corpus is called.
+        found: the survey.
+        tokenizer: the vocabulary.
+        config: the settings.
+        train: characters and pieces of the training split.
+        val: likewise, of the validation split.
+        files: the SHA-256 of each other file in the folder.
+    """
     byte_pieces = int((tokenizer.byte_values >= 0).sum())
     left_out = sorted(left_out_counts(found, tokenizer), key=lambda pair: (-pair[1], pair[0]))
     oov_characters = sum(count for _, count in left_out)
     return Manifest(
-        sources=tuple(_record(source) for source in found.sources),
+        name=name,
+        chargen_version=__version__,
+        sources=tuple(map(_record, found.sources, found.digests)),
         config=config,
         oov="bytes" if tokenizer.has_bytes else "unk",
         characters=found.characters,
@@ -53,16 +67,15 @@ def describe(
 
 
 def left_out_counts(found: Survey, tokenizer: Tokenizer) -> list[tuple[str, int]]:
-    """The characters of a text that have no piece, and how often each occurs."""
+    """List the characters of a text that have no piece, with their counts."""
     return [(c, found.counts[c]) for c in tokenizer.unseen("".join(found.counts))]
 
 
-def _record(source: Source) -> SourceRecord:
+def _record(source: Source, sha256: str) -> SourceRecord:
     return SourceRecord(
-        # A name that isn't UTF-8 can't be written in JSON as it stands.
-        path=str(source.path).encode("utf-8", "backslashreplace").decode(),
+        name=source.file.name,
         byte_count=source.byte_count,
-        sha256=source.digest.hexdigest(),
+        sha256=sha256,
         encoding=source.detected.codec,
         encoding_sure=source.detected.sure,
         encoding_note=source.detected.note,
@@ -77,15 +90,16 @@ def _record(source: Source) -> SourceRecord:
 
 def _warnings(found: Survey, tokenizer: Tokenizer) -> Iterable[str]:
     for source in found.sources:
+        name = source.file.name
         if not source.detected.sure:
             yield (
-                f"{source.path} was read as {source.detected.codec}, which is not sure: "
-                f"{source.detected.note}. Look at the text, or name its --encoding."
+                f"{name} was read as {source.detected.codec}, which is not certain: "
+                f"{source.detected.note}. Look at the text, or name its `encoding`."
             )
         if source.replacements:
-            yield f"{source.path}: {source.replacements} bad byte sequences became U+FFFD."
+            yield f"{name}: {source.replacements} undecodable byte sequences became U+FFFD."
         if not source.characters:
-            yield f"{source.path} is empty."
+            yield f"{name} is empty."
     special = [f"U+{ord(c):04X}" for c in UNENCODABLE if found.counts.get(c)]
     if special and not tokenizer.has_bytes:
-        yield f"{' and '.join(special)} became <unk>, as --oov unk asks; no piece can hold them."
+        yield f'{" and ".join(special)} became <unk>, since `oov="unk"`: no piece can hold them.'

@@ -1,8 +1,9 @@
-"""Which encoding a file is in: certain signs first, then a statistical detector on a sample.
+"""Detect the encoding of a file: by certain signs first, then by statistics on a sample.
 
-Certain are a byte order mark, a whole file of valid UTF-8, and the escape sequences of ISO 2022.
-All else is a guess by charset-normalizer, held to the whole file: a codec that can't decode it all
-gives way to a wider one of its family (GBK to GB18030, Big5 to its supplements, and so on).
+Certain signs are a byte order mark, a whole file of valid UTF-8, and the escape sequences of
+ISO 2022. Otherwise charset-normalizer guesses, and the guess is tried on the whole file: a codec
+that can't decode all of it is replaced by a wider one of its family (GBK by GB18030, Big5 by its
+supplements, and so on).
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from chargen.errors import CorpusError
 SAMPLE_BYTES = 1 << 16
 CHUNK_BYTES = 1 << 20
 
-# The longer mark first: that of UTF-32 begins like that of UTF-16.
+# The mark of UTF-32 comes before that of UTF-16, which it begins with.
 _MARKS = (
     (codecs.BOM_UTF8, "utf-8"),
     (codecs.BOM_UTF32_LE, "utf-32-le"),
@@ -28,7 +29,7 @@ _MARKS = (
     (b"\x84\x31\x95\x33", "gb18030"),
 )
 
-# Codecs that share their common characters; the ones tried first are the standards.
+# Codecs that share their common characters; they are tried in this order.
 _FAMILIES = (
     ("gb18030", "gbk", "gb2312"),
     ("big5", "cp950", "big5hkscs"),
@@ -39,7 +40,7 @@ _FAMILIES = (
 
 _SEVEN_BIT = ("iso2022_jp", "iso2022_jp_2", "iso2022_jp_2004", "iso2022_kr")
 
-# Line ends, spaces and full stops: what a text in the wrong byte order doesn't have.
+# Line ends, spaces and full stops, which a text in the wrong byte order doesn't have.
 _SEPARATORS = re.compile("[\n\r \u3000\u3001\u3002\uff0c]")
 _PLAUSIBLE = re.compile(
     "[\t\n\r -~\xa0-\u06ff\u2000-\u206f\u3000-\u30ff\u4e00-\u9fff\uac00-\ud7a3\uff00-\uffef]"
@@ -50,12 +51,12 @@ _ENOUGH_BYTES = 200
 
 @dataclass(frozen=True)
 class Detected:
-    """An encoding, and how far it's known.
+    """A detected encoding, and how certain it is.
 
     Attributes:
-        codec: a name that Python's codecs know.
+        codec: the name of a Python codec.
         sure: False where another encoding is possible.
-        note: how it's known, in a few words.
+        note: how it was determined, in a few words.
     """
 
     codec: str
@@ -65,7 +66,7 @@ class Detected:
 
 @dataclass
 class _Scan:
-    """What one pass over a file's bytes tells."""
+    """What one pass over the bytes of a file found."""
 
     bad_offset: int | None = None  # of the first byte that isn't UTF-8
     high_offset: int | None = None  # of the first byte above 127
@@ -76,25 +77,25 @@ class _Scan:
 
 
 def check_codec(name: str) -> str:
-    """``name`` if Python has a codec for text of that name, else CorpusError."""
+    """Return ``name`` if it is a Python codec for text; otherwise raise CorpusError."""
     try:
-        # Some byte, since nothing is decoded by any codec, even one that isn't for text.
+        # Not an empty string: every codec decodes that, even one that isn't for text.
         b"a".decode(name, "ignore")
         codecs.getincrementaldecoder(name)
     except (LookupError, UnicodeError, ValueError) as error:
         raise CorpusError(
             f"There is no text encoding called {name!r}.",
-            "Use --encoding auto, or a name such as utf-8, gb18030, big5, utf-16 or shift_jis.",
+            'Use `encoding="auto"`, or a name such as utf-8, gb18030, big5, utf-16 or shift_jis.',
         ) from error
     return name
 
 
 def detect(path: Path, on_bytes: Callable[[int], None] | None = None) -> Detected | None:
-    """The encoding of the file ``path``; None where it's like no text at all.
+    """Detect the encoding of a file; None if it doesn't look like text at all.
 
     Args:
-        path: a regular file; it is read once or more, in bounded memory.
-        on_bytes: told how many bytes of the first pass were read, chunk by chunk.
+        path: a plain file; it is read one or more times, in bounded memory.
+        on_bytes: called with the number of bytes of each chunk in the first pass.
     """
     with path.open("rb") as file:
         head = file.read(SAMPLE_BYTES)
@@ -106,7 +107,7 @@ def detect(path: Path, on_bytes: Callable[[int], None] | None = None) -> Detecte
     scan = _scan(path, on_bytes)
     wide = _utf16(head) if scan.nuls else None
     if scan.bad_offset is None:
-        # Latin text in UTF-16 is valid UTF-8 as well, every other character of it NUL.
+        # Latin text in UTF-16 is also valid UTF-8, with NUL as every other character.
         if wide and scan.nuls > scan.size // 5:
             return wide
         return _seven_bit(path, scan) or Detected("utf-8", True, "valid UTF-8")
@@ -146,19 +147,19 @@ def _utf8_error(
     try:
         decoder.decode(chunk, final)
     except UnicodeDecodeError as error:
-        # The error's object is what was left over from before, and the chunk.
+        # The error's object is what was left over from the chunk before, followed by this chunk.
         return end - len(error.object) + error.start
     return None
 
 
 def _utf16(head: bytes) -> Detected | None:
-    """UTF-16 without a mark, told by which byte order has line ends, spaces, full stops."""
+    """Recognise UTF-16 without a mark: one byte order has more line ends, spaces, full stops."""
     readings = {}
     for codec in ("utf-16-le", "utf-16-be"):
         try:
             text, _ = codecs.getdecoder(codec)(head[: len(head) // 2 * 2], "strict")
         except UnicodeDecodeError as error:
-            # A surrogate pair cut by the end of the sample is no fault.
+            # A surrogate pair may be cut by the end of the sample.
             if error.start < len(head) - 4:
                 continue
             text = head[: error.start].decode(codec)
@@ -167,11 +168,11 @@ def _utf16(head: bytes) -> Detected | None:
     best = max(readings, key=lambda codec: readings[codec], default=None)
     if best is None or readings[best] == 0 or len(set(readings.values())) < len(readings):
         return None
-    return Detected(best, False, "zero bytes as UTF-16 has them, but no byte order mark")
+    return Detected(best, False, "it has zero bytes as in UTF-16, but no byte order mark")
 
 
 def _seven_bit(path: Path, scan: _Scan) -> Detected | None:
-    """ISO 2022 and HZ write Chinese and Japanese in ASCII bytes."""
+    """Recognise ISO 2022 and HZ, which write Chinese, Japanese and Korean in ASCII bytes."""
     if scan.high_offset is not None:
         return None
     if scan.has_escapes:
@@ -183,12 +184,12 @@ def _seven_bit(path: Path, scan: _Scan) -> Detected | None:
             text = file.read(SAMPLE_BYTES).decode("hz", "ignore")
         wide = [character for character in text if character > "\x7f"]
         if wide and len(_HAN.findall("".join(wide))) == len(wide):
-            return Detected("hz", False, "escapes as HZ has them")
+            return Detected("hz", False, "it has escape sequences as in HZ")
     return None
 
 
 def _damaged_utf8(path: Path, bad_offset: int) -> Detected | None:
-    """UTF-8 with a few bad bytes: around the first, good sequences outnumber bad ones by far."""
+    """Recognise damaged UTF-8: around the first bad byte, most sequences are valid."""
     start = max(0, bad_offset - SAMPLE_BYTES // 2)
     with path.open("rb") as file:
         file.seek(start)
@@ -222,13 +223,13 @@ def _by_statistics(path: Path, scan: _Scan) -> Detected | None:
 
 
 def _sample(path: Path, high_offset: int) -> bytes:
-    """Whole lines from the first one that isn't plain ASCII, so that no character is cut."""
+    """Whole lines from the first one that isn't pure ASCII, so that no character is cut."""
     start = max(0, high_offset - 4096)
     with path.open("rb") as file:
         file.seek(start)
         sample = file.read(SAMPLE_BYTES)
     if start:
-        # Up to the first high byte all is ASCII: cutting there cuts no character.
+        # Everything before the first high byte is ASCII, so no character is cut there.
         before = sample[: high_offset - start]
         sample = sample[before.rfind(b"\n") + 1 :]
     end = sample.rfind(b"\n")
@@ -236,13 +237,13 @@ def _sample(path: Path, high_offset: int) -> bytes:
 
 
 def _matches(sample: bytes) -> list[str]:
-    """Codecs by charset-normalizer, likeliest first; the sample's end may be in mid-character."""
+    """Codecs by charset-normalizer, likeliest first; the sample may end inside a character."""
     from charset_normalizer import from_bytes
 
     for size in (len(sample), len(sample) // 4):
         for cut in range(4):
             found = [match.encoding for match in from_bytes(sample[: size - cut])]
-            # What has UTF-16 in it has NULs, and was looked at before.
+            # Texts in UTF-16 contain NUL, and were recognised before.
             found = [c for c in found if not c.startswith(("utf_16", "utf_32", "utf_8", "utf_7"))]
             if found:
                 return found

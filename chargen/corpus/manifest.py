@@ -1,42 +1,49 @@
-"""What a prepared corpus says of itself: ``manifest.json``, typed."""
+"""The description of a prepared corpus, ``manifest.json``, with types."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from chargen.config import CorpusConfig
+from chargen.corpus.migration import FORMAT, VERSION, migrated
 from chargen.errors import CorpusError, system_error_text
+from chargen.files import read_json
+from chargen.options import CorpusConfig
 
-FORMAT = "chargen-corpus"
-VERSION = 1
 MANIFEST = "manifest.json"
 TOKENIZER = "tokenizer.model"
 TRAIN = "train.bin"
 VAL = "val.bin"
 
+_DTYPES = ("uint16", "uint32")
+_MOST_PIECES = 0x110000 + 257  # every code point, every byte and <unk>
+_MOST_BYTES = 1 << 26
+_NAME_ONE = "Name a text, or the folder of a prepared corpus."
+
 
 @dataclass(frozen=True)
 class SourceRecord:
-    """One file that the corpus was made from.
+    """A file that the corpus was made from.
 
     Attributes:
-        path: as it was given, for the reader; ``sha256`` tells whether it's the same.
+        name: its path below the folder that was given, else its file name. Where that was is not
+            recorded; ``sha256`` identifies the file.
         byte_count: its size.
         sha256: of its bytes.
         encoding: the codec it was read with.
-        encoding_sure: False where the detection could be wrong.
-        encoding_note: how the encoding is known.
+        encoding_sure: False where the detected encoding may be wrong.
+        encoding_note: how the encoding was determined.
         characters: of its clean text.
-        mark_dropped: a byte order mark at its beginning was dropped.
+        mark_dropped: it began with a byte order mark, which was dropped.
         crlf, cr: line ends that became LF.
-        replacements: bad byte sequences that became U+FFFD.
-        newline_added: a line end was put between it and the next file.
+        replacements: undecodable byte sequences that became U+FFFD.
+        newline_added: a line end was added after it, before the next file.
     """
 
-    path: str
+    name: str
     byte_count: int
     sha256: str
     encoding: str
@@ -52,7 +59,7 @@ class SourceRecord:
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """|V| and what it is made of.
+    """|V| and its parts.
 
     Attributes:
         size: |V|, the length of a one-hot vector.
@@ -69,7 +76,7 @@ class Vocabulary:
 
 @dataclass(frozen=True)
 class Split:
-    """One part of the text: characters, and the pieces that they became."""
+    """A part of the text: its characters, and the pieces that they became."""
 
     characters: int
     pieces: int
@@ -77,27 +84,31 @@ class Split:
 
 @dataclass(frozen=True)
 class Manifest:
-    """All that is known about a prepared corpus.
+    """Everything known about a prepared corpus.
 
     Attributes:
+        name: what it is called, and runs on it are named after: the stem of its first text.
+        chargen_version: the release that made it.
         sources: the files, in order.
-        config: the settings asked for.
-        oov: what came of ``auto``: ``bytes`` or ``unk``.
+        config: the settings it was made with.
+        oov: what ``auto`` was resolved to: ``bytes`` or ``unk``.
         characters: of the whole text.
         distinct: different characters in it.
         vocabulary: |V| and its parts.
         coverage: share of the text's characters that the vocabulary keeps.
-        oov_characters: characters of the text that it doesn't.
+        oov_characters: characters of the text that it doesn't keep.
         oov_rate: their share, 1 - coverage.
         left_out_distinct: different characters that aren't kept.
         left_out: the most frequent of them, with their counts.
         train, val: the two parts of the text.
         dtype: of the ``.bin`` files, little-endian: ``uint16`` or ``uint32``.
-        round_trip: ``exact``, or ``exact but for <unk>``: verified on the whole text.
-        files: SHA-256 of each other file of the folder.
+        round_trip: ``exact``, or ``exact but for <unk>``; verified on the whole text.
+        files: the SHA-256 of each other file in the folder.
         warnings: what a careful reader should know, one line each.
     """
 
+    name: str
+    chargen_version: str
     sources: tuple[SourceRecord, ...]
     config: CorpusConfig
     oov: str
@@ -118,7 +129,7 @@ class Manifest:
 
     @property
     def replacements(self) -> int:
-        """Bad byte sequences that became U+FFFD, in all sources."""
+        """Undecodable byte sequences that became U+FFFD, in all sources."""
         return sum(source.replacements for source in self.sources)
 
     @property
@@ -126,60 +137,89 @@ class Manifest:
         """CR LF and CR that became LF, in all sources."""
         return sum(source.crlf + source.cr for source in self.sources)
 
+    def digests_by_name(self) -> dict[str, str]:
+        """The SHA-256 of each source by its name; a name that several have gets a number."""
+        return numbered([(source.name, source.sha256) for source in self.sources])
+
     def to_dict(self) -> dict[str, Any]:
-        """As JSON has it, format and version first."""
+        """The content of ``manifest.json``, format and version first."""
         return {"format": FORMAT, "version": VERSION, **asdict(self)}
 
     def to_json(self) -> str:
         return json.dumps(self.to_dict(), ensure_ascii=False, indent=2) + "\n"
 
+    def problems(self) -> list[str]:
+        """What contradicts itself, or is out of range, one line each."""
+        found = self.config.problems()
+        if self.dtype not in _DTYPES:
+            found.append(f"dtype is {self.dtype!r}, not one of {', '.join(_DTYPES)}")
+        if not 1 <= self.vocabulary.size <= _MOST_PIECES:
+            found.append(f"vocabulary.size is {self.vocabulary.size}, not in 1 to {_MOST_PIECES}")
+        if sorted(self.files) != sorted((TOKENIZER, TRAIN, VAL)):
+            found.append(f"files are not {TOKENIZER}, {TRAIN} and {VAL}")
+        splits = (self.train, self.val)
+        # A character is at least one piece, and at most the four bytes of its UTF-8.
+        if self.characters != sum(split.characters for split in splits) or not all(
+            0 <= split.characters <= split.pieces <= 4 * split.characters for split in splits
+        ):
+            found.append("characters and pieces contradict each other")
+        return found
+
+
+def numbered(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """Make a mapping of pairs whose keys may repeat: the second ``a`` becomes ``a (2)``."""
+    found: dict[str, str] = {}
+    for name, value in pairs:
+        key, number = name, 1
+        while key in found:
+            number += 1
+            key = f"{name} ({number})"
+        found[key] = value
+    return found
+
 
 def read_manifest(folder: Path) -> Manifest:
-    """The manifest in ``folder``.
+    """Read the manifest in ``folder``, of any version that can be migrated.
 
     Raises:
-        CorpusError: it's missing, damaged, of something else, or of another format version.
+        CorpusError: it is missing, damaged, of something else, or of an unknown version.
     """
-    values = manifest_values(folder)
-    version = values.pop("version", None)
-    if version != VERSION:
-        raise CorpusError(
-            f"The prepared corpus {folder} has format version {version}; this chargen reads "
-            f"{VERSION}.",
-            "Prepare it again with this version.",
-        )
     from pydantic import TypeAdapter, ValidationError
 
-    values.pop("format")
+    values = manifest_values(folder)
     try:
-        return TypeAdapter(Manifest).validate_python(values)
+        manifest = TypeAdapter(Manifest).validate_python(migrated(values, folder))
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
-        raise CorpusError(
-            f"{folder / MANIFEST} is damaged: {where}: {first['msg']}.", "Prepare it again."
-        ) from error
+        raise _damaged(folder, f"{where}: {first['msg']}") from error
+    except ValueError as error:
+        raise _damaged(folder, str(error)) from error
+    if problems := manifest.problems():
+        raise _damaged(folder, "; ".join(problems))
+    return manifest
 
 
 def manifest_values(folder: Path) -> dict[str, Any]:
-    """The manifest's JSON as it stands, of whichever version; CorpusError if it's none of ours."""
+    """Read the JSON of a manifest, of any version; CorpusError where it isn't a manifest."""
     path = folder / MANIFEST
     try:
-        values = json.loads(path.read_bytes())
+        values = read_json(path, _MOST_BYTES)
     except (FileNotFoundError, NotADirectoryError) as error:
         raise CorpusError(
-            f"{folder} is not a prepared corpus: it has no {MANIFEST}.",
-            "Make one with: chargen prepare FILES... --out DIR",
+            f"{folder} is not a prepared corpus: it has no {MANIFEST}.", _NAME_ONE
         ) from error
     except OSError as error:
         raise CorpusError(
             f"Can't read a prepared corpus: {system_error_text(error)}.", "Check its permissions."
         ) from error
     except ValueError as error:
-        raise CorpusError(f"{path} is damaged: {error}.", "Prepare it again.") from error
+        raise _damaged(folder, str(error)) from error
     if not isinstance(values, dict) or values.get("format") != FORMAT:
-        raise CorpusError(
-            f"{path} is not the manifest of a prepared corpus.",
-            "Make one with: chargen prepare FILES... --out DIR",
-        )
+        raise CorpusError(f"{path} is not the manifest of a prepared corpus.", _NAME_ONE)
     return values
+
+
+def _damaged(folder: Path, why: str) -> CorpusError:
+    """The error for a manifest that can't be used."""
+    return CorpusError(f"{folder / MANIFEST} is damaged: {why}.", "Prepare the text again.")

@@ -7,15 +7,18 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from chargen.config import CorpusConfig
-from chargen.corpus.prepared import PreparedCorpus, Progress, matches, prepare
+from chargen.corpus.manifest import MANIFEST
+from chargen.corpus.prepared import PreparedCorpus
+from chargen.corpus.preparing import prepare
+from chargen.corpus.progress import PrepareProgress
 from chargen.corpus.shipped import shipped_text
 from chargen.errors import ConfigError, CorpusError
+from chargen.options import CorpusConfig
 
-CORPORA = Path("corpora")
 Source: TypeAlias = str | Path
 Named: TypeAlias = Source | Sequence[Source] | PreparedCorpus | None
-"""Texts and folders of them, a prepared folder, or one that is open; None is the shipped prose."""
+"""Texts, folders of texts, names of shipped texts, a prepared folder, or an open corpus; None is
+the default text."""
 
 
 def paths_of(named: Source | Sequence[Source] | PreparedCorpus) -> list[Path]:
@@ -28,60 +31,54 @@ def paths_of(named: Source | Sequence[Source] | PreparedCorpus) -> list[Path]:
 
 
 def texts_of(named: Named) -> list[Path]:
-    """The paths of the texts that were named; that of the shipped prose where none was."""
+    """The paths of the texts that were named, or of the default text."""
     return [shipped_text()] if named is None else paths_of(named)
 
 
-def default_folder(paths: Sequence[Path]) -> Path:
-    """Where texts are prepared to, unless told otherwise."""
-    if not paths:
-        raise CorpusError("No text was named.", "Name a text file, or a folder of them.")
-    stem = paths[0].resolve().stem or "corpus"
-    return CORPORA / (stem if len(paths) == 1 else f"{stem}+{len(paths) - 1}")
-
-
-def prepared_one(named: Named) -> PreparedCorpus | None:
-    """The corpus, where a prepared one was named."""
+def is_prepared(named: Named) -> bool:
+    """Whether a prepared corpus was named, rather than texts."""
     if named is None or isinstance(named, PreparedCorpus):
-        return named
+        return named is not None
     paths = paths_of(named)
-    if len(paths) == 1 and (paths[0] / "manifest.json").is_file():
-        return PreparedCorpus.open(paths[0])
-    return None
+    return len(paths) == 1 and (paths[0] / MANIFEST).exists()
 
 
 def open_corpus(
-    named: Named, settings: Mapping[str, Any], on_progress: Callable[[Progress], None] | None
+    named: Named,
+    settings: Mapping[str, Any],
+    on_progress: Callable[[PrepareProgress], None] | None,
 ) -> PreparedCorpus:
-    """The prepared corpus that was named; made from the texts unless it is there already.
+    """Open the prepared corpus that was named, or prepare the texts that were.
 
     Args:
         named: what the user named.
-        settings: fields of CorpusConfig; of a corpus that is prepared already, only these count.
-        on_progress: told how far the preparation is.
+        settings: fields of CorpusConfig; a corpus that is prepared already must agree with them.
+        on_progress: called about once per MiB while a text is prepared.
     """
-    prepared = prepared_one(named)
-    if prepared is not None:
-        made = prepared.manifest.config
-        if replace(made, **settings) != made:
-            raise ConfigError(
-                f"{prepared.path} was prepared with other settings than those given.",
-                "Leave them out, or prepare the text again with them.",
-            )
-        return prepared
-    paths = texts_of(named)
-    out, config = default_folder(paths), CorpusConfig.from_dict(settings)
-    if matches(out, paths, config):
-        return PreparedCorpus.open(out)
-    return prepare(paths, out, config, on_progress)
+    if not is_prepared(named):
+        return prepare(texts_of(named), None, CorpusConfig.from_dict(settings), on_progress)
+    if not isinstance(named, PreparedCorpus):
+        named = PreparedCorpus.open(texts_of(named)[0])
+    return _agreeing(named, settings)
+
+
+def _agreeing(corpus: PreparedCorpus, settings: Mapping[str, Any]) -> PreparedCorpus:
+    """The corpus; ConfigError where it was prepared with other settings."""
+    made = corpus.manifest.config
+    if replace(made, **settings) != made:
+        raise ConfigError(
+            f"{corpus.path} was prepared with other settings than those given.",
+            "Leave them out, or prepare the text again with them.",
+        )
+    return corpus
 
 
 def reopen_corpus(path: str) -> PreparedCorpus:
-    """The corpus that a run was trained on."""
+    """Open the corpus that a run was trained on."""
     try:
-        return PreparedCorpus.open(Path(path))
+        return PreparedCorpus.open(path)
     except CorpusError as error:
         raise CorpusError(
             f"The run's corpus is gone or damaged: {error.message}",
-            "Prepare the same texts again, or name them: chargen train FILES... --resume",
+            "Prepare the same texts again, or name them as the corpus when you resume.",
         ) from error

@@ -2,198 +2,103 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from functools import cached_property
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from chargen.config import CorpusConfig, check
-from chargen.corpus.manifest import (
-    MANIFEST,
-    TOKENIZER,
-    TRAIN,
-    VAL,
-    Manifest,
-    manifest_values,
-    read_manifest,
-)
-from chargen.corpus.reading import find_sources
-from chargen.corpus.survey import Meter, Progress, survey
+from chargen.corpus.manifest import TOKENIZER, TRAIN, VAL, Manifest, Split, read_manifest
 from chargen.corpus.tokenizer import Tokenizer
-from chargen.corpus.writing import write_corpus
-from chargen.errors import CorpusError, system_error_text
-from chargen.files import new_folder, sha256_of
+from chargen.corpus.tokens import TokenFile, Tokens
+from chargen.errors import CorpusError
 
-__all__ = ["PreparedCorpus", "Progress", "matches", "piece_counts", "prepare"]
-
-Tokens: TypeAlias = NDArray[np.integer[Any]]
 _COUNTED_AT_ONCE = 1 << 20
 
 
 class PreparedCorpus:
-    """A prepared corpus on disk.
+    """A prepared corpus, verified.
 
     Attributes:
         path: its folder.
-        manifest: what it says of itself.
+        manifest: its description.
+        tokenizer: its vocabulary.
+        train: (pieces,) the training split, a read-only memory map.
+        val: (pieces,) the validation split, a read-only memory map; may be empty.
     """
 
-    def __init__(self, path: Path, manifest: Manifest) -> None:
-        self.path = path
-        self.manifest = manifest
+    def __init__(
+        self, path: Path, manifest: Manifest, tokenizer: Tokenizer, train: Tokens, val: Tokens
+    ) -> None:
+        self.path, self.manifest, self.tokenizer = path, manifest, tokenizer
+        self.train, self.val = train, val
 
     @classmethod
-    def open(cls, path: str | Path) -> PreparedCorpus:
-        """Read the manifest and check that the files are there, whole by their sizes.
+    def open(cls, path: str | Path, *, verify: bool = True) -> PreparedCorpus:
+        """Open the corpus in a folder, and verify that it is what its manifest says.
+
+        Every file is read in full and compared by SHA-256, and no piece number reaches beyond the
+        vocabulary; about a gigabyte a second. In a process this is done once for each file, as
+        long as its inode, size and times stay the same. What is open stays what it is when the
+        folder is replaced.
+
+        Args:
+            path: the folder.
+            verify: False for a folder that this process has just written itself; then only the
+                sizes are compared.
 
         Raises:
-            CorpusError: it's no prepared corpus, damaged, or of another format version.
+            CorpusError: it isn't a prepared corpus, is damaged, or of an unknown format version.
         """
         folder = Path(path)
-        corpus = cls(folder, read_manifest(folder))
-        manifest = corpus.manifest
-        for name, split in ((TRAIN, manifest.train), (VAL, manifest.val)):
-            expected = split.pieces * np.dtype(manifest.dtype).itemsize
-            size = (folder / name).stat().st_size if (folder / name).is_file() else None
-            if size != expected:
-                found = "missing" if size is None else f"{size} bytes long, not {expected}"
-                raise CorpusError(f"{folder / name} is {found}.", "Prepare the corpus again.")
-        return corpus
-
-    @cached_property
-    def tokenizer(self) -> Tokenizer:
-        tokenizer = Tokenizer.load(self.path / TOKENIZER)
-        if tokenizer.sha256 != self.manifest.files.get(TOKENIZER):
-            raise CorpusError(
-                f"{self.path / TOKENIZER} is not the one that the corpus was prepared with.",
-                "Prepare the corpus again.",
-            )
-        return tokenizer
-
-    @cached_property
-    def train(self) -> Tokens:
-        """(pieces,) the training split, a read-only memory map."""
-        return self._map(TRAIN)
-
-    @cached_property
-    def val(self) -> Tokens:
-        """(pieces,) the validation split, a read-only memory map; may be empty."""
-        return self._map(VAL)
+        manifest = read_manifest(folder)
+        train, val = (file.open(verify=verify) for file in _token_files(folder, manifest))
+        return cls(folder, manifest, _tokenizer(folder, manifest), train, val)
 
     def verify(self) -> list[str]:
-        """What is wrong with the folder's files, one line each; reads them all."""
-        problems = []
-        for name, expected in self.manifest.files.items():
-            try:
-                found = sha256_of(self.path / name)
-            except OSError as error:
-                problems.append(f"{name}: {error.strerror or error}")
-                continue
-            if found != expected:
-                problems.append(f"{name}: its SHA-256 is not the one in the manifest")
-        return problems
+        """Read every file of the folder again; what is wrong with them, one line each."""
+        return problems_in(self.path, self.manifest)
 
-    def _map(self, name: str) -> Tokens:
-        dtype = np.dtype(self.manifest.dtype).newbyteorder("<")
-        path = self.path / name
-        if path.stat().st_size == 0:
-            # An empty file can't be mapped.
-            empty = np.empty(0, dtype)
-            empty.flags.writeable = False
-            return empty
-        return np.memmap(path, dtype, mode="r")
+    def without_validation(self) -> PreparedCorpus:
+        """The same corpus with an empty validation split; the training split stays as it is."""
+        manifest = replace(self.manifest, val=Split(0, 0))
+        return PreparedCorpus(self.path, manifest, self.tokenizer, self.train, self.val[:0])
 
 
-def prepare(
-    sources: Sequence[Path],
-    out: Path,
-    config: CorpusConfig,
-    on_progress: Callable[[Progress], None] | None = None,
-) -> PreparedCorpus:
-    """Make a prepared corpus of text files and folders of them.
-
-    The text is read twice, in bounded memory: to count its characters, and to encode them.
-
-    Args:
-        sources: files and folders, in order; see ``find_sources``.
-        out: the folder to make; a prepared corpus that is there already is replaced.
-        config: settings; ConfigError where they are out of range.
-        on_progress: called at each MiB or so.
-
-    Raises:
-        CorpusError: bad input (see ``survey``), ``out`` is something else, or it can't be
-            written. Nothing is left behind then.
-    """
-    check(config)
-    out = Path(out)
-    files = find_sources(sources)
-    _check_out(out)
+def problems_in(folder: Path, manifest: Manifest) -> list[str]:
+    """Read every file of a prepared corpus; what contradicts its manifest, one line each."""
+    found = [file.problem() for file in _token_files(folder, manifest)]
     try:
-        meter = Meter(sum(path.stat().st_size for path in files), on_progress)
-        found = survey(files, config, meter)
-        tokenizer = Tokenizer.train(found.counts, config.vocab_size, config.oov)
-        with new_folder(out) as folder:
-            write_corpus(folder, found, tokenizer, config, meter)
-    except OSError as error:
-        raise CorpusError(
-            f"Can't write the prepared corpus {out}: {system_error_text(error)}.",
-            "Nothing was written. Free some space, or choose a folder: chargen prepare --out DIR",
-        ) from error
-    return PreparedCorpus.open(out)
+        _tokenizer(folder, manifest)
+    except CorpusError as error:
+        found.insert(0, error.message.replace(str(folder / TOKENIZER), TOKENIZER).rstrip("."))
+    return [problem for problem in found if problem]
 
 
 def piece_counts(ids: Tokens, size: int) -> NDArray[np.int64]:
-    """How often each of ``size`` pieces occurs, (|V|,): a part at a time, whatever the length."""
+    """Count how often each of ``size`` pieces occurs, (|V|,), in bounded memory."""
     counts: NDArray[np.int64] = np.zeros(size, np.int64)
     for first in range(0, len(ids), _COUNTED_AT_ONCE):
         counts += np.bincount(ids[first : first + _COUNTED_AT_ONCE], minlength=size)
     return counts
 
 
-def matches(out: Path, sources: Sequence[Path], config: CorpusConfig) -> bool:
-    """Whether ``out`` is a whole prepared corpus of exactly these sources and settings.
+def _token_files(folder: Path, manifest: Manifest) -> tuple[TokenFile, TokenFile]:
+    dtype = np.dtype(manifest.dtype).newbyteorder("<")
+    size = manifest.vocabulary.size
+    train, val = (
+        TokenFile(folder / name, dtype, split.pieces, manifest.files[name], size)
+        for name, split in ((TRAIN, manifest.train), (VAL, manifest.val))
+    )
+    return train, val
 
-    The sources are compared by SHA-256, never by time.
-    """
-    try:
-        manifest = PreparedCorpus.open(out).manifest
-        files = find_sources(sources)
-        if manifest.config != config or len(files) != len(manifest.sources):
-            return False
-        return all(
-            sha256_of(path) == source.sha256
-            for path, source in zip(files, manifest.sources, strict=True)
+
+def _tokenizer(folder: Path, manifest: Manifest) -> Tokenizer:
+    path = folder / TOKENIZER
+    tokenizer = Tokenizer.load(path)
+    if tokenizer.sha256 != manifest.files[TOKENIZER] or tokenizer.size != manifest.vocabulary.size:
+        raise CorpusError(
+            f"{path} is not the tokenizer that the corpus was prepared with.",
+            "Prepare the corpus again.",
         )
-    except (CorpusError, OSError):
-        return False
-
-
-def _check_out(out: Path) -> None:
-    """A prepared corpus may be replaced, and an empty folder filled; nothing else."""
-    try:
-        names = {path.name for path in out.iterdir()}
-    except FileNotFoundError:
-        return
-    except OSError as error:
-        raise CorpusError(
-            f"Can't use {out} for a prepared corpus: {system_error_text(error)}.",
-            "Choose another folder: chargen prepare FILES... --out DIR",
-        ) from error
-    if not names:
-        return
-    try:
-        manifest_values(out)
-    except CorpusError as error:
-        raise CorpusError(
-            f"{out} is there already and is not a prepared corpus.",
-            "Remove it, or choose another folder: chargen prepare FILES... --out DIR",
-        ) from error
-    if others := sorted(names - {MANIFEST, TOKENIZER, TRAIN, VAL}):
-        raise CorpusError(
-            f"{out} is a prepared corpus with other files in it, which would be lost: "
-            f"{', '.join(others[:3])}{', …' if len(others) > 3 else ''}.",
-            "Move them away, or choose another folder: chargen prepare FILES... --out DIR",
-        )
+    return tokenizer

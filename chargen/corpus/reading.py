@@ -1,34 +1,30 @@
-"""Files to clean text, in bounded memory: decoded, line ends made LF, byte order marks dropped.
+"""Read files as clean text, in bounded memory: decode, drop byte order marks, make line ends LF.
 
-Nothing else changes: form feeds, U+0085, U+2028 and a byte order mark inside a text are characters
-like any other.
+Nothing else changes: form feeds, U+0085, U+2028 and a byte order mark inside a text are ordinary
+characters.
 """
 
 from __future__ import annotations
 
 import codecs
 import hashlib
-import os
 import re
-import stat
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from chargen.config import CorpusConfig
 from chargen.corpus.conversion import converted, converter
 from chargen.corpus.detection import CHUNK_BYTES, Detected, check_codec, detect
-from chargen.errors import CorpusError, system_error_text
+from chargen.corpus.sources import SourceFile, find_sources, unreadable
+from chargen.errors import CorpusError
+from chargen.options import CorpusConfig
 
 if TYPE_CHECKING:
     from hashlib import _Hash
 
-_TEXT_SUFFIXES = frozenset({".txt", ".text", ".md"})
-_CONTROLS = re.compile(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f]")
-
-# What a byte that doesn't decode becomes at first: no strict decoder yields a lone surrogate, so
-# these can be counted apart from a U+FFFD of the source itself.
+# What an undecodable byte becomes at first. No strict decoder yields a lone surrogate, so these can
+# be told from a U+FFFD that the source itself contains.
 _MARKER = "\udfff"
 _HANDLER = "chargen-mark"
 _SURROGATES = re.compile("[\ud800-\udfff]")
@@ -48,23 +44,23 @@ codecs.register_error(_HANDLER, _mark_error)
 
 @dataclass
 class Source:
-    """One text file, and what reading it to its end has told.
+    """A text file with its encoding, and what was found by reading it.
 
     Attributes:
-        path: the file.
+        file: the file.
         detected: its encoding.
-        digest: SHA-256 of its bytes, so far as they were read.
-        byte_count: bytes read.
-        characters: characters of its clean text, the line end added after it not among them.
+        digest: SHA-256 of the bytes read so far; None if they are not to be hashed.
+        byte_count: bytes read so far.
+        characters: of its clean text, without a line end added after it.
         mark_dropped: it began with a byte order mark.
         crlf, cr: line ends that became LF.
-        replacements: bad byte sequences that became U+FFFD.
-        newline_added: a line end was put between it and the next file.
+        replacements: undecodable byte sequences that became U+FFFD.
+        newline_added: a line end was added after it, before the next file.
     """
 
-    path: Path
+    file: SourceFile
     detected: Detected
-    digest: _Hash = field(default_factory=hashlib.sha256)
+    digest: _Hash | None = field(default_factory=hashlib.sha256)
     byte_count: int = 0
     characters: int = 0
     mark_dropped: bool = False
@@ -73,63 +69,34 @@ class Source:
     replacements: int = 0
     newline_added: bool = False
 
-
-def find_sources(paths: Sequence[Path]) -> list[Path]:
-    """Files as they are given; folders as their text files, recursively and in sorted order.
-
-    Hidden files, binary files and prepared corpora inside a folder are passed over.
-
-    Raises:
-        CorpusError: nothing given, a file that is missing or isn't a regular one, a folder
-            without text.
-    """
-    if not paths:
-        raise CorpusError("No text was given.", "Name one or more text files or folders.")
-    found: list[Path] = []
-    for path in map(Path, paths):
-        try:
-            mode = path.stat().st_mode
-        except OSError as error:
-            raise _unreadable(path, error) from error
-        if stat.S_ISDIR(mode):
-            inside = sorted(_texts_in(path))
-            if not inside:
-                raise CorpusError(
-                    f"The folder {path} has no text files in it.", "Name a file or another folder."
-                )
-            found.extend(inside)
-        elif stat.S_ISREG(mode):
-            found.append(path)
-        else:
-            raise CorpusError(
-                f"{path} is not a regular file, and a text is read more than once.",
-                "Save it to a file first.",
-            )
-    return found
+    @property
+    def path(self) -> Path:
+        return self.file.path
 
 
 def open_source(
-    path: Path, config: CorpusConfig, on_bytes: Callable[[int], None] | None = None
+    file: SourceFile, config: CorpusConfig, on_bytes: Callable[[int], None] | None = None
 ) -> Source:
-    """The file ``path`` with its encoding detected, or as ``config`` names it.
+    """Determine the encoding of a file: the one that ``config`` names, or else detect it.
 
     Raises:
-        CorpusError: it can't be read, is like no text, or the named encoding is unknown.
+        CorpusError: the file can't be read or doesn't look like text, or the named encoding is
+            unknown.
     """
     if config.encoding != "auto":
-        return Source(path, Detected(check_codec(config.encoding), True, "named"))
+        return Source(file, Detected(check_codec(config.encoding), True, "named"))
     try:
-        detected = detect(path, on_bytes)
+        detected = detect(file.path, on_bytes)
     except OSError as error:
-        raise _unreadable(path, error) from error
+        raise unreadable(file.path, error) from error
     if detected is None and config.errors == "replace":
-        detected = Detected("utf-8", False, "not recognised, taken for UTF-8")
+        detected = Detected("utf-8", False, "not recognised, read as UTF-8")
     if detected is None:
         raise CorpusError(
-            f"The encoding of {path} is not recognised; it may be no text.",
-            "Name it with --encoding (add --errors replace for a damaged text).",
+            f"The encoding of {file.path} is not recognised; it may not be a text.",
+            'Name it with `encoding`; for a damaged text, add `errors="replace"`.',
         )
-    return Source(path, detected)
+    return Source(file, detected)
 
 
 def read_chunks(
@@ -139,10 +106,11 @@ def read_chunks(
     chunk_bytes: int = CHUNK_BYTES,
     on_bytes: Callable[[int], None] | None = None,
 ) -> Iterator[str]:
-    """The clean text of one file, chunk by chunk; none of them is empty.
+    """Read the clean text of a file in chunks, none of them empty.
 
     Raises:
-        CorpusError: a byte that doesn't decode, or a lone surrogate; the file can't be read.
+        CorpusError: a byte can't be decoded, the text has a lone surrogate, or the file can't be
+            read.
     """
     try:
         decoded = _decoded(source, errors, chunk_bytes, on_bytes)
@@ -153,7 +121,7 @@ def read_chunks(
             source.characters += len(text)
             yield text
     except OSError as error:
-        raise _unreadable(source.path, error) from error
+        raise unreadable(source.path, error) from error
 
 
 def read_sources(
@@ -162,7 +130,7 @@ def read_sources(
     chunk_bytes: int = CHUNK_BYTES,
     on_bytes: Callable[[int], None] | None = None,
 ) -> Iterator[str]:
-    """The clean texts of several files as one; a line end separates each from the next."""
+    """Read the clean texts of several files as one; a line end separates each from the next."""
     convert = None if config.convert == "none" else converter(config.convert)
     before: Source | None = None
     last = "\n"
@@ -176,35 +144,10 @@ def read_sources(
 
 
 def read_text(path: str | Path, config: CorpusConfig | None = None) -> str:
-    """All of one file's clean text in one string; for texts that fit in memory."""
+    """Read the clean text of a file into one string; for texts that fit in memory."""
     config = config or CorpusConfig()
     [file] = find_sources([Path(path)])
     return "".join(read_sources([open_source(file, config)], config))
-
-
-def _texts_in(folder: Path) -> Iterator[Path]:
-    for parent, folders, names in os.walk(folder):
-        if "manifest.json" in names and "tokenizer.model" in names:
-            folders.clear()
-            continue
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        for name in names:
-            path = Path(parent, name)
-            if not name.startswith(".") and path.is_file() and _looks_like_text(path):
-                yield path
-
-
-def _looks_like_text(path: Path) -> bool:
-    try:
-        with path.open("rb") as file:
-            head = file.read(8192)
-    except OSError as error:
-        raise _unreadable(path, error) from error
-    if not head or path.suffix.lower() in _TEXT_SUFFIXES:
-        return bool(head)
-    if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        return True
-    return b"\0" not in head and len(_CONTROLS.findall(head)) <= len(head) // 100
 
 
 def _decoded(
@@ -219,7 +162,8 @@ def _decoded(
         while not final:
             chunk = file.read(chunk_bytes)
             final = not chunk
-            source.digest.update(chunk)
+            if source.digest:
+                source.digest.update(chunk)
             source.byte_count += len(chunk)
             try:
                 text = decoder.decode(chunk, final)
@@ -243,9 +187,9 @@ def _without_surrogates(text: str, source: Source, errors: str) -> str:
         if errors == "strict":
             code = ord(text[error.start])
             raise CorpusError(
-                f"{source.path} holds the lone surrogate U+{code:04X}, read as "
-                f"{source.detected.codec}, which is no character.",
-                "Pass --errors replace to read it as U+FFFD, or name another --encoding.",
+                f"{source.path}, read as {source.detected.codec}, contains the lone surrogate "
+                f"U+{code:04X}, which is not a character.",
+                'Read it as U+FFFD with `errors="replace"`, or name another `encoding`.',
             ) from error
         text, count = _SURROGATES.subn("\ufffd", text)
         source.replacements += count
@@ -275,22 +219,13 @@ def _line_feeds(text: str, source: Source) -> str:
 
 def _undecodable(source: Source, error: UnicodeError) -> CorpusError:
     codec = source.detected.codec
-    remedy = "Pass --errors replace to read such bytes as U+FFFD, or name another --encoding."
+    remedy = 'Read such bytes as U+FFFD with `errors="replace"`, or name another `encoding`.'
     if not isinstance(error, UnicodeDecodeError):
         return CorpusError(f"{source.path} can't be decoded as {codec}: {error}.", remedy)
-    # The error's object ends where reading has come to, and begins with what was left over.
+    # The error's object is what was left over from the chunk before, followed by this chunk.
     offset = source.byte_count - len(error.object) + error.start
     bad = error.object[error.start : error.end].hex(" ")
-    guess = "" if source.detected.sure else f" (detected, not surely: {source.detected.note})"
+    guess = "" if source.detected.sure else f" (detected, but not certain: {source.detected.note})"
     return CorpusError(
         f"{source.path} doesn't decode as {codec}{guess}: {bad} at byte offset {offset}.", remedy
-    )
-
-
-def _unreadable(path: Path, error: OSError) -> CorpusError:
-    return CorpusError(
-        f"Can't read a text: {system_error_text(error)}"
-        + ("" if error.filename else f": {path}")
-        + ".",
-        "Check the path and its permissions.",
     )

@@ -1,8 +1,8 @@
 """Windows over contiguous lanes, for truncated backpropagation through time.
 
-The stream is one newline, which is not charged, and then the tokens. It is cut into B lanes of
-L = N // B targets; step after step, a window of T time steps runs down all lanes at once, and the
-caller carries the state from one window to the next.
+The stream is a newline, which is not charged, followed by the tokens. It is cut into B lanes of
+L = N // B targets. At each step a window of T time steps covers all lanes at once, and the caller
+carries the state from one window to the next.
 """
 
 from __future__ import annotations
@@ -14,18 +14,18 @@ from numpy.typing import NDArray
 
 from chargen.errors import CorpusError
 
-# Lanes shorter than this many windows would start anew too often to learn from carried state.
+# Shorter lanes would start anew too often to learn from the carried state.
 WINDOWS_PER_LANE = 4
 
 
 class Windows:
-    """The windows of an epoch, each found by its number alone.
+    """The windows of an epoch, each computed from its number alone.
 
     Attributes:
-        batch_size: B, lanes.
-        seq_length: T, time steps of a window; the last of an epoch may have fewer.
-        lane_length: L, targets of a lane. The last N - B·L tokens are in no lane.
-        steps_per_epoch: windows of an epoch, ceil(L / T).
+        batch_size: B, the number of lanes.
+        seq_length: T, time steps per window; the last window of an epoch may have fewer.
+        lane_length: L, targets per lane. The last N - B·L tokens are in no lane.
+        steps_per_epoch: windows per epoch, ceil(L / T).
     """
 
     def __init__(
@@ -35,27 +35,27 @@ class Windows:
         seq_length: int,
         newline_id: int,
     ) -> None:
-        """Take ``tokens``, (N,), which may be a read-only memory map; nothing is copied."""
+        """Use ``tokens``, (N,), which may be a read-only memory map; nothing is copied."""
         self.batch_size = batch_size
         self.seq_length = seq_length
         self.lane_length = len(tokens) // batch_size
         if not self.lane_length:
             raise CorpusError(
-                f"A text of {len(tokens)} tokens has not one for each of {batch_size} lanes.",
-                "Lower --batch-size, or add text.",
+                f"A text of {len(tokens)} tokens is too short for {batch_size} lanes.",
+                "Lower `batch_size`, or add text.",
             )
         self.steps_per_epoch = -(-self.lane_length // seq_length)
         # (B, L), a view: lane b predicts tokens[b·L : (b+1)·L].
         self._lanes = tokens[: batch_size * self.lane_length].reshape(batch_size, -1)
-        # (B,): what each lane reads before its first target.
+        # (B,): the input before each lane's first target.
         self._before = np.concatenate(([newline_id], self._lanes[:-1, -1])).astype(np.int64)
 
     def window(self, step: int) -> tuple[NDArray[np.int64], NDArray[np.int64], bool]:
-        """The window of global step ``step``.
+        """The window of the global step ``step``.
 
         Returns:
             Inputs and targets, each (T', B) int64 and contiguous, the targets one time step
-            ahead; and whether the state starts anew, at the first window of an epoch.
+            ahead; and whether the state is reset, as it is in the first window of an epoch.
         """
         start = step % self.steps_per_epoch * self.seq_length
         end = min(start + self.seq_length, self.lane_length)
@@ -67,19 +67,19 @@ class Windows:
 
 
 def fit(tokens_count: int, batch_size: int, seq_length: int) -> tuple[int, int]:
-    """Batch size and window length that a text of ``tokens_count`` tokens can fill.
+    """Reduce a batch size and window length to what a text of ``tokens_count`` tokens can fill.
 
-    The batch is halved until a lane has at least WINDOWS_PER_LANE windows; a window is then
-    shortened to the lane, should the text be shorter than one.
+    The batch is halved until each lane has at least WINDOWS_PER_LANE windows; then the window is
+    shortened to the lane if the text is still too short.
 
     Raises:
-        CorpusError: fewer than two tokens, from which nothing can be learnt.
+        CorpusError: there are fewer than two tokens, so nothing can be learnt.
     """
     if tokens_count < 2:
         noun = "token" if tokens_count == 1 else "tokens"
         raise CorpusError(
             f"The training text has {tokens_count} {noun}; at least 2 are needed.",
-            "Add text, or lower --val-frac.",
+            "Add text, or lower `val_frac`.",
         )
     while batch_size > 1 and tokens_count // batch_size < WINDOWS_PER_LANE * seq_length:
         batch_size //= 2

@@ -1,40 +1,44 @@
-"""The second pass over a text: encode it, prove that it decodes again, write it."""
+"""The second pass over a text: encode it, verify that it decodes to the same, write it."""
 
 from __future__ import annotations
 
 import hashlib
 from pathlib import Path
-from typing import IO, Any, TypeAlias
+from typing import IO
 
 import numpy as np
-from numpy.typing import NDArray
 
-from chargen.config import CorpusConfig
-from chargen.corpus.description import describe, left_out_counts
+from chargen.corpus.description import build_manifest, left_out_counts
 from chargen.corpus.manifest import MANIFEST, TOKENIZER, TRAIN, VAL, Split
+from chargen.corpus.progress import ByteCounter
 from chargen.corpus.splitting import split_chunks, split_point
-from chargen.corpus.survey import Meter, Survey, same_text
+from chargen.corpus.survey import Survey, same_text
 from chargen.corpus.tokenizer import Tokenizer, code_points
+from chargen.corpus.tokens import Tokens
 from chargen.errors import CorpusError
-
-Tokens: TypeAlias = NDArray[np.integer[Any]]
+from chargen.options import CorpusConfig
 
 
 def write_corpus(
-    folder: Path, found: Survey, tokenizer: Tokenizer, config: CorpusConfig, meter: Meter
+    folder: Path,
+    name: str,
+    found: Survey,
+    tokenizer: Tokenizer,
+    config: CorpusConfig,
+    counter: ByteCounter,
 ) -> None:
-    """Encode the surveyed text into ``folder``, which is empty, and describe it there.
+    """Encode the surveyed text into ``folder``, which is empty, and write its manifest there.
 
     Raises:
         CorpusError: a file changed since the survey, or the tokens don't decode to their text.
-        OSError: as the operating system has it, on writing.
+        OSError: raised by the operating system on writing.
     """
     dtype = np.dtype("<u2" if tokenizer.size <= 1 << 16 else "<u4")
     target, reach = split_point(found.characters, config.val_frac)
-    meter.begin("encode")
+    counter.begin("encode")
     with (folder / TRAIN).open("wb") as train_file, (folder / VAL).open("wb") as val_file:
         train, val = _SplitWriter(train_file), _SplitWriter(val_file)
-        chunks = same_text(found, config, meter)
+        chunks = same_text(found, config, counter)
         unknown = 0
         for is_val, text in split_chunks(chunks, target, reach):
             ids = tokenizer.encode(text).astype(dtype)
@@ -47,12 +51,14 @@ def write_corpus(
         raise _lossy()
     tokenizer.save(folder / TOKENIZER)
     files = {TOKENIZER: tokenizer.sha256, TRAIN: train.sha256, VAL: val.sha256}
-    manifest = describe(found, tokenizer, config, train=train.split, val=val.split, files=files)
+    manifest = build_manifest(
+        name, found, tokenizer, config, train=train.split, val=val.split, files=files
+    )
     (folder / MANIFEST).write_text(manifest.to_json(), encoding="utf-8")
 
 
 class _SplitWriter:
-    """Tokens to a file, with their number and hash."""
+    """Writes tokens to a file, and counts and hashes them."""
 
     def __init__(self, file: IO[bytes]) -> None:
         self.characters = 0
@@ -77,7 +83,7 @@ class _SplitWriter:
 
 
 def _verify_round_trip(tokenizer: Tokenizer, text: str, ids: Tokens) -> int:
-    """How many <unk> are in ``ids``; all else must decode to exactly ``text``."""
+    """Count the <unk> in ``ids``; CorpusError unless all else decodes to exactly ``text``."""
     decoded = tokenizer.decode(ids)
     if decoded == text and tokenizer.has_bytes:
         return 0
@@ -91,6 +97,6 @@ def _verify_round_trip(tokenizer: Tokenizer, text: str, ids: Tokens) -> int:
 
 def _lossy() -> CorpusError:
     return CorpusError(
-        "The tokens don't decode to the text that they came from; nothing was written.",
-        "This is a fault of chargen: please report it with the text.",
+        "The tokens don't decode to the text that they were made from; nothing was written.",
+        "This is a defect of chargen: please report it, with the text.",
     )

@@ -1,4 +1,4 @@
-"""How much of a set of texts is copied from a corpus, and how much they repeat each other."""
+"""How much of some texts is copied from a corpus, and how much they repeat each other."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ _SEPARATOR = b"\xff"
 _SAMPLES_LINE = "---"
 _SHINGLE = 4
 _ALIKE = 0.8
-# 32 bands of 4 rows: of pairs that share 0.8 of their shingles, one in ten million is missed.
+# 32 bands of 4 rows miss one in ten million of the pairs with a Jaccard index of 0.8.
 _PERMUTATIONS, _BANDS = 128, 32
 _SEED = 1
 
 Longest = NDArray[np.int64]
-"""For each character of a text: how many characters from there on stand in the corpus as well."""
+"""For each character of a text, the length of the longest run from there that the corpus has."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Copied:
         id: of the text.
         characters: length of the run.
         of: length of the text.
-        text: the run.
+        text: the run itself.
     """
 
     id: str | int
@@ -48,8 +48,8 @@ class Alike:
     """Two texts that share most of their runs of four characters.
 
     Attributes:
-        first, second: their ids.
-        jaccard: share of the runs of either that both have.
+        first, second: ids of the texts.
+        jaccard: number of runs that both have over the number that at least one has.
     """
 
     first: str | int
@@ -62,13 +62,13 @@ class Novelty:
     """What ``measure`` found.
 
     Attributes:
-        texts, characters: compared, in all.
-        corpus_characters: compared with.
-        copied_ngrams: for each n the share of the texts' runs of n characters that the corpus
+        texts, characters: number of texts, and of characters in them.
+        corpus_characters: length of the corpus.
+        copied_ngrams: for each n, the share of the texts' runs of n characters that the corpus
             has; None where no text is that long.
-        longest: one a text, in the texts' order.
-        duplicates: texts that are the same as an earlier one.
-        alike: pairs that are nearly the same, of texts that aren't duplicates.
+        longest: the longest copied run of each text, in the order of the texts.
+        duplicates: number of texts that repeat an earlier one exactly.
+        alike: pairs of texts that are nearly the same; duplicates are left out.
     """
 
     texts: int
@@ -81,11 +81,11 @@ class Novelty:
 
 
 def read_texts(path: str | Path) -> dict[str | int, str]:
-    """Texts by id: ``chargen batch``'s lines, or plain text with lines of ``---`` between.
+    """Read texts by id: the lines of a batch, or plain text with lines ``---`` between the texts.
 
     Raises:
         CorpusError: the file can't be read.
-        GenerationError: it has no texts, or a line that isn't one of batch's.
+        GenerationError: it has no texts, or a line that no batch wrote.
     """
     content = read_text(path)
     if content.lstrip().startswith("{"):
@@ -95,7 +95,7 @@ def read_texts(path: str | Path) -> dict[str | int, str]:
         found = {n: part.strip("\n") for n, part in enumerate(parts, 1)}
     found = {id_: text for id_, text in found.items() if text}
     if not found:
-        raise GenerationError(f"{path} has no texts.", "Give what batch or sample wrote.")
+        raise GenerationError(f"{path} has no texts.", "Give the output of a batch or of samples.")
     return found
 
 
@@ -112,7 +112,7 @@ def _texts_of_lines(content: str) -> dict[str | int, str]:
             found[key] = "" if not isinstance(text, str) else text
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise GenerationError(
-                f"Line {number} is no JSON object with a text.", "Give what batch wrote."
+                f"Line {number} is not a JSON object with a text.", "Give the output of a batch."
             ) from error
     return found
 
@@ -122,7 +122,7 @@ def measure(texts: Mapping[str | int, str], corpus: str) -> Novelty:
 
     Raises:
         MissingExtraError: pydivsufsort or rensa is not installed.
-        GenerationError: both together are beyond 2 GB, which a suffix array can't index here.
+        GenerationError: both together exceed 2 GB, the limit of the suffix array.
     """
     runs = longest_runs(list(texts.values()), corpus)
     longest = []
@@ -142,17 +142,18 @@ def measure(texts: Mapping[str | int, str], corpus: str) -> Novelty:
 
 
 def longest_runs(texts: Sequence[str], corpus: str) -> list[Longest]:
-    """For each character of each text, the longest run from there that the corpus has.
+    """For each character of each text, the length of the longest run from there in the corpus.
 
-    In the suffix array of corpus and texts together, the corpus' suffix that shares most with a
-    text's is the next one above or below it; what they share is the least of the LCP array
-    between them (Manber and Myers, 1993; the LCP array by Kasai et al., 2001).
+    In the suffix array of corpus and texts together, the suffix of the corpus that shares the
+    longest prefix with a suffix of a text is the nearest one above or below it, and that length
+    is the minimum of the LCP array between them (Manber and Myers, 1993; the LCP array by Kasai
+    et al., 2001).
     """
     encoded = [text.encode() for text in texts]
     head = corpus.encode() + _SEPARATOR
     data = np.frombuffer(bytearray(head + _SEPARATOR.join(encoded) + _SEPARATOR), np.uint8)
     if len(data) >= 1 << 31:
-        raise GenerationError("The corpus is beyond 2 GB.", "Compare with a part of it.")
+        raise GenerationError("Texts and corpus exceed 2 GB.", "Compare with a part of them.")
     shared = _shared_with_corpus(data, len(head) - len(_SEPARATOR))
     runs, start = [], len(head)
     for text in encoded:
@@ -163,7 +164,7 @@ def longest_runs(texts: Sequence[str], corpus: str) -> list[Longest]:
 
 
 def _shared_with_corpus(data: NDArray[np.uint8], corpus_bytes: int) -> NDArray[np.int64]:
-    """For each byte, how many from there on are the same as somewhere in the corpus."""
+    """For each byte, the length of the longest run from there that the corpus has."""
     try:
         from pydivsufsort import divsufsort, kasai
     except ImportError as error:
@@ -180,10 +181,10 @@ def _shared_with_corpus(data: NDArray[np.uint8], corpus_bytes: int) -> NDArray[n
 
 
 def _least_since(common: NDArray[np.int64], marks: NDArray[np.bool_]) -> NDArray[np.int64]:
-    """The least of ``common`` from after the last mark up to each place; 0 before any mark.
+    """The minimum of ``common`` since the last mark, at each place; 0 before the first mark.
 
-    ``common`` at a place is what it shares with the place before. One running minimum does for
-    all stretches, where each is lifted above the next one.
+    ``common`` is the length that a place shares with the place before. One running minimum serves
+    all stretches between marks, since each stretch is lifted above the next.
     """
     stretch = np.cumsum(marks)
     lift = int(common.max(initial=0)) + 1
@@ -194,7 +195,7 @@ def _least_since(common: NDArray[np.int64], marks: NDArray[np.bool_]) -> NDArray
 
 
 def _in_characters(text: NDArray[np.uint8], shared: NDArray[np.int64]) -> Longest:
-    """Runs of bytes as runs of whole characters, none beyond the text's end."""
+    """Lengths in bytes as lengths in whole characters, none beyond the end of the text."""
     starts = np.flatnonzero((text & 0xC0) != 0x80)
     ends = np.append(starts[1:], len(text))
     reach = np.minimum(starts + shared[starts], len(text))
@@ -209,9 +210,9 @@ def _share_found(runs: Sequence[Longest], n: int) -> float | None:
 
 
 def _alike(texts: Mapping[str | int, str]) -> tuple[Alike, ...]:
-    """Pairs of texts with a Jaccard index of 0.8 or more, found by MinHash and then counted.
+    """Pairs of texts with a Jaccard index of at least 0.8: candidates by MinHash, then counted.
 
-    Of texts that are the same only the first is compared: else their pairs would be too many.
+    Of identical texts only the first is compared, since their pairs could be too many.
     """
     try:
         from rensa import RMinHash, RMinHashLSH

@@ -1,7 +1,7 @@
 """Bits per character: how well a model predicts a text, by one fixed protocol.
 
-The text is cut into segments of 2,048 characters. Each starts from a fresh state and is warmed
-up by the 512 characters before it, which are not charged; the first is preceded by a newline.
+The text is cut into segments of 2,048 characters. Each starts from a fresh state and first reads
+the 512 characters before it, which are not charged; the first segment is preceded by a newline.
 """
 
 from __future__ import annotations
@@ -31,10 +31,10 @@ class Score:
     """What a text costs under a model.
 
     Attributes:
-        characters: of the text.
-        pieces: that it is made of; more than characters where there are byte pieces.
-        nats: −ln p, summed over all pieces, with the charge for what ``<unk>`` leaves open.
-        correct: characters of which every piece was the likeliest.
+        characters: length of the text.
+        pieces: number of its pieces; more than characters where there are byte pieces.
+        nats: −ln p summed over all pieces, with what each ``<unk>`` is charged on top.
+        correct: characters all of whose pieces were the likeliest.
         unseen: characters that the vocabulary doesn't have.
     """
 
@@ -96,11 +96,11 @@ class CharScores:
 
 
 class Predictor(Protocol):
-    """A recurrent model that can be scored; shapes as in ``CharModel``, which is one."""
+    """A recurrent model that can be scored, such as ``CharModel``, which documents the shapes."""
 
     @property
     def table(self) -> Tensor:
-        """Of the characters, on the device that computes."""
+        """The table of the characters, on the device that computes."""
 
     def initial_state(self, batch: int) -> Any: ...
 
@@ -112,7 +112,7 @@ class Predictor(Protocol):
 def score(
     model: Predictor, tokenizer: Tokenizer, ids: NDArray[np.integer], batch_size: int = 32
 ) -> Score:
-    """The cost of the whole text ``ids``; the batch size changes it by rounding only."""
+    """The cost of the text ``ids``; the batch size changes it by rounding only."""
     return score_characters(model, tokenizer, ids, batch_size).total()
 
 
@@ -129,13 +129,13 @@ def score_characters(
         model: on the device that computes.
         tokenizer: that made ``ids``.
         ids: pieces of a text, (N,).
-        batch_size: segments that run side by side.
+        batch_size: number of segments that are scored at a time.
 
     Raises:
         CorpusError: ``ids`` is empty.
     """
     if not len(ids):
-        raise CorpusError("There is no text to score.", "Give a file with text in it.")
+        raise CorpusError("There is no text to score.", "Give one with at least one character.")
     starts = np.flatnonzero(tokenizer.character_starts(ids))
     nats = np.zeros(len(ids))
     correct = np.zeros(len(ids), dtype=bool)
@@ -150,7 +150,7 @@ def by_character(
     nats: NDArray[np.float64],
     correct: NDArray[np.bool_],
 ) -> CharScores:
-    """What the characters cost, given −ln p of each piece and whether it was the likeliest."""
+    """The cost of each character, from −ln p of each piece and whether it was the likeliest."""
     starts = np.flatnonzero(tokenizer.character_starts(ids))
     unknown = np.asarray(ids) == tokenizer.unk_id
     nats = nats + np.where(unknown, tokenizer.unk_extra_bits / NATS_TO_BITS, 0.0)
@@ -164,14 +164,14 @@ def by_character(
 
 
 def head_of_text(tokenizer: Tokenizer, ids: NDArray[np.integer], most: int) -> NDArray[np.integer]:
-    """The first ``most`` pieces of ``ids`` at most, cut at a whole character."""
+    """At most the first ``most`` pieces of ``ids``, cut at a whole character."""
     if len(ids) <= most:
         return ids
     return ids[: int(np.flatnonzero(tokenizer.character_starts(ids[: most + 1]))[-1])]
 
 
 Span = tuple[int, int, int]
-"""Of a segment, in pieces: where its warm-up, its charged part and its end are."""
+"""A segment, in pieces: where its warm-up begins, where its charged part begins, and its end."""
 
 
 def _batches(starts: NDArray[np.intp], count: int, batch_size: int) -> Iterator[list[Span]]:
@@ -197,7 +197,7 @@ def _score_batch(
     nats: NDArray[np.float64],
     correct: NDArray[np.bool_],
 ) -> None:
-    """Run the segments ``spans`` side by side and write what their charged pieces cost."""
+    """Score the segments ``spans`` as one batch, and write the cost of their charged pieces."""
     rows = [_inputs_and_targets(tokenizer, ids, span) for span in spans]
     steps = max(len(inputs) for inputs, _ in rows)
     inputs = np.zeros((steps, len(rows)), dtype=np.int64)
@@ -230,7 +230,7 @@ def _score_batch(
 def _inputs_and_targets(
     tokenizer: Tokenizer, ids: NDArray[np.integer], span: Span
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """The pieces read and the pieces to predict of a segment, warm-up included."""
+    """The pieces that are read and those to predict in a segment, warm-up included."""
     warm, _, end = span
     piece = np.asarray(ids[warm:end], dtype=np.int64)
     if warm == 0:

@@ -1,4 +1,4 @@
-"""All cells on one text: at equal parameters and steps, and at equal parameters and time."""
+"""All cells on one text, with equally many parameters: for equal steps, and for equal time."""
 
 from __future__ import annotations
 
@@ -13,24 +13,21 @@ from typing import Any
 import torch
 
 from chargen import api
-from chargen.cells import CELLS
-from chargen.config import TrainConfig, check
-from chargen.corpus.opening import open_corpus
 from chargen.errors import ConfigError
-from chargen.experiments.outcome import Progress, Table, silent
-from chargen.experiments.runs import Course, train_course
+from chargen.experiments.outcome import ShowProgress, Table, silent
+from chargen.experiments.runs import Course, open_text, train_course
 from chargen.inspection.plots import new_figure, save_figure
 from chargen.network.model import CharModel
-from chargen.training.configs import configs_of
-from chargen.training.presets import DEFAULT_PRESET, Extent
+from chargen.options import CELLS, Recipe, TrainConfig, check
+from chargen.training.presets import DEFAULT_PRESET, PRESETS, Extent, choose_model
 
 TOLERANCE = 0.02
-"""By how much the numbers of parameters may differ."""
+"""The share by which the numbers of parameters may differ."""
 
 
 @dataclass(frozen=True)
 class Contestant:
-    """A cell, the width at which its network has the wanted number of parameters, its runs.
+    """A cell, the width at which its network has the wanted number of parameters, and its runs.
 
     Attributes:
         by_steps: trained for as many steps as the others.
@@ -113,32 +110,29 @@ def compare_cells(
     minutes: float = 0.5,
     seed: int = 0,
     threads: int = 0,
-    on_progress: Progress = silent,
+    on_progress: ShowProgress = silent,
 ) -> CellsOutcome:
     """Train every cell twice, as one layer, and compare validation.
 
-    Everything but the cell and its width is the preset ``small``: the learning rate follows from
-    the width, and the embeddings are tied where the cell allows it.
+    Everything but the cell and its width is that of the preset ``small``: the learning rate is
+    adapted to the width, and the embeddings are tied where the cell allows it.
 
     Args:
-        corpus: a text or a prepared corpus; None is the shipped prose.
-        cells: names of ``chargen.cells.CELLS``.
-        hidden_size: of the LSTM whose number of parameters the others are to have.
-        steps: of each run of the first kind.
-        minutes: of each run of the second kind, evaluations included.
+        corpus: a text or a prepared corpus; None: the shipped text ``shipan.txt``.
+        cells: their names.
+        hidden_size: of the LSTM; the others get about as many parameters.
+        steps: of each run for equal steps.
+        minutes: of each run for equal time, evaluations included.
         seed: of initial weights and dropout.
-        threads: of the processor; 0: torch's choice.
-        on_progress: told how far it is.
+        threads: CPU threads; 0: torch's choice.
+        on_progress: called with the progress.
     """
     check(TrainConfig(max_steps=steps), TrainConfig(max_minutes=minutes))
-    prepared = open_corpus(corpus, {}, None)
+    prepared = open_text(corpus)
     extent = Extent.of(prepared)
     target = parameters_of("lstm", hidden_size, extent)
     widths = {cell: width_for(cell, target, extent) for cell in cells}
-    budgets: dict[str, dict[str, Any]] = {
-        "steps": {"max_steps": steps},
-        "time": {"max_minutes": minutes},
-    }
+    budgets: dict[str, Any] = {"steps": {"max_steps": steps}, "time": {"max_minutes": minutes}}
     courses: dict[tuple[str, str], Course] = {}
     with tempfile.TemporaryDirectory() as folder:
         for kind, budget in budgets.items():
@@ -164,12 +158,13 @@ def compare_cells(
         Contestant(cell, widths[cell], courses["steps", cell], courses["time", cell])
         for cell in cells
     )
-    return CellsOutcome(prepared.path.name, steps, minutes, contestants)
+    return CellsOutcome(prepared.manifest.name, steps, minutes, contestants)
 
 
 def parameters_of(cell: str, hidden_size: int, extent: Extent) -> int:
     """How many numbers a network of one layer learns, in the preset ``small``."""
-    model, _ = configs_of(DEFAULT_PRESET, {"cell": cell, "hidden_size": hidden_size}, extent)
+    chosen = {"cell": cell, "hidden_size": hidden_size}
+    model = choose_model(PRESETS[DEFAULT_PRESET], chosen, extent, Recipe())
     with torch.device("meta"):
         return sum(parameter.numel() for parameter in CharModel(model).parameters())
 
@@ -178,7 +173,7 @@ def width_for(cell: str, parameters: int, extent: Extent) -> int:
     """The width at which a network with this cell has so many parameters, within 2 %.
 
     Raises:
-        ConfigError: none has.
+        ConfigError: there is none.
     """
     too_wide = 2
     while parameters_of(cell, too_wide, extent) < parameters:
@@ -193,7 +188,7 @@ def width_for(cell: str, parameters: int, extent: Extent) -> int:
     if abs(found - parameters) > TOLERANCE * parameters:
         raise ConfigError(
             f"No width of {cell} has {parameters:,} parameters: {nearest} has {found:,}.",
-            "Choose another --hidden-size.",
+            "Choose another `hidden_size`.",
         )
     return nearest
 

@@ -10,9 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from chargen import api
-from chargen.corpus.opening import open_corpus
-from chargen.experiments.outcome import Progress, Table, silent
-from chargen.experiments.runs import Course, train_course
+from chargen.experiments.outcome import ShowProgress, Table, silent
+from chargen.experiments.runs import Course, open_text, train_course
 from chargen.inspection.plots import new_figure, save_figure
 
 RATES = (0.1, 0.3, 1.0, 3.0)
@@ -22,11 +21,13 @@ _SHAPE = {"cell": "rnn", "hidden_size": 128, "seq_length": 256, "batch_size": 8}
 
 @dataclass(frozen=True)
 class ClippedRun:
-    """A run and what sets it apart.
+    """A run and what distinguishes it.
 
     Attributes:
-        clip: largest norm of the gradient; 0: off.
-        guessing: bits a piece of a network that thinks all of them equally likely.
+        rate: learning rate.
+        clip: largest norm of the gradient; 0: no clipping.
+        guessing: bits per piece where all pieces are equally likely.
+        course: how it went.
     """
 
     rate: float
@@ -54,8 +55,7 @@ class ClippingOutcome:
         return (
             Table(
                 f"A simple network on {self.corpus}, {self.steps:,} steps of SGD, windows of "
-                f"{_SHAPE['seq_length']}; losses in bits, that of guessing "
-                f"{self.runs[0].guessing:.2f}",
+                f"{_SHAPE['seq_length']}; losses in bits, {self.runs[0].guessing:.2f} by guessing",
                 ("rate", "clipped at", "loss", "validation", "largest norm", "verdict"),
                 tuple(
                     (
@@ -96,7 +96,7 @@ class ClippingOutcome:
         loss.axhline(self.runs[0].guessing, color="0.6", linewidth=1)
         lowest = min((value for values in losses for value in values), default=0.0)
         loss.set_ylim(0.9 * lowest, 1.03 * too_much)
-        loss.set_ylabel("loss, bits a piece; grey: guessing; ×: no number")
+        loss.set_ylabel("loss, bits per piece; grey: guessing; ×: not finite")
         norm.set(ylabel="gradient norm before clipping", yscale="log")
         loss.legend(fontsize="small")
         save_figure(figure, out)
@@ -114,22 +114,22 @@ def compare_clipping(
     steps: int = 200,
     seed: int = 0,
     threads: int = 0,
-    on_progress: Progress = silent,
+    on_progress: ShowProgress = silent,
 ) -> ClippingOutcome:
     """Train a simple network by SGD at each rate, with clipping and without.
 
-    SGD, since AdamW divides by the gradient's own size, and so bears what SGD doesn't.
+    By SGD, because AdamW divides a gradient by its own size and tolerates what SGD doesn't.
 
     Args:
-        corpus: a text or a prepared corpus; None is the shipped prose.
+        corpus: a text or a prepared corpus; None: the shipped text ``shipan.txt``.
         rates: learning rates.
-        clip: largest norm of the gradient, where it is clipped.
-        steps: of training; a run whose loss is no number ends there.
+        clip: largest norm of the gradient where it is clipped.
+        steps: of training; a run whose loss becomes NaN or infinite ends there.
         seed: of initial weights and dropout.
-        threads: of the processor; 0: torch's choice.
-        on_progress: told how far it is.
+        threads: CPU threads; 0: torch's choice.
+        on_progress: called with the progress.
     """
-    prepared = open_corpus(corpus, {}, None)
+    prepared = open_text(corpus)
     guessing = math.log2(prepared.tokenizer.size)
     runs: list[ClippedRun] = []
     plan = [(rate, limit) for rate in rates for limit in (clip, 0.0)]
@@ -155,4 +155,4 @@ def compare_clipping(
                 threads=threads,
             )
             runs.append(ClippedRun(rate, limit, guessing, course))
-    return ClippingOutcome(prepared.path.name, steps, tuple(runs))
+    return ClippingOutcome(prepared.manifest.name, steps, tuple(runs))

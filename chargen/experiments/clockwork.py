@@ -18,7 +18,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from chargen.experiments.outcome import Progress, Table, silent
+from chargen.experiments.outcome import ShowProgress, Table, silent
 from chargen.experiments.waveform import SAMPLES, WaveNetwork, learn_wave, make_wave
 from chargen.inspection.plots import new_figure, save_figure
 from chargen.machine.devices import cpu_threads
@@ -137,7 +137,7 @@ def draw_wave(
     samples: int = SAMPLES,
     seed: int = 0,
     threads: int = 0,
-    on_progress: Progress = silent,
+    on_progress: ShowProgress = silent,
 ) -> ClockworkOutcome:
     """Give each network the same search: every learning rate, every seed, as many steps.
 
@@ -149,16 +149,17 @@ def draw_wave(
         rates: learning rates.
         samples: of the wave.
         seed: the first of the seeds.
-        threads: of the processor; 0: torch's choice.
-        on_progress: told how far it is.
+        threads: CPU threads; 0: torch's choice.
+        on_progress: called with the progress.
     """
     wave = make_wave(samples)
-    searches = []
+    searches, threads_before = [], torch.get_num_threads()
     with cpu_threads(threads):
         for n, cell in enumerate(NETWORKS):
 
             def on_step(step: int, cell: str = cell, before: int = n * steps) -> None:
-                on_progress(cell, before + step, len(NETWORKS) * steps)
+                with cpu_threads(threads_before):
+                    on_progress(cell, before + step, len(NETWORKS) * steps)
 
             searches.append(_search(cell, wave, steps, seeds, rates, seed, on_step))
     return ClockworkOutcome(steps, tuple(wave.tolist()), tuple(searches))

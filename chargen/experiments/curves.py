@@ -1,38 +1,91 @@
-"""The curves of ``chargen bench train --quality`` as a picture."""
+"""Validation over the time of training, as points and as a picture."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-from chargen.experiments.quality import QualityReport
 from chargen.inspection.plots import new_figure, save_figure
 
 
-def plot_quality(report: QualityReport, out: Path) -> None:
-    """Bits per character over seconds of training, which are on a logarithmic axis, as a PNG.
+@dataclass(frozen=True)
+class Point:
+    """Bits per character on the beginning of the validation split, after so much training."""
+
+    seconds: float
+    steps: int
+    bits_per_char: float
+
+
+@dataclass(frozen=True)
+class LearningCurve:
+    """How a network learnt.
+
+    Attributes:
+        name: who learnt.
+        parameters: how many numbers it learns.
+        points: on the way; the last one at the end.
+        bits_per_char: at the end, on the whole validation split or its first 262,144 pieces.
+    """
+
+    name: str
+    parameters: int
+    points: tuple[Point, ...]
+    bits_per_char: float
+
+    @property
+    def seconds(self) -> float:
+        """Of training."""
+        return self.points[-1].seconds
+
+    def seconds_to(self, bits_per_char: float) -> float | None:
+        """When the curve reaches this, interpolated between its points; None: it doesn't."""
+        before: Point | None = None
+        for point in self.points:
+            if point.bits_per_char <= bits_per_char:
+                if before is None:
+                    return point.seconds
+                fallen = before.bits_per_char - point.bits_per_char
+                share = (before.bits_per_char - bits_per_char) / fallen
+                return before.seconds + share * (point.seconds - before.seconds)
+            before = point
+        return None
+
+
+def draw_curves(
+    curves: Sequence[LearningCurve], dashed: LearningCurve, goal: float, title: str, out: Path
+) -> None:
+    """Draw bits per character over seconds of training, on a logarithmic axis, as a PNG.
+
+    Args:
+        curves: in the order of the legend.
+        dashed: one of them, drawn with dashes.
+        goal: bits per character that are marked.
+        title: of the picture.
+        out: the file.
 
     Raises:
         MissingExtraError: matplotlib is not installed.
     """
     figure = new_figure(7, 4.5)
     axes = figure.subplots()
-    for n, curve in enumerate(report.curves):
+    for n, curve in enumerate(curves):
         axes.plot(
             [point.seconds for point in curve.points],
             [point.bits_per_char for point in curve.points],
             color=f"C{n}",
             marker="o" if len(curve.points) > 1 else "*",
             markersize=4 if len(curve.points) > 1 else 11,
-            linestyle="--" if curve is report.short else "-",
-            label=f"{curve.name}: {curve.bits_per_char:.3f} at its end",
+            linestyle="--" if curve is dashed else "-",
+            label=f"{curve.name}: {curve.bits_per_char:.3f} at the end",
         )
-    goal = report.gpt.points[-1].bits_per_char
     axes.axhline(goal, color="0.6", linewidth=0.8, linestyle=":")
     axes.set_xscale("log")
     axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
     axes.set_xlabel("seconds of training")
     axes.set_ylabel("validation, bits per character")
-    axes.set_title(f"{report.text}, |V| = {report.vocab_size:,}", fontsize="medium")
+    axes.set_title(title, fontsize="medium")
     axes.legend(fontsize="small")
     axes.grid(alpha=0.3, which="both")
     save_figure(figure, out)

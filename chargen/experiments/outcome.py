@@ -1,4 +1,4 @@
-"""What every experiment gives back: tables to print, a picture to draw, figures for scripts."""
+"""What every experiment returns: tables to print, a picture to draw, figures for scripts."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-Progress = Callable[[str, float, float], None]
-"""Told what is being done, how much of the whole experiment is done, and how much it is."""
+ShowProgress = Callable[[str, float, float], None]
+"""Called with what is being done, how much of the whole experiment is done, and how much it is."""
 
 
 @dataclass(frozen=True)
 class Table:
-    """A table as people read it: ``rows`` of one string a name in ``header``."""
+    """A table as people read it; every row has a string for each name in ``header``."""
 
     title: str
     header: tuple[str, ...]
@@ -36,9 +36,9 @@ class Outcome(Protocol):
         ...
 
     def to_dict(self) -> dict[str, Any]:
-        """Everything, curves included, as JSON can hold it."""
+        """Everything, curves included, as values that JSON has."""
         ...
 
 
 def silent(_phase: str, _done: float, _total: float) -> None:
-    """A progress that nobody wants to be told."""
+    """Show no progress."""

@@ -1,15 +1,15 @@
-"""``chargen bench train --quality``: validation over time, at equal time.
+"""What is learnt in equal time: chargen, the plain PyTorch loop, and a small GPT on one text.
 
-chargen, the plain loop with char-rnn's defaults and a small GPT learn the same 90 % of a text by
-turns, in slices of time, so that a busy machine disturbs all alike. Each has a clock of its own,
-which stops while others learn and while it is scored; all are scored on the same beginning of the
-other 10 %. A last run of chargen is planned for an eighth of the time, for a schedule that is
-planned for all of it has not cooled down by then.
+All learn the same 90 % of the text by turns, in slices of time, so that other load on the machine
+affects all of them equally. Each has a clock of its own, which stops while others learn and while
+it is scored. All are scored on the same beginning of the other 10 %. One more run of chargen is
+planned for an eighth of the time, because a schedule for the whole time hasn't cooled down by then.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -17,16 +17,21 @@ from typing import Any
 
 import torch
 
-from chargen.bench.timing import machine
-from chargen.config import CorpusConfig
-from chargen.corpus.prepared import prepare
+from chargen import api
+from chargen.corpus.prepared import PreparedCorpus
+from chargen.corpus.preparing import prepare
+from chargen.corpus.shipped import shipped_text
 from chargen.corpus.tokenizer import Tokenizer
 from chargen.errors import CorpusError
 from chargen.evaluation.scores import head_of_text
-from chargen.experiments.contenders import Budget, Chargen, Contender, Ids, Plain, SmallGPT
-from chargen.machine.allocator import freed_memory_kept, freed_memory_returned
+from chargen.experiments.contenders import Budget, Chargen, Contender, Ids
+from chargen.experiments.curves import LearningCurve, Point, draw_curves
+from chargen.experiments.outcome import ShowProgress, Table, silent
+from chargen.experiments.references import Plain, SmallGPT
+from chargen.experiments.runs import DEFAULT_TEXT
 from chargen.machine.devices import resolve_device
-from chargen.machine.precision import exact_float32
+from chargen.machine.processor import processor_name
+from chargen.options import CorpusConfig, TrainConfig, check
 
 SHORT = 8
 """The short run has this part of the budget."""
@@ -38,48 +43,15 @@ _SCORED_AT_THE_END = 1 << 18
 
 
 @dataclass(frozen=True)
-class Point:
-    """Bits per character on the beginning of the validation split, after so much training."""
-
-    seconds: float
-    steps: int
-    bits_per_char: float
-
-
-@dataclass(frozen=True)
-class Curve:
-    """How one of them learnt.
+class QualityOutcome:
+    """What ``compare_quality`` found, and on what.
 
     Attributes:
-        bits_per_char: at the end, on the whole validation split or its first 262,144 pieces.
+        chargen: a run of a preset.
+        short: a run of the same preset that is planned for an eighth of the budget.
+        plain: the plain loop with char-rnn's defaults.
+        gpt: a small GPT.
     """
-
-    name: str
-    parameters: int
-    points: tuple[Point, ...]
-    bits_per_char: float
-
-    @property
-    def seconds(self) -> float:
-        return self.points[-1].seconds
-
-    def seconds_to(self, bits_per_char: float) -> float | None:
-        """When the curve comes down to this, straight between its points; None: it doesn't."""
-        before: Point | None = None
-        for point in self.points:
-            if point.bits_per_char <= bits_per_char:
-                if before is None:
-                    return point.seconds
-                fallen = before.bits_per_char - point.bits_per_char
-                share = (before.bits_per_char - bits_per_char) / fallen
-                return before.seconds + share * (point.seconds - before.seconds)
-            before = point
-        return None
-
-
-@dataclass(frozen=True)
-class QualityReport:
-    """What was measured, and on what; ``short`` is the run that was planned for an eighth."""
 
     machine: str
     device: str
@@ -90,123 +62,184 @@ class QualityReport:
     train_characters: int
     scored_characters: int
     seed: int
-    chargen: Curve
-    short: Curve
-    plain: Curve
-    gpt: Curve
+    chargen: LearningCurve
+    short: LearningCurve
+    plain: LearningCurve
+    gpt: LearningCurve
 
     @property
-    def curves(self) -> tuple[Curve, ...]:
+    def curves(self) -> tuple[LearningCurve, ...]:
         return self.chargen, self.short, self.plain, self.gpt
 
     @property
+    def goal(self) -> float:
+        """Where the GPT's curve ends, in bits per character."""
+        return self.gpt.points[-1].bits_per_char
+
+    @property
     def share_of_gpts_time(self) -> float | None:
-        """When chargen's curve reaches the GPT's last point, over the GPT's time."""
-        reached = self.chargen.seconds_to(self.gpt.points[-1].bits_per_char)
+        """When chargen's curve reaches the end of the GPT's, over the GPT's time."""
+        reached = self.chargen.seconds_to(self.goal)
         return None if reached is None else reached / self.gpt.seconds
+
+    @property
+    def short_over_gpts_time(self) -> float:
+        return self.short.seconds / self.gpt.seconds
 
     @property
     def short_beats_gpt(self) -> bool:
         """Whether a run of an eighth of the GPT's time ends at least as well."""
         return self.short.bits_per_char <= self.gpt.bits_per_char
 
+    def tables(self) -> tuple[Table, ...]:
+        share = self.share_of_gpts_time
+        reached = "never" if share is None else f"after {share:.3f} of its time"
+        beats = "reached" if self.short_beats_gpt else "missed"
+        return (
+            Table(
+                f"{self.text}, |V| = {self.vocab_size:,}; {self.machine}, {self.threads} threads, "
+                f"{self.device}, torch {self.torch}",
+                ("", "parameters", "steps", "seconds", "bits/character", "to GPT's end"),
+                tuple(
+                    (
+                        curve.name,
+                        f"{curve.parameters:,}",
+                        f"{curve.points[-1].steps:,}",
+                        f"{curve.seconds:.1f}",
+                        f"{curve.bits_per_char:.3f}",
+                        "never" if (at := curve.seconds_to(self.goal)) is None else f"{at:.1f} s",
+                    )
+                    for curve in self.curves
+                ),
+            ),
+            Table(
+                "The end of the GPT's curve",
+                ("run", "reached"),
+                (
+                    (self.chargen.name, reached),
+                    (self.short.name, f"{beats} in {self.short_over_gpts_time:.3f} of its time"),
+                ),
+            ),
+        )
+
+    def draw(self, out: Path) -> None:
+        title = f"{self.text}, |V| = {self.vocab_size:,}"
+        draw_curves(self.curves, self.short, self.goal, title, out)
+
     def to_dict(self) -> dict[str, Any]:
         return {
             **asdict(self),
             "share_of_gpts_time": self.share_of_gpts_time,
-            "short_over_gpts_time": self.short.seconds / self.gpt.seconds,
+            "short_over_gpts_time": self.short_over_gpts_time,
             "short_beats_gpt": self.short_beats_gpt,
         }
 
 
-def bench_quality(
-    text: Path,
-    budget: Budget,
+def compare_quality(
+    text: api.Source | None = None,
     *,
+    minutes: float = 1.67,
+    steps: int | None = None,
     preset: str = "small",
     vocab_size: int = 3000,
     seed: int = 0,
     device: str = "auto",
-    on_progress: Callable[[float], None] | None = None,
-) -> QualityReport:
-    """Let all learn ``text``, each for ``budget``, on the threads that torch is set to.
+    threads: int = 0,
+    on_progress: ShowProgress = silent,
+) -> QualityOutcome:
+    """Let all learn a text by turns, each for the same budget.
 
     Args:
-        text: a file.
-        budget: of each but the short run.
+        text: a file; None: the shipped text ``shipan.txt``.
+        minutes: of training, each; scoring is not counted.
+        steps: of each, instead of minutes.
         preset: chargen's.
         vocab_size: characters kept.
         seed: of initial weights, and of the GPT's windows.
         device: where they learn.
-        on_progress: told the share of the work that is done.
+        threads: CPU threads; 0: torch's choice.
+        on_progress: called with the progress.
 
     Raises:
+        ConfigError: an option is not usable.
         CorpusError: the text can't be read or is too short.
         MissingExtraError: the package transformers is not installed.
     """
+    settings = CorpusConfig(vocab_size=vocab_size)
+    budget = Budget(minutes * 60) if steps is None else Budget(steps, in_steps=True)
+    learning = {"seed": seed, "device": device, "threads": threads, **budget.options()}
+    check(settings, TrainConfig.from_dict(learning))
+    path = Path(shipped_text(DEFAULT_TEXT) if text is None else text)
     place = resolve_device(device)
-    short = Budget(
-        max(1.0, budget.amount / SHORT) if budget.in_steps else budget.amount / SHORT,
-        budget.in_steps,
-    )
-    with TemporaryDirectory() as folder, torch.random.fork_rng():
-        corpus = prepare([text], Path(folder) / "corpus", CorpusConfig(vocab_size=vocab_size))
+    with TemporaryDirectory() as folder, ExitStack() as stack:
+        corpus = prepare([path], Path(folder) / "corpus", settings)
         if not len(corpus.val):
-            raise CorpusError(f"{text} is too short to be split.", "Use a longer text.")
-        torch.manual_seed(seed)
-        contenders = (
-            Chargen(corpus, Path(folder) / "long", preset, budget, seed=seed, device=device),
-            Chargen(
-                corpus, Path(folder) / "short", preset, short, short=True, seed=seed, device=device
-            ),
-            Plain(corpus, budget, place),
-            SmallGPT(corpus, budget, place, seed),
-        )
+            raise CorpusError(f"{path} is too short to be split.", "Use a longer text.")
+        contenders = _contenders(corpus, Path(folder), preset, budget, seed, place, threads)
+        for each in contenders:
+            stack.callback(each.close)
         val = head_of_text(corpus.tokenizer, corpus.val, _SCORED_AT_THE_END)
-        curves = _learn_by_turns(contenders, corpus.tokenizer, val, on_progress or (lambda _: None))
-        return QualityReport(
-            machine=machine(),
-            device=str(place),
-            threads=torch.get_num_threads(),
-            torch=torch.__version__,
-            text=text.name,
-            vocab_size=corpus.tokenizer.size,
-            train_characters=corpus.manifest.train.characters,
-            scored_characters=int(corpus.tokenizer.character_starts(val).sum()),
-            seed=seed,
-            chargen=curves[0],
-            short=curves[1],
-            plain=curves[2],
-            gpt=curves[3],
+        curves = _learn_by_turns(contenders, corpus.tokenizer, val, on_progress)
+    return QualityOutcome(
+        machine=processor_name(),
+        device=str(place),
+        threads=threads or torch.get_num_threads(),
+        torch=torch.__version__,
+        text=path.name,
+        vocab_size=corpus.tokenizer.size,
+        train_characters=corpus.manifest.train.characters,
+        scored_characters=int(corpus.tokenizer.character_starts(val).sum()),
+        seed=seed,
+        chargen=curves[0],
+        short=curves[1],
+        plain=curves[2],
+        gpt=curves[3],
+    )
+
+
+def _contenders(
+    corpus: PreparedCorpus,
+    folder: Path,
+    preset: str,
+    budget: Budget,
+    seed: int,
+    device: torch.device,
+    threads: int,
+) -> tuple[Contender, ...]:
+    """All that learn, with their initial weights."""
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        runs = (
+            Chargen(corpus, folder, name, preset, each, seed=seed, device=device, threads=threads)
+            for name, each in ((preset, budget), (f"{preset}, short", budget.part(SHORT)))
+        )
+        return (
+            *runs,
+            Plain(corpus, budget, device, threads),
+            SmallGPT(corpus, budget, device, threads, seed),
         )
 
 
 def _learn_by_turns(
-    contenders: Sequence[Contender],
-    tokenizer: Tokenizer,
-    val: Ids,
-    on_progress: Callable[[float], None],
-) -> list[Curve]:
+    contenders: Sequence[Contender], tokenizer: Tokenizer, val: Ids, on_progress: ShowProgress
+) -> list[LearningCurve]:
     """Turn after turn each learns for a slice of the longest budget, until all are done."""
     longest = max(each.budget.amount for each in contenders)
     head = head_of_text(tokenizer, val, _SCORED_PIECES)
     points: list[list[Point]] = [[] for _ in contenders]
     turn = 0
-    with freed_memory_kept():
-        while not all(each.done for each in contenders):
-            turn += 1
-            for each, curve in zip(contenders, points, strict=True):
-                if isinstance(each, Chargen):
-                    with exact_float32():
-                        _take_turn(each, curve, head, longest * turn / _SLICES)
-                else:
-                    with freed_memory_returned():
-                        _take_turn(each, curve, head, longest * turn / _SLICES)
-            on_progress(min(1.0, turn / _SLICES))
-        return [
-            Curve(each.name, each.parameters, tuple(curve), each.score(val).total().bits_per_char)
-            for each, curve in zip(contenders, points, strict=True)
-        ]
+    while not all(each.done for each in contenders):
+        turn += 1
+        for each, curve in zip(contenders, points, strict=True):
+            with each.settings():
+                _take_turn(each, curve, head, longest * turn / _SLICES)
+        on_progress("learning by turns", min(turn, _SLICES), _SLICES)
+    curves = []
+    for each, curve in zip(contenders, points, strict=True):
+        with each.settings():
+            bits = each.score(val).total().bits_per_char
+        curves.append(LearningCurve(each.name, each.parameters, tuple(curve), bits))
+    return curves
 
 
 def _take_turn(contender: Contender, points: list[Point], head: Ids, until: float) -> None:

@@ -8,9 +8,19 @@ from pathlib import Path
 from typing import Any
 
 from chargen import api
+from chargen.corpus.opening import open_corpus
 from chargen.corpus.prepared import PreparedCorpus
+from chargen.corpus.shipped import shipped_text
 from chargen.evaluation.scores import NATS_TO_BITS
 from chargen.training.events import Evaluation, Event, Planned, RolledBack, Started, Step
+
+DEFAULT_TEXT = "shipan.txt"
+"""The shipped text that experiments learn where none is named."""
+
+
+def open_text(corpus: api.Source | None) -> PreparedCorpus:
+    """A text or prepared corpus for an experiment; None: ``DEFAULT_TEXT``."""
+    return open_corpus(shipped_text(DEFAULT_TEXT) if corpus is None else corpus, {}, None)
 
 
 @dataclass(frozen=True)
@@ -19,14 +29,14 @@ class Course:
 
     Attributes:
         name: of the run.
-        parameters: that it learns.
-        steps, seconds, bits, grad_norms: at each record of training: the step, the time since
-            the beginning, the mean loss in bits a piece since the record before, and so the
+        parameters: how many numbers it learns.
+        steps, seconds, bits, grad_norms: of each record of training: the step, the time since the
+            beginning, and means since the record before of the loss, in bits per piece, and of the
             gradient's norm before clipping.
-        evaluated_steps, evaluated_seconds, validation: at each evaluation, bits per character.
+        evaluated_steps, evaluated_seconds, validation: of each evaluation, in bits per character.
         total_steps: made in all.
         diverged_at: the step after which the loss was not finite, which ended the run.
-        chars_per_second: of the steps alone, the mean.
+        chars_per_second: mean over the steps, without evaluations.
     """
 
     name: str
@@ -55,13 +65,13 @@ def train_course(
     on_share: Callable[[float], None],
     **options: Any,
 ) -> Course:
-    """Train the run ``folder``/``name`` and return its curves; a loss not finite is its end.
+    """Train the run ``folder``/``name`` and return its curves; it ends if the loss isn't finite.
 
     Args:
         corpus: what it learns from.
         folder: where the run is kept.
         name: of the run.
-        on_share: told which share of the training is done.
+        on_share: called with the share of the training that is done.
         options: as ``chargen.api.train`` takes them.
     """
     events: list[Event] = []
@@ -75,7 +85,7 @@ def train_course(
     def diverged() -> bool:
         return any(isinstance(event, RolledBack) for event in events)
 
-    api.train(corpus, name=name, out_dir=folder, on_event=on_event, stop=diverged, **options)
+    api.train(corpus, name=name, runs_dir=folder, on_event=on_event, stop=diverged, **options)
     on_share(1.0)
     return _course(name, events)
 

@@ -1,4 +1,4 @@
-"""Gradient norm against lag for trained RNN, LSTM and GRU: vanishing, and what gates do to it."""
+"""Vanishing gradients: their norm against the lag, in a trained RNN, LSTM and GRU."""
 
 from __future__ import annotations
 
@@ -8,17 +8,16 @@ from pathlib import Path
 from typing import Any
 
 from chargen import api
-from chargen.corpus.opening import open_corpus
-from chargen.experiments.outcome import Progress, Table, silent
-from chargen.experiments.runs import Course, train_course
+from chargen.experiments.outcome import ShowProgress, Table, silent
+from chargen.experiments.runs import Course, open_text, train_course
 from chargen.inspection.gradients import GradientReport, measure_gradients, plot_gradients
 
 CELLS = ("rnn", "lstm", "gru")
 
 
 @dataclass(frozen=True)
-class GradientsOutcome:
-    """What ``compare_gradients`` found: a report and a course of training a cell."""
+class VanishingOutcome:
+    """What ``compare_vanishing`` found: for each cell a report, and how its training went."""
 
     corpus: str
     steps: int
@@ -57,7 +56,7 @@ class GradientsOutcome:
         return asdict(self)
 
 
-def compare_gradients(
+def compare_vanishing(
     corpus: api.Source | None = None,
     *,
     steps: int = 300,
@@ -65,20 +64,20 @@ def compare_gradients(
     hidden_size: int = 192,
     seed: int = 0,
     threads: int = 0,
-    on_progress: Progress = silent,
-) -> GradientsOutcome:
-    """Train each cell alike, and measure how strongly a loss depends on the states before it.
+    on_progress: ShowProgress = silent,
+) -> VanishingOutcome:
+    """Train the cells alike, and measure how strongly a loss depends on earlier states.
 
     Args:
-        corpus: a text or a prepared corpus; None is the shipped prose.
+        corpus: a text or a prepared corpus; None: the shipped text ``shipan.txt``.
         steps: of training.
         lags: the furthest step back.
         hidden_size: units of the one layer.
         seed: of initial weights and dropout.
-        threads: of the processor; 0: torch's choice.
-        on_progress: told how far it is.
+        threads: CPU threads; 0: torch's choice.
+        on_progress: called with the progress.
     """
-    prepared = open_corpus(corpus, {}, None)
+    prepared = open_text(corpus)
     courses, reports = [], []
     with tempfile.TemporaryDirectory() as folder:
         for n, cell in enumerate(CELLS):
@@ -100,4 +99,4 @@ def compare_gradients(
                 )
             )
             reports.append(measure_gradients(Path(folder, cell), lags))
-    return GradientsOutcome(prepared.path.name, steps, tuple(reports), tuple(courses))
+    return VanishingOutcome(prepared.manifest.name, steps, tuple(reports), tuple(courses))

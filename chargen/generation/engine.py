@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from copy import copy
 
 import torch
 
-from chargen.config import OOV_PROMPT_CHOICES
 from chargen.corpus.tokenizer import Tokenizer
 from chargen.errors import GenerationError
 from chargen.generation.folded import Network
@@ -19,6 +18,7 @@ from chargen.generation.requests import Chunk, Request, Result
 from chargen.generation.sampler import drawing_device
 from chargen.generation.slots import Slots
 from chargen.network.model import CharModel
+from chargen.options import BatchConfig
 
 
 class Engine:
@@ -33,6 +33,7 @@ class Engine:
         slots: texts that run at once, at most.
         oov_prompt: ``error`` or ``skip``, for prompt characters that the model can't read.
         logprobs: whether to tell ``bits_per_char``.
+        convert: what a prompt goes through before it is read, such as a conversion of script.
     """
 
     def __init__(
@@ -43,8 +44,10 @@ class Engine:
         slots: int = 64,
         oov_prompt: str = "error",
         logprobs: bool = False,
+        convert: Callable[[str], str] = str,
     ) -> None:
         self._set(slots, oov_prompt, logprobs=logprobs)
+        self._convert = convert
         with torch.inference_mode():
             self.network = Network(model)
         self.tokenizer = tokenizer
@@ -56,10 +59,8 @@ class Engine:
     def _set(self, slots: int, oov_prompt: str, *, logprobs: bool) -> None:
         if slots < 1:
             raise GenerationError(f"There can't be {slots} slots.", "Use 1 or more.")
-        if oov_prompt not in OOV_PROMPT_CHOICES:
-            raise GenerationError(
-                f"oov_prompt is {oov_prompt!r}.", f"Use {' or '.join(OOV_PROMPT_CHOICES)}."
-            )
+        if problem := BatchConfig.entries()["oov_prompt"].problem(oov_prompt):
+            raise GenerationError(f"{problem}.", "Choose one of these.")
         self.slots, self.oov_prompt, self.logprobs = slots, oov_prompt, logprobs
 
     def using(
@@ -99,6 +100,7 @@ class Engine:
 
     def prompt_ids(self, prompt: str, form: Form | None = None) -> list[int]:
         """What the model reads before the text: a newline and the prompt, closed for a form."""
+        prompt = self._convert(prompt)
         if form is not None and not form.problems():
             prompt = lead(form, prompt)
         if not self.tokenizer.has_bytes:
@@ -106,7 +108,7 @@ class Engine:
             if unseen and self.oov_prompt == "error":
                 raise GenerationError(
                     f"The model has never seen {_listed(unseen)}, which the prompt has.",
-                    "Change the prompt, or leave such characters out with --oov-prompt skip.",
+                    "Change the prompt, or leave such characters out with `oov_prompt=skip`.",
                 )
             prompt = prompt.translate({ord(c): None for c in unseen})
         ids: list[int] = self.tokenizer.encode(prompt).tolist()
@@ -118,7 +120,7 @@ class Engine:
             raise GenerationError(
                 "A form ends where the form says, not at a stop string.", "Leave one of them out."
             )
-        return self.poet.begin(form, request.prompt)
+        return self.poet.begin(form, self._convert(request.prompt))
 
 
 def _listed(characters: list[str], most: int = 10) -> str:

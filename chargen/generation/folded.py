@@ -5,7 +5,8 @@ from __future__ import annotations
 from torch import Tensor
 from torch.nn import functional as F
 
-from chargen.cells.rows import RowProduct, padded
+from chargen.cells.fast.rows import RowProduct, padded
+from chargen.cells.fast.stepper import stepper_of
 from chargen.generation.sampler import BLOCK
 from chargen.network.model import CharModel, ModelState
 
@@ -27,9 +28,9 @@ class Network:
         self.steppers = []
         inputs = 0
         for cell in model.cells:
-            self.steppers.append(cell.stepper(inputs))
+            self.steppers.append(stepper_of(cell, inputs))
             inputs = self.steppers[-1].outputs
-        self.table = self.steppers[0].gates(model.input_table().T).T.contiguous()
+        self.table = self.steppers[0].arrange(model.input_table().T).T.contiguous()
         self.width = padded(model.config.vocab_size, BLOCK)
         spare = self.width - model.config.vocab_size
         V = F.pad(model.output_matrix().detach(), [0, inputs - model.config.hidden_size, 0, spare])

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, TypedDict, Unpack
+from typing import TYPE_CHECKING, Any
 
-from chargen.config import SamplingConfig, check
+from chargen.options import BatchConfig, SamplingConfig, check, distribute, keyword_options
 
 if TYPE_CHECKING:
     from chargen.evaluation.scores import CharScores, Score
@@ -17,45 +17,43 @@ if TYPE_CHECKING:
     from chargen.runs.folder import LoadedModel
 
 
-class SamplingOptions(TypedDict, total=False):
-    """The fields of SamplingConfig."""
-
-    length: int
-    temperature: float
-    top_k: int
-    top_p: float
-    min_p: float
-    repetition_penalty: float
-    repetition_window: int
-    stop: tuple[str, ...]
-
-
 class Generator:
     """A trained model, ready to write and to judge texts; its weights stay as they are.
 
     Attributes:
         path: its run folder.
-        loaded: weights, tokenizer and config.
     """
 
     def __init__(self, path: Path, loaded: LoadedModel) -> None:
         self.path = path
-        self.loaded = loaded
-
-    def engine(
-        self, *, slots: int = 64, oov_prompt: str = "error", logprobs: bool = False
-    ) -> Engine:
-        """The machine that generates many texts at once; see ``chargen.generation.engine``.
-
-        All engines of a generator share the weights laid out for it, and the prompts once read.
-        """
-        return self._engine.using(slots=slots, oov_prompt=oov_prompt, logprobs=logprobs)
+        self.loaded = loaded  # weights, tokenizer and config, which are not part of the public API
 
     @cached_property
     def _engine(self) -> Engine:
         from chargen.generation.engine import Engine
 
-        return Engine(self.loaded.model, self.loaded.tokenizer)
+        return Engine(self.loaded.model, self.loaded.tokenizer, convert=self.as_learnt)
+
+    @property
+    def conversion(self) -> str:
+        """How the text of the run was converted, and prompts are: ``t2s``, ``s2t`` or ``none``."""
+        return self.loaded.config.corpus.settings.convert
+
+    @cached_property
+    def _converter(self) -> Callable[[str], str]:
+        from chargen.corpus.conversion import converter
+
+        return converter(self.conversion)
+
+    def as_learnt(self, text: str) -> str:
+        """Convert a text between the Chinese scripts as the run's own text was.
+
+        Raises:
+            MissingExtraError: it has to be converted, and OpenCC is not installed.
+        """
+        if self.conversion == "none" or text.isascii():
+            return text
+        return self._converter(text)
 
     def identity(self) -> dict[str, str]:
         """What a text depends on besides prompt, options and seed."""
@@ -66,37 +64,40 @@ class Generator:
             "device": self._engine.network.device.type,
         }
 
+    @keyword_options(SamplingConfig)
     def stream(
         self,
         prompt: str = "",
         *,
         seed: int = 0,
         oov_prompt: str = "error",
-        form: Form | None = None,
-        **options: Unpack[SamplingOptions],
+        form: Form | str | None = None,
+        **options: Any,
     ) -> Iterator[str]:
         """One text, piece by piece as it comes; the prompt is not part of it.
 
-        What is wrong with the arguments is told at once, before the first piece is asked for.
+        Errors are raised at once, before the first piece is asked for.
 
         Args:
             prompt: what the model reads first.
             seed: the text is a function of checkpoint, prompt, options and seed.
             oov_prompt: ``error`` or ``skip``, for prompt characters that the model can't read.
-            form: a poem's, see ``chargen.generation.poems.forms``; it decides the length.
-            options: the fields of SamplingConfig.
+            form: of a poem, as an object, a name or JSON; it decides the length.
+            options: as in ``chargen sample``: temperature, length and so on.
 
         Raises:
-            ConfigError: an option is out of range.
+            ConfigError: options that are unknown, out of range or contradictory, all at once.
             GenerationError: the prompt has characters that the model has never seen.
         """
         from chargen.generation.requests import Chunk
 
-        (request,) = _requests(prompt, 1, seed, options, form)
-        engine = self.engine(slots=1, oov_prompt=oov_prompt)
+        asked = {"seed": seed, "oov_prompt": oov_prompt}
+        (request,) = _requests(prompt, form, options, asked)
+        engine = engine_of(self, slots=1, oov_prompt=oov_prompt)
         engine.check(request)
         return (part.text for part in engine.stream([request]) if isinstance(part, Chunk))
 
+    @keyword_options(SamplingConfig)
     def generate(
         self,
         prompt: str = "",
@@ -104,8 +105,8 @@ class Generator:
         num_samples: int = 1,
         seed: int = 0,
         oov_prompt: str = "error",
-        form: Form | None = None,
-        **options: Unpack[SamplingOptions],
+        form: Form | str | None = None,
+        **options: Any,
     ) -> list[str]:
         """Whole texts after ``prompt``, ``num_samples`` of them, drawn side by side.
 
@@ -121,6 +122,7 @@ class Generator:
         )
         return [result.text for result in results]
 
+    @keyword_options(SamplingConfig)
     def results(
         self,
         prompt: str = "",
@@ -128,12 +130,14 @@ class Generator:
         num_samples: int = 1,
         seed: int = 0,
         oov_prompt: str = "error",
-        form: Form | None = None,
-        **options: Unpack[SamplingOptions],
+        form: Form | str | None = None,
+        **options: Any,
     ) -> list[Result]:
         """As ``generate``, each text with its seed, length and why it ended."""
-        engine = self.engine(slots=max(1, min(num_samples, 64)), oov_prompt=oov_prompt)
-        found = engine.generate(_requests(prompt, num_samples, seed, options, form))
+        asked = {"num_samples": num_samples, "seed": seed, "oov_prompt": oov_prompt}
+        requests = _requests(prompt, form, options, asked)
+        engine = engine_of(self, slots=min(num_samples, 64), oov_prompt=oov_prompt)
+        found = engine.generate(requests)
         return sorted(found, key=lambda result: result.index)
 
     def score(self, text: str, batch_size: int = 32) -> Score:
@@ -145,16 +149,35 @@ class Generator:
         from chargen.evaluation.scores import score_characters
 
         loaded = self.loaded
-        ids = loaded.tokenizer.encode(text)
+        ids = loaded.tokenizer.encode(self.as_learnt(text))
         return score_characters(loaded.model, loaded.tokenizer, ids, batch_size)
 
 
+def engine_of(
+    generator: Generator, *, slots: int = 64, oov_prompt: str = "error", logprobs: bool = False
+) -> Engine:
+    """The engine of a generator, which generates many texts at once.
+
+    All engines of a generator share its weights, laid out for generation, and the prompts read.
+    """
+    return generator._engine.using(slots=slots, oov_prompt=oov_prompt, logprobs=logprobs)
+
+
 def _requests(
-    prompt: str, num_samples: int, seed: int, options: SamplingOptions, form: Form | None
+    prompt: str, form: Form | str | None, options: Mapping[str, Any], asked: Mapping[str, Any]
 ) -> list[Request]:
+    """A request for each text; ``asked`` are options of BatchConfig.
+
+    Raises:
+        ConfigError: names all options that are not usable.
+    """
+    from chargen.generation.batch.fields import read_form
     from chargen.generation.requests import Request
     from chargen.generation.sampler import sample_seed
 
-    config = SamplingConfig(**options)
-    check(config)
-    return [Request(prompt, config, sample_seed(seed, n), form) for n in range(num_samples)]
+    (drawn,) = distribute(options, SamplingConfig)
+    sampling, batch = SamplingConfig(**drawn), BatchConfig.from_dict(asked)
+    wanted, problems = read_form(form)
+    check(sampling, batch, also=problems)
+    seeds = (sample_seed(batch.seed, n) for n in range(batch.num_samples))
+    return [Request(prompt, sampling, each, wanted) for each in seeds]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from chargen.config import SamplingConfig
 from chargen.generation.poems.forms import Form
+from chargen.options import SamplingConfig
 
 
 @dataclass(frozen=True)

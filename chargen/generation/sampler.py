@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from chargen.config import SamplingConfig
+from chargen.options import SamplingConfig
 
 BLOCK = 64
 """Pieces a block of the two-level inverse CDF; |V'| is a multiple of it."""

@@ -1,4 +1,4 @@
-"""Runs side by side: what they reached, what they cost, and in which options they differ."""
+"""Runs side by side: their figures, what they cost, and the options in which they differ."""
 
 from __future__ import annotations
 
@@ -9,13 +9,15 @@ from pathlib import Path
 from typing import Any
 
 from chargen.evaluation.scores import NATS_TO_BITS
-from chargen.inspection.plots import AXES, distinct_names
-from chargen.inspection.summary import History, history_of
-from chargen.network.model import CharModel
-from chargen.runs.folder import RunConfig, RunFolder
+from chargen.inspection.plots import AXES
+from chargen.runs.config import RunConfig
+from chargen.runs.finding import distinct_names
+from chargen.runs.folder import RunFolder
+from chargen.runs.history import History, history_of
 from chargen.runs.metrics import read_metrics
 
-Curve = tuple[tuple[float, float], ...]
+Points = tuple[tuple[float, float], ...]
+"""What a curve is drawn through: pairs of step or minutes and a value."""
 
 
 @dataclass(frozen=True)
@@ -23,10 +25,10 @@ class ComparedRun:
     """One run of several.
 
     Attributes:
-        name: of its folder; its path where several have that name.
-        path: of its folder.
+        name: name of its folder; its path where several share that name.
+        path: path of its folder.
         config: what it was trained with.
-        parameters: numbers in the network.
+        parameters: number of parameters of the network.
         history: how training went.
         lines: its metrics.
     """
@@ -41,19 +43,19 @@ class ComparedRun:
     @classmethod
     def read(cls, path: Path, name: str) -> ComparedRun:
         folder = RunFolder(path)
-        config, lines = folder.read_config(), read_metrics(folder.metrics)
-        parameters = sum(CharModel(config.model).parameters_by_part().values())
+        config, lines = folder.read_config(), read_metrics(path)
+        parameters = sum(folder.parameters_by_part(config).values())
         return cls(name, path, config, parameters, history_of(lines), tuple(lines))
 
-    def validation(self, over: str) -> Curve:
-        """(step or minutes, bits per character) of each evaluation."""
-        return self._curve("evaluation", "bits_per_char", over, 1.0)
+    def validation(self, over: str) -> Points:
+        """Bits per character of each evaluation."""
+        return self._points("evaluation", "bits_per_char", over, 1.0)
 
-    def training(self, over: str) -> Curve:
-        """(step or minutes, bits a piece) of each record."""
-        return self._curve("step", "loss", over, NATS_TO_BITS)
+    def training(self, over: str) -> Points:
+        """Bits per piece of each record of the training loss."""
+        return self._points("step", "loss", over, NATS_TO_BITS)
 
-    def _curve(self, event: str, value: str, over: str, scale: float) -> Curve:
+    def _points(self, event: str, value: str, over: str, scale: float) -> Points:
         key, unit = AXES[over]
         lines = (line for line in self.lines if line["event"] == event)
         return tuple(
@@ -62,18 +64,18 @@ class ComparedRun:
 
     @property
     def measured(self) -> int:
-        """Characters of the validation split that evaluations scored; 0: there was none."""
+        """Characters that each evaluation scored; 0: the run was never measured."""
         return max((e["characters"] for e in self.lines if e["event"] == "evaluation"), default=0)
 
     def options(self) -> dict[str, Any]:
         """Everything that could be chosen."""
-        config = self.config
+        config, origin = self.config, self.config.init_from
         return {
             "preset": config.preset,
             **config.model.to_dict(),
             **config.training.to_dict(),
             **config.corpus.settings.to_dict(),  # whose vocab_size is the one that is chosen
-            "init_from": config.init_from and config.init_from["path"],
+            "init_from": origin and f"{origin.name} ({origin.weights_sha256[:8]})",
         }
 
     def to_dict(self) -> dict[str, Any]:
@@ -108,11 +110,12 @@ class Comparison:
 
     @cached_property
     def incomparable(self) -> tuple[str, ...]:
-        """Why the runs' figures can't be compared, one line each; nothing: they can."""
+        """Why the runs' figures can't be compared, one line each; empty where they can."""
         found = []
-        if self._differ(lambda run: tuple(run.config.corpus.sources.values())):
+        if self._differ(lambda run: tuple(text.sha256 for text in run.config.corpus.sources)):
             texts = "; ".join(
-                f"{run.name}: {', '.join(run.config.corpus.sources)}" for run in self.runs
+                f"{run.name}: {', '.join(text.name for text in run.config.corpus.sources)}"
+                for run in self.runs
             )
             found.append(f"The runs learnt from different texts ({texts})")
         elif self._differ(_reading):
@@ -124,13 +127,11 @@ class Comparison:
 
     @cached_property
     def notes(self) -> tuple[str, ...]:
-        """What else to know of the figures."""
+        """Limits of the figures, one line each."""
         without = [run.name for run in self.runs if not run.measured]
-        found = [
-            f"{name} has no evaluation: its training loss is all there is." for name in without
-        ]
+        found = [f"{name} has no evaluation, only its training loss." for name in without]
         if without and self._differ(lambda run: run.config.tokenizer_sha256):
-            found.append("Training losses are per piece, and the vocabularies differ.")
+            found.append("Training losses are per piece, and the runs have different vocabularies.")
         return tuple(found)
 
     def _differ(
@@ -149,22 +150,22 @@ class Comparison:
 
 
 def _reading(run: ComparedRun) -> Hashable:
-    """What, besides the files, decides which characters a run's text has."""
+    """What decides, besides the files, which characters a run's text has."""
     settings = run.config.corpus.settings
     return settings.encoding, settings.errors, settings.convert
 
 
 def _measured(run: ComparedRun) -> Hashable:
-    """Which characters of the text a run was measured on."""
+    """What decides which characters of the text a run was measured on."""
     corpus = run.config.corpus
     return corpus.characters, corpus.val_characters, run.measured
 
 
 def compare_runs(paths: Sequence[Path]) -> Comparison:
-    """Read runs to compare them.
+    """Read the runs in some folders, to compare them.
 
     Raises:
-        CheckpointError: one is missing, or can't be read.
+        CheckpointError: a run is missing or damaged.
     """
     names = distinct_names(paths)
     return Comparison(

@@ -6,13 +6,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from chargen.corpus.manifest import Manifest
-from chargen.corpus.prepared import PreparedCorpus
+from chargen.corpus.manifest import Manifest, read_manifest
+from chargen.corpus.prepared import problems_in
 
 
 @dataclass(frozen=True)
 class CorpusSummary:
-    """A prepared corpus: its folder, its manifest, and files that don't verify."""
+    """A prepared corpus.
+
+    Attributes:
+        path: its folder.
+        manifest: its description.
+        problems: what contradicts the manifest, one line each.
+    """
 
     path: Path
     manifest: Manifest
@@ -28,6 +34,10 @@ class CorpusSummary:
 
 
 def summarise_corpus(path: Path) -> CorpusSummary:
-    """Read a prepared corpus and verify every file of it."""
-    corpus = PreparedCorpus.open(path)
-    return CorpusSummary(path, corpus.manifest, tuple(corpus.verify()))
+    """Read a prepared corpus, every byte of it, and list what is wrong with its files.
+
+    Raises:
+        CorpusError: the manifest is missing, damaged, or of an unknown version.
+    """
+    manifest = read_manifest(path)
+    return CorpusSummary(path, manifest, tuple(problems_in(path, manifest)))

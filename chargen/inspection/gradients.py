@@ -1,4 +1,4 @@
-"""Vanishing and exploding, measured: how strongly a prediction depends on the states before it."""
+"""Vanishing and exploding gradients: how strongly a prediction depends on earlier states."""
 
 from __future__ import annotations
 
@@ -20,18 +20,19 @@ from chargen.corpus.prepared import PreparedCorpus
 from chargen.errors import CorpusError
 from chargen.inspection.plots import new_figure, save_figure
 from chargen.network.model import CharModel, ModelState, map_state
-from chargen.runs.folder import CONFIG, LoadedModel, RunFolder
+from chargen.runs.finding import name_of
+from chargen.runs.folder import LoadedModel, RunFolder
 from chargen.runs.metrics import read_metrics
 
 ROWS = 64
-"""Positions that are measured side by side."""
+"""Positions that are measured at a time."""
 WARM_UP = 128
-"""Characters that a row reads before, so that its state is one of running text."""
+"""Characters that a row reads first, so that its state is one of running text."""
 FLAT = 0.05
-"""A unit is saturated where its non-linearity is less than this share as steep as at most."""
+"""A unit is saturated where its slope is below this share of the steepest."""
 
 _SLOPES = {each.function: (name, each.slope) for name, each in ACTIVATIONS.items()}
-"""Of each non-linearity: its name, and its slope, as a share of the steepest, from its value."""
+"""The name of each non-linearity, and its slope over the steepest, computed from its value."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,7 @@ class Spectrum:
 
     Attributes:
         layer: from 0.
-        gate: the equations' name of what this block contributes to; ``a`` where there is one only.
+        gate: name of the block in the equations; ``a`` where there is only one.
         singular_values: the three largest: how far W can stretch a state in one step.
         spectral_radius: the largest absolute eigenvalue: what W does over many steps.
     """
@@ -53,13 +54,13 @@ class Spectrum:
 
 @dataclass(frozen=True)
 class Clipping:
-    """Where the gradient's norm was clipped in training.
+    """The norm of the gradient during training, and how often it was clipped.
 
     Attributes:
-        limit: the largest norm allowed; 0: off.
-        steps: training steps at which a record was made.
-        grad_norm: mean norm before clipping since the record before.
-        clipped: share of steps clipped since the record before.
+        limit: largest norm allowed; 0: no clipping.
+        steps: training steps of the records.
+        grad_norm: mean norm before clipping, since the previous record.
+        clipped: share of the steps clipped since the previous record.
     """
 
     limit: float
@@ -73,13 +74,13 @@ class GradientReport:
     """What ``measure_gradients`` found.
 
     Attributes:
-        run: name of its folder.
-        positions: over which the norms are averaged.
-        norms: ‖∂L_t/∂s_{t−k}‖ for k = 0 … K, in nats for a unit of state; s is all that the
+        run: name of the run.
+        positions: number of predictions that the norms are averaged over.
+        norms: ‖∂L_t/∂s_{t−k}‖ for k = 0 … K, in nats per unit of state; s is everything that the
             layers carry.
-        saturated: share of values where a non-linearity is flat, by its name.
-        spectra: of every W.
-        clipping: how training went.
+        saturated: share of the values at which a non-linearity is flat, by its name.
+        spectra: singular values and eigenvalues of every W.
+        clipping: gradient norms during training.
     """
 
     run: str
@@ -99,21 +100,21 @@ def measure_gradients(path: Path, lags: int = 64, positions: int = 256) -> Gradi
     Args:
         path: the run's folder.
         lags: K, the furthest step back.
-        positions: predictions to average over, evenly spread over the text.
+        positions: number of predictions to average over, evenly spread over the text.
 
     Raises:
         CheckpointError: the run can't be read.
-        CorpusError: its corpus is gone, another one by now, or too short.
+        CorpusError: its corpus is missing, has been replaced, or is too short.
     """
     folder = RunFolder(path)
     loaded = folder.load_model()
-    ids = _windows(loaded, WARM_UP + lags + 2, positions)
+    ids = _windows(folder, loaded, WARM_UP + lags + 2, positions)
     norms, flat = torch.zeros(lags + 1, dtype=torch.float64), _Flatness()
     for batch in torch.split(torch.from_numpy(ids), ROWS):
         norms += _norms_by_lag(loaded.model, batch.T, lags, flat)
-    events = [line for line in read_metrics(folder.metrics) if line["event"] == "step"]
+    events = [line for line in read_metrics(path) if line["event"] == "step"]
     return GradientReport(
-        run=path.name,
+        run=name_of(path),
         positions=len(ids),
         norms=tuple((norms / len(ids)).tolist()),
         saturated=flat.shares(),
@@ -125,29 +126,33 @@ def measure_gradients(path: Path, lags: int = 64, positions: int = 256) -> Gradi
     )
 
 
-def _windows(loaded: LoadedModel, length: int, count: int) -> NDArray[np.int64]:
-    """Pieces of running text, (≤ count, length)."""
-    record = loaded.config.corpus
-    corpus = PreparedCorpus.open(Path(record.path))
+def _windows(folder: RunFolder, loaded: LoadedModel, length: int, count: int) -> NDArray[np.int64]:
+    """Windows of consecutive pieces from the run's corpus, (≤ count, length)."""
+    record, name = loaded.config.corpus, name_of(folder.path)
+    remedy = (
+        f"Prepare {', '.join(text.name for text in record.sources)} again, with the same settings, "
+        "and resume the run with it."
+    )
+    place = folder.read_places().corpus
+    if place is None:
+        raise CorpusError(f"{name} doesn't say where its corpus {record.name} lies.", remedy)
+    corpus = PreparedCorpus.open(place)
     if not record.is_of(corpus.manifest):
-        raise CorpusError(
-            f"{corpus.path} was prepared anew: it is not what {loaded.path.name} learnt from.",
-            f"Prepare {', '.join(record.sources)} again, with the settings that "
-            f"{loaded.path / CONFIG} tells.",
-        )
+        raise CorpusError(f"{corpus.path} was replaced: it is not what {name} learnt from.", remedy)
     text = corpus.val if len(corpus.val) >= length else corpus.train
     if len(text) < length:
         raise CorpusError(
-            f"{corpus.path} has only {len(text)} pieces in a split.", f"{length} are needed."
+            f"The longer split of {corpus.path} has only {len(text)} pieces.",
+            f"Measure fewer lags, or a run on a longer text: {length} pieces are needed.",
         )
     starts = np.unique(np.linspace(0, len(text) - length, count).astype(int))
     return np.stack([text[start : start + length] for start in starts]).astype(np.int64)
 
 
 def _norms_by_lag(model: CharModel, ids: Tensor, lags: int, flat: _Flatness) -> Tensor:
-    """Σ over rows of ‖∂L_t/∂s_{t−k}‖ for k = 0 … K, with t the last step.
+    """Σ over rows of ‖∂L_t/∂s_{t−k}‖ for k = 0 … K, where t is the last step: (K + 1,).
 
-    ``ids`` (T, B): read, the last one predicted. Returns (K + 1,).
+    Of ``ids`` (T, B) all but the last are read, and the last is predicted.
     """
     inputs, target = ids[:-1], ids[-1]
     table = model.input_table().detach()
@@ -169,7 +174,7 @@ def _norms_by_lag(model: CharModel, ids: Tensor, lags: int, flat: _Flatness) -> 
 
 
 class _Flatness(TorchFunctionMode):
-    """While active, counts the values of every non-linearity, and those where it is flat."""
+    """While active, counts the values of each non-linearity, and those at which it is flat."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -203,7 +208,7 @@ def _spectra(model: CharModel) -> list[Spectrum]:
 
 
 def plot_gradients(reports: Sequence[GradientReport], out: Path) -> None:
-    """Norm against lag, and gradient norm against training step, of all runs, as a PNG.
+    """Draw norms over the lag, and gradient norms over training steps, of all runs as a PNG.
 
     Raises:
         MissingExtraError: matplotlib is not installed.
@@ -219,7 +224,7 @@ def plot_gradients(reports: Sequence[GradientReport], out: Path) -> None:
     lag.set_xlabel("lag k, in characters")
     lag.set_ylabel("‖∂L / ∂s‖ at lag k, mean")
     training.set_xlabel("training step")
-    training.set_ylabel("gradient norm; dotted: clipped above")
+    training.set_ylabel("gradient norm; dotted: limit of clipping")
     for axes in (lag, training):
         axes.set_yscale("log")
         axes.grid(alpha=0.3)

@@ -1,4 +1,4 @@
-"""Which unit does what: activations on a text, and what they follow."""
+"""What each unit does: its activations on a text, and what they correlate with."""
 
 from __future__ import annotations
 
@@ -14,13 +14,14 @@ from torch import Tensor
 from chargen.corpus.tokenizer import Tokenizer
 from chargen.errors import CorpusError
 from chargen.evaluation.scores import NATS_TO_BITS
+from chargen.runs.finding import name_of
 from chargen.runs.folder import LoadedModel
 
 ALTERNATIVES = 5
 BEST = 8
-"""Units that are listed for each thing that may be followed."""
+"""Units listed for each property of the text."""
 SHOWN = 4000
-"""Characters that the report shows, at most; units are ranked on the whole text."""
+"""Characters shown at most; units are ranked on the whole text."""
 _CHUNK = 256
 _COMMAS = ",，、；;"
 _STOPS = ".。!！?？…"
@@ -28,17 +29,17 @@ _OPENING, _CLOSING = "“「『《‘«(（", "”」』》’»)）"
 
 Array: TypeAlias = NDArray[np.float64]
 Alternatives: TypeAlias = tuple[tuple[str, float], ...]
-"""Pieces, and how likely each was."""
+"""Pieces and their probabilities."""
 
 
 @dataclass(frozen=True)
 class Followed:
-    """A thing that units may follow.
+    """A property of the text, and the units that follow it.
 
     Attributes:
-        name: what it is.
-        units: the numbers of the units that follow it best.
-        correlations: of each of these with it, −1 to 1.
+        name: what the property is.
+        units: numbers of the units that follow it best.
+        correlations: correlation of each of these units with it, −1 to 1.
     """
 
     name: str
@@ -51,13 +52,12 @@ class NeuronReport:
     """A text as a network sees it.
 
     Attributes:
-        run: name of the run's folder.
+        run: name of the run.
         characters: the text, N characters.
-        bits: what each character cost, (N,).
-        alternatives: what the network held likeliest instead, for each of the M ≤ N characters
-            that are shown.
-        activations: outputs of the last layer after each of these, (M, H).
-        followed: what units follow, measured on the whole text.
+        bits: cost of each character, (N,).
+        alternatives: the likeliest pieces at each of the M ≤ N characters that are shown.
+        activations: outputs of the last layer after each of these characters, (M, H).
+        followed: what the units follow, measured on the whole text.
     """
 
     run: str
@@ -68,7 +68,7 @@ class NeuronReport:
     followed: tuple[Followed, ...]
 
     def ranking(self) -> dict[str, Any]:
-        """What units follow, for a report in JSON."""
+        """What the units follow, as JSON has it."""
         return {
             "run": self.run,
             "characters": len(self.characters),
@@ -78,18 +78,18 @@ class NeuronReport:
 
 @torch.no_grad()
 def inspect_neurons(loaded: LoadedModel, text: str, shown: int = SHOWN) -> NeuronReport:
-    """Read ``text`` once, from a fresh state, and correlate every unit with what it may follow.
+    """Read ``text`` once, from a fresh state, and correlate each unit with properties of the text.
 
     Args:
         loaded: the run, on the CPU.
         text: N characters.
-        shown: how many of them to keep activations and alternatives of.
+        shown: number of characters whose activations and alternatives are kept.
 
     Raises:
         CorpusError: the text is shorter than two characters.
     """
     if len(text) < 2:
-        raise CorpusError("There is too little text to read.", "Give a file with more in it.")
+        raise CorpusError(f"The text has {len(text)} characters.", "Give one of at least two.")
     model, tokenizer = loaded.model, loaded.tokenizer
     ids = torch.from_numpy(np.asarray(tokenizer.encode(text), dtype=np.int64))
     starts = np.flatnonzero(tokenizer.character_starts(ids.numpy()))
@@ -111,7 +111,7 @@ def inspect_neurons(loaded: LoadedModel, text: str, shown: int = SHOWN) -> Neuro
         sums.add(read, after)
         activations.append(after[: max(0, shown - read)].copy())  # a view would keep the chunk
     return NeuronReport(
-        run=loaded.path.name,
+        run=name_of(loaded.path),
         characters=text,
         bits=np.add.reduceat(nats, starts) * NATS_TO_BITS,
         alternatives=tuple(alternatives),
@@ -121,9 +121,9 @@ def inspect_neurons(loaded: LoadedModel, text: str, shown: int = SHOWN) -> Neuro
 
 
 def _outputs(loaded: LoadedModel, ids: Tensor) -> Iterator[tuple[int, Tensor]]:
-    """Outputs after a newline and then each of N pieces, N + 1 in all, by chunks.
+    """Yield the outputs after a newline and after each of N pieces, N + 1 in all, in chunks.
 
-    Yields the number of a chunk's first output, and its outputs, (≤ _CHUNK, H).
+    A chunk is the number of its first output, and its outputs, (≤ _CHUNK, H).
     """
     inputs = torch.cat([torch.tensor([loaded.tokenizer.newline_id]), ids])
     state = loaded.model.initial_state(1)
@@ -133,7 +133,7 @@ def _outputs(loaded: LoadedModel, ids: Tensor) -> Iterator[tuple[int, Tensor]]:
 
 
 def _likeliest(tokenizer: Tokenizer, logp: Tensor) -> list[Alternatives]:
-    """The likeliest pieces, and how likely, by each row of ``logp`` (C, |V|)."""
+    """The likeliest pieces and their probabilities in each row of ``logp`` (C, |V|)."""
     top, best = logp.topk(min(ALTERNATIVES, logp.shape[1]), dim=-1)
     return [
         tuple((_named(tokenizer.piece(id_)), p) for id_, p in zip(ids, shares, strict=True))
@@ -146,7 +146,7 @@ def _named(piece: str) -> str:
 
 
 def tracks(text: str) -> Mapping[str, Array]:
-    """What a unit may follow, each a number after every character of ``text``, (N,)."""
+    """Properties that a unit may follow, as a number after each character of ``text``, (N,)."""
     return {
         "position in the line": _since(text, "\n"),
         "distance to the last comma": _since(text, _COMMAS),
@@ -158,7 +158,7 @@ def tracks(text: str) -> Mapping[str, Array]:
 
 
 def _since(text: str, marks: str) -> Array:
-    """Characters since the last of ``marks``, or since the beginning, but 50 at most."""
+    """Characters since the last of ``marks`` or the beginning, at most 50."""
     found, count = np.empty(len(text)), 0
     for n, character in enumerate(text):
         count = 0 if character in marks else count + 1
@@ -167,7 +167,7 @@ def _since(text: str, marks: str) -> Array:
 
 
 def _inside(text: str) -> Array:
-    """1 between marks that open and close; the straight quotation mark does both."""
+    """1 between opening and closing marks; a straight quotation mark is either in turn."""
     found, depth, quoted = np.empty(len(text)), 0, False
     for n, character in enumerate(text):
         if character in _OPENING:
@@ -181,10 +181,10 @@ def _inside(text: str) -> Array:
 
 
 class _Sums:
-    """Correlations of H units with K tracks over N characters, from sums over chunks of them.
+    """Correlations of H units with K tracks over N characters, from sums over chunks.
 
-    Activations count from their first values: so a unit that never moves has no spread at all,
-    and the sums of squares stay small enough to be subtracted.
+    The first activation of each unit is subtracted from all: a unit that never moves then has a
+    variance of exactly 0, and the difference of the sums of squares loses few digits.
     """
 
     def __init__(self, tracks: Mapping[str, Array]) -> None:
@@ -197,7 +197,7 @@ class _Sums:
         self._ba: Array | float = 0.0  # Σba, (K, H)
 
     def add(self, first: int, values: Array) -> None:
-        """The activations ``values`` (C, H) after the characters from number ``first`` on."""
+        """Add the activations ``values`` (C, H) after the characters from ``first`` on."""
         if not len(values):
             return
         if self._origin is None:
@@ -208,7 +208,7 @@ class _Sums:
         self._ba = self._ba + self._tracks[:, first : first + len(a)] @ a
 
     def correlations(self) -> dict[str, Array]:
-        """Of each track with every unit, (H,), −1 to 1; 0 where one of the two never moves."""
+        """Correlation of each track with every unit, (H,); 0 where one of the two is constant."""
         b = self._tracks
         spread = np.maximum(self._aa - np.square(self._a) / b.shape[1], 0)
         scale = np.sqrt(np.outer(np.einsum("kn,kn->k", b, b), spread))
@@ -217,6 +217,6 @@ class _Sums:
 
 
 def _best(name: str, r: Array) -> Followed:
-    """The units that go along with a track best, by absolute correlation (H,)."""
+    """The units of largest absolute correlation ``r`` (H,) with a track."""
     units = np.argsort(-np.abs(r), kind="stable")[:BEST]
     return Followed(name, tuple(units.tolist()), tuple(r[units].tolist()))

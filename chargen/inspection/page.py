@@ -1,4 +1,4 @@
-"""The page on which a reader looks at units: one HTML file that needs nothing else."""
+"""The report on units as a page: one HTML file that needs nothing else."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from chargen.inspection.neurons import NeuronReport
 
 
 def neuron_page(report: NeuronReport) -> str:
-    """The page of what a report shows, as HTML.
+    """The HTML of a report on units.
 
-    Activations are stored as signed bytes, each unit scaled by its largest absolute value.
+    Activations are stored as signed bytes; each unit is scaled by its largest absolute value.
     """
     values = report.activations
     shown = len(values)
@@ -32,7 +32,7 @@ def neuron_page(report: NeuronReport) -> str:
         "activations": base64.b64encode(scaled.tobytes()).decode("ascii"),
         "followed": report.ranking()["followed"],
     }
-    # "<" can't end the script element once it is an escape.
+    # Escaped, so that a text with "</script>" can't end the script element.
     as_json = json.dumps(data, ensure_ascii=False).replace("<", "\\u003c")
     template = files("chargen.inspection").joinpath("neurons.html").read_text("utf-8")
     return template.replace("{{run}}", html.escape(report.run)).replace("{{data}}", as_json)

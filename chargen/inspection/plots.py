@@ -4,27 +4,24 @@ from __future__ import annotations
 
 import io
 import warnings
-from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from chargen.errors import CheckpointError, ConfigError, MissingExtraError
 from chargen.evaluation.scores import NATS_TO_BITS
 from chargen.files import write_bytes
+from chargen.runs.finding import distinct_names
 from chargen.runs.folder import RunFolder
 from chargen.runs.metrics import read_metrics
 
-if TYPE_CHECKING:
-    from chargen.training.lr_finder import RangeTest
-
 AXES = {"steps": ("step", 1.0), "minutes": ("seconds", 1 / 60)}
-"""What curves can be drawn over: the name of an event's field, and its unit."""
+"""What curves can be drawn over: the field of an event, and the factor to its unit."""
 _CJK_FONTS = ("Noto Sans CJK SC", "WenQuanYi Zen Hei", "PingFang SC", "SimHei")
 
 
 def new_figure(width: float, height: float) -> Any:
-    """An empty figure, drawn without a window; names in Chinese where a font has them.
+    """An empty figure that needs no window, with Chinese characters where a font has them.
 
     Raises:
         MissingExtraError: matplotlib is not installed.
@@ -41,19 +38,23 @@ def new_figure(width: float, height: float) -> Any:
 
 
 def check_picture(out: Path) -> None:
-    """Find out before long work whether its picture can be drawn to ``out``.
+    """Check before long work that a picture can be drawn to ``out``.
 
     Raises:
         MissingExtraError: matplotlib is not installed.
-        ConfigError: there is no such folder, or ``out`` is one.
+        ConfigError: its folder doesn't exist, or ``out`` is a folder.
     """
     new_figure(1, 1)
-    if not out.parent.is_dir() or out.is_dir():
-        raise ConfigError(f"{out} can't be written: no such folder.", "Choose another --out.")
+    if out.is_dir():
+        raise ConfigError(f"{out} can't be written: it is a folder.", "Choose another `out`.")
+    if not out.parent.is_dir():
+        raise ConfigError(
+            f"{out} can't be written: {out.parent} is not a folder.", "Choose another `out`."
+        )
 
 
 def save_figure(figure: Any, out: Path) -> None:
-    """Write a figure as a PNG; what no installed font can draw becomes a box, without a word."""
+    """Write a figure as a PNG; characters that no installed font has become boxes."""
     picture = io.BytesIO()
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph .* missing from font")
@@ -61,37 +62,33 @@ def save_figure(figure: Any, out: Path) -> None:
     write_bytes(out, picture.getvalue())
 
 
-def distinct_names(runs: Sequence[Path]) -> list[str]:
-    """What to call each run: its folder's name, or its path where several have that name."""
-    names = Counter(path.name for path in runs)
-    return [path.name if names[path.name] == 1 else str(path) for path in runs]
-
-
 def plot_curves(
     runs: Sequence[Path], out: Path, over: Sequence[str] = tuple(AXES), title: str = ""
 ) -> None:
-    """Training loss and validation of ``runs`` over steps and over time, as a PNG at ``out``.
+    """Draw training loss and validation of ``runs`` as a PNG at ``out``.
 
-    Both are in bits, so that they share an axis: validation per character, and the training
-    loss, the mean over the windows since the record before, per piece. These are the same but
-    for characters that are spelt in bytes. Runs of one name are told apart by their paths.
+    Both are in bits and share an axis: validation per character, and the training loss, a mean
+    over the windows since the previous record, per piece. A piece is a character, except where
+    characters are spelt in bytes. Runs that share a name are labelled with their paths.
 
     Args:
         runs: run folders.
         out: the PNG.
-        over: what the curves are drawn over, of ``AXES``, a picture each.
-        title: above them.
+        over: names in ``AXES``, one panel each.
+        title: text above the panels.
 
     Raises:
-        CheckpointError: a run has recorded no step.
+        CheckpointError: a run is damaged, or has recorded no step.
         MissingExtraError: matplotlib is not installed.
     """
     histories = []
     for path, name in zip(runs, distinct_names(runs), strict=True):
         RunFolder(path).read_config()
-        lines = read_metrics(RunFolder(path).metrics)
+        lines = read_metrics(path)
         if not any(line["event"] == "step" for line in lines):
-            raise CheckpointError(f"{path} has recorded no step yet.", "Train it on: --resume.")
+            raise CheckpointError(
+                f"{path} has recorded no step yet.", "Go on training it with `resume=True`."
+            )
         histories.append((name, lines))
     figure = new_figure(5 * len(over) if len(over) > 1 else 7, 4.2)
     if title:
@@ -134,8 +131,23 @@ def _draw_run(axes: Any, lines: list[dict[str, Any]], over: str, name: str, colo
         )
 
 
-def plot_range_test(test: RangeTest, out: Path) -> None:
-    """The losses of a learning-rate range test over the rate, as a PNG at ``out``.
+class RangeCurve(Protocol):
+    """The outcome of a learning-rate range test: losses over rates, and the rates of interest."""
+
+    @property
+    def lr(self) -> Sequence[float]: ...
+    @property
+    def loss(self) -> Sequence[float]: ...
+    @property
+    def smoothed(self) -> Sequence[float]: ...
+    @property
+    def suggested_lr(self) -> float: ...
+    @property
+    def configured_lr(self) -> float: ...
+
+
+def plot_range_test(test: RangeCurve, out: Path) -> None:
+    """Draw the losses of a learning-rate range test over the rate as a PNG at ``out``.
 
     Raises:
         MissingExtraError: matplotlib is not installed.
@@ -151,7 +163,7 @@ def plot_range_test(test: RangeTest, out: Path) -> None:
         axes.axvline(rate, color="C1", linestyle=style, label=f"{name}: {rate:.2g}")
     axes.set_xscale("log")
     axes.set_xlabel("learning rate")
-    axes.set_ylabel("nats a piece")
+    axes.set_ylabel("nats per piece")
     axes.set_ylim(min(test.smoothed) - 0.1, max(test.loss[0] * 1.1, min(test.smoothed) + 0.5))
     axes.grid(alpha=0.3)
     axes.legend(fontsize="small")

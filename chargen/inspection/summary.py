@@ -2,45 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from statistics import median
 from typing import Any
 
 from chargen.corpus.prepared import PreparedCorpus
-from chargen.errors import ChargenError, CheckpointError
-from chargen.network.model import CharModel
-from chargen.runs.folder import MODEL, RunConfig, RunFolder
+from chargen.errors import ChargenError, CheckpointError, printable
+from chargen.runs.config import RunConfig
+from chargen.runs.folder import RunFolder
+from chargen.runs.history import History, history_of
+from chargen.runs.layout import MODEL
 from chargen.runs.metrics import read_metrics
-
-
-@dataclass(frozen=True)
-class History:
-    """How a run went, from its metrics.
-
-    Attributes:
-        steps: made so far.
-        seconds: of training so far.
-        reason: why it ended last; None: it never came to an end.
-        loss: nats a piece, at the last record.
-        chars_per_second: while it trained, the median of the records.
-        evaluations: (step, bits per character) of each.
-        best_bits_per_char: the lowest of them.
-    """
-
-    steps: int
-    seconds: float
-    reason: str | None
-    loss: float | None
-    chars_per_second: float | None
-    evaluations: tuple[tuple[int, float], ...]
-    best_bits_per_char: float | None
-
-    @property
-    def last_bits_per_char(self) -> float | None:
-        """Of the last evaluation."""
-        return self.evaluations[-1][1] if self.evaluations else None
 
 
 @dataclass(frozen=True)
@@ -48,14 +20,14 @@ class RunSummary:
     """A run folder.
 
     Attributes:
-        path: of the folder.
+        path: path of the folder.
         config: what ``config.json`` says.
-        parameters: numbers in each part of the network.
+        parameters: number of parameters in each part of the network.
         history: how training went.
-        step_of_best: the training step of the weights that sampling uses.
-        weights_sha256: identifies them.
-        problems: files that don't verify, one line each.
-        notes: what else to know; a run can be sampled from without its corpus.
+        step_of_best: training steps after which the weights that sampling uses were taken.
+        weights_sha256: identifies these weights.
+        problems: what is wrong with its files, one line each.
+        notes: what doesn't matter for sampling, such as a lost corpus, one line each.
     """
 
     path: Path
@@ -70,7 +42,7 @@ class RunSummary:
     def to_dict(self) -> dict[str, Any]:
         return {
             "kind": "run",
-            "path": str(self.path),
+            "path": printable(str(self.path)),
             **self.config.to_dict(),
             "parameters": self.parameters,
             "parameters_total": sum(self.parameters.values()),
@@ -83,7 +55,7 @@ class RunSummary:
 
 
 def summarise_run(path: Path) -> RunSummary:
-    """Read a run and verify every file of it.
+    """Read a run and verify each of its files.
 
     Raises:
         CheckpointError: its config can't be read; other damage is listed in ``problems``.
@@ -96,48 +68,31 @@ def summarise_run(path: Path) -> RunSummary:
         loaded = folder.load_model()
         step, sha256 = loaded.step, loaded.weights_sha256
     try:
-        lines = read_metrics(folder.metrics)
+        lines = read_metrics(path)
     except CheckpointError as error:
         problems.append(error.message)
         lines = []
     return RunSummary(
         path=path,
         config=config,
-        parameters=CharModel(config.model).parameters_by_part(),
+        parameters=folder.parameters_by_part(config),
         history=history_of(lines),
         step_of_best=step if (path / MODEL).exists() else None,
         weights_sha256=sha256,
         problems=tuple(problems),
-        notes=tuple(_notes_on_corpus(config)),
+        notes=tuple(_notes_on_corpus(folder, config)),
     )
 
 
-def _notes_on_corpus(config: RunConfig) -> list[str]:
+def _notes_on_corpus(folder: RunFolder, config: RunConfig) -> list[str]:
     """Whether the corpus that a resume needs is still there; sampling doesn't need it."""
     try:
-        corpus = PreparedCorpus.open(Path(config.corpus.path))
+        place = folder.read_places().corpus
+        if place is None:
+            return [f"A resume needs the corpus {config.corpus.name}; the run doesn't know where."]
+        corpus = PreparedCorpus.open(place)
     except ChargenError as error:
-        return [f"A resume needs the corpus, which is not as it was: {error.message}"]
+        return [f"A resume needs the corpus, which can't be read: {error.message}"]
     if not config.corpus.is_of(corpus.manifest):
-        return [f"A resume needs the corpus, and {corpus.path} is another one now."]
+        return [f"A resume needs the corpus, and {corpus.path} now holds a different one."]
     return []
-
-
-def history_of(lines: Sequence[dict[str, Any]]) -> History:
-    """How a run went, from the lines of its metrics."""
-    evaluations = [
-        (e["step"], e["bits_per_char"])
-        for e in lines
-        if e["event"] == "evaluation" and e["bits_per_char"] is not None
-    ]
-    steps = [e for e in lines if e["event"] == "step"]
-    last = lines[-1] if lines else {}
-    return History(
-        steps=max((e["step"] for e in lines), default=0),
-        seconds=max((e["seconds"] for e in lines), default=0.0),
-        reason=last.get("reason"),
-        loss=steps[-1]["loss"] if steps else None,
-        chars_per_second=median(e["chars_per_second"] for e in steps) if steps else None,
-        evaluations=tuple(evaluations),
-        best_bits_per_char=min((bits for _, bits in evaluations), default=None),
-    )

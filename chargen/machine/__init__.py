@@ -1,1 +1,1 @@
-"""Where and how it is computed: devices, precision, threads, the allocator."""
+"""Where and how chargen computes: devices, precision, threads, memory."""

@@ -1,4 +1,4 @@
-"""Where the arithmetic runs: the device and the CPU threads."""
+"""Where chargen computes: the device and the CPU threads."""
 
 from __future__ import annotations
 
@@ -7,43 +7,44 @@ from collections.abc import Iterator
 
 import torch
 
-from chargen.config import DEVICES
 from chargen.errors import ConfigError
+from chargen.options import TrainConfig
 
 
 def resolve_device(name: str) -> torch.device:
     """The device called ``name``; ``auto`` is CUDA where there is one, else the CPU.
 
     Raises:
-        ConfigError: the machine doesn't have it.
+        ConfigError: the name is unknown, or the machine has no such device.
     """
-    if name not in DEVICES:
-        raise ConfigError(f"There is no device {name!r}.", f"Use {', '.join(DEVICES)}.")
+    if problem := TrainConfig.entries()["device"].problem(name):
+        raise ConfigError(f"{problem}.", "Choose one of these.")
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     if name == "cuda" and not torch.cuda.is_available():
-        raise ConfigError("There is no CUDA device that torch can use.", "Use --device cpu.")
+        raise ConfigError("There is no CUDA device that torch can use.", "Use `device=cpu`.")
     if name == "mps" and not torch.backends.mps.is_available():
-        raise ConfigError("There is no MPS device that torch can use.", "Use --device cpu.")
+        raise ConfigError("There is no MPS device that torch can use.", "Use `device=cpu`.")
     return torch.device(name)
 
 
 def autocast(precision: str, device: torch.device) -> torch.autocast:
-    """A block, to be entered again and again, with matrix products in ``precision``.
+    """A block, to be entered again and again, with matrix products in ``precision``."""
+    enabled = resolve_precision(precision, device) == "bfloat16"
+    return torch.autocast(device.type, torch.bfloat16, enabled=enabled)
 
-    ``auto`` is bfloat16 on a GPU that computes in it, not merely converts; else float32.
-    """
-    if precision == "auto":
-        made_for_it = device.type == "cuda" and torch.cuda.is_bf16_supported(
-            including_emulation=False
-        )
-        precision = "bfloat16" if made_for_it else "float32"
-    return torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16")
+
+def resolve_precision(name: str, device: torch.device) -> str:
+    """``auto`` is bfloat16 on a GPU that computes in it, not merely converts; else float32."""
+    if name != "auto":
+        return name
+    made_for_it = device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
+    return "bfloat16" if made_for_it else "float32"
 
 
 @contextlib.contextmanager
 def cpu_threads(count: int) -> Iterator[int]:
-    """Compute with ``count`` threads inside the block; 0 leaves torch's own choice."""
+    """A block that computes with ``count`` threads; 0 leaves their number as it is."""
     before = torch.get_num_threads()
     if count:
         torch.set_num_threads(count)

@@ -1,4 +1,4 @@
-"""The most memory that this process has held at once."""
+"""The most memory that this process has held at any time."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ _STATUS = Path("/proc/self/status")
 
 
 def peak_bytes() -> int | None:
-    """The peak of this process's resident memory; None where the system doesn't tell.
+    """The peak of this process's resident memory; None where the system doesn't report it.
 
-    Linux lets a process inherit ``ru_maxrss`` from the one that started it; VmHWM is its own.
+    On Linux a process inherits ``ru_maxrss`` from its parent; VmHWM is its own.
     """
     if _STATUS.exists() and (found := re.search(r"VmHWM:\s+(\d+) kB", _STATUS.read_text())):
         return int(found[1]) * 1024

@@ -1,7 +1,8 @@
-"""Mixed precision inside of ``torch.autocast``: what runs in its format, and what in full.
+"""Mixed precision under ``torch.autocast``: what runs in its format, and what in full.
 
 Matrix products over all time steps, the fused recurrences and the softmax's products run in
-autocast's format; sums, the loss, the hand-written recurrences and the carried states don't.
+autocast's format. Sums, the loss, the hand-written recurrences and the carried states stay in
+float32.
 """
 
 from __future__ import annotations
@@ -13,17 +14,17 @@ import torch
 from torch import Tensor
 
 _CUDNN_WITH_BFLOAT16 = 91300
-"""The first version of cuDNN whose recurrences know bfloat16."""
+"""The first version of cuDNN whose recurrences support bfloat16."""
 
 
 def product_dtype(x: Tensor) -> torch.dtype:
-    """The format of a matrix product with x: autocast's, in such a block on x's device, or x's."""
+    """The format of a matrix product with x: autocast's where it is on for x's device, else x's."""
     kind = x.device.type
     return torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else x.dtype
 
 
 def kernel_dtype(x: Tensor, full: torch.dtype) -> torch.dtype:
-    """The format of a fused recurrence over x: autocast's, or ``full`` where cuDNN lacks that."""
+    """The format of a fused recurrence over x: autocast's, or ``full`` where cuDNN lacks it."""
     dtype = product_dtype(x)
     old = x.is_cuda and _cudnn_version() < _CUDNN_WITH_BFLOAT16
     return full if old and dtype == torch.bfloat16 else dtype
@@ -35,7 +36,7 @@ def _cudnn_version() -> int:
 
 @contextlib.contextmanager
 def exact_float32() -> Iterator[None]:
-    """A block in which cuDNN's recurrences don't round float32 to TF32, as they do by default."""
+    """A block in which cuDNN's recurrences don't round float32 to TF32, their default."""
     before = torch.backends.cudnn.allow_tf32
     torch.backends.cudnn.allow_tf32 = False
     try:
@@ -45,5 +46,5 @@ def exact_float32() -> Iterator[None]:
 
 
 def no_autocast(x: Tensor) -> torch.autocast:
-    """A block in which what is computed on x's device keeps the format that it has."""
+    """A block without autocast on x's device."""
     return torch.autocast(x.device.type, enabled=False)

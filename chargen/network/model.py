@@ -13,8 +13,8 @@ from torch.nn import functional as F
 from chargen.cells import build_cell
 from chargen.cells.base import Cell, State
 from chargen.cells.jordan import Output
-from chargen.config import ModelConfig
 from chargen.network.softmax import score_targets, softmax_loss
+from chargen.options import ModelConfig
 
 ModelState = tuple[State, ...]
 """One cell's state a layer; every tensor in it has the batch as its first dimension."""

@@ -1,1 +1,1 @@
-"""The run folder: what it records, its tensors, its metrics; finding, locking and verifying it."""
+"""The run folder: its files, how they are written, read, found, locked and migrated."""

@@ -1,1 +1,1 @@
-"""Tokens to a checkpoint: the loop, optimisers and schedules, metrics."""
+"""Training: a corpus in, a run out."""

@@ -1,4 +1,4 @@
-"""The gradient of a window, part by part where the whole batch doesn't fit into memory."""
+"""The gradient of a window, in parts where the whole batch doesn't fit into memory."""
 
 from __future__ import annotations
 
@@ -23,21 +23,21 @@ def accumulate_gradient(
 ) -> tuple[Tensor, ModelState]:
     """Add the gradient of a window's mean loss to that of the parameters.
 
-    The B lanes are cut into ``parts``, which run one after the other. A part's loss counts by its
-    lanes, and masks of dropout are drawn for the whole batch, so that loss, gradient and state are
-    those of the whole batch up to rounding; the memory is that of a part.
+    The B lanes are cut into ``parts``, which run one after the other in the memory of one part.
+    A part's loss is weighted by its number of lanes, and dropout masks are drawn for the whole
+    batch, so that loss, gradient and state are those of the whole batch up to rounding.
 
     Args:
         model: its parameters' ``grad`` is added to.
         ids: characters, (T, B).
-        targets: those that come next, (T, B).
+        targets: the characters that follow them, (T, B).
         state: before the window.
-        dropout: its generator advances by the draws of one window, however many the parts.
-        parts: gradient accumulation steps; a part has one lane at least.
+        dropout: its generator advances by the draws of one window, however many parts there are.
+        parts: gradient accumulation steps; a part has at least one lane.
         autocast: the precision of the forward pass.
 
     Returns:
-        Mean nats a piece, and the state after the window, cut off from the graph behind it.
+        The mean in nats per piece, and the state after the window, detached from its graph.
     """
     batch = ids.shape[1]
     parts = min(parts, batch)
@@ -63,7 +63,7 @@ def _rows_of(state: ModelState, rows: slice) -> ModelState:
 
 
 def _joined(states: list[ModelState]) -> ModelState:
-    """One state of several, row after row."""
+    """One state made of several, row after row."""
     return tuple(
         tuple(torch.cat(tensors) for tensors in zip(*layers, strict=True))
         for layers in zip(*states, strict=True)

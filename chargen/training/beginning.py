@@ -1,4 +1,4 @@
-"""Where a run's weights begin: at what counting tells of its text, or at another run."""
+"""The initial weights of a run: from counts of its text, or from another run."""
 
 from __future__ import annotations
 
@@ -12,47 +12,44 @@ from torch import Tensor
 from chargen.corpus.prepared import PreparedCorpus, piece_counts
 from chargen.corpus.tokenizer import Ids, Tokenizer
 from chargen.network.model import CharModel
+from chargen.options import Recipe
 
 if TYPE_CHECKING:
     from chargen.runs.folder import LoadedModel
 
-_NEIGHBOURS = 1 << 22
-"""Pieces whose neighbours are counted, at most: the beginning of the text."""
-_SPARE, _ITERATIONS = 16, 3
-"""Dimensions that are dropped in the end, and rounds, of the iteration that finds the vectors."""
-_LENGTH = 1.4
-"""Of the rows of a table that begins at its neighbours; random ones are about 1 long."""
 
+def begin_weights(
+    model: CharModel, corpus: PreparedCorpus, source: LoadedModel | None, recipe: Recipe
+) -> None:
+    """Complete the initial weights of ``model`` with what is known before training.
 
-def begin_weights(model: CharModel, corpus: PreparedCorpus, source: LoadedModel | None) -> None:
-    """Complete the initial weights of ``model`` by what is known before training.
-
-    No step is spent on what counting tells: the biases c begin at the frequencies of the pieces in
-    the training text, and a table that serves input and output at vectors of their neighbours.
-    Of a ``source`` it is what that one has learnt.
+    What can be counted need not be learnt: the biases c start at the frequencies of the pieces in
+    the training text, and a table shared by input and output at vectors of the pieces' neighbours.
+    Where there is a ``source``, its weights are the initial ones.
     """
     size = corpus.tokenizer.size
     model.expect(torch.from_numpy(piece_counts(corpus.train, size)).double())
     if source:
         adopt_weights(model, corpus.tokenizer, source)
     elif model.config.tie_weights:
-        vectors = _LENGTH * neighbour_vectors(corpus.train, size, model.config.embedding_size)
+        vectors = neighbour_vectors(corpus.train, size, model.config.embedding_size, recipe)
+        vectors = recipe.neighbour_length * vectors
         with torch.no_grad():
             model.table.copy_(torch.where(vectors.any(1, keepdim=True), vectors, model.table.cpu()))
 
 
-def neighbour_vectors(ids: Ids, size: int, width: int) -> Tensor:
-    """Vectors (|V|, width) of unit length, alike for pieces that stand beside alike ones.
+def neighbour_vectors(ids: Ids, size: int, width: int, recipe: Recipe) -> Tensor:
+    """Vectors (|V|, width) of unit length, similar for pieces with similar neighbours.
 
     Of the positive pointwise mutual information of neighbours,
-    M[x, y] = max(0, log[(n_xy + 1/2) / (n_x n_y / n + 1/2)]), the matrix (M, Mᵀ) is cut down to its
-    ``width`` largest singular values, U S Vᵀ; the rows of U √S tell the pieces apart. A piece
-    whose neighbours tell nothing has zeros.
+    M[x, y] = max(0, log[(n_xy + 1/2) / (n_x n_y / n + 1/2)]), the matrix (M, Mᵀ) is reduced to its
+    ``width`` largest singular values, U S Vᵀ; the vectors are the rows of U √S. A piece whose
+    neighbours carry no information gets zeros.
 
     Sources: Levy and Goldberg, "Neural word embedding as implicit matrix factorization", NeurIPS
     2014; for the iteration, Halko, Martinsson and Tropp, "Finding structure with randomness", 2011.
     """
-    text = np.asarray(ids[:_NEIGHBOURS], dtype=np.int64)
+    text = np.asarray(ids[: recipe.neighbour_pieces], dtype=np.int64)
     pairs, together = np.unique(text[:-1] * size + text[1:], return_counts=True)
     x, y = np.divmod(pairs, size)
     alone = np.bincount(text, minlength=size)
@@ -64,9 +61,9 @@ def neighbour_vectors(ids: Ids, size: int, width: int) -> Tensor:
         (size, 2 * size),
         check_invariants=True,
     )
-    rank = min(width + _SPARE, size)
+    rank = min(width + recipe.neighbour_spare, size)
     U = torch.randn(size, rank, generator=torch.Generator().manual_seed(0))
-    for _ in range(_ITERATIONS):
+    for _ in range(recipe.neighbour_rounds):
         Q = torch.linalg.qr(U).Q
         U = both @ (both.mT @ Q)
     squares, W = torch.linalg.eigh(Q.T @ U)
@@ -80,8 +77,9 @@ def neighbour_vectors(ids: Ids, size: int, width: int) -> Tensor:
 def adopt_weights(model: CharModel, tokenizer: Tokenizer, source: LoadedModel) -> int:
     """Copy the weights of ``source`` into ``model``, whose vocabulary may differ.
 
-    The layers are copied whole, so their shapes must agree; of the table, V and c, the rows of
-    pieces that both have. Other rows keep what they are. Returns the number of pieces shared.
+    The layers are copied whole, so their shapes must agree. Of the table, V and c, the rows of
+    pieces that both know are copied; the other rows stay as they are. Returns the number of pieces
+    shared.
     """
     theirs = {source.tokenizer.piece(n): n for n in range(source.tokenizer.size)}
     pairs = [

@@ -1,50 +1,59 @@
-"""How long a run is, and how often it stops to look: in steps, from epochs, minutes or neither."""
+"""How long a run is, and when it is measured and saved on the way: all in steps."""
 
 from __future__ import annotations
 
 import math
-import time
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from chargen.config import TrainConfig
-from chargen.evaluation.scores import SEGMENT
-from chargen.training.presets import default_epochs
+from chargen.options import Recipe, TrainConfig
+from chargen.training.events import Planned
+from chargen.training.pace import Clock, Pace
+from chargen.training.presets import default_passes
 
-EVALUATED_PIECES = 128 * SEGMENT
-"""Of the validation split, so many pieces at most are scored during training: its beginning."""
-_FORWARD_SHARE = 1 / 3
-"""A forward pass costs about a third of a training step."""
-_UNTIMED_STEPS = 3
-"""The first steps are slower: memory is taken, kernels are chosen."""
+if TYPE_CHECKING:
+    from chargen.runs.config import RunConfig
+
+_NEWS = 1.1
+"""An estimate is reported again once it has changed by this factor."""
 
 
-def planned_steps(config: TrainConfig, steps_per_epoch: int, characters: int) -> int | None:
+def planned_steps(
+    config: TrainConfig, steps_per_epoch: int, characters: int, recipe: Recipe
+) -> int | None:
     """Steps of the whole run; None: by the clock, once it is known how long a step takes."""
     if config.max_steps is not None:
         return config.max_steps
     if config.max_minutes is not None:
         return None
-    epochs = default_epochs(characters) if config.epochs is None else config.epochs
-    return max(1, round(epochs * steps_per_epoch))
+    passes = default_passes(characters, recipe) if config.epochs is None else config.epochs
+    return max(1, round(passes * steps_per_epoch))
+
+
+def evaluation_cost(config: TrainConfig, val_characters: int, recipe: Recipe) -> float:
+    """What an evaluation costs, in training steps."""
+    scored = min(val_characters, recipe.evaluated_pieces)
+    return scored * recipe.forward_share / (config.seq_length * config.batch_size)
 
 
 @dataclass(frozen=True)
 class Rhythm:
-    """Steps between evaluations, samples and checkpoints; 0: never on the way."""
+    """Steps between evaluations, samples and checkpoints; 0: none before the end."""
 
     evaluate: int
     sample: int
     save: int
 
     @classmethod
-    def of(cls, config: TrainConfig, total_steps: int | None, val_characters: int) -> Rhythm:
-        """Where the user didn't choose: ten times a run, evaluations a tenth of the time."""
+    def of(
+        cls, config: TrainConfig, total_steps: int | None, val_characters: int, recipe: Recipe
+    ) -> Rhythm:
+        """As the options say; else ten times a run, with a tenth of its time for evaluations."""
         if total_steps is None:
             evaluate = config.eval_every if val_characters else 0
             return cls(evaluate, config.sample_every, config.save_every)
         tenth = math.ceil(total_steps / 10)
-        window = config.seq_length * config.batch_size
-        cost = evaluation_characters(val_characters) * _FORWARD_SHARE / window
+        cost = evaluation_cost(config, val_characters, recipe)
         evaluate = config.eval_every or max(tenth, math.ceil(cost * 10))
         return cls(
             evaluate if val_characters else 0,
@@ -53,56 +62,73 @@ class Rhythm:
         )
 
 
-def evaluation_characters(val_characters: int) -> int:
-    """Characters that one evaluation scores."""
-    return min(val_characters, EVALUATED_PIECES)
+class Timetable:
+    """When a run ends and what is due on the way; by the clock, that is found while it trains.
 
+    Attributes:
+        total_steps: of the whole run; None: not known yet.
+        rhythm: of evaluations, samples and checkpoints.
+        pace: of the steps of this sitting.
+    """
 
-class Pace:
-    """Times the steps, and turns minutes into a number of them."""
+    def __init__(
+        self, config: RunConfig, steps_per_epoch: int, val_characters: int, clock: Clock
+    ) -> None:
+        self._options, self._recipe = config.training, config.recipe
+        self._val_characters = val_characters
+        self._estimate = 0
+        self.pace = Pace(clock)
+        self.total_steps = config.total_steps or planned_steps(
+            config.training, steps_per_epoch, config.corpus.train_characters, config.recipe
+        )
+        self._set_rhythm(self.total_steps)
 
-    def __init__(self) -> None:
-        self._steps = 0
-        self._seconds = 0.0
-        self._since = 0.0
+    def _set_rhythm(self, total_steps: int | None) -> None:
+        self.rhythm = Rhythm.of(self._options, total_steps, self._val_characters, self._recipe)
 
-    def assume(self, seconds: float) -> None:
-        """Begin with what a step was found to take, in place of the first steps."""
-        self._steps, self._seconds = _UNTIMED_STEPS + 1, seconds
+    def due(self, every: int, step: int) -> bool:
+        """Whether something that happens every so many steps does after ``step``.
 
-    def begin_step(self) -> None:
-        self._since = time.perf_counter()
+        What happens at the end is left to the end.
+        """
+        return bool(every) and step % every == 0 and step != self.total_steps
 
-    def end_step(self) -> None:
-        self._steps += 1
-        if self._steps > _UNTIMED_STEPS:
-            self._seconds += time.perf_counter() - self._since
-
-    @property
-    def seconds_per_step(self) -> float | None:
-        timed = self._steps - _UNTIMED_STEPS
-        return self._seconds / timed if timed > 0 else None
-
-    def affordable_steps(
-        self, config: TrainConfig, step: int, spent: float, val_characters: int
-    ) -> int | None:
-        """The number of steps that the minutes allow in all; None: too few are timed to tell.
+    def plan(self, step: int, spent: float) -> Planned | None:
+        """Estimate the number of steps that the minutes allow; fix it before a rate needs it.
 
         Args:
-            config: with ``max_minutes``.
             step: steps made so far.
             spent: seconds since training began.
-            val_characters: of the validation split; evaluations cost time too.
+
+        Returns:
+            What is new, if anything is.
         """
-        assert config.max_minutes is not None
-        budget = config.max_minutes * 60
-        each = self.seconds_per_step
+        recipe, minutes = self._recipe, (self._options.max_minutes or 0.0) * 60
+        if spent < recipe.clock_estimate * minutes:
+            return None
+        total = self.affordable_steps(step, spent)
+        if total is None:
+            return None
+        share = recipe.clock_fix * recipe.lr_hold
+        fixed = step >= share * total and spent >= share / 2 * minutes  # a hiccup is no pace
+        if fixed:
+            # After a long hiccup even the steps made so far must have had the rate that is held.
+            total = self.total_steps = max(total, math.ceil((step - 1) / recipe.lr_hold))
+        elif self._estimate / _NEWS < total < self._estimate * _NEWS:
+            return None
+        self._estimate = total
+        self._set_rhythm(total)
+        return Planned(step, spent, total, minutes, fixed)
+
+    def affordable_steps(self, step: int, spent: float) -> int | None:
+        """The number of steps that the minutes allow in all; None: too few have been timed."""
+        budget = (self._options.max_minutes or 0.0) * 60
+        each = self.pace.seconds_per_step
         if each is None:
             return max(step, 1) if spent >= budget else None
-        window = config.seq_length * config.batch_size
-        evaluation = evaluation_characters(val_characters) * _FORWARD_SHARE / window * each
+        evaluation = evaluation_cost(self._options, self._val_characters, self._recipe) * each
         total = step + int((budget - spent) / each)
-        every = Rhythm.of(config, total, val_characters).evaluate
+        every = Rhythm.of(self._options, total, self._val_characters, self._recipe).evaluate
         if every:
             total = step + int((budget - spent - evaluation) / (each + evaluation / every))
         return max(total, step, 1)

@@ -1,4 +1,4 @@
-"""What happens in a training run, as the loop yields it: displays, logs and tests read these."""
+"""The events of a training run, as the loop yields them: displays, logs and tests read these."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Event:
-    """Something that happened after ``step`` steps, ``seconds`` into the training."""
+    """Something that happens after ``step`` steps and ``seconds`` of training."""
 
     step: int
     seconds: float
@@ -20,7 +20,14 @@ class Event:
 
 @dataclass(frozen=True)
 class Started(Event):
-    """The run begins, or goes on at ``step``."""
+    """The run begins, or goes on from ``step``.
+
+    Attributes:
+        parameters: how many numbers the network learns.
+        train_characters: characters that are learnt from.
+        steps_per_epoch: steps of one pass over them.
+        notes: what the user should know, one line each.
+    """
 
     parameters: int
     threads: int
@@ -32,10 +39,10 @@ class Started(Event):
 
 @dataclass(frozen=True)
 class Planned(Event):
-    """The number of steps, and about how long they will take in all.
+    """The number of steps of the run, and about how long they will take.
 
     Attributes:
-        total_steps: of the run, earlier sittings included.
+        total_steps: earlier sittings included.
         total_seconds: likewise.
         fixed: False: an estimate. A run by the clock fixes the number when it has seen more.
     """
@@ -47,12 +54,15 @@ class Planned(Event):
 
 @dataclass(frozen=True)
 class Step(Event):
-    """Some steps were made; means since the last of these events.
+    """Some steps were made: means since the last of these events.
 
     Attributes:
-        loss: nats a piece.
+        loss: in nats per piece.
         grad_norm: global L2 norm before clipping.
-        clipped: share of the steps in which the gradient was clipped.
+        clipped: share of the steps whose gradient was clipped.
+        lr: learning rate of the last step.
+        epoch: passes over the text so far.
+        chars_per_second: of the steps alone, without evaluations.
     """
 
     loss: float
@@ -65,7 +75,13 @@ class Step(Event):
 
 @dataclass(frozen=True)
 class Evaluation(Event):
-    """The model was measured on the validation split, or on ``characters`` of it."""
+    """The validation split, or its beginning, was scored.
+
+    Attributes:
+        accuracy: share of the characters that were the likeliest.
+        characters: that were scored.
+        best: whether no evaluation before was better.
+    """
 
     bits_per_char: float
     nats_per_char: float
@@ -76,7 +92,7 @@ class Evaluation(Event):
 
 @dataclass(frozen=True)
 class Sample(Event):
-    """A text that the model writes now."""
+    """A text written by the model as it is now."""
 
     text: str
 
@@ -90,7 +106,12 @@ class Checkpoint(Event):
 
 @dataclass(frozen=True)
 class RolledBack(Event):
-    """The loss was not finite: training goes back to ``step`` with a lower learning rate."""
+    """The loss was not finite: training goes back to ``step`` with a lower learning rate.
+
+    Attributes:
+        failed_step: the step after which that was found.
+        lr_scale: factor of all learning rates from now on.
+    """
 
     failed_step: int
     lr_scale: float
@@ -98,7 +119,13 @@ class RolledBack(Event):
 
 @dataclass(frozen=True)
 class Finished(Event):
-    """The run ends: ``reason`` is ``done``, ``patience``, ``time`` or ``interrupted``."""
+    """The run ends.
+
+    Attributes:
+        reason: ``done``, ``patience``, ``time`` or ``interrupted``.
+        best_bits_per_char: of the best evaluation; None without a validation split.
+        run: path of the run folder.
+    """
 
     reason: str
     best_bits_per_char: float | None

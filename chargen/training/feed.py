@@ -14,10 +14,10 @@ Window = tuple[Tensor, Tensor, bool]
 
 
 class Feed:
-    """The windows as tensors on a device, found by their numbers as in ``Windows``.
+    """The windows as tensors on a device, by their numbers as in ``Windows``.
 
-    To a CUDA device they go from pinned memory, without waiting. ``prepare`` begins that while
-    the device is still busy with the window before; on a CPU nothing is copied.
+    They are sent to a CUDA device from pinned memory, without waiting. ``prepare`` starts that
+    while the device is still busy with the window before. On a CPU nothing is copied.
     """
 
     def __init__(self, windows: Windows, device: torch.device) -> None:
@@ -29,7 +29,7 @@ class Feed:
         return self._ready.get(step) or self._send(step)
 
     def prepare(self, step: int) -> None:
-        """Begin to send a window; those prepared before are forgotten."""
+        """Start to send a window; those prepared before are forgotten."""
         if self._device.type != "cpu":
             self._ready = {step: self._send(step)}
 

@@ -16,28 +16,27 @@ import numpy as np
 
 from chargen.corpus.windows import Windows
 from chargen.errors import TrainingError
-from chargen.machine.allocator import freed_memory_kept
-from chargen.machine.devices import autocast, cpu_threads, resolve_device
-from chargen.machine.precision import exact_float32
+from chargen.machine.devices import autocast, resolve_device
+from chargen.machine.settings import under_training_settings
 from chargen.training.accumulation import accumulate_gradient
 from chargen.training.beginning import begin_weights
 from chargen.training.feed import Feed
 from chargen.training.optimizer import clip_gradients, set_learning_rate
-from chargen.training.setup import Plan
+from chargen.training.plan import Plan
 from chargen.training.state import TrainingState
 
 STEPS = 300
-"""If the loss doesn't rise again before."""
+"""At most; the test ends earlier once the loss rises again."""
 _LOWEST, _HIGHEST = 1e-3, 1e2
-"""Between which rates are tried, as shares of the configured one."""
+"""The rates tried, as shares of the configured one."""
 _WIDTH = 0.1
-"""Of the bell that smooths the losses, its standard deviation, in decades of the rate."""
+"""Standard deviation of the bell that smooths the losses, in decades of the rate."""
 _BELOW_LOWEST = 3.0
 """The suggested rate is that of the lowest loss over this: measured, tests/benchmarks/README.md."""
 _RECENT = 8
-"""The test ends when the mean of so many steps has lost half of what was gained."""
+"""The test ends when the mean over this many steps has lost half of what was gained."""
 _NOISE = 0.5
-"""Nats that losses may go up and down by, where little was gained."""
+"""Nats by which losses may go up and down where little was gained."""
 
 
 @dataclass(frozen=True)
@@ -46,12 +45,12 @@ class RangeTest:
 
     Attributes:
         lr: of each step.
-        loss: of each step, nats a piece.
+        loss: of each step, in nats per piece.
         smoothed: the same, each a mean over the rates around it.
         configured_lr: the rate that the run would have.
         lowest_lr: where the smoothed loss is lowest.
-        suggested_lr: a third of that. The loss of a range test falls for as long as a step does
-            more good than harm; a rate that is kept for a whole run must be lower.
+        suggested_lr: a third of that. In a range test the loss falls for as long as a step does
+            more good than harm; a rate that is held for a whole run must be lower.
         diverged: whether the loss rose again; if not, higher rates may be good too.
         notes: what was adapted to the corpus, one line each.
     """
@@ -70,11 +69,11 @@ class RangeTest:
 
 
 def range_test(plan: Plan, on_step: Callable[[int, int], None] | None = None) -> RangeTest:
-    """Train what ``plan`` describes from its beginning, under a rising rate; nothing is kept.
+    """Train what ``plan`` describes from its beginning, at a rising rate; nothing is kept.
 
     Args:
         plan: network, corpus and training options; the rates tried are shares of its ``lr``.
-        on_step: told how many steps of how many are made.
+        on_step: called with the number of steps made, and of all steps.
 
     Raises:
         TrainingError: the loss was not finite from the beginning.
@@ -84,7 +83,8 @@ def range_test(plan: Plan, on_step: Callable[[int, int], None] | None = None) ->
     rates = [float(rate) for rate in configured * 10**exponents]
     losses: list[float] = []
     diverged = False
-    with closing(_losses(plan, rates)) as tried:
+    losses_by_rate = under_training_settings(_losses(plan, rates), plan.config.training.threads)
+    with closing(losses_by_rate) as tried:
         for loss in tried:
             if on_step:
                 on_step(len(losses) + 1, STEPS)
@@ -94,7 +94,8 @@ def range_test(plan: Plan, on_step: Callable[[int, int], None] | None = None) ->
             losses.append(loss)
     if not losses:
         raise TrainingError(
-            "The loss is not finite, whatever the learning rate.", "Begin from another run."
+            "The loss is not finite, whatever the learning rate.",
+            "Start from another run (`init_from`), or from none.",
         )
     rates = rates[: len(losses)]
     smoothed = _smoothed(rates, losses)
@@ -115,29 +116,28 @@ def _losses(plan: Plan, rates: Sequence[float]) -> Generator[float, None, None]:
     """The loss of one training step at each rate, before its update."""
     options, corpus = plan.config.training, plan.corpus
     parts = options.gradient_accumulation_steps
-    with cpu_threads(options.threads), freed_memory_kept(), exact_float32():
-        device = resolve_device(options.device)
-        state = TrainingState(plan.config, device)
-        model, optimizer = state.model, state.optimizer
-        state.set_dropout(options.dropout)
-        forward = autocast(options.precision, device)
-        begin_weights(model, corpus, plan.source)
-        windows = Windows(
-            corpus.train, options.batch_size, options.seq_length, corpus.tokenizer.newline_id
+    device = resolve_device(options.device)
+    state = TrainingState(plan.config, device)
+    model, optimizer = state.model, state.optimizer
+    state.set_dropout(options.dropout)
+    forward = autocast(options.precision, device)
+    begin_weights(model, corpus, plan.source, plan.config.recipe)
+    windows = Windows(
+        corpus.train, options.batch_size, options.seq_length, corpus.tokenizer.newline_id
+    )
+    feed = Feed(windows, device)
+    for lr in rates:
+        ids, targets, fresh = feed.window(state.step)
+        before = state.before_window(epoch_starts=fresh)
+        optimizer.zero_grad(set_to_none=True)
+        loss, state.carried = accumulate_gradient(
+            model, ids, targets, before, state.dropout, parts, forward
         )
-        feed = Feed(windows, device)
-        for lr in rates:
-            ids, targets, fresh = feed.window(state.step)
-            before = state.before_window(epoch_starts=fresh)
-            optimizer.zero_grad(set_to_none=True)
-            loss, state.carried = accumulate_gradient(
-                model, ids, targets, before, state.dropout, parts, forward
-            )
-            yield float(loss)
-            clip_gradients(list(model.parameters()), options.grad_clip)
-            set_learning_rate(optimizer, lr)
-            optimizer.step()
-            state.step += 1
+        yield float(loss)
+        clip_gradients(list(model.parameters()), options.grad_clip)
+        set_learning_rate(optimizer, lr)
+        optimizer.step()
+        state.step += 1
 
 
 def _has_diverged(losses: Sequence[float]) -> bool:
@@ -149,7 +149,7 @@ def _has_diverged(losses: Sequence[float]) -> bool:
 
 
 def _smoothed(rates: Sequence[float], losses: Sequence[float]) -> list[float]:
-    """Means of the losses under a bell over log10 of the rate: centred, so that none lags."""
+    """Means of the losses under a bell over log10 of the rate, centred so that none lags behind."""
     place = np.log10(rates)
     weights = np.exp(-0.5 * ((place[:, None] - place) / _WIDTH) ** 2)
     means = weights @ np.asarray(losses) / weights.sum(axis=1)

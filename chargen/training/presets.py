@@ -1,35 +1,20 @@
-"""Presets, and what suits a corpus where neither preset nor option says.
+"""Presets, and what suits a corpus where neither an option nor the preset says.
 
-The values are measured: see tests/benchmarks/README.md.
+The constants are those of the recipe; tests/benchmarks/README.md has the measurements.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from chargen.options import ModelConfig, Recipe, TrainConfig
+
 if TYPE_CHECKING:
     from chargen.corpus.prepared import PreparedCorpus
-
-_LARGE_VOCABULARY = 512
-_GROWTH, _GROWTH_LARGE = (0.03, 0.01), (0.045, 0.025)
-"""Growth of dropout for a text of ``_GROWTH_CHARACTERS``, and what half the size gets more; for a
-small vocabulary, and for a large one, whose rare characters are soon known by heart."""
-_GROWTH_CHARACTERS = 1e6
-_SHORT = 70e3
-"""Characters below which a text of a large vocabulary has constant dropout: a pass or two are
-enough to know it by heart."""
-_SHORT_DROPOUT, _SHORT_CHARACTERS, _MOST_DROPOUT = (0.5, 0.08), 1e5, 0.8
-"""That share for a text of ``_SHORT_CHARACTERS``, what half the size gets more, and the most."""
-_MOST_PASSES = 20
-
-_RATES = {"adamw": 1.0, "rmsprop": 0.4, "sgd": 120.0}
-"""By optimiser: its learning rate over AdamW's."""
-_DECAY, _DECAY_LARGE = 0.05, 0.3
-"""AdamW's weight decay, for a small vocabulary and for a large one."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +24,7 @@ class Preset:
     Attributes:
         summary: what it is for.
         model, training: the values.
-        suits: whether what they leave open is chosen to suit the corpus.
+        suits: whether the values that it leaves open are adapted to the corpus.
     """
 
     summary: str
@@ -76,7 +61,13 @@ DEFAULT_PRESET = "small"
 
 @dataclass(frozen=True)
 class Extent:
-    """How large a corpus is: |V|, and the characters to learn from, which are so many pieces."""
+    """The size of a corpus.
+
+    Attributes:
+        vocab_size: |V|.
+        characters: to learn from.
+        pieces: that these characters became.
+    """
 
     vocab_size: int
     characters: int
@@ -88,60 +79,115 @@ class Extent:
         return cls(corpus.tokenizer.size, train.characters, train.pieces)
 
 
-def suited_model(extent: Extent) -> dict[str, Any]:
+def choose_model(
+    preset: Preset, given: Mapping[str, Any], extent: Extent, recipe: Recipe
+) -> ModelConfig:
+    """The network for a corpus: options, else the preset, else what suits the vocabulary.
+
+    Its embeddings are tied where that suits, unless an option says otherwise or the network can't.
+    """
+    suited = suited_model(extent, recipe) if preset.suits else {}
+    values = {**suited, **preset.model, **given}
+    model = ModelConfig(**{"vocab_size": extent.vocab_size, **values})
+    if model.tie_weights and "tie_weights" not in given and not model.can_tie():
+        return replace(model, tie_weights=False)
+    return model
+
+
+def choose_training(
+    preset: Preset, given: Mapping[str, Any], extent: Extent, hidden_size: int, recipe: Recipe
+) -> TrainConfig:
+    """How a network is trained on a corpus: options, else the preset, else what suits.
+
+    Args:
+        preset: whose values count where no option is given.
+        given: options of TrainConfig, batch and window as the text can fill them.
+        extent: of the corpus.
+        hidden_size: units per layer.
+        recipe: the constants.
+    """
+    fixed = {**preset.training, **given}
+    if fixed.get("optimizer", TrainConfig.optimizer) != "adamw":
+        fixed.setdefault("weight_decay", 0.0)  # theirs is no decay, but a part of the gradient
+    if preset.suits:
+        fixed = {**suited_training(extent, hidden_size, fixed, recipe), **fixed}
+    return TrainConfig(**fixed)
+
+
+def suited_model(extent: Extent, recipe: Recipe) -> dict[str, Any]:
     """Embedding and tying for a vocabulary.
 
     With thousands of characters most of the work is the softmax, and most rows of V are rarely
-    seen: a table that serves input and output alike is faster and learns sooner. With a hundred,
-    a small table is enough.
+    seen: one table for input and output is faster and learns sooner. With a hundred characters a
+    small table is enough.
     """
-    if extent.vocab_size >= _LARGE_VOCABULARY:
-        return {"embedding_size": 128, "tie_weights": True}
-    return {"embedding_size": 32, "tie_weights": False}
+    large = _is_large(extent, recipe)
+    return {"embedding_size": recipe.embedding_size[large], "tie_weights": large}
 
 
-def suited_training(extent: Extent, hidden_size: int, chosen: Mapping[str, Any]) -> dict[str, Any]:
-    """Learning rate, decay and dropout: for a vocabulary, a width, the size of the text.
+def suited_training(
+    extent: Extent, hidden_size: int, chosen: Mapping[str, Any], recipe: Recipe
+) -> dict[str, Any]:
+    """Learning rate, weight decay and dropout for a vocabulary, a width and a size of text.
 
-    All depend on the corpus, the network and what is chosen alone, never on the budget, so that a
-    run by the clock can be repeated by its number of steps. Small steps follow noisier gradients,
-    and get a lower rate. Dropout grows with the passes over the text: the faster the smaller the
-    text is, and faster for a large vocabulary, where a short text has a high share of it from the
-    start.
+    They depend on the corpus, the network and the other options, never on the budget, so that a
+    run by the clock can be repeated by its number of steps.
 
     Args:
         extent: of the corpus.
-        hidden_size: units a layer.
-        chosen: options of training that are fixed already, ``optimizer``, ``batch_size`` and
-            ``seq_length`` among them.
+        hidden_size: units per layer.
+        chosen: options of training that are fixed already.
+        recipe: the constants.
     """
-    large = extent.vocab_size >= _LARGE_VOCABULARY
-    lr = _RATES.get(chosen["optimizer"], 1.0) * (8e-3 if large else 1.4e-2)
-    smaller = min(1, max(1, chosen["batch_size"] * chosen["seq_length"]) / 2048)
+    config = TrainConfig(**chosen)
     suited = {
-        "lr": round(lr * math.sqrt(256 / max(1, hidden_size) * smaller), 5),
-        "weight_decay": _DECAY_LARGE if large else _DECAY,
+        "lr": suited_learning_rate(extent, hidden_size, config, recipe),
+        "weight_decay": recipe.weight_decay[_is_large(extent, recipe)],
     }
     if "dropout" not in chosen and "dropout_growth" not in chosen:
-        suited |= _suited_dropout(large, max(1, extent.characters))
+        suited |= suited_dropout(extent, recipe)
     return suited
 
 
-def _suited_dropout(large: bool, characters: int) -> dict[str, float]:
-    if large and characters < _SHORT:
-        share, more = _SHORT_DROPOUT
-        share += more * math.log2(_SHORT_CHARACTERS / characters)
-        return {"dropout": round(min(_MOST_DROPOUT, share), 2)}
-    growth, more = _GROWTH_LARGE if large else _GROWTH
-    growth += more * math.log2(_GROWTH_CHARACTERS / characters)
+def suited_learning_rate(
+    extent: Extent, hidden_size: int, config: TrainConfig, recipe: Recipe
+) -> float:
+    """The highest learning rate of a run; ``schedule.learning_rate`` has that of each step.
+
+    A wider network gets a lower one. So does a smaller step, whose gradient is noisier.
+    """
+    lr = recipe.lr_of_optimizer[config.optimizer] * recipe.lr[_is_large(extent, recipe)]
+    smaller = min(1, config.batch_size * config.seq_length / recipe.lr_pieces)
+    return round(lr * math.sqrt(recipe.lr_units / hidden_size * smaller), 5)
+
+
+def suited_dropout(extent: Extent, recipe: Recipe) -> dict[str, float]:
+    """Dropout that grows with the passes: the shorter the text, the faster.
+
+    It grows faster for a large vocabulary, whose rare characters are soon memorised. A short text
+    with a large vocabulary is memorised within a pass or two: it gets a high share from the start.
+    """
+    large, characters = _is_large(extent, recipe), max(1, extent.characters)
+    if large and characters < recipe.short_text:
+        halvings = math.log2(recipe.short_dropout_characters / characters)
+        share = recipe.short_dropout + recipe.short_dropout_halving * halvings
+        return {"dropout": round(min(recipe.short_dropout_limit, share), 2)}
+    halvings = math.log2(recipe.growth_characters / characters)
+    growth = recipe.growth[large] + recipe.growth_halving[large] * halvings
     return {"dropout_growth": round(max(0.0, growth), 3)}
 
 
-def default_epochs(characters: int) -> float:
+def default_passes(characters: int, recipe: Recipe) -> float:
     """Passes over a text of so many characters, where no budget is given.
 
-    The characters seen grow with the root of the text's size: a small text is read again and
-    again, with dropout against learning it by heart, but not more often than helps; a large one
-    is read once at least.
+    The number of characters read grows with the root of the text's size. A small text is read
+    repeatedly, with dropout against memorising it, but no more often than helps; a large one is
+    read at least once.
     """
-    return min(_MOST_PASSES, max(1.0, 1e4 / math.sqrt(max(1, characters))))
+    passes = recipe.passes_root / math.sqrt(max(1, characters))
+    return min(recipe.passes_limit, max(1.0, passes))
+
+
+def _is_large(extent: Extent, recipe: Recipe) -> bool:
+    """Whether the vocabulary is large; as an index, the second value of a pair in the recipe."""
+    return extent.vocab_size >= recipe.large_vocabulary

@@ -1,49 +1,67 @@
-"""A training run, recorded: what the loop tells goes into the run folder before anyone hears it."""
+"""A training run, recorded: every event is written into the run folder before it is yielded."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
 from contextlib import ExitStack, closing
+from dataclasses import replace
 from itertools import chain
+from pathlib import Path
 
 from chargen.errors import TrainingError, system_error_text
+from chargen.runs.finding import name_of
+from chargen.runs.layout import LAST
 from chargen.runs.metrics import MetricsLog
-from chargen.training.events import Event
+from chargen.training.events import Checkpoint, Event, Finished, RolledBack
 from chargen.training.loop import training_events
-from chargen.training.setup import PreparedRun
+from chargen.training.plan import PreparedRun
 from chargen.training.tensorboard import FOLDER, TensorBoardLog
 
 
 def recorded_events(
     run: PreparedRun, stop: Callable[[], bool], *, tensorboard: bool = False
 ) -> Generator[Event, None, None]:
-    """Train, with the run's lock held and every event in its metrics before it is told.
+    """Train with the run locked; every event is in its metrics before it is yielded.
 
     Args:
         run: see ``training_events``.
-        stop: asked before every step; True saves and ends the run.
+        stop: called before every step; True saves and ends the run.
         tensorboard: whether curves and samples are written for TensorBoard too.
 
     Raises:
-        TrainingError: the loss was not finite, again and again; or the run can't be written.
+        TrainingError: the loss is still not finite after several roll-backs, or the run can't be
+            written.
     """
     try:
         with ExitStack() as stack:
             stack.enter_context(run.folder.lock())
             events = stack.enter_context(closing(training_events(run, stop)))
             begun = next(events)  # nothing is written before it is known that the run can go on
-            logs: list[MetricsLog | TensorBoardLog] = []
-            logs.append(stack.enter_context(closing(MetricsLog(run.folder.metrics, begun.step))))
+            metrics = stack.enter_context(closing(MetricsLog(run.folder.path, begun.step)))
+            board = None
             if tensorboard:
                 board = TensorBoardLog(run.folder.path / FOLDER, begun.step)
-                logs.append(stack.enter_context(closing(board)))
-            run.folder.write_config(run.config)
+                stack.enter_context(closing(board))
+            places = replace(run.folder.read_places(), corpus=run.plan.corpus.path)
+            run.folder.write_places(places)  # before the config, which may be the older version's
             for event in chain([begun], events):
-                for log in logs:
-                    log.write(event)
+                if isinstance(event, RolledBack):
+                    metrics.rewind(event.step)
+                metrics.write(_without_paths(event).to_dict())
+                if board:
+                    board.write(event)
                 yield event
     except OSError as error:  # from closing the log too, which flushes what a full disk refused
         raise TrainingError(
             f"The run can't be written: {system_error_text(error)}.",
-            "Free some space or mend the permissions; then go on with --resume.",
+            "Free some space or correct the permissions; then go on with `resume=True`.",
         ) from error
+
+
+def _without_paths(event: Event) -> Event:
+    """The event as the metrics hold it: paths tell of their user."""
+    if isinstance(event, Checkpoint):
+        return replace(event, path=f"{LAST}/{event.step}")
+    if isinstance(event, Finished):
+        return replace(event, run=name_of(Path(event.run)))
+    return event

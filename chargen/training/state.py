@@ -11,29 +11,27 @@ from torch import Tensor
 
 from chargen.errors import CheckpointError
 from chargen.network.model import CharModel, Dropout, ModelState
-from chargen.runs.folder import RunConfig, load_weights, part
+from chargen.runs.config import RunConfig
+from chargen.runs.tensors import load_weights, part
 from chargen.training.optimizer import build_optimizer, optimizer_tensors, restore_optimizer
-
-FRESH_AFTER = 2048
-"""Pieces after which a lane starts anew, at least: those of a segment of the evaluation."""
 
 
 class TrainingState:
     """Weights, optimiser, generators, carried state, position, and the best so far.
 
-    The lane position is a function of ``step``. Nothing outside this object decides what the
-    next step does, so that what is saved here resumes exactly.
+    The lane position follows from ``step``. Nothing outside this object decides what the next step
+    does, so that a run resumes exactly from what is saved here.
     """
 
     def __init__(self, config: RunConfig, device: torch.device) -> None:
         self.device = device
         self.batch_size = config.training.batch_size
-        windows = -(-FRESH_AFTER // config.training.seq_length)
+        windows = -(-config.recipe.fresh_after // config.training.seq_length)
         self._fresh_every = max(self.batch_size, windows)
         self.model = CharModel(config.model)
         self.model.reset_parameters(config.training.seed)
         self.model.to(device)
-        self.optimizer = build_optimizer(self.model, config.training)
+        self.optimizer = build_optimizer(self.model, config.training, config.recipe)
         self.generator = torch.Generator(device).manual_seed(config.training.seed + 1)
         self.dropout: Dropout | None = None
         self.carried: ModelState | None = None
@@ -49,11 +47,12 @@ class TrainingState:
         self.dropout = Dropout(share, self.generator) if share else None
 
     def before_window(self, *, epoch_starts: bool) -> ModelState:
-        """The state that the next step begins from: the carried one, but for fresh lanes.
+        """The state that the next step starts from: the carried one, except in fresh lanes.
 
-        All lanes start anew with the epoch. In between each does so by turns, one in a window at
-        most: a network that saw its initial state nowhere but there can run into states from
-        which it finds no way back, when it samples or is evaluated. Clocks go on.
+        All lanes start from the initial state at the beginning of an epoch, and each does so now
+        and then in between, at most one per window. A network that saw its initial state only at
+        the beginning could get lost in states that it never leaves, in sampling and evaluation.
+        Clocks go on.
         """
         if epoch_starts or self.carried is None:
             return self.model.initial_state(self.batch_size)
@@ -88,10 +87,10 @@ class TrainingState:
         }
 
     def restore(self, tensors: Mapping[str, Tensor], values: Mapping[str, Any]) -> None:
-        """Become what ``tensors()`` and ``values()`` were taken from.
+        """Take over what ``tensors()`` and ``values()`` returned.
 
         Raises:
-            CheckpointError: they are not of this model, or incomplete.
+            CheckpointError: they are of another model, or incomplete.
         """
         try:
             load_weights(self.model, part(tensors, "model"), "the resumable checkpoint")
@@ -107,20 +106,20 @@ class TrainingState:
             self.evaluated_step = values["evaluated_step"]
         except (KeyError, TypeError, ValueError, RuntimeError) as error:
             raise CheckpointError(
-                f"The resumable checkpoint is damaged, or of an older chargen: {error}.",
-                "Train again under a new --name (with --init-from this run).",
+                f"The resumable checkpoint is damaged, or from an older chargen: {error}.",
+                "Train again under a new `name` (with `init_from` set to this run).",
             ) from error
 
     def _restore_generator(self, saved: Tensor, step: int) -> None:
         if len(saved) == len(self.generator.get_state()):
             self.generator.set_state(saved)
-        else:  # of another kind of device, where no resume is exact
+        else:  # from another kind of device: the resume can't be exact
             self.generator.manual_seed(self.generator.initial_seed() + step)
 
     def _carried_from(self, tensors: Mapping[str, Tensor]) -> ModelState | None:
         """The carried state of ``tensors()``; ValueError where it has another shape.
 
-        A copy, for tensors of a checkpoint are views of the mapped file, which may go.
+        It is copied: tensors of a checkpoint are views of a mapped file that may be deleted.
         """
         if not tensors:
             return None
@@ -136,7 +135,7 @@ class TrainingState:
 
 
 def _with_row(tensor: Tensor, row: int, other: Tensor) -> Tensor:
-    """A copy of ``tensor`` (B, …) with one row from ``other`` (1, …); of a clock, itself."""
+    """A copy of ``tensor`` (B, …) with a row from ``other`` (1, …); a clock is left as it is."""
     if not tensor.is_floating_point():
         return tensor
     return torch.cat([tensor[:row], other, tensor[row + 1 :]])

@@ -1,4 +1,4 @@
-"""A training run's curves and samples for TensorBoard, which comes with the extra of that name."""
+"""Curves and samples of a training run for TensorBoard, an extra of that name."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ def require_tensorboard() -> None:
 
 
 class TensorBoardLog:
-    """Writes events into files in a folder, on top of what a run wrote there before.
+    """Writes events into files in a folder, in addition to what a run wrote there before.
 
-    A file begins with the step from which older files are void: a kill, or a way back to a
-    checkpoint, has undone what came after.
+    A file begins with the step from which older files no longer count: what came after it was
+    undone by a kill or by going back to a checkpoint.
     """
 
     def __init__(self, folder: Path, step: int) -> None:
@@ -43,7 +43,7 @@ class TensorBoardLog:
             self._writer.close()
             self._writer = _open(self._folder, event.step)
         elif isinstance(event, Sample):
-            # Indented, Markdown takes a text as it is.
+            # Markdown leaves an indented text as it is.
             literal = "\n".join(f"    {line}" for line in event.text.split("\n"))
             self._writer.add_text("sample", literal, event.step)
         elif type(event) in _CURVES:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from chargen.cells import CELLS
+from chargen.options import CELLS
 
 VALUES: dict[str, tuple[Any, ...]] = {
     "activation": ("sigmoid", "relu"),

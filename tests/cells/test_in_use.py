@@ -9,7 +9,7 @@ import pytest
 import torch
 
 import chargen
-from chargen.cells import CELLS
+from chargen.options import CELLS
 from chargen.runs.folder import RunFolder
 from tests.support import last_state, train_tiny
 

@@ -8,9 +8,8 @@ from typing import Any
 import pytest
 import torch
 
-from chargen.cells import CELLS
-from chargen.config import ModelConfig
 from chargen.network.model import CharModel
+from chargen.options import CELLS, ModelConfig
 
 LETTERS, START = 6, 6
 CHANCE = math.log(LETTERS)

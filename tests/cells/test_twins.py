@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from functools import partial
 
-import pytest
 import torch
 from torch import Tensor
 
 from chargen.cells.base import Cell
 from chargen.cells.clockwork import Clockwork
 from chargen.cells.ctrnn import CTRNN
-from chargen.cells.gru import GRU
 from chargen.cells.jordan import Jordan, Output
 from chargen.cells.lstm import LSTM
-from chargen.cells.minimal import linear_recurrence
 from chargen.cells.peephole import Peephole
 from chargen.cells.rnn import RNN
 
@@ -36,22 +31,6 @@ def _outputs(cell: Cell, x: Tensor) -> Tensor:
 
 def _with_weights_of(cell: Cell, other: Cell, **more: Tensor) -> None:
     cell.load_state_dict({**other.state_dict(), **more})
-
-
-@pytest.mark.parametrize("bias", [True, False])
-@pytest.mark.parametrize("kind", [RNN, partial(RNN, activation="relu"), GRU])
-def test_a_fused_pass_is_the_scan(kind: Callable[..., RNN | GRU], bias: bool) -> None:
-    cell = kind(INPUT, H, bias=bias).double()
-    cell.reset_parameters()
-    with torch.no_grad():
-        for parameter in cell.parameters():
-            parameter.add_(random(*parameter.shape), alpha=0.1)
-    x, state = random(T, B, INPUT), (random(B, H, seed=1),)
-    assert cell.U is not None
-    fused, after = cell.fused(cell.U, x, state)
-    scanned, scanned_after = cell.scan(cell.project(x), state)
-    torch.testing.assert_close(fused, scanned)
-    torch.testing.assert_close(after, scanned_after)
 
 
 def test_a_blind_peephole_is_an_lstm() -> None:
@@ -137,18 +116,3 @@ def test_jordan_is_fed_the_softmax_of_its_own_output() -> None:
         o = torch.softmax(h @ V.T + c, dim=-1)
         h = torch.tanh(cell.project(x[t]) + o @ cell.W.T)
         torch.testing.assert_close(outputs[t], h)
-
-
-@pytest.mark.parametrize("steps", [1, 2, 3, 4, 5, 8, 13])
-def test_the_parallel_recurrence_is_the_loop(steps: int) -> None:
-    a, v, h = torch.sigmoid(random(steps, B, H)), random(steps, B, H, seed=1), random(B, H, seed=2)
-    found = linear_recurrence(a, v, h)
-    for t in range(steps):
-        h = a[t] * h + v[t]
-        torch.testing.assert_close(found[t], h)
-
-
-def test_the_parallel_recurrence_bears_gates_that_are_shut_or_open() -> None:
-    a = torch.tensor([0.0, 1.0, 1e-38, 0.0, 1.0, 1.0])[:, None, None].expand(6, 1, 1)
-    h = linear_recurrence(a, torch.ones(6, 1, 1), torch.full((1, 1), 1e30))
-    torch.testing.assert_close(h.flatten(), torch.tensor([1.0, 2.0, 1.0, 1.0, 2.0, 3.0]))

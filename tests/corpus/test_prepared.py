@@ -1,132 +1,44 @@
 from __future__ import annotations
 
-import errno
+import hashlib
 import json
 import os
-from collections import Counter
+import shutil
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
-from chargen.config import CorpusConfig
-from chargen.corpus.manifest import read_manifest
-from chargen.corpus.prepared import PreparedCorpus, Progress, matches, prepare
-from chargen.corpus.writing import _SplitWriter
-from chargen.errors import ConfigError, CorpusError
-from tests.corpus.texts import CHINESE, ENGLISH, ODD, any_text
+from chargen.corpus import tokens
+from chargen.corpus.prepared import PreparedCorpus
+from chargen.corpus.preparing import prepare
+from chargen.errors import CorpusError
+from chargen.options import CorpusConfig
+from tests.corpus.texts import CHINESE, ODD, write
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A prepared corpus, only to be read."""
+    folder = tmp_path_factory.mktemp("whole")
+    return prepare([write(folder / "text.txt", CHINESE + ODD)], folder / "out", CorpusConfig()).path
 
 
 @pytest.fixture
-def source(tmp_path: Path) -> Path:
-    return write(tmp_path / "text.txt", CHINESE + ODD)
+def folder(whole: Path, tmp_path: Path) -> Path:
+    """A copy to do anything to."""
+    return Path(shutil.copytree(whole, tmp_path / "corpus"))
 
 
-def write(path: Path, text: str, encoding: str = "utf-8") -> Path:
-    path.write_bytes(text.encode(encoding))
-    return path
+def change_manifest(folder: Path, **values: object) -> None:
+    manifest = json.loads((folder / "manifest.json").read_text("utf-8"))
+    (folder / "manifest.json").write_text(json.dumps({**manifest, **values}), "utf-8")
 
 
-def text_of(corpus: PreparedCorpus) -> str:
-    return corpus.tokenizer.decode(corpus.train) + corpus.tokenizer.decode(corpus.val)
-
-
-def contents(folder: Path) -> dict[str, bytes]:
-    return {
-        str(path.relative_to(folder)): path.read_bytes()
-        for path in folder.rglob("*")
-        if path.is_file()
-    }
-
-
-@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(text=any_text, vocab_size=st.integers(2, 40), val_frac=st.sampled_from([0.0, 0.1, 0.5]))
-def test_any_text_survives_the_round_trip(
-    tmp_path: Path, text: str, vocab_size: int, val_frac: float
-) -> None:
-    text = ("ab " + text).replace("\r", "")
-    file = write(tmp_path / "any.txt", text)
-    config = CorpusConfig(vocab_size=vocab_size, val_frac=val_frac, encoding="utf-8")
-    corpus = prepare([file], tmp_path / "out", config)
-    manifest = corpus.manifest
-    assert text_of(corpus) == text
-    assert manifest.characters == len(text)
-    assert manifest.train.characters + manifest.val.characters == len(text)
-    assert (len(corpus.train), len(corpus.val)) == (manifest.train.pieces, manifest.val.pieces)
-
-
-@pytest.mark.parametrize("codec", ["utf-8-sig", "utf-16", "gb18030", "gbk", "utf-16-le"])
-def test_a_legacy_encoding_gives_the_same_tokens_as_its_utf8_twin(
-    tmp_path: Path, codec: str
-) -> None:
-    twin = prepare([write(tmp_path / "a.txt", CHINESE)], tmp_path / "a", CorpusConfig())
-    crlf = CHINESE.replace("\n", "\r\n")
-    file = write(tmp_path / "b.txt", crlf, codec)
-    corpus = prepare([file], tmp_path / "b", CorpusConfig())
-    assert corpus.manifest.files == twin.manifest.files
-    assert corpus.manifest.newlines_converted == CHINESE.count("\n")
-
-
-def test_the_manifest_describes_text_and_vocabulary(tmp_path: Path, source: Path) -> None:
-    manifest = prepare([source], tmp_path / "out", CorpusConfig(vocab_size=50)).manifest
-    text = CHINESE + ODD
-    counts = Counter(text)
-    assert manifest.oov == "bytes"
-    assert manifest.characters == len(text)
-    assert manifest.distinct == len(counts)
-    vocabulary = manifest.vocabulary
-    assert (vocabulary.characters, vocabulary.byte_pieces, vocabulary.reserved) == (50, 256, 1)
-    assert vocabulary.size == 307
-    assert manifest.left_out_distinct == len(counts) - 50 + ("\n" not in counts)
-    assert len(manifest.left_out) == 20
-    assert [n for _, n in manifest.left_out] == sorted((n for _, n in manifest.left_out))[::-1]
-    assert all(counts[c] == n for c, n in manifest.left_out)
-    assert manifest.coverage == pytest.approx(1 - manifest.oov_characters / len(text))
-    assert manifest.oov_rate == pytest.approx(1 - manifest.coverage)
-    assert (manifest.dtype, manifest.round_trip) == ("uint16", "exact")
-    assert read_manifest(tmp_path / "out") == manifest
-
-
-def test_unk_loses_only_what_the_vocabulary_leaves_out(tmp_path: Path, source: Path) -> None:
-    corpus = prepare([source], tmp_path / "out", CorpusConfig(vocab_size=50, oov="unk"))
-    unseen = set(corpus.tokenizer.unseen(CHINESE + ODD))
-    expected = "".join("\ufffd" if c in unseen else c for c in CHINESE + ODD)
-    assert text_of(corpus) == expected
-    tokens = np.concatenate([corpus.train, corpus.val])
-    assert int((tokens == corpus.tokenizer.unk_id).sum()) == corpus.manifest.oov_characters
-    assert corpus.manifest.round_trip == "exact but for <unk>"
-    assert any("U+0000 and U+2581" in line for line in corpus.manifest.warnings)
-
-
-def test_auto_has_no_bytes_where_all_is_kept(tmp_path: Path) -> None:
-    file = write(tmp_path / "text.txt", ENGLISH)
-    manifest = prepare([file], tmp_path / "out", CorpusConfig()).manifest
-    assert (manifest.oov, manifest.coverage, manifest.left_out) == ("unk", 1.0, ())
-    assert manifest.round_trip == "exact"
-
-
-def test_a_vocabulary_beyond_16_bits_has_32_bit_tokens(tmp_path: Path) -> None:
-    text = "".join(map(chr, range(0x20000, 0x20000 + 66_000)))
-    file = write(tmp_path / "text.txt", text)
-    corpus = prepare([file], tmp_path / "out", CorpusConfig(vocab_size=70_000))
-    assert corpus.manifest.dtype == "uint32"
-    assert corpus.train.dtype == np.uint32
-    assert text_of(corpus) == text
-
-
-def test_the_validation_split_is_the_tail_from_a_line_end(tmp_path: Path) -> None:
-    file = write(tmp_path / "text.txt", ENGLISH * 10)
-    corpus = prepare([file], tmp_path / "out", CorpusConfig(val_frac=0.1))
-    train = corpus.tokenizer.decode(corpus.train)
-    assert train.endswith("\n")
-    assert abs(len(train) - 0.9 * len(ENGLISH * 10)) <= len(ENGLISH * 10) / 100
-
-
-def test_tokens_are_read_only_and_an_empty_split_is_an_empty_array(
-    tmp_path: Path, source: Path
-) -> None:
+def test_tokens_are_read_only_and_an_empty_split_is_an_empty_array(tmp_path: Path) -> None:
+    source = write(tmp_path / "text.txt", CHINESE)
     prepare([source], tmp_path / "out", CorpusConfig(val_frac=0))
     corpus = PreparedCorpus.open(str(tmp_path / "out"))
     assert corpus.val.shape == (0,)
@@ -135,237 +47,174 @@ def test_tokens_are_read_only_and_an_empty_split_is_an_empty_array(
         assert not array.flags.writeable
 
 
-def test_several_files_and_folders_are_one_text(tmp_path: Path) -> None:
-    (tmp_path / "folder").mkdir()
-    paths = [write(tmp_path / "one.txt", "first"), tmp_path / "folder"]
-    write(tmp_path / "folder/a.txt", "甲", "utf-16")
-    write(tmp_path / "folder/b.txt", "乙\n")
-    corpus = prepare(paths, tmp_path / "out", CorpusConfig())
-    assert text_of(corpus) == "first\n甲\n乙\n"
-    assert [s.newline_added for s in corpus.manifest.sources] == [True, True, False]
-    assert [s.encoding for s in corpus.manifest.sources] == ["utf-8", "utf-16-le", "utf-8"]
-
-
-def test_preparing_twice_gives_the_same_bytes(tmp_path: Path, source: Path) -> None:
-    prepare([source], tmp_path / "a", CorpusConfig(vocab_size=50))
-    prepare([source], tmp_path / "b", CorpusConfig(vocab_size=50))
-    assert contents(tmp_path / "a") == contents(tmp_path / "b")
-    assert sorted(contents(tmp_path / "a")) == sorted(
-        ["manifest.json", "tokenizer.model", "train.bin", "val.bin"]
-    )
-
-
-def test_replacements_are_counted_and_warned_of(tmp_path: Path) -> None:
-    file = tmp_path / "text.txt"
-    file.write_bytes("\ufffd".encode() + CHINESE.encode() + b"\xff\xfe")
-    with pytest.raises(CorpusError, match=f"byte offset {len(CHINESE.encode()) + 3}"):
-        prepare([file], tmp_path / "out", CorpusConfig())
-    assert not (tmp_path / "out").exists()
-    corpus = prepare([file], tmp_path / "out", CorpusConfig(errors="replace"))
-    assert text_of(corpus) == "\ufffd" + CHINESE + "\ufffd\ufffd"
-    assert corpus.manifest.replacements == 2
-    assert any("2 bad byte sequences" in line for line in corpus.manifest.warnings)
-
-
-@pytest.mark.parametrize(
-    ("text", "reason"),
-    [
-        ("", "empty"),
-        ("\ufeff", "empty"),
-        (" \n\t\u3000\r\n", "white space"),
-        ("啊" * 50, "one distinct"),
-        ("啊\n" * 50, "one distinct"),
-    ],
-)
-def test_a_text_with_nothing_to_learn_is_an_error_that_leaves_nothing(
-    tmp_path: Path, text: str, reason: str
-) -> None:
-    file = write(tmp_path / "text.txt", text)
-    with pytest.raises(CorpusError, match=reason) as error:
-        prepare([file], tmp_path / "new/out", CorpusConfig())
-    assert error.value.remedy
-    assert [path.name for path in tmp_path.iterdir()] == ["text.txt"]
-
-
-def test_settings_out_of_range_are_all_named(tmp_path: Path, source: Path) -> None:
-    with pytest.raises(ConfigError, match=r"vocab_size.*val_frac"):
-        prepare([source], tmp_path / "out", CorpusConfig(vocab_size=0, val_frac=1.5))
-
-
-def test_a_prepared_corpus_is_replaced_and_nothing_else_is(tmp_path: Path, source: Path) -> None:
-    out = tmp_path / "out"
-    out.mkdir()
-    prepare([source], out, CorpusConfig())  # an empty folder is free
-    prepare([source], out, CorpusConfig(vocab_size=50))
-    assert PreparedCorpus.open(out).manifest.vocabulary.characters == 50
-    (out / "notes.txt").write_text("mine")
-    before = contents(tmp_path)
-    with pytest.raises(CorpusError, match=r"notes\.txt"):
-        prepare([source], out, CorpusConfig())
-    (tmp_path / "other").mkdir()
-    write(tmp_path / "other/manifest.json", '{"format": "cargo"}')
-    for taken in (tmp_path / "other", source):
-        with pytest.raises(CorpusError):
-            prepare([source], taken, CorpusConfig())
-    assert contents(tmp_path).items() >= before.items()
-
-
-@pytest.mark.parametrize("existing", [False, True])
-@pytest.mark.parametrize("failure", [OSError(errno.ENOSPC, "No space left on device"), None])
-def test_a_failure_leaves_what_was_there(
-    tmp_path: Path,
-    source: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    failure: OSError | None,
-    existing: bool,
-) -> None:
-    out = tmp_path / "new/deep/out"
-    if existing:
-        prepare([source], out, CorpusConfig(vocab_size=50))
-    before = contents(tmp_path)
-    expected: type[BaseException] = KeyboardInterrupt if failure is None else CorpusError
-
-    def fail(self: object, ids: object, characters: int) -> None:
-        raise failure or KeyboardInterrupt
-
-    monkeypatch.setattr(_SplitWriter, "write", fail)
-    with pytest.raises(expected) as error:
-        prepare([source], out, CorpusConfig())
-    if failure:
-        assert "No space left on device" in str(error.value)
-    assert contents(tmp_path) == before
-    assert (tmp_path / "new").exists() is existing
-
-
-def test_a_replacement_that_cant_be_renamed_brings_the_old_one_back(
-    tmp_path: Path, source: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    out = tmp_path / "out"
-    prepare([source], out, CorpusConfig(vocab_size=50))
-    before = contents(tmp_path)
-    rename, calls = Path.rename, []
-
-    def second_fails(self: Path, target: Path) -> Path:
-        calls.append(target)
-        if len(calls) == 2:
-            raise OSError(errno.EIO, "Input/output error")
-        return rename(self, target)
-
-    monkeypatch.setattr(Path, "rename", second_fails)
-    with pytest.raises(CorpusError, match="Input/output error"):
-        prepare([source], out, CorpusConfig())
-    assert contents(tmp_path) == before
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["out", "text.txt"]
-
-
-def test_an_output_below_a_file_is_an_error(tmp_path: Path, source: Path) -> None:
-    with pytest.raises(CorpusError, match="Not a directory"):
-        prepare([source], source / "out", CorpusConfig())
-
-
-def test_a_source_that_changes_meanwhile_is_an_error(tmp_path: Path, source: Path) -> None:
-    def change(progress: Progress) -> None:
-        if progress.phase == "encode" and not progress.done:
-            write(source, CHINESE + ODD[::-1])
-
-    with pytest.raises(CorpusError, match="changed while"):
-        prepare([source], tmp_path / "out", CorpusConfig(), change)
-    assert not (tmp_path / "out").exists()
-
-
-def test_tokens_that_do_not_decode_to_the_text_are_never_written(
-    tmp_path: Path, source: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("chargen.corpus.tokenizer.Tokenizer.decode", lambda self, ids: "wrong")
-    with pytest.raises(CorpusError, match="don't decode"):
-        prepare([source], tmp_path / "out", CorpusConfig())
-    assert not (tmp_path / "out").exists()
-
-
-def test_progress_counts_the_bytes_of_each_phase(tmp_path: Path, source: Path) -> None:
-    seen: list[Progress] = []
-    prepare([source], tmp_path / "out", CorpusConfig(), seen.append)
-    size = source.stat().st_size
-    assert list(dict.fromkeys(p.phase for p in seen)) == ["detect", "count", "encode"]
-    for phase in ("detect", "count", "encode"):
-        done = [p.done for p in seen if p.phase == phase]
-        assert done[0] == 0
-        assert done == sorted(done)
-        assert done[-1] == size
-    assert {p.total for p in seen} == {size}
-
-
-def test_matches_tells_same_sources_and_settings(tmp_path: Path, source: Path) -> None:
-    out, config = tmp_path / "out", CorpusConfig()
-    assert not matches(out, [source], config)
-    prepare([source], out, config)
-    assert matches(out, [source], config)
-    assert not matches(out, [source], CorpusConfig(val_frac=0.2))
-    assert not matches(out, [source, source], config)
-    assert not matches(out, [tmp_path / "missing"], config)
-    stamp = source.stat()
-    data = source.read_bytes()
-    source.write_bytes(data[:-1] + b"x")
-    os.utime(source, ns=(stamp.st_atime_ns, stamp.st_mtime_ns))
-    assert not matches(out, [source], config)
-    source.write_bytes(data)
-    (out / "train.bin").write_bytes(b"")
-    assert not matches(out, [source], config)
-
-
-def test_verify_names_each_damaged_file(tmp_path: Path, source: Path) -> None:
-    corpus = prepare([source], tmp_path / "out", CorpusConfig())
-    assert corpus.verify() == []
-    data = bytearray((corpus.path / "train.bin").read_bytes())
+def flip(path: Path) -> None:
+    data = bytearray(path.read_bytes())
     data[5] ^= 1
-    (corpus.path / "train.bin").write_bytes(data)
-    (corpus.path / "val.bin").unlink()
-    problems = corpus.verify()
-    assert [line.split(":")[0] for line in problems] == ["train.bin", "val.bin"]
+    path.write_bytes(data)
 
 
-def test_what_is_no_whole_prepared_corpus_does_not_open(tmp_path: Path, source: Path) -> None:
-    out = tmp_path / "out"
-    prepare([source], out, CorpusConfig())
-    manifest = json.loads((out / "manifest.json").read_text("utf-8"))
-    damaged = {k: v for k, v in manifest.items() if k != "train"}
+DAMAGES: dict[str, Callable[[Path], object]] = {
+    "flipped": flip,
+    "zeroed": lambda path: path.write_bytes(bytes(path.stat().st_size)),
+    "cut": lambda path: os.truncate(path, 4),
+    "longer": lambda path: path.write_bytes(path.read_bytes() + b"more"),
+    "gone": Path.unlink,
+    "a folder": lambda path: (path.unlink(), path.mkdir()),
+    "a link": lambda path: (path.rename(path.parent.parent / "f"), path.symlink_to("../f")),
+    "a pipe": lambda path: (path.unlink(), os.mkfifo(path)),
+}
+
+
+@pytest.mark.skipif(os.name == "nt", reason="links and pipes of POSIX")
+@pytest.mark.parametrize("name", ["train.bin", "val.bin", "tokenizer.model"])
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_damaged_file_is_found_on_opening_and_by_verify(
+    damage: str, name: str, folder: Path
+) -> None:
+    corpus = PreparedCorpus.open(folder)
+    assert corpus.verify() == []
+    DAMAGES[damage](folder / name)
+    if (damage, name) == ("a link", "tokenizer.model"):  # it is read at once, as a whole
+        assert corpus.verify() == []
+        return
+    with pytest.raises(CorpusError, match=name) as error:
+        PreparedCorpus.open(folder)
+    assert error.value.remedy
+    (problem,) = corpus.verify()
+    assert problem.startswith(name)
+
+
+def test_every_damaged_file_is_listed(folder: Path) -> None:
+    corpus = PreparedCorpus.open(folder)
+    for name in ("train.bin", "tokenizer.model"):
+        flip(folder / name)
+    (folder / "val.bin").unlink()
+    assert [line.split()[0] for line in corpus.verify()] == [
+        "tokenizer.model",
+        "train.bin",
+        "val.bin",
+    ]
+
+
+def test_no_number_reaches_beyond_the_vocabulary(folder: Path) -> None:
+    """Not even where the manifest vouches for it."""
+    data = np.fromfile(folder / "train.bin", "<u2")
+    size = PreparedCorpus.open(folder).tokenizer.size
+    data[7] = size
+    data.tofile(folder / "train.bin")
+    manifest = json.loads((folder / "manifest.json").read_text("utf-8"))
+    files = {**manifest["files"], "train.bin": hashlib.sha256(data.tobytes()).hexdigest()}
+    change_manifest(folder, files=files)
+    with pytest.raises(CorpusError, match=f"piece {size}, but the vocabulary has only {size}"):
+        PreparedCorpus.open(folder)
+    change_manifest(folder, files=files, vocabulary={**manifest["vocabulary"], "size": size + 1})
+    with pytest.raises(CorpusError, match=r"tokenizer\.model"):
+        PreparedCorpus.open(folder)
+
+
+@pytest.fixture
+def hashed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The names of the files that are read in full, in order."""
+    seen: list[str] = []
+    real = tokens._content
+
+    def noted(file: object, dtype: object) -> object:
+        seen.append(Path(file.name).name)  # type: ignore[attr-defined]
+        return real(file, dtype)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(tokens, "_content", noted)
+    return seen
+
+
+def age(folder: Path, seconds: float = 60) -> None:
+    for path in folder.iterdir():
+        os.utime(path, (time.time() - seconds,) * 2)
+
+
+def test_a_file_is_verified_once_until_it_changes(folder: Path, hashed: list[str]) -> None:
+    age(folder)
+    for _ in range(3):
+        PreparedCorpus.open(folder)
+    assert hashed == ["train.bin", "val.bin"]
+    status = (folder / "train.bin").stat()
+    flip(folder / "train.bin")
+    os.utime(folder / "train.bin", ns=(status.st_atime_ns, status.st_mtime_ns))
+    with pytest.raises(CorpusError, match="SHA-256"):  # by the time of the change of the inode
+        PreparedCorpus.open(folder)
+
+
+def test_a_file_written_a_moment_ago_is_read_again(folder: Path, hashed: list[str]) -> None:
+    age(folder, 0)
+    for _ in range(2):
+        PreparedCorpus.open(folder)
+    assert hashed == ["train.bin", "val.bin"] * 2
+
+
+def test_verify_reads_everything_every_time(folder: Path, hashed: list[str]) -> None:
+    age(folder)
+    corpus = PreparedCorpus.open(folder)
+    hashed.clear()
+    assert corpus.verify() + corpus.verify() == []
+    assert hashed == ["train.bin", "val.bin"] * 2
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows replaces no mapped file")
+def test_what_is_open_stays_what_it_is(folder: Path, tmp_path: Path) -> None:
+    corpus = PreparedCorpus.open(folder)
+    before = corpus.train.tolist()
+    other = write(tmp_path / "other.txt", CHINESE[::-1])
+    prepare([other], folder, CorpusConfig(), force=True)
+    assert corpus.train.tolist() == before
+    assert PreparedCorpus.open(folder).train.tolist() != before
+
+
+def test_validation_can_be_left_out(folder: Path) -> None:
+    corpus = PreparedCorpus.open(folder)
+    without = corpus.without_validation()
+    assert (len(without.val), without.manifest.val.characters) == (0, 0)
+    assert without.train is corpus.train
+    assert len(corpus.val)
+
+
+def test_what_is_no_whole_prepared_corpus_does_not_open(folder: Path, tmp_path: Path) -> None:
+    manifest = json.loads((folder / "manifest.json").read_text("utf-8"))
+    vocabulary = {**manifest["vocabulary"], "size": 10**9}
     for text, reason in [
-        (json.dumps({**manifest, "version": 99}), "version 99"),
-        (json.dumps(damaged), "train"),
+        (json.dumps({k: v for k, v in manifest.items() if k != "train"}), "train"),
         (json.dumps({**manifest, "characters": "many"}), "characters"),
+        (json.dumps({**manifest, "dtype": "float64"}), "dtype is 'float64'"),
+        (json.dumps({**manifest, "vocabulary": vocabulary}), "size is 1000000000"),
+        (json.dumps({**manifest, "files": {"../../ff": "00"}}), "files are not"),
+        (json.dumps({**manifest, "train": {"characters": 3, "pieces": -1}}), "contradict"),
+        (json.dumps({**manifest, "coverage": float("nan")}), "NaN"),
+        (json.dumps({**manifest, "warnings": ["\ud800"]}), "lone surrogate"),
         (json.dumps([1]), "not the manifest"),
+        ("[" * 100_000, "nested too deeply"),
         ('{"format": ', "damaged"),
         ("\x00", "damaged"),
     ]:
-        (out / "manifest.json").write_text(text)
+        (folder / "manifest.json").write_text(text)
         with pytest.raises(CorpusError, match=reason) as error:
-            PreparedCorpus.open(out)
+            PreparedCorpus.open(folder)
         assert error.value.remedy
-    for missing in (tmp_path, tmp_path / "nowhere", source):
+        assert "\n" not in error.value.message
+    for missing in (tmp_path, tmp_path / "nowhere", folder / "train.bin"):
         with pytest.raises(CorpusError, match="not a prepared corpus"):
             PreparedCorpus.open(missing)
 
 
-def test_a_truncated_file_or_foreign_tokenizer_is_an_error(tmp_path: Path, source: Path) -> None:
-    out = tmp_path / "out"
-    prepare([source], out, CorpusConfig())
+def test_a_manifest_without_end_is_an_error(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("chargen.corpus.manifest._MOST_BYTES", 1000)
+    with pytest.raises(CorpusError, match="longer than 1,000 bytes"):
+        PreparedCorpus.open(folder)
+
+
+def test_a_foreign_tokenizer_is_an_error(folder: Path, tmp_path: Path) -> None:
+    source = write(tmp_path / "text.txt", CHINESE + ODD)
     other = prepare([source], tmp_path / "other", CorpusConfig(vocab_size=50))
-    other.tokenizer.save(out / "tokenizer.model")
-    with pytest.raises(CorpusError, match=r"tokenizer\.model"):
-        _ = PreparedCorpus.open(out).tokenizer
-    os.truncate(out / "train.bin", 10)
-    with pytest.raises(CorpusError, match="10 bytes"):
-        PreparedCorpus.open(out)
-
-
-def test_a_name_that_is_not_utf8_is_recorded_legibly(tmp_path: Path) -> None:
-    path = Path(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9.txt"))
-    try:
-        write(path, ENGLISH)
-    except OSError:
-        pytest.skip("this file system has names in UTF-8 only")
-    corpus = prepare([path], tmp_path / "out", CorpusConfig())
-    assert corpus.manifest.sources[0].path.endswith("caf\\udce9.txt")
+    other.tokenizer.save(folder / "tokenizer.model")
+    with pytest.raises(CorpusError, match=r"tokenizer\.model is not the tokenizer"):
+        PreparedCorpus.open(folder)
 
 
 def test_importing_the_package_loads_nothing_heavy() -> None:
@@ -373,7 +222,7 @@ def test_importing_the_package_loads_nothing_heavy() -> None:
     import sys
 
     code = (
-        "import sys, chargen.corpus.prepared, chargen.corpus.windows\n"
+        "import sys, chargen.corpus.opening, chargen.corpus.windows\n"
         "heavy = {'torch', 'typer', 'rich', 'sentencepiece', 'charset_normalizer', 'opencc'}\n"
         "print(sorted(heavy & set(sys.modules)))"
     )

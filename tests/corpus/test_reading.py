@@ -1,24 +1,17 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chargen.config import CorpusConfig
 from chargen.corpus.detection import Detected
-from chargen.corpus.reading import (
-    Source,
-    find_sources,
-    open_source,
-    read_chunks,
-    read_sources,
-    read_text,
-)
+from chargen.corpus.reading import Source, open_source, read_chunks, read_sources, read_text
+from chargen.corpus.sources import SourceFile, find_sources
 from chargen.errors import CorpusError
+from chargen.options import CorpusConfig
 from tests.corpus.texts import CHINESE, ENGLISH, ODD
 
 
@@ -30,7 +23,8 @@ def write(folder: Path, data: bytes, name: str = "text.txt") -> Path:
 
 
 def named(path: Path, codec: str) -> Source:
-    return Source(path, Detected(codec, True, "named"))
+    file = SourceFile(path, path.name, path.stat().st_size)
+    return Source(file, Detected(codec, True, "named"))
 
 
 def with_line_feeds(text: str) -> str:
@@ -51,6 +45,7 @@ def test_chunks_join_to_the_whole_text_wherever_they_are_cut(
     assert all(chunks)
     assert (source.crlf, source.cr) == (2, 3)
     assert source.characters == len(with_line_feeds(text))
+    assert source.digest
     assert source.digest.hexdigest() == hashlib.sha256(text.encode(codec)).hexdigest()
 
 
@@ -68,7 +63,7 @@ def test_only_line_ends_and_a_leading_mark_change(
 
 def test_a_mark_at_the_beginning_is_dropped_and_one_inside_stays(tmp_path: Path) -> None:
     path = write(tmp_path, "\ufeff一\ufeff二".encode())
-    source = open_source(path, CorpusConfig())
+    source = open_source(*find_sources([path]), CorpusConfig())
     assert "".join(read_chunks(source)) == "一\ufeff二"
     assert source.mark_dropped
 
@@ -86,7 +81,7 @@ def test_a_bad_byte_is_named_with_its_offset(tmp_path: Path, codec: str, chunk_b
         list(read_chunks(source, chunk_bytes=chunk_bytes))
     assert str(source.path) in error.value.message
     assert f"byte offset {expected.value.start}." in error.value.message
-    assert "--errors replace" in error.value.remedy
+    assert 'errors="replace"' in error.value.remedy
 
 
 @pytest.mark.parametrize("chunk_bytes", [1, 3, 1 << 20])
@@ -127,42 +122,11 @@ def test_a_line_end_separates_files_that_lack_one(tmp_path: Path) -> None:
     assert [s.newline_added for s in sources] == [True, False, False, True, False]
 
 
-def test_a_folder_means_its_text_files_recursively_and_sorted(tmp_path: Path) -> None:
-    for name in ("b.txt", "a/z.txt", "a/c.md", "plain"):
-        write(tmp_path, b"text\n", name)
-    write(tmp_path, "\ufeff文".encode("utf-16-le"), "u16.dat")
-    for name in (".hidden", ".git/x.txt"):
-        write(tmp_path, b"text\n", name)
-    for name in ("picture.png", "more/data.bin"):
-        write(tmp_path, b"\x89PNG\0\0" * 20, name)
-    write(tmp_path, b"", "empty.txt")
-    for name in ("prepared/manifest.json", "prepared/tokenizer.model"):
-        write(tmp_path, b"{}", name)
-    found = [str(path.relative_to(tmp_path)) for path in find_sources([tmp_path])]
-    assert found == ["a/c.md", "a/z.txt", "b.txt", "plain", "u16.dat"]
-
-
-def test_files_keep_their_order(tmp_path: Path) -> None:
-    paths = [write(tmp_path, b"x", name) for name in ("b", "a", "c")]
-    assert find_sources(paths) == paths
-
-
-def test_what_is_no_source_is_an_error(tmp_path: Path) -> None:
-    write(tmp_path, b"\0\1\2" * 99, "folder/binary")
-    for path in (tmp_path / "missing", tmp_path / "folder", Path(os.devnull)):
-        with pytest.raises(CorpusError) as error:
-            find_sources([path])
-        assert str(path) in error.value.message
-        assert error.value.remedy
-    with pytest.raises(CorpusError):
-        find_sources([])
-
-
 def test_a_file_like_no_text_is_an_error_unless_bytes_may_be_replaced(tmp_path: Path) -> None:
     path = write(tmp_path, bytes(range(256)) * 20)
     with pytest.raises(CorpusError, match="not recognised"):
-        open_source(path, CorpusConfig())
-    assert not open_source(path, CorpusConfig(errors="replace")).detected.sure
+        open_source(*find_sources([path]), CorpusConfig())
+    assert not open_source(*find_sources([path]), CorpusConfig(errors="replace")).detected.sure
 
 
 def test_a_named_encoding_is_used_as_it_is(tmp_path: Path) -> None:

@@ -184,6 +184,28 @@ def test_a_truncated_model_is_an_error_in_one_line(tmp_path: Path, size: int) ->
     assert "\n" not in error.value.message
 
 
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (b"<0x41>", b"<\x97x41>"[:6]),
+        (b"<0x41>", b"<0x4G>"),
+        (b"<0x41>", b"\xff\xff\xff\xff\xff\xff"),
+    ],
+)
+def test_pieces_that_are_no_bytes_or_no_text_are_an_error(old: bytes, new: bytes) -> None:
+    model = WITH_BYTES.to_bytes()
+    assert old in model
+    with pytest.raises(CorpusError, match="damaged"):
+        Tokenizer(model.replace(old, new))
+
+
+def test_a_model_without_end_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("chargen.corpus.tokenizer._MOST_BYTES", 1000)
+    (tmp_path / "tokenizer.model").write_bytes(WITH_BYTES.to_bytes())
+    with pytest.raises(CorpusError, match="longer than 1,000 bytes"):
+        Tokenizer.load(tmp_path / "tokenizer.model")
+
+
 def test_a_missing_model_or_one_of_words_is_an_error(tmp_path: Path) -> None:
     import io
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from hypothesis import strategies as st
 
 CHINESE = (
@@ -31,3 +33,8 @@ ODD = (
 
 # Anything that UTF-8 can encode.
 any_text = st.text(st.characters(exclude_categories=["Cs"]) | st.sampled_from(ODD), max_size=80)
+
+
+def write(path: Path, text: str, encoding: str = "utf-8") -> Path:
+    path.write_bytes(text.encode(encoding))
+    return path

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.support import LEARNABLE, call
+from tests.support import LEARNABLE, call, the_error
 
 SMALL: dict[str, tuple[Any, ...]] = {
     "cells": (
@@ -47,12 +47,29 @@ def test_figures_for_scripts_are_json(here: Path) -> None:
     Path("text.txt").write_text(LEARNABLE, "utf-8")
     options = ("--corpus", "text.txt", "--json", "--quiet", "-o", "picture.png")
     small = ("--hidden-size", 8, "--steps", 1, "--lags", 4)
-    done = call("experiment", "gradients", *small, *options)
+    done = call("experiment", "vanishing", *small, *options)
     assert done.exit_code == 0, done.output
     report = json.loads(done.stdout)
     assert [len(each["norms"]) for each in report["reports"]] == [5, 5, 5]
     assert done.stderr == ""
     assert Path("picture.png").is_file()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "problem"),
+    [
+        (("cells", "--cell", "x"), "--cell is 'x', not one of rnn, jordan"),
+        (("cells", "--threads", -1), "--threads is -1, not at least 0 and at most 1024"),
+        (("clockwork", "--threads", -1), "--threads is -1, not at least 0 and at most 1024"),
+        (("clipping", "--threads", 9999), "--threads is 9999, not at least 0 and at most 1024"),
+    ],
+)
+def test_options_that_can_not_be_are_told(
+    arguments: tuple[object, ...], problem: str, here: Path
+) -> None:
+    pytest.importorskip("matplotlib")
+    assert problem in the_error("experiment", *arguments)
+    assert list(here.iterdir()) == []
 
 
 def test_where_nothing_can_be_drawn_nothing_is_begun(here: Path) -> None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,10 +12,12 @@ from torch.nn import functional as F
 import chargen
 from chargen.bench.timing import Stopwatch
 from chargen.corpus.prepared import PreparedCorpus
-from chargen.experiments.contenders import Budget, Plain, SmallGPT
-from chargen.experiments.curves import plot_quality
-from chargen.experiments.quality import Curve, Point, QualityReport, bench_quality
-from tests.support import LEARNABLE, call
+from chargen.errors import ConfigError
+from chargen.experiments.contenders import Budget
+from chargen.experiments.curves import LearningCurve, Point
+from chargen.experiments.quality import QualityOutcome, compare_quality
+from chargen.experiments.references import Plain, SmallGPT
+from tests.support import LEARNABLE
 
 STEPS = 16
 CPU = torch.device("cpu")
@@ -28,48 +31,69 @@ def text(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def report(text: Path) -> QualityReport:
-    return bench_quality(text, Budget(STEPS, in_steps=True), preset="tiny", seed=3)
+def outcome(text: Path) -> QualityOutcome:
+    return compare_quality(text, steps=STEPS, preset="tiny", seed=3, device="cpu")
 
 
-def test_each_learns_for_the_same_budget_and_gets_better(report: QualityReport) -> None:
-    for curve in (report.chargen, report.plain, report.gpt):
+def test_each_learns_for_the_same_budget_and_gets_better(outcome: QualityOutcome) -> None:
+    for curve in (outcome.chargen, outcome.plain, outcome.gpt):
         assert curve.points[-1].steps == STEPS
         assert curve.points[-1].bits_per_char < curve.points[0].bits_per_char
         seconds = [point.seconds for point in curve.points]
         assert seconds == sorted(seconds)
-    assert report.short.points[-1].steps == STEPS // 8
+    assert outcome.short.points[-1].steps == STEPS // 8
 
 
 def test_chargens_result_is_that_of_the_train_command(
-    report: QualityReport, text: Path, here: Path
+    outcome: QualityOutcome, text: Path, here: Path
 ) -> None:
-    run = chargen.train(text, preset="tiny", max_steps=STEPS, eval_every=STEPS, seed=3)
-    assert run.bits_per_char == pytest.approx(report.chargen.bits_per_char, rel=1e-6)
+    run = chargen.train(
+        text, preset="tiny", max_steps=STEPS, eval_every=STEPS, seed=3, device="cpu"
+    )
+    assert run.bits_per_char == pytest.approx(outcome.chargen.bits_per_char, rel=1e-6)
 
 
-def test_the_report_becomes_json_and_a_picture(report: QualityReport, tmp_path: Path) -> None:
-    values = json.loads(json.dumps(report.to_dict()))
-    assert values["gpt"]["bits_per_char"] == report.gpt.bits_per_char
-    plot_quality(report, tmp_path / "curves.png")
+def test_the_outcome_is_tables_json_and_a_picture(outcome: QualityOutcome, tmp_path: Path) -> None:
+    values = json.loads(json.dumps(outcome.to_dict()))
+    assert values["gpt"]["bits_per_char"] == outcome.gpt.bits_per_char
+    learnt, reached = outcome.tables()
+    assert [row[0] for row in learnt.rows] == ["tiny", "tiny, short", "plain loop", "small GPT"]
+    assert all(len(row) == len(learnt.header) for row in learnt.rows)
+    assert [row[0] for row in reached.rows] == ["tiny", "tiny, short"]
+    outcome.draw(tmp_path / "curves.png")
     assert (tmp_path / "curves.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_the_command_measures_by_the_clock(text: Path, here: Path) -> None:
-    done = call(
-        *("bench", "train", "--quality", text, "--minutes", 0.01, "--preset", "tiny"),
-        *("--json", "--quiet"),
+def test_a_budget_by_the_clock_is_spent_by_all_whoever_reports(text: Path, here: Path) -> None:
+    threads, tf32 = torch.get_num_threads(), torch.backends.cudnn.allow_tf32
+    told: list[float] = []
+
+    def show(phase: str, done: float, total: float) -> None:
+        assert (torch.get_num_threads(), torch.backends.cudnn.allow_tf32) == (threads, tf32)
+        told.append(done / total)
+
+    outcome = compare_quality(
+        text, minutes=0.01, preset="tiny", device="cpu", threads=threads + 1, on_progress=show
     )
-    assert done.exit_code == 0, done.output
-    values = json.loads(done.stdout)
-    assert values["gpt"]["points"][-1]["seconds"] >= 0.6
-    assert (here / values["picture"]).is_file()
+    assert outcome.gpt.points[-1].seconds >= 0.6
+    assert outcome.threads == threads + 1
+    assert told == sorted(told)
+    assert told[-1] == 1
+    assert list(here.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "options", [{"minutes": 0}, {"steps": 0}, {"preset": "huge"}, {"vocab_size": 0}], ids=str
+)
+def test_options_that_are_not_usable_are_told(options: dict[str, Any], text: Path) -> None:
+    with pytest.raises(ConfigError, match=next(iter(options)).replace("minutes", "max_minutes")):
+        compare_quality(text, **options)
 
 
 @pytest.mark.parametrize("pieces", [1, 31, 32, 33, 64, 65, 96, 160])
 def test_the_gpt_is_scored_with_half_a_window_before_each_piece(corpus: Path, pieces: int) -> None:
     prepared = PreparedCorpus.open(corpus)
-    gpt = SmallGPT(prepared, Budget(1), CPU, seed=0)
+    gpt = SmallGPT(prepared, Budget(1), CPU)
     ids = np.asarray(prepared.train[:pieces], np.int64)
     stream = np.append(prepared.tokenizer.newline_id, ids)
     wanted = 0.0
@@ -93,7 +117,7 @@ def test_the_plain_loop_is_scored_like_chargen(corpus: Path) -> None:
 
 
 def test_the_gpts_rate_rises_and_falls_over_its_budget(corpus: Path) -> None:
-    gpt = SmallGPT(PreparedCorpus.open(corpus), Budget(1000, in_steps=True), CPU, seed=0)
+    gpt = SmallGPT(PreparedCorpus.open(corpus), Budget(1000, in_steps=True), CPU)
     rates = {}
     for gpt.steps in (0, 99, 500, 1000):
         rates[gpt.steps] = gpt.learning_rate()
@@ -101,7 +125,7 @@ def test_the_gpts_rate_rises_and_falls_over_its_budget(corpus: Path) -> None:
 
 
 def test_when_a_curve_reaches_a_figure() -> None:
-    curve = Curve("", 0, (Point(1.0, 1, 4.0), Point(3.0, 3, 2.0), Point(4.0, 4, 1.0)), 1.0)
+    curve = LearningCurve("", 0, (Point(1.0, 1, 4.0), Point(3.0, 3, 2.0), Point(4.0, 4, 1.0)), 1.0)
     assert [curve.seconds_to(bits) for bits in (5.0, 4.0, 3.5, 2.0, 0.5)] == [1, 1, 1.5, 3, None]
 
 

@@ -8,18 +8,16 @@ from pathlib import Path
 import pytest
 
 import chargen
-from chargen.cells import CELLS
-from chargen.config import ModelConfig
 from chargen.corpus.prepared import PreparedCorpus
 from chargen.errors import ConfigError
 from chargen.experiments.cells import TOLERANCE, compare_cells, parameters_of, width_for
 from chargen.experiments.clipping import compare_clipping
 from chargen.experiments.vanishing import CELLS as MEASURED
-from chargen.experiments.vanishing import compare_gradients
+from chargen.experiments.vanishing import compare_vanishing
 from chargen.inspection.gradients import measure_gradients
 from chargen.network.model import CharModel
-from chargen.training.configs import configs_of
-from chargen.training.presets import Extent
+from chargen.options import CELLS, Recipe
+from chargen.training.presets import PRESETS, Extent, choose_model
 
 CHINESE = Extent(3000, 100_000, 100_000)
 
@@ -37,8 +35,8 @@ def test_the_width_solves_for_the_parameters(cell: str) -> None:
 
 @pytest.mark.parametrize("cell", CELLS)
 def test_parameters_are_counted_as_they_are(cell: str) -> None:
-    config, _ = configs_of("small", {"cell": cell, "hidden_size": 24}, CHINESE)
-    assert isinstance(config, ModelConfig)
+    chosen = {"cell": cell, "hidden_size": 24}
+    config = choose_model(PRESETS["small"], chosen, CHINESE, Recipe())
     real = sum(parameter.numel() for parameter in CharModel(config).parameters())
     assert parameters_of(cell, 24, CHINESE) == real
 
@@ -70,7 +68,7 @@ def test_cells_are_trained_alike_by_steps_and_by_time(corpus: Path) -> None:
     again = chargen.train(
         corpus,
         name=each.cell,
-        out_dir=corpus.parent / "again",
+        runs_dir=corpus.parent / "again",
         cell=each.cell,
         hidden_size=each.hidden_size,
         max_steps=12,
@@ -84,10 +82,10 @@ def test_cells_are_trained_alike_by_steps_and_by_time(corpus: Path) -> None:
 
 
 def test_gradients_are_those_of_runs_trained_alike(corpus: Path, tmp_path: Path) -> None:
-    outcome = compare_gradients(corpus, steps=4, lags=6, hidden_size=8, threads=1)
+    outcome = compare_vanishing(corpus, steps=4, lags=6, hidden_size=8, threads=1)
     assert [report.run for report in outcome.reports] == list(MEASURED)
     run = chargen.train(
-        corpus, name="rnn", out_dir=tmp_path, cell="rnn", hidden_size=8, max_steps=4, threads=1
+        corpus, name="rnn", runs_dir=tmp_path, cell="rnn", hidden_size=8, max_steps=4, threads=1
     )
     assert outcome.reports[0] == measure_gradients(run.path, 6)
     shown, _ = outcome.tables()

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from chargen.config import ModelConfig
 from chargen.corpus.tokenizer import Tokenizer
 from chargen.network.model import CharModel
+from chargen.options import ModelConfig
 
 CORPORA = Path(__file__).parents[2] / "corpora"
 TEXT = (CORPORA / "jueju.txt").read_text("utf-8") + (CORPORA / "shipan.txt").read_text("utf-8")

@@ -8,8 +8,6 @@ import pytest
 import torch
 from torch import Tensor
 
-from chargen.cells import CELLS
-from chargen.config import SamplingConfig
 from chargen.corpus.tokenizer import Tokenizer
 from chargen.errors import GenerationError
 from chargen.generation.engine import Engine
@@ -17,6 +15,7 @@ from chargen.generation.folded import Network
 from chargen.generation.requests import Chunk, Request, Result
 from chargen.generation.sampler import Uniforms
 from chargen.network.model import CharModel
+from chargen.options import CELLS, SamplingConfig
 from tests.generation.conftest import TEXT, make_model
 
 GREEDY = SamplingConfig(length=12, temperature=0)
@@ -201,7 +200,7 @@ def test_unseen_characters_are_an_error_or_skipped(
     request = Request("☃春🦊", GREEDY, 0)
     with pytest.raises(GenerationError, match="'☃', '🦊'") as error:
         texts(Engine(unk_model, unk_tokenizer), [request])
-    assert "--oov-prompt skip" in error.value.remedy
+    assert "`oov_prompt=skip`" in error.value.remedy
     skipping = Engine(unk_model, unk_tokenizer, oov_prompt="skip")
     assert texts(skipping, [request]) == texts(skipping, [replace(request, prompt="春")])
     assert texts(Engine(model, tokenizer), [request])[0].characters == 12

@@ -6,9 +6,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chargen.config import SamplingConfig
 from chargen.generation import sampler
 from chargen.generation.sampler import Sampler, Uniforms, drawing_device, sample_seed
+from chargen.options import SamplingConfig
 
 WIDTH = 5 * sampler.BLOCK
 

@@ -9,8 +9,6 @@ import pytest
 
 import chargen
 from chargen import api
-from chargen.config import CorpusConfig
-from chargen.corpus.prepared import PreparedCorpus
 from chargen.errors import CheckpointError, ConfigError
 from chargen.inspection import plots
 from tests.support import call, metrics, train_tiny
@@ -25,7 +23,7 @@ def gru(corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def other_text(folder: Path, **options: Any) -> Path:
     text = folder / "other.txt"
     text.write_text("天地玄黄，宇宙洪荒。\n" * 150, encoding="utf-8")
-    made = chargen.prepare(text, folder / "other", CorpusConfig(**options))
+    made = chargen.prepare(text, folder / "other", **options)
     return train_tiny(made, folder / "runs", name="other", max_steps=3, eval_every=1).path
 
 
@@ -64,8 +62,8 @@ def test_runs_on_different_texts_can_not_be_compared(trained: Path, here: Path) 
 def test_runs_measured_on_different_parts_can_not_be_compared(
     trained: Path, corpus: Path, tmp_path: Path
 ) -> None:
-    source = PreparedCorpus.open(corpus).manifest.sources[0].path
-    made = chargen.prepare(source, tmp_path / "half", CorpusConfig(val_frac=0.5))
+    source = corpus.parent / "learnable.txt"
+    made = chargen.prepare(source, tmp_path / "half", val_frac=0.5)
     run = train_tiny(made, tmp_path / "runs", max_steps=2).path
     found = api.compare([trained, run])
     (line,) = found.incomparable
@@ -75,22 +73,22 @@ def test_runs_measured_on_different_parts_can_not_be_compared(
 
 def test_another_vocabulary_can_be_compared(trained: Path, corpus: Path, tmp_path: Path) -> None:
     """For bits per character charge what a small vocabulary leaves open."""
-    source = PreparedCorpus.open(corpus).manifest.sources[0].path
-    made = chargen.prepare(source, tmp_path / "few", CorpusConfig(vocab_size=8))
+    source = corpus.parent / "learnable.txt"
+    made = chargen.prepare(source, tmp_path / "few", vocab_size=8)
     found = api.compare([trained, train_tiny(made, tmp_path / "runs", max_steps=2).path])
     assert found.incomparable == ()
     assert found.differing["vocab_size"] == (3000, 8)
 
 
 def test_a_run_without_validation_is_told(trained: Path, corpus: Path, tmp_path: Path) -> None:
-    source = PreparedCorpus.open(corpus).manifest.sources[0].path
-    made = chargen.prepare(source, tmp_path / "whole", CorpusConfig(val_frac=0))
+    source = corpus.parent / "learnable.txt"
+    made = chargen.prepare(source, tmp_path / "whole", val_frac=0)
     run = train_tiny(made, tmp_path / "runs", max_steps=2, name="whole").path
     found = api.compare([trained, run])
     assert found.incomparable == ()
     assert "whole has no evaluation" in found.notes[0]
     shown = call("compare", trained, run)
-    assert "training, bits a piece, over steps" in shown.stdout
+    assert "training, bits per piece, over steps" in shown.stdout
 
 
 def test_runs_of_one_name_are_told_apart(trained: Path, tmp_path: Path) -> None:

@@ -36,7 +36,9 @@ def test_norms_are_those_of_the_equations(simple: Path) -> None:
     assert model.c is not None
     tensors = (model.table.T, cell.recurrent_matrix(), cell.b, model.V, model.c)
     weights = Weights(*(each.detach().numpy() for each in tensors if each is not None))
-    corpus = PreparedCorpus.open(loaded.config.corpus.path)
+    place = RunFolder(simple).read_places().corpus
+    assert place is not None
+    corpus = PreparedCorpus.open(place)
     length = WARM_UP + lags + 2
     text = corpus.val if len(corpus.val) >= length else corpus.train
     expected = []
@@ -101,23 +103,18 @@ def test_a_name_that_no_font_can_draw_is_no_trouble(trained: Path, tmp_path: Pat
 def test_a_corpus_that_was_made_anew_is_told(here: Path) -> None:
     Path("story.txt").write_text(LEARNABLE, "utf-8")
     run = train_tiny("story.txt", here / "checkpoints", max_steps=2).path
-    chargen.prepare("story.txt", "corpora/story", chargen.CorpusConfig(vocab_size=10))
+    (made,) = Path("corpora").iterdir()
+    chargen.prepare("story.txt", made, vocab_size=10, force=True)
     with pytest.raises(CorpusError, match="not what run learnt from") as caught:
         measure_gradients(run, 4, positions=2)
     assert "story.txt" in caught.value.remedy
 
 
 def test_the_command_prints_a_chart_or_json(simple: Path, trained: Path) -> None:
-    told = call("inspect", simple, trained, "--gradients", "--lags", 8)
+    told = call("gradients", simple, trained, "--lags", 8)
     assert told.exit_code == 0
     assert "spectral radius" in told.stdout
     assert "█" in told.stdout
-    as_json = call("inspect", simple, "--gradients", "--lags", 8, "--json")
+    as_json = call("gradients", simple, "--lags", 8, "--json")
     (report,) = json.loads(as_json.stdout)
     assert len(report["norms"]) == 9
-
-
-def test_a_picture_of_anything_else_is_refused(simple: Path, tmp_path: Path) -> None:
-    refused = call("inspect", simple, "--out", tmp_path / "x.png")
-    assert refused.exit_code == 1
-    assert "--out needs --gradients" in refused.stderr

@@ -110,12 +110,12 @@ def test_the_page_needs_nothing_else_and_bears_any_text(trained: Path) -> None:
 def test_the_command_writes_the_page_and_tells_the_units(run: Path, here: Path) -> None:
     text = here / "text.txt"
     text.write_text(TEXT, "utf-8")
-    told = call("inspect", run, "--neurons", text)
+    told = call("neurons", run, text)
     assert told.exit_code == 0
     assert "position in the line" in told.stdout
-    assert "nothing of it in this text" in told.stdout  # no quotation marks
+    assert "does not occur in this text" in told.stdout  # no quotation marks
     assert (run / "neurons.html").read_text("utf-8").startswith("<!doctype html>")
-    as_json = call("inspect", run, "--neurons", text, "--json", "--out", here / "page.html")
+    as_json = call("neurons", run, text, "--json", "--out", here / "page.html")
     assert json.loads(as_json.stdout)["characters"] == len(TEXT)
     assert (here / "page.html").is_file()
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from chargen import api
+import chargen
 from chargen.errors import CheckpointError, CorpusError
 from chargen.inspection.corpora import CorpusSummary
 from chargen.inspection.summary import RunSummary
@@ -15,7 +15,7 @@ from tests.support import metrics, train_tiny
 
 
 def run_summary(path: Path) -> RunSummary:
-    found = api.describe(path)
+    found = chargen.inspect(path)
     assert isinstance(found, RunSummary)
     return found
 
@@ -66,7 +66,7 @@ def test_three_files_are_a_run(trained: Path, tmp_path: Path) -> None:
 
 
 def test_a_corpus_tells_what_it_is(corpus: Path) -> None:
-    found = api.describe(corpus)
+    found = chargen.inspect(corpus)
     assert isinstance(found, CorpusSummary)
     assert found.problems == ()
     assert json.loads(json.dumps(found.to_dict()))["kind"] == "corpus"
@@ -77,15 +77,17 @@ def test_a_damaged_corpus_lists_its_problems(corpus: Path, tmp_path: Path) -> No
     content = bytearray((copy / "val.bin").read_bytes())
     content[0] ^= 1
     (copy / "val.bin").write_bytes(content)
-    (problem,) = api.describe(copy).problems
+    (problem,) = chargen.inspect(copy).problems
     assert "val.bin" in problem
     (copy / "val.bin").unlink()
-    with pytest.raises(CorpusError, match=r"val\.bin is missing"):
-        api.describe(copy)
+    assert chargen.inspect(copy).problems == ("val.bin is missing",)
+    (copy / "manifest.json").write_bytes(b"torn")
+    with pytest.raises(CorpusError, match=r"manifest\.json is damaged"):
+        chargen.inspect(copy)
 
 
 def test_something_else_is_told(here: Path) -> None:
     with pytest.raises(CheckpointError, match="not a chargen run"):
-        api.describe(here)
+        chargen.inspect(here)
     with pytest.raises(CheckpointError, match="no run in"):
-        api.describe()
+        chargen.inspect()

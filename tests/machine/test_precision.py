@@ -6,12 +6,11 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from chargen.cells import CELLS
-from chargen.config import ModelConfig
 from chargen.machine.devices import autocast
 from chargen.machine.precision import exact_float32
 from chargen.network.model import CharModel, Dropout
 from chargen.network.softmax import softmax_loss
+from chargen.options import CELLS, ModelConfig
 from tests.support import last_state, metrics, train_tiny
 
 CPU = torch.device("cpu")

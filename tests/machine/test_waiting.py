@@ -41,12 +41,12 @@ def test_threads_sleep_on_a_busy_machine_only(monkeypatch: pytest.MonkeyPatch) -
     for busy in (0.0, 2.0):
         monkeypatch.delenv("GOMP_SPINCOUNT", raising=False)
         monkeypatch.setattr(OtherPrograms, "cores", lambda _self, busy=busy: busy)
-        OtherPrograms().choose_waiting()
-        chosen.append(os.environ["GOMP_SPINCOUNT"])
+        chosen.append(OtherPrograms().choose_waiting())
+        assert os.environ["GOMP_SPINCOUNT"] == chosen[-1]
     assert chosen == ["10000", "0"]
 
 
 def test_the_users_own_choice_stays(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GOMP_SPINCOUNT", "7")
-    OtherPrograms().choose_waiting()
+    assert OtherPrograms().choose_waiting() == "7"
     assert os.environ["GOMP_SPINCOUNT"] == "7"

@@ -7,8 +7,8 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from chargen.config import ModelConfig
 from chargen.network.model import CharModel, Dropout, map_state
+from chargen.options import ModelConfig
 from tests.support import small_model
 
 V, T, B = 11, 6, 3

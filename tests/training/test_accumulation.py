@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 import torch
 
-from chargen.cells import CELLS
 from chargen.network.model import Dropout
+from chargen.options import CELLS
 from chargen.runs.folder import RunFolder
 from chargen.training.accumulation import accumulate_gradient
 from tests.support import small_model, train_tiny

@@ -11,11 +11,11 @@ import torch
 import torch.nn.functional as F
 
 import chargen
-from chargen.config import CorpusConfig
 from chargen.corpus.prepared import PreparedCorpus
 from chargen.errors import CheckpointError, ConfigError
+from chargen.options import Recipe
+from chargen.runs.config import Origin
 from chargen.runs.folder import RunFolder
-from chargen.training import beginning
 from chargen.training.beginning import adopt_weights, neighbour_vectors
 from chargen.training.events import Event
 from tests.support import small_model, train_tiny
@@ -76,11 +76,8 @@ def test_without_biases_there_are_no_frequencies(corpus: Path, tmp_path: Path) -
     assert RunFolder(run.path).load_model().model.c is None
 
 
-def test_vectors_of_neighbours_are_those_of_the_whole_decomposition(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(beginning, "_ITERATIONS", 60)
-    monkeypatch.setattr(beginning, "_SPARE", 2)
+def test_vectors_of_neighbours_are_those_of_the_whole_decomposition() -> None:
+    recipe = Recipe(neighbour_rounds=60, neighbour_spare=2)
     ids, size, width = np.random.default_rng(0).integers(0, 9, 200) ** 2 % 17, 18, 4
     n, pairs = np.zeros(size), np.zeros((size, size))
     for x in ids:
@@ -92,7 +89,7 @@ def test_vectors_of_neighbours_are_those_of_the_whole_decomposition(
     wanted = U[:, :width] * np.sqrt(S[:width])
     present = n > 0
     wanted[present] /= np.linalg.norm(wanted[present], axis=1, keepdims=True)
-    found = neighbour_vectors(ids, size, width)
+    found = neighbour_vectors(ids, size, width, recipe)
     assert found.shape == (size, width)
     np.testing.assert_allclose(found @ found.T, wanted @ wanted.T, atol=1e-4)
     assert not found[~present].any()
@@ -100,15 +97,15 @@ def test_vectors_of_neighbours_are_those_of_the_whole_decomposition(
 
 def test_vectors_wider_than_the_vocabulary_end_in_zeros() -> None:
     ids = np.array([0, 1, 2, 0, 1, 2, 2, 1])
-    vectors = neighbour_vectors(ids, 3, 5)
+    vectors = neighbour_vectors(ids, 3, 5, Recipe())
     assert vectors.shape == (3, 5)
     assert not vectors[:, 3:].any()
     torch.testing.assert_close(vectors.norm(dim=1), torch.ones(3))
 
 
 def test_a_text_without_information_gives_no_vectors() -> None:
-    assert not neighbour_vectors(np.zeros(50, np.uint16), 1, 4).any()
-    assert not neighbour_vectors(np.zeros(0, np.uint16), 3, 4).any()
+    assert not neighbour_vectors(np.zeros(50, np.uint16), 1, 4, Recipe()).any()
+    assert not neighbour_vectors(np.zeros(0, np.uint16), 3, 4, Recipe()).any()
 
 
 def test_a_table_for_input_and_output_begins_at_its_neighbours(
@@ -118,7 +115,7 @@ def test_a_table_for_input_and_output_begins_at_its_neighbours(
     options = {"tie_weights": True, "embedding_size": 6, "max_steps": 1, "lr": 1e-30}
     run = train_tiny(corpus, tmp_path, **options)
     table = RunFolder(run.path).load_model().model.table.detach()
-    vectors = neighbour_vectors(prepared.train, prepared.tokenizer.size, 6)
+    vectors = neighbour_vectors(prepared.train, prepared.tokenizer.size, 6, Recipe())
     seen = vectors.any(1)
     assert 20 < int(seen.sum()) < len(seen)
     cosines = F.cosine_similarity(table, vectors)
@@ -130,10 +127,8 @@ def test_training_begins_from_the_other_run(trained: Path, other: Path, tmp_path
     run = train_tiny(other, tmp_path, init_from=trained, max_steps=1, lr=1e-30, weight_decay=0.0)
     source, loaded = RunFolder(trained).load_model(), RunFolder(run.path).load_model()
     torch.testing.assert_close(loaded.model.cells[0].U, source.model.cells[0].U)
-    assert loaded.config.init_from == {
-        "path": str(trained),
-        "weights_sha256": source.weights_sha256,
-    }
+    assert loaded.config.init_from == Origin("run", source.weights_sha256)
+    assert RunFolder(run.path).read_places().init_from == trained.resolve()
 
 
 def test_a_run_that_was_killed_at_once_still_begins_there(
@@ -154,18 +149,21 @@ def test_a_run_that_was_killed_at_once_still_begins_there(
 
 
 def test_the_shape_comes_from_the_other_run(trained: Path, other: Path, tmp_path: Path) -> None:
-    run = chargen.train(other, init_from=trained, out_dir=tmp_path, max_steps=1)
+    run = chargen.train(other, init_from=trained, runs_dir=tmp_path, max_steps=1)
     assert RunFolder(run.path).read_config().model.hidden_size == 32
 
 
 @pytest.mark.parametrize(
     ("options", "part"),
-    [({"hidden_size": 64, "num_layers": 2}, "num_layers"), ({"preset": "lecture"}, "cell is rnn")],
+    [
+        ({"hidden_size": 64, "num_layers": 2}, "num_layers"),
+        ({"preset": "lecture"}, "`cell` is rnn"),
+    ],
 )
 def test_another_shape_is_an_error(
     options: dict[str, Any], part: str, trained: Path, other: Path, tmp_path: Path
 ) -> None:
-    with pytest.raises(ConfigError, match="the run to begin from has") as caught:
+    with pytest.raises(ConfigError, match="the run of `init_from` has") as caught:
         train_tiny(other, tmp_path / "out", init_from=trained, **options)
     assert part in caught.value.message
     assert not (tmp_path / "out").exists()
@@ -173,4 +171,4 @@ def test_another_shape_is_an_error(
 
 def test_beginning_from_nothing_is_an_error(other: Path, tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="no run 'nope'"):
-        train_tiny(other, tmp_path / "out", init_from="nope", corpus_config=CorpusConfig())
+        train_tiny(other, tmp_path / "out", init_from="nope")

@@ -10,7 +10,6 @@ import torch
 
 import chargen
 from chargen import api
-from chargen.config import CorpusConfig
 from chargen.corpus.shipped import shipped_text
 from chargen.training import lr_finder
 from chargen.training.events import Step
@@ -26,7 +25,7 @@ def poems(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("poems")
     beginning = folder / "poems.txt"
     beginning.write_text(shipped_text("jueju.txt").read_text("utf-8")[:8000], encoding="utf-8")
-    return chargen.prepare(beginning, folder / "poems", CorpusConfig(vocab_size=300)).path
+    return chargen.prepare(beginning, folder / "poems", vocab_size=300).path
 
 
 @pytest.fixture(scope="module")
@@ -91,7 +90,7 @@ def test_the_smooth_curve_lags_behind_nothing() -> None:
 def test_from_the_command_line(poems: Path, here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("matplotlib")
     monkeypatch.setattr(lr_finder, "STEPS", 60)
-    arguments = ("train", poems, "--preset", "tiny", "--threads", 1, "--find-lr")
+    arguments = ("find-lr", poems, "--preset", "tiny", "--threads", 1)
     shown = call(*arguments, "-o", "lr.png")
     assert shown.exit_code == 0, shown.output
     report = json.loads(call(*arguments, "--json", "-q").stdout)
@@ -99,9 +98,3 @@ def test_from_the_command_line(poems: Path, here: Path, monkeypatch: pytest.Monk
     assert "┤" in shown.stdout
     assert Path("lr.png").read_bytes().startswith(b"\x89PNG")
     assert list(files_in(here)) == ["lr.png"]
-
-
-def test_what_makes_no_sense_with_it(poems: Path, here: Path) -> None:
-    assert "contradict" in call("train", poems, "--find-lr", "--resume").stderr
-    assert "--out needs --find-lr" in call("train", poems, "-o", "lr.png").stderr
-    assert files_in(here) == {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import signal
 import subprocess
@@ -13,11 +14,13 @@ import pytest
 import torch
 
 import chargen
-from chargen.cells import CELLS
-from chargen.config import OPTIMIZERS
 from chargen.errors import CheckpointError, ConfigError, CorpusError
+from chargen.options import CELLS, Recipe
 from chargen.runs.folder import RunFolder
+from chargen.training import plan as planning
 from chargen.training.events import Checkpoint, Event, Started, Step
+from chargen.training.optimizer import OPTIMIZERS
+from chargen.training.resume import MAY_CHANGE
 from chargen.training.state import TrainingState
 from tests.support import files_in, last_state, metrics, train_tiny
 
@@ -71,8 +74,8 @@ def on_event(event):
     if isinstance(event, Step) and event.step >= 10:
         os.kill(os.getpid(), signal.SIGKILL)
 
-chargen.train(sys.argv[1], preset="tiny", name="run", out_dir=sys.argv[2], max_steps=24,
-              save_every=7, dropout=0.2, on_event=on_event)
+chargen.train(sys.argv[1], preset="tiny", name="run", runs_dir=sys.argv[2], max_steps=24,
+              save_every=7, dropout=0.2, device="cpu", on_event=on_event)
 """
 
 
@@ -102,11 +105,11 @@ def test_resume_of_a_name_that_is_not_there_starts_it(corpus: Path, tmp_path: Pa
 
 def test_resume_of_nothing_is_an_error(corpus: Path, tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="no run in"):
-        chargen.train(corpus, resume=True, out_dir=tmp_path)
+        chargen.train(corpus, resume=True, runs_dir=tmp_path)
 
 
 def test_resume_without_a_name_takes_the_newest(run: Path, corpus: Path) -> None:
-    assert chargen.train(resume=True, out_dir=run.parent).path == run
+    assert chargen.train(resume=True, runs_dir=run.parent).path == run
 
 
 def test_a_run_is_not_confused_with_a_folder_here(run: Path, corpus: Path, here: Path) -> None:
@@ -173,13 +176,50 @@ def test_what_a_resumed_run_cannot_change_is_an_error(
 def test_all_that_cannot_change_is_told_at_once(run: Path, corpus: Path) -> None:
     with pytest.raises(ConfigError) as caught:
         train_tiny(corpus, run.parent, resume=True, hidden_size=9, lr=0.5, batch_size=77)
-    assert all(name in caught.value.message for name in ("hidden_size", "lr", "batch_size"))
+    assert all(name in caught.value.message for name in ("`hidden_size`", "`lr`", "`batch_size`"))
+
+
+def test_values_that_no_run_can_have_are_told_at_once(run: Path, corpus: Path) -> None:
+    before = files_in(run)
+    with pytest.raises(ConfigError) as caught:
+        train_tiny(
+            corpus,
+            run.parent,
+            resume=True,
+            **{"hidden_size": None, "lr": -1, "threads": -1, "val_frac": 3},
+        )
+    for name in ("`hidden_size` is None", "`lr` is -1", "`threads` is -1", "`val_frac` is 3"):
+        assert name in caught.value.message
+    assert files_in(run) == before
+
+
+def test_the_threads_that_torch_chooses_are_recorded(run: Path, corpus: Path) -> None:
+    train_tiny(corpus, run.parent, resume=True, max_steps=41, threads=torch.get_num_threads() + 1)
+    train_tiny(corpus, run.parent, resume=True, max_steps=42, threads=0)
+    assert RunFolder(run).read_config().training.threads == torch.get_num_threads()
+
+
+def test_what_may_change_is_said_by_the_fields() -> None:
+    assert {"max_steps", "epochs", "max_minutes", "threads", "precision"} <= MAY_CHANGE
+    assert not MAY_CHANGE & {"lr", "hidden_size", "seed", "batch_size", "optimizer"}
+
+
+def test_a_resumed_run_trains_by_its_own_recipe(
+    corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(planning, "Recipe", lambda: Recipe(adamw_betas=(0.5, 0.9), lr_hold=0.1))
+    whole = train_tiny(corpus, tmp_path / "whole", max_steps=24)
+    with pytest.raises(Killed):
+        train_tiny(corpus, tmp_path / "killed", max_steps=24, save_every=7, on_event=killer(10))
+    monkeypatch.undo()
+    again = train_tiny(None, tmp_path / "killed", resume=True, max_steps=24)
+    assert last_state(again.path) == last_state(whole.path)
 
 
 def test_patience_needs_validation_in_a_resumed_run_too(corpus: Path, tmp_path: Path) -> None:
     text = tmp_path / "text.txt"
     text.write_text("abcd" * 300, encoding="utf-8")
-    without = {"corpus_config": {"val_frac": 0.0}}
+    without = {"val_frac": 0.0}
     train_tiny(text, tmp_path, **without)
     with pytest.raises(ConfigError, match="patience"):
         train_tiny(text, tmp_path, resume=True, patience=1, max_steps=30, **without)
@@ -190,6 +230,7 @@ def test_init_from_contradicts_resume(run: Path, corpus: Path) -> None:
         train_tiny(corpus, run.parent, resume=True, init_from=run)
 
 
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
 def test_a_device_that_is_not_there_leaves_the_run_alone(run: Path, corpus: Path) -> None:
     before = files_in(run)
     with pytest.raises(ConfigError, match="no CUDA device"):
@@ -217,20 +258,21 @@ def test_a_changed_corpus_is_named_and_nothing_is_prepared(text_run: Path, here:
 def test_changed_settings_are_named_and_nothing_is_prepared(text_run: Path, here: Path) -> None:
     before = files_in(here)
     for corpus in ("story.txt", None):
-        with pytest.raises(CheckpointError, match=r"val_frac was 0\.1 and is now 0\.5"):
+        with pytest.raises(CheckpointError, match=r"`val_frac` was 0\.1 and is now 0\.5"):
             train_tiny(
                 corpus,
                 here / "checkpoints",
                 resume=True,
-                corpus_config=chargen.CorpusConfig(val_frac=0.5),
+                val_frac=0.5,
             )
     assert files_in(here) == before
 
 
 def test_a_prepared_corpus_that_was_made_anew_is_told(text_run: Path, here: Path) -> None:
     Path("other.txt").write_text("something else entirely\n" * 50, encoding="utf-8")
-    chargen.prepare("other.txt", "corpora/story")
-    with pytest.raises(CheckpointError, match="The corpus changed"):
+    (made,) = Path("corpora").iterdir()
+    chargen.prepare("other.txt", made, force=True)
+    with pytest.raises(CheckpointError, match="The corpus has changed"):
         train_tiny(None, here / "checkpoints", resume=True, max_steps=9)
 
 
@@ -243,8 +285,7 @@ def test_a_lost_corpus_is_told_and_made_again_from_its_text(text_run: Path, here
 
 def test_settings_of_the_run_hold_where_none_are_given(here: Path) -> None:
     Path("story.txt").write_text("one two three\nfour five\n" * 50, encoding="utf-8")
-    settings = chargen.CorpusConfig(val_frac=0, vocab_size=8)
-    train_tiny("story.txt", here / "checkpoints", corpus_config=settings, max_steps=5)
+    train_tiny("story.txt", here / "checkpoints", val_frac=0, vocab_size=8, max_steps=5)
     shutil.rmtree("corpora")
     assert train_tiny("story.txt", here / "checkpoints", resume=True, max_steps=9).steps == 9
 
@@ -262,18 +303,17 @@ def test_a_carried_state_of_another_shape_is_told(run: Path, corpus: Path) -> No
     assert saved is not None
     saved[0]["carried.0.0"] = saved[0]["carried.0.0"][:1]
     folder.save_last(folder.last_step() + 1, *saved)
-    with pytest.raises(CheckpointError, match="damaged"):
+    with pytest.raises(CheckpointError, match=r"carried\.0\.0 is \(1, 32\)"):
         train_tiny(corpus, run.parent, resume=True, max_steps=50)
 
 
 @pytest.mark.parametrize("name", ["step", "lr_scale", "best_bits"])
 def test_missing_values_are_told(name: str, run: Path, corpus: Path) -> None:
-    folder = RunFolder(run)
-    saved = folder.load_last()
-    assert saved is not None
-    del saved[1][name]
-    folder.change_last(folder.last_step(), saved[1])
-    with pytest.raises(CheckpointError, match="damaged"):
+    (path,) = run.glob("last/*/state.json")
+    values = json.loads(path.read_bytes())
+    del values[name]
+    path.write_text(json.dumps(values), encoding="utf-8")
+    with pytest.raises(CheckpointError, match=f"damaged: {name}"):
         train_tiny(corpus, run.parent, resume=True, max_steps=50)
 
 

@@ -4,17 +4,17 @@ import pytest
 import torch
 from torch import Tensor
 
-from chargen.config import CorpusConfig, ModelConfig, TrainConfig
 from chargen.network.model import ModelState, map_state
-from chargen.runs.folder import CorpusRecord, RunConfig
-from chargen.training.state import FRESH_AFTER, TrainingState
+from chargen.options import CorpusConfig, ModelConfig, Recipe, TrainConfig
+from chargen.runs.config import CorpusRecord, RunConfig
+from chargen.training.state import TrainingState
 
 H, T = 6, 256
 
 
 def state_of(batch: int, cell: str = "lstm") -> TrainingState:
     """A training state whose carried numbers are all 1, whose clocks stand at 8."""
-    record = CorpusRecord("", {}, CorpusConfig(), {}, 9, 9, 0)
+    record = CorpusRecord("", (), CorpusConfig(), {}, 9, 9, 0)
     training = TrainConfig(batch_size=batch, seq_length=T)
     config = RunConfig(ModelConfig(5, cell=cell, hidden_size=H), training, record, "", "", "")
     state = TrainingState(config, torch.device("cpu"))
@@ -40,7 +40,7 @@ def fresh_lanes(before: ModelState) -> list[int]:
 @pytest.mark.parametrize("batch", [1, 3, 8, 20])
 def test_every_lane_starts_anew_once_in_a_while(batch: int) -> None:
     state = state_of(batch)
-    every = max(batch, FRESH_AFTER // T)
+    every = max(batch, Recipe().fresh_after // T)
     seen: dict[int, list[int]] = {lane: [] for lane in range(batch)}
     for state.step in range(3 * every):
         lanes = fresh_lanes(state.before_window(epoch_starts=False))

@@ -103,8 +103,8 @@ def test_without_the_extra_nothing_is_begun(
     monkeypatch.setitem(sys.modules, "tensorboard", None)
     with pytest.raises(MissingExtraError) as caught:
         train_tiny(corpus, here / "out", tensorboard=True)
-    assert "chargen[tensorboard]" in caught.value.remedy
+    assert ".[tensorboard]" in caught.value.remedy
     result = call("train", corpus, "--tensorboard")
     assert result.exit_code == 1
-    assert "pip install 'chargen[tensorboard]'" in result.stderr
+    assert "pip install '.[tensorboard]'" in result.stderr
     assert files_in(here) == before

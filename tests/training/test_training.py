@@ -3,8 +3,7 @@ from __future__ import annotations
 import json
 import math
 import shutil
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
@@ -14,11 +13,12 @@ import pytest
 import torch
 
 import chargen
-from chargen.config import CorpusConfig
 from chargen.corpus.prepared import PreparedCorpus
 from chargen.errors import CheckpointError, ConfigError, CorpusError, TrainingError
+from chargen.options import Recipe
 from chargen.runs.folder import RunFolder
 from chargen.training import loop, session
+from chargen.training import plan as planning
 from chargen.training.events import (
     Checkpoint,
     Evaluation,
@@ -30,7 +30,8 @@ from chargen.training.events import (
     Started,
     Step,
 )
-from chargen.training.optimizer import clip_gradients, learning_rate
+from chargen.training.optimizer import clip_gradients
+from chargen.training.schedule import learning_rate
 from tests.support import files_in, last_state, metrics, train_tiny
 
 
@@ -68,16 +69,86 @@ def _without_best(state: dict[str, Any]) -> dict[str, Any]:
     return {n: v for n, v in state.items() if n not in ("best_bits", "evaluations_since_best")}
 
 
-def test_training_leaves_torch_as_it_was(corpus: Path, tmp_path: Path) -> None:
+def test_training_leaves_the_random_numbers_as_they_were(corpus: Path, tmp_path: Path) -> None:
     torch.manual_seed(3)
-    before, threads = torch.get_rng_state(), torch.get_num_threads()
-    torch.set_num_threads(3)
-    try:
-        train_tiny(corpus, tmp_path, dropout=0.2, threads=1)
-        assert torch.get_num_threads() == 3
-    finally:
-        torch.set_num_threads(threads)
+    before = torch.get_rng_state()
+    train_tiny(corpus, tmp_path, dropout=0.2)
     assert torch.equal(torch.get_rng_state(), before)
+
+
+@pytest.fixture
+def own_settings() -> Iterator[tuple[int, bool]]:
+    """Settings of the process that differ from those of training."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(3)
+    assert torch.backends.cudnn.allow_tf32
+    yield 3, True
+    torch.set_num_threads(threads)
+
+
+def settings() -> tuple[int, bool]:
+    return torch.get_num_threads(), torch.backends.cudnn.allow_tf32
+
+
+def test_a_callback_runs_under_its_own_settings(
+    corpus: Path, tmp_path: Path, own_settings: tuple[int, bool], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inside, seen = set(), set()
+
+    def clip(parameters: list[torch.nn.Parameter], largest: float) -> float:
+        inside.add(settings())
+        return clip_gradients(parameters, largest)
+
+    monkeypatch.setattr(loop, "clip_gradients", clip)
+    events: list[Event] = []
+    train_tiny(
+        corpus,
+        tmp_path,
+        threads=1,
+        on_event=lambda event: (events.append(event), seen.add(settings())),
+    )
+    assert inside == {(1, False)}
+    assert seen == {own_settings}
+    assert events[0].threads == 1  # type: ignore[attr-defined]
+    assert settings() == own_settings
+
+
+@pytest.mark.parametrize("kind", [Started, Step, Finished])
+def test_an_error_of_a_callback_leaves_the_settings_as_they_were(
+    corpus: Path, tmp_path: Path, own_settings: tuple[int, bool], kind: type[Event]
+) -> None:
+    def fail(event: Event) -> None:
+        if isinstance(event, kind):
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        train_tiny(corpus, tmp_path, threads=1, on_event=fail)
+    assert settings() == own_settings
+
+
+def test_an_error_in_training_leaves_the_settings_as_they_were(
+    corpus: Path, tmp_path: Path, own_settings: tuple[int, bool], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> float:
+        raise KeyError
+
+    monkeypatch.setattr(loop, "clip_gradients", fail)
+    with pytest.raises(KeyError):
+        train_tiny(corpus, tmp_path, threads=1)
+    assert settings() == own_settings
+
+
+def test_without_validation_a_session_never_scores_it(corpus: Path, tmp_path: Path) -> None:
+    request = planning.TrainRequest(
+        corpus, tmp_path, preset="tiny", name="run", training={"max_steps": 9, "device": "cpu"}
+    )
+    run = planning.new_run(request)
+    opened = session.Session(run, validate=False)
+    events = list(loop.session_events(opened, lambda: False))
+    assert not of_type(events, Evaluation)
+    assert of_type(events, Finished)[0].best_bits_per_char is None
+    assert run.folder.load_model().step == 9
+    assert run.folder.read_config().corpus.val_characters > 0
 
 
 def test_another_seed_is_another_run(corpus: Path, tmp_path: Path) -> None:
@@ -92,7 +163,8 @@ def test_another_seed_is_another_run(corpus: Path, tmp_path: Path) -> None:
 def test_a_run_by_minutes_is_repeated_by_its_steps(
     corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, warm_up: int
 ) -> None:
-    monkeypatch.setattr(session, "_OVERTIME", 1e9)  # a busy machine must not cut it short
+    patient = Recipe(clock_overtime=1e9)  # a busy machine must not cut it short
+    monkeypatch.setattr(planning, "Recipe", lambda: patient)
     events: list[Event] = []
     options = {"warmup_steps": warm_up}
     by_clock = {"max_steps": None, "max_minutes": 0.015, "on_event": events.append}
@@ -141,7 +213,6 @@ def test_no_rate_before_the_plan_differs_from_that_of_the_plan(
 ) -> None:
     clock = Clock(slower_after, hiccup)
     monkeypatch.setattr(loop, "clip_gradients", clock.clip)
-    monkeypatch.setattr(time, "perf_counter", clock)
     monkeypatch.setattr(loop, "Session", partial(session.Session, clock=clock))
     options = {"max_minutes": 0.15, "warmup_steps": 0, "eval_every": eval_every}
     events: list[Event] = []
@@ -153,7 +224,7 @@ def test_no_rate_before_the_plan_differs_from_that_of_the_plan(
     assert 6 < clock.now < 10
     training = RunFolder(run.path).read_config().training
     for event in of_type(events, Step):
-        assert event.lr == learning_rate(event.step - 1, run.steps, training)
+        assert event.lr == learning_rate(event.step - 1, run.steps, training, Recipe())
 
 
 def test_a_run_whose_minutes_are_over_before_it_begins_makes_a_step(
@@ -178,7 +249,7 @@ def test_the_speed_is_that_of_the_characters_trained_on(
 ) -> None:
     clock = Clock(slower_after=10**9)
     monkeypatch.setattr(loop, "clip_gradients", clock.clip)
-    monkeypatch.setattr(time, "perf_counter", clock)
+    monkeypatch.setattr(loop, "Session", partial(session.Session, clock=clock))
     events: list[Event] = []
     train = PreparedCorpus.open(corpus).manifest.train
     lane = train.pieces // 4
@@ -206,8 +277,8 @@ def test_the_best_weights_are_kept(corpus: Path, tmp_path: Path) -> None:
 
 
 def test_without_validation_the_best_is_the_last(corpus: Path, tmp_path: Path) -> None:
-    source = PreparedCorpus.open(corpus).manifest.sources[0].path
-    whole = chargen.prepare(source, tmp_path / "whole", CorpusConfig(val_frac=0))
+    source = corpus.parent / "learnable.txt"
+    whole = chargen.prepare(source, tmp_path / "whole", val_frac=0)
     events: list[Event] = []
     run = train_tiny(whole, tmp_path, on_event=events.append)
     assert run.bits_per_char is None
@@ -228,8 +299,8 @@ def test_patience_ends_a_run_that_gets_no_better(corpus: Path, tmp_path: Path) -
 
 
 def test_patience_needs_validation(corpus: Path, tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="patience needs a validation split"):
-        train_tiny(corpus, tmp_path, patience=2, corpus_config=CorpusConfig(val_frac=0))
+    with pytest.raises(ConfigError, match="`patience` needs a validation split"):
+        train_tiny(corpus, tmp_path, patience=2, val_frac=0)
 
 
 def test_an_early_stop_saves_and_goes_on_exactly(corpus: Path, tmp_path: Path) -> None:
@@ -255,7 +326,7 @@ def test_by_the_clock_and_without_validation_nothing_is_evaluated(
     train_tiny(
         "all.txt",
         tmp_path,
-        corpus_config={"val_frac": 0},
+        val_frac=0,
         max_steps=None,
         max_minutes=0.01,
         eval_every=2,
@@ -283,11 +354,11 @@ def _after(steps: int) -> Callable[[], bool]:
 
 def test_only_the_settings_that_are_given_are_compared(tmp_path: Path, here: Path) -> None:
     Path("some.txt").write_text("天地玄黄宇宙洪荒\n" * 200, encoding="utf-8")
-    prepared = chargen.prepare("some.txt", "made", CorpusConfig(vocab_size=7))
-    train_tiny(prepared.path, tmp_path, corpus_config={"val_frac": 0.1})
-    train_tiny(None, tmp_path, corpus_config={"oov": "auto"}, resume=True)
+    prepared = chargen.prepare("some.txt", "made", vocab_size=7)
+    train_tiny(prepared.path, tmp_path, val_frac=0.1)
+    train_tiny(None, tmp_path, oov="auto", resume=True)
     with pytest.raises(ConfigError, match="other settings"):
-        train_tiny(prepared.path, tmp_path, name="other", corpus_config={"val_frac": 0.2})
+        train_tiny(prepared.path, tmp_path, name="other", val_frac=0.2)
 
 
 def test_events_tell_the_whole_story(corpus: Path, tmp_path: Path) -> None:
@@ -304,6 +375,11 @@ def test_events_tell_the_whole_story(corpus: Path, tmp_path: Path) -> None:
     seconds = [event.seconds for event in events]
     assert seconds == sorted(seconds)
     written = [json.loads(json.dumps(event.to_dict())) for event in events]
+    for line in written:  # without paths, which tell of their user
+        if line["event"] == "checkpoint":
+            line["path"] = f"last/{line['step']}"
+        if line["event"] == "finished":
+            line["run"] = "run"
     assert metrics(run.path) == written
 
 
@@ -351,7 +427,7 @@ def test_a_loss_that_is_not_finite_goes_back_to_the_last_checkpoint(
     assert all(t.isfinite().all() for t in saved[0].values())
     rate = of_type(events, Step)[-1].lr
     assert rate == pytest.approx(
-        0.25 * learning_rate(19, 20, RunFolder(run.path).read_config().training)
+        0.25 * learning_rate(19, 20, RunFolder(run.path).read_config().training, Recipe())
     )
 
 
@@ -405,7 +481,7 @@ def test_it_gives_up_after_three_times(corpus: Path, tmp_path: Path) -> None:
             warmup_steps=0,
             on_event=events.append,
         )
-    assert "--lr" in caught.value.remedy
+    assert "`lr`" in caught.value.remedy
     assert [e.lr_scale for e in of_type(events, RolledBack)] == [0.5, 0.25, 0.125]
     loaded = RunFolder(tmp_path / "run").load_model()
     assert all(p.isfinite().all() for p in loaded.model.parameters())
@@ -437,7 +513,8 @@ def test_an_unsure_encoding_is_said(tmp_path: Path, here: Path) -> None:
     events: list[Event] = []
     train_tiny("text.txt", tmp_path, on_event=events.append, max_steps=2)
     notes = of_type(events, Started)[0].notes
-    warnings = PreparedCorpus.open(here / "corpora" / "text").manifest.warnings
+    (made,) = Path("corpora").iterdir()
+    warnings = PreparedCorpus.open(made).manifest.warnings
     assert notes == warnings
 
 
@@ -457,12 +534,11 @@ def test_problems_are_told_together_and_before_anything_is_written(here: Path) -
             Path("checkpoints"),
             preset="huge",
             cell="nonsense",
-            lr=-1.0,
             epochs=3,
-            corpus_config=CorpusConfig(val_frac=2),
+            val_frac=2,
         )
     text = caught.value.message
-    for part in ("'huge'", "'nonsense'", "lr is -1", "epochs and max_steps", "val_frac is 2"):
+    for part in ("'huge'", "'nonsense'", "`epochs` and `max_steps`", "`val_frac` is 2"):
         assert part in text
     assert list(files_in(here)) == ["text.txt"]
 
@@ -486,15 +562,31 @@ def test_runs_without_a_name_are_numbered(corpus: Path, tmp_path: Path) -> None:
     assert names == ["learnable-lstm-1", "learnable-lstm-2"]
 
 
+def test_a_run_is_named_after_its_text(here: Path) -> None:
+    Path(".draft.txt").write_text("some text\nand more\n" * 50, encoding="utf-8")
+    for corpus in (".draft.txt", chargen.prepare(".draft.txt", "anything")):
+        assert train_tiny(corpus, here, name=None, max_steps=1).path.name.startswith("draft-lstm-")
+
+
 def test_a_text_is_prepared_once(here: Path) -> None:
     Path("text.txt").write_text("some text\nand more\n" * 50, encoding="utf-8")
     train_tiny("text.txt", Path("checkpoints"), name="1", max_steps=1)
-    stamp = Path("corpora/text/manifest.json").stat().st_mtime_ns
+    (made,) = Path("corpora").iterdir()
+    stamp = (made / "manifest.json").stat().st_mtime_ns
     train_tiny("text.txt", Path("checkpoints"), name="2", max_steps=1)
-    assert Path("corpora/text/manifest.json").stat().st_mtime_ns == stamp
+    assert list(Path("corpora").iterdir()) == [made]
+    assert (made / "manifest.json").stat().st_mtime_ns == stamp
+
+
+def test_another_text_or_other_settings_take_nothing_from_a_run(here: Path) -> None:
+    Path("text.txt").write_text("some text\nand more\n" * 50, encoding="utf-8")
+    train_tiny("text.txt", Path("checkpoints"), name="1", max_steps=1)
+    train_tiny("text.txt", Path("checkpoints"), name="2", max_steps=1, vocab_size=5)
     Path("text.txt").write_text("another text\n" * 50, encoding="utf-8")
     train_tiny("text.txt", Path("checkpoints"), name="3", max_steps=1)
-    assert Path("corpora/text/manifest.json").stat().st_mtime_ns != stamp
+    for name in ("1", "2", "3"):
+        run = train_tiny(None, Path("checkpoints"), name=name, resume=True, max_steps=3)
+        assert run.steps == 3
 
 
 def test_an_error_of_the_listener_is_its_own(corpus: Path, tmp_path: Path) -> None:

@@ -1,69 +1,153 @@
-"""What may stand in a line of a job file, and what is told of a line that isn't so."""
+"""What may stand in a line of a job file, and what is wrong with a line that isn't like that.
+
+The fields of a job are the options of sampling and of forms, and a few of its own.
+"""
 
 from __future__ import annotations
 
 import json
-from typing import Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model, field_validator
 
-from chargen.generation.poems.forms import FORMS, Form, nearest
+from chargen.generation.poems.forms import FORMS, Form
+from chargen.options import BatchConfig, Config, SamplingConfig, nearest
+from chargen.options.field import Entry
+
+_STRICT = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 
 
-class FormFields(BaseModel):
-    """``form`` as an object."""
+def _fields_of(config: type[Config], *names: str) -> dict[str, Any]:
+    """The options of a config as fields of a pydantic model, none of them required."""
+    entries = config.entries().values()
+    return {each.name: _field_of(each) for each in entries if not names or each.name in names}
 
-    model_config = ConfigDict(extra="forbid", strict=True)
 
-    name: str
-    acrostic: str = ""
-    rhyme: bool = False
-    tones: bool = False
-    lines: int | None = None
-    characters: int | None = None
+def _field_of(entry: Entry) -> tuple[Any, Any]:
+    kind: Any = list[str] if entry.kind is tuple else entry.kind
+    field = Field(None, description=entry.option.help, json_schema_extra=_schema_of(entry))
+    return kind | None, field
+
+
+def _schema_of(entry: Entry) -> Callable[[dict[str, Any]], None]:
+    """What JSON Schema is to say of an option's values besides their type."""
+    known = entry.option
+    bounds = {
+        "minimum": known.low,
+        "maximum": known.high,
+        "exclusiveMinimum": known.above,
+        "exclusiveMaximum": known.below,
+        "enum": None if known.choices is None else list(known.choices),
+    }
+
+    def change(schema: dict[str, Any]) -> None:
+        kinds = [each for each in schema.pop("anyOf") if each["type"] != "null"]
+        schema.pop("default", None)
+        (kind,) = kinds
+        schema |= kind | {name: value for name, value in bounds.items() if value is not None}
+        if entry.kind is tuple:
+            schema["type"] = ["array", "string"]
+
+    return change
+
+
+class _FormFields(BaseModel):
+    model_config = _STRICT
+
+    name: str = Field(description="Form of the poem", json_schema_extra={"enum": list(FORMS)})
+
+
+FormFields = create_model(
+    "FormFields",
+    __base__=_FormFields,
+    **_fields_of(Form, *(name for name in Form.entries() if name != "name")),
+)
+"""``form`` as an object."""
+
+
+def _form_schema(schema: dict[str, Any]) -> None:
+    schema["anyOf"] = [{"type": "string", "enum": list(FORMS)}, *schema["anyOf"][:-1]]
+    schema.pop("default")
 
 
 class JobFields(BaseModel):
     """One line of a job file, as it stands there."""
 
-    model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
+    model_config = _STRICT
 
-    id: str | int | None = None
-    prompt: str
-    length: int | None = None
-    temperature: float | None = None
-    top_k: int | None = None
-    top_p: float | None = None
-    min_p: float | None = None
-    repetition_penalty: float | None = None
-    stop: list[str] | None = None
-    seed: int | None = None
-    num_samples: int | None = None
-    form: FormFields | None = None
+    prompt: str = Field(description="Text that the model continues")
+    id: str | int | None = Field(
+        default=None, description="Name of the job; by default its line number"
+    )
+    if TYPE_CHECKING:
+        form: Any = None
 
-    @field_validator("form", mode="before")
+    @field_validator("form", mode="before", check_fields=False)
     @classmethod
     def _form_by_name(cls, value: object) -> object:
         return {"name": value} if isinstance(value, str) else value
 
-    @field_validator("stop", mode="before")
+    @field_validator("stop", mode="before", check_fields=False)
     @classmethod
     def _one_stop(cls, value: object) -> object:
         return [value] if isinstance(value, str) else value
+
+    def given(self, config: type[Config]) -> dict[str, Any]:
+        """The values that the line has for options of ``config``, as the config holds them."""
+        entries = config.entries()
+        return {
+            name: entries[name].normalised(value)
+            for name, value in self.model_dump(exclude_none=True).items()
+            if name in entries
+        }
+
+
+_form: Any = FormFields | None
+_WholeJob = create_model(
+    "Job",
+    __base__=JobFields,
+    form=(
+        _form,
+        Field(
+            None,
+            description="Form of a poem, by name or with its details",
+            json_schema_extra=_form_schema,
+        ),
+    ),
+    **_fields_of(SamplingConfig),
+    **_fields_of(BatchConfig, "seed", "num_samples"),
+)
+
+
+def job_schema() -> dict[str, Any]:
+    """The JSON Schema of a job."""
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "A job of chargen batch",
+        **{k: v for k, v in _WholeJob.model_json_schema().items() if k != "title"},
+    }
+
+
+def plain_job(prompt: str) -> JobFields:
+    """The job of a line that is a prompt and nothing else."""
+    job: JobFields = _WholeJob(prompt=prompt)
+    return job
 
 
 def parse_job(text: str) -> JobFields | tuple[str, ...]:
     """A line of JSON, or what is wrong with it, field by field."""
     try:
-        return JobFields.model_validate_json(text)
+        job: JobFields = _WholeJob.model_validate_json(text)
+        return job
     except ValidationError as error:
-        return tuple(dict.fromkeys(_surrogates(text) or map(told, error.errors())))
+        return tuple(dict.fromkeys(_surrogates(text) or map(in_words, error.errors())))
 
 
 def _surrogates(text: str) -> list[str]:
     """What is wrong with a line that has lone surrogates, which are no characters; else nothing.
 
-    pydantic's reader of JSON stops at the first, and can't tell in which field; Python's can.
+    pydantic's reader of JSON stops at the first and doesn't say in which field; Python's does.
     """
     try:
         values = json.loads(text)
@@ -76,9 +160,9 @@ def _surrogates(text: str) -> list[str]:
     if wrong:
         whole = json.dumps(values, ensure_ascii=False).encode(errors="replace")
         try:
-            JobFields.model_validate_json(whole)
+            _WholeJob.model_validate_json(whole)
         except ValidationError as error:
-            wrong += map(told, error.errors())
+            wrong += map(in_words, error.errors())
     return wrong
 
 
@@ -105,37 +189,53 @@ def _escaped(text: str) -> str:
     return text.encode(errors="backslashreplace").decode()
 
 
-def told(error: Any) -> str:
-    """One of pydantic's errors as ``field: what is wrong``."""
+def in_words(error: Any, *, form: bool = False) -> str:
+    """One of pydantic's errors, about a job or a form, as ``field: what is wrong``."""
     kind, where = error["type"], error["loc"]
+    name = ".".join(map(str, where))
     if kind == "json_invalid":
         return f"invalid JSON: {error['ctx']['error']}"
     if kind == "extra_forbidden":
-        known = FormFields.model_fields if where[0] == "form" else JobFields.model_fields
-        return f"{'.'.join(map(str, where))}: unknown field{nearest(str(where[-1]), list(known))}"
+        known = list((FormFields if form or where[0] == "form" else _WholeJob).model_fields)
+        close = nearest(str(where[-1]), known)
+        known_ones = f"; the fields are {', '.join(known)}"
+        return f"{name}: unknown field" + (f" (did you mean {close!r}?)" if close else known_ones)
     if kind == "missing":
-        return f"{'.'.join(map(str, where))}: missing"
-    if kind in ("model_type", "model_attributes_type", "dict_type") and not where:
+        return f"{name}: missing"
+    if not where:
         return "not a JSON object"
     if where[0] == "id":
-        return "id: should be a text or a whole number"
-    return f"{'.'.join(map(str, where))}: {error['msg'][0].lower()}{error['msg'][1:]}"
+        return "id: should be a string or an integer"
+    return f"{name}: {error['msg'][0].lower()}{error['msg'][1:]}"
 
 
-def form_of(text: str, acrostic: str, *, rhyme: bool, tones: bool) -> Form:
-    """A form from options: its name, or JSON as in a job.
+def read_form(form: Form | str | None, **details: Any) -> tuple[Form | None, list[str]]:
+    """A form that was asked for, and what is wrong with it, one line each.
 
-    Raises:
-        ValueError: it is neither; the text says what is wrong.
+    Args:
+        form: ``qijue`` and so on, ``{"name": "qijue", "rhyme": true}`` as in a job, a form, or
+            None.
+        details: values for other fields of ``Form``.
+
+    Returns:
+        The form; None where none was asked for, or something is wrong with it.
     """
-    if text in FORMS or not text.lstrip().startswith("{"):
-        return Form(text, acrostic, rhyme, tones)
+    if form is None:
+        needy = ", ".join(f"`{name}`" for name in details)
+        verb = "needs" if len(details) == 1 else "need"
+        return None, [f"{needy} {verb} a `form`, such as qijue"] if details else []
+    values, problems = _form_values(form)
+    values |= details
+    problems = problems or Form.problems_in(values)
+    return (None if problems else Form(**values)), problems
+
+
+def _form_values(form: Any) -> tuple[dict[str, Any], list[str]]:
+    if isinstance(form, Form):
+        return form.to_dict(), []
+    if not isinstance(form, str) or not form.lstrip().startswith("{"):
+        return {"name": form}, []
     try:
-        fields = FormFields.model_validate_json(text)
+        return FormFields.model_validate_json(form).model_dump(exclude_none=True), []
     except ValidationError as error:
-        raise ValueError("; ".join(map(told, error.errors()))) from error
-    values = fields.model_dump()
-    values["acrostic"] = acrostic or values["acrostic"]
-    values["rhyme"] |= rhyme
-    values["tones"] |= tones
-    return Form(**values)
+        return {}, [f"in `form`, {in_words(each, form=True)}" for each in error.errors()]

@@ -11,14 +11,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import BinaryIO
 
-from chargen.config import SamplingConfig
 from chargen.errors import ChargenError, GenerationError, system_error_text
-from chargen.generation.batch.fields import JobFields, id_of, parse_job
+from chargen.generation.batch.fields import JobFields, id_of, parse_job, plain_job
 from chargen.generation.poems.forms import Form
 from chargen.generation.requests import Request
 from chargen.generation.sampler import sample_seed
+from chargen.options import BatchConfig, SamplingConfig
 
-MOST_SAMPLES = 1_000_000
 _JSON_SUFFIXES = (".jsonl", ".ndjson", ".json")
 _BOM = b"\xef\xbb\xbf"
 
@@ -141,7 +140,7 @@ def read_jobs(
         except UnicodeDecodeError as error:
             yield BadLine(number, number, (f"byte {error.start + 1}: not UTF-8",))
             continue
-        fields = parse_job(text) if as_json else JobFields(prompt=text)
+        fields = parse_job(text) if as_json else plain_job(text)
         if isinstance(fields, JobFields):
             yield _job(fields, number, defaults, check)
         else:
@@ -152,22 +151,17 @@ def _job(
     fields: JobFields, number: int, defaults: Defaults, check: Callable[[Request], None]
 ) -> Job | BadLine:
     job_id = number if fields.id is None else fields.id
-    given = fields.model_dump(
-        exclude={"id", "prompt", "seed", "num_samples", "form"}, exclude_none=True
+    sampling = replace(defaults.sampling, **fields.given(SamplingConfig))
+    own = fields.given(BatchConfig)
+    form = (
+        defaults.form if fields.form is None else Form(**fields.form.model_dump(exclude_none=True))
     )
-    if "stop" in given:
-        given["stop"] = tuple(given["stop"])
-    sampling = replace(defaults.sampling, **given)
-    form = defaults.form if fields.form is None else Form(**fields.form.model_dump())
-    samples = defaults.num_samples if fields.num_samples is None else fields.num_samples
-    problems = sampling.problems()
-    if form is not None:
-        problems += [f"form: {problem}" for problem in form.problems()]
-    if not 1 <= samples <= MOST_SAMPLES:
-        problems.append(f"num_samples is {samples}, not in 1 to {MOST_SAMPLES}")
+    problems = sampling.problems() + BatchConfig.problems_in(own)
+    problems += [] if form is None else form.problems()
     if problems:
-        return BadLine(job_id, number, tuple(problems))
-    seed = sample_seed(defaults.seed, job_id) if fields.seed is None else fields.seed
+        return BadLine(job_id, number, tuple(line.replace("`", "") for line in problems))
+    seed = own["seed"] if "seed" in own else sample_seed(defaults.seed, job_id)
+    samples = own.get("num_samples", defaults.num_samples)
     request = Request(fields.prompt, sampling, seed, form)
     try:
         check(request)

@@ -1,4 +1,8 @@
-"""The output file of a batch: what may be written over, gone on with, and what is there already."""
+"""The output of a batch: what may be replaced or resumed, and what is there already.
+
+A symbolic link is followed. A device, pipe or socket gets its lines in place: nothing lies beside
+it, nothing of it is removed, and it can't be resumed.
+"""
 
 from __future__ import annotations
 
@@ -13,20 +17,30 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chargen.errors import GenerationError
+from chargen.files import followed, is_special
 from chargen.generation.batch.lines import line_key
 
 
 def check_output(name: str, out: Path, *, resume: bool, force: bool) -> None:
-    """Raise GenerationError where the output can't be, or mustn't be touched."""
+    """Raise GenerationError where the output can't be written, or mustn't be touched."""
+    if is_special(out):
+        if resume:
+            raise GenerationError(
+                f"{out} is not a plain file: what was written to it can't be resumed.",
+                "Leave out `resume`, or write to a file.",
+            )
+        return
     if name != "-" and out.exists() and out.samefile(name):
-        raise GenerationError("The output is the job file itself.", "Give another -o/--out.")
+        raise GenerationError("The output is the job file itself.", "Give another `out`.")
     if out.is_dir():
-        raise GenerationError(f"{out} is a folder.", "Name a file with -o/--out.")
-    if not out.parent.is_dir():
-        raise GenerationError(f"There is no folder {out.parent}.", "Make it, or name another.")
+        raise GenerationError(f"{out} is a folder.", "Name a file as `out`.")
+    folder = followed(out).parent
+    if not folder.is_dir():
+        raise GenerationError(f"There is no folder {folder}.", "Make it, or name another.")
     if out.exists() and not (resume or force):
         raise GenerationError(
-            f"{out} exists already.", "Go on with it by --resume, or replace it by --force."
+            f"{out} exists already.",
+            "Go on with it with `resume=True`, or replace it with `force=True`.",
         )
 
 
@@ -36,16 +50,17 @@ def check_unchanged(identity: dict[str, Any], sidecar: Path, out: Path) -> None:
         before = json.loads(sidecar.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise GenerationError(
-            f"{out} can't be gone on with: {sidecar.name}, which says what it was made from, "
-            "is missing or damaged.",
-            "Start again with --force, or name another output.",
+            f"{out} can't be resumed: {sidecar.name}, which records what it was made from, is "
+            "missing or damaged.",
+            "Start again with `force=True`, or name another output.",
         ) from error
     now = json.loads(json.dumps(identity))
     changed = sorted(_differences(before, now))
     if changed:
         raise GenerationError(
             f"{out} was begun with other settings: {', '.join(changed)} changed.",
-            "Use the same job file, checkpoint and options as before, or start again with --force.",
+            "Use the same job file, checkpoint and options as before, or start again with "
+            "`force=True`.",
         )
 
 
@@ -88,3 +103,9 @@ def written_lines(path: Path) -> tuple[int, NDArray[np.uint64]]:
             else:
                 keys.append(line_key(values["id"], values.get("sample")))
     return errors, np.sort(np.frombuffer(keys, np.uint64))
+
+
+def contains(keys: NDArray[np.uint64], key: int) -> bool:
+    """Whether ``key`` is among the sorted ``keys``."""
+    place = int(np.searchsorted(keys, np.uint64(key)))
+    return place < len(keys) and int(keys[place]) == key

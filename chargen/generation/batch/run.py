@@ -1,4 +1,4 @@
-"""A job file to a file of texts, which a kill at any instant leaves fit to be gone on with."""
+"""From a job file to a file of texts, which can be resumed after a kill at any instant."""
 
 from __future__ import annotations
 
@@ -18,12 +18,13 @@ from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 
 from chargen.errors import GenerationError, system_error_text
-from chargen.files import write_json
+from chargen.files import followed, is_special, open_in_place, write_json
 from chargen.generation.batch.jobs import BadLine, Defaults, Job, is_json, read_jobs
 from chargen.generation.batch.lines import InOrder, Task, line_key
 from chargen.generation.batch.output import (
     check_output,
     check_unchanged,
+    contains,
     count_lines,
     drop_torn_line,
     written_lines,
@@ -52,7 +53,7 @@ class BatchOptions:
 
 
 @dataclass(frozen=True)
-class Progress:
+class BatchProgress:
     """How far a batch is.
 
     Attributes:
@@ -69,7 +70,7 @@ class Progress:
 
 
 @dataclass(frozen=True)
-class Survey:
+class Inventory:
     """What the first reading of a job file found.
 
     Attributes:
@@ -104,8 +105,8 @@ class Batch:
     ) -> None:
         self._engine, self._jobs, self._options = engine, jobs, options
         self._name, self._as_json = name, is_json(name, jobs)
-        self.out = out
-        self.sidecar = out.with_name(out.name + ".run.json")
+        self.out, self._target = out, followed(out)
+        self.sidecar = self._target.with_name(self._target.name + ".run.json")
         self._identity = {
             "format": FORMAT,
             "jobs_sha256": _sha256(jobs),
@@ -115,7 +116,7 @@ class Batch:
             **asdict(options),
         }
 
-    def survey(self) -> Survey:
+    def survey(self) -> Inventory:
         """Read all jobs once: how many lines they will give, and what is wrong.
 
         Raises:
@@ -137,17 +138,21 @@ class Batch:
             raise _bad_jobs([*listed, *repeated.values()], wrong)
         if not lines:
             raise GenerationError("There are no jobs.", "Give a job or a prompt a line.")
-        return Survey(lines, repeated)
+        return Inventory(lines, repeated)
 
-    def run(self, survey: Survey, *, resume: bool, force: bool) -> Iterator[Progress]:
+    def run(self, survey: Inventory, *, resume: bool, force: bool) -> Iterator[BatchProgress]:
         """Write the lines that aren't there yet; says now and then how far it is.
 
         Raises:
-            GenerationError: the output exists and neither ``resume`` nor ``force`` is given, or
-                what it was made from has changed, or another process is writing it.
+            GenerationError: the output exists and neither ``resume`` nor ``force`` is given, what
+                it was made from has changed, or another process is writing it.
         """
         lock = Path(f"{self.sidecar}.lock")
         try:
+            if is_special(self.out):
+                check_output(self._name, self.out, resume=resume, force=force)
+                yield from self._stream(survey)
+                return
             with FileLock(lock, timeout=0):
                 self._prepare(resume=resume, force=force)
                 yield from self._write(survey)
@@ -159,7 +164,7 @@ class Batch:
         except OSError as error:
             raise GenerationError(
                 f"The output can't be written: {system_error_text(error)}.",
-                "Free some space or mend the permissions; then go on with --resume.",
+                "Free some space or correct the permissions; then go on with `resume=True`.",
             ) from error
 
     def _read(self) -> Iterator[Job | BadLine]:
@@ -189,35 +194,53 @@ class Batch:
     def _prepare(self, *, resume: bool, force: bool) -> None:
         """Make sure that what is there belongs to this batch, or clear it away."""
         check_output(self._name, self.out, resume=resume, force=force)
-        if resume and self.out.exists():
+        if resume and self._target.exists():
             check_unchanged(self._identity, self.sidecar, self.out)
-            drop_torn_line(self.out)
+            drop_torn_line(self._target)
             return
-        self.out.unlink(missing_ok=True)
+        self._target.unlink(missing_ok=True)
         write_json(self.sidecar, self._identity)
-        self.out.touch()
+        self._target.touch()
 
-    def _write(self, survey: Survey) -> Iterator[Progress]:
-        before = done = count_lines(self.out)
-        if self._options.ordered:
-            lines = self._ordered_lines(survey, done)
-        else:
-            lines = self._unordered_lines(survey, *written_lines(self.out))
-        characters, synced = 0, time.monotonic()
-        yield Progress(done, survey.lines, before, 0)
-        with self.out.open("ab") as file:
-            for line in lines:
-                file.write(json.dumps(line, ensure_ascii=False).encode() + b"\n")
-                file.flush()
-                done += 1
-                characters += line.get("characters", 0)
+    def _write(self, survey: Inventory) -> Iterator[BatchProgress]:
+        """Append to a plain file what is missing there."""
+        done = count_lines(self._target)
+        lines = self._missing(survey, done)
+        yield BatchProgress(done, survey.lines, done, 0)
+        synced = time.monotonic()
+        with self._target.open("ab") as file:
+            for progress in self._written(file, lines, survey, done):
                 if time.monotonic() - synced > _SYNC_SECONDS:
                     os.fsync(file.fileno())
                     synced = time.monotonic()
-                yield Progress(done, survey.lines, before, characters)
+                yield progress
             os.fsync(file.fileno())
 
-    def _tasks(self, survey: Survey) -> Iterator[Task]:
+    def _stream(self, survey: Inventory) -> Iterator[BatchProgress]:
+        """Write all lines to what isn't a plain file."""
+        yield BatchProgress(0, survey.lines, 0, 0)
+        with open_in_place(self.out) as file:
+            yield from self._written(file, self._missing(survey, 0), survey, 0)
+
+    def _missing(self, survey: Inventory, done: int) -> Iterator[dict[str, Any]]:
+        """The lines of the output besides the ``done`` that are in it already."""
+        if self._options.ordered:
+            return self._ordered_lines(survey, done)
+        there = written_lines(self._target) if done else (0, np.empty(0, np.uint64))
+        return self._unordered_lines(survey, *there)
+
+    def _written(
+        self, file: BinaryIO, lines: Iterator[dict[str, Any]], survey: Inventory, before: int
+    ) -> Iterator[BatchProgress]:
+        """Write lines as they come, and say after each how far it is."""
+        characters = 0
+        for done, line in enumerate(lines, before + 1):
+            file.write(json.dumps(line, ensure_ascii=False).encode() + b"\n")
+            file.flush()
+            characters += line.get("characters", 0)
+            yield BatchProgress(done, survey.lines, before, characters)
+
+    def _tasks(self, survey: Inventory) -> Iterator[Task]:
         """Every line of the output, in the order of the jobs."""
         for job in self._read():
             if job.line in survey.repeated:
@@ -230,7 +253,7 @@ class Batch:
             for n, request in enumerate(job.requests()):
                 yield Task(job.id, n if many else None, request)
 
-    def _ordered_lines(self, survey: Survey, skip: int) -> Iterator[dict[str, Any]]:
+    def _ordered_lines(self, survey: Inventory, skip: int) -> Iterator[dict[str, Any]]:
         """The lines after the first ``skip``; those that are done early wait for their turn."""
         tasks = islice(self._tasks(survey), skip, None)
         lines = InOrder(tasks)
@@ -241,7 +264,7 @@ class Batch:
             yield from lines.ready()
 
     def _unordered_lines(
-        self, survey: Survey, errors: int, written: NDArray[np.uint64]
+        self, survey: Inventory, errors: int, written: NDArray[np.uint64]
     ) -> Iterator[dict[str, Any]]:
         """Bad lines first, then texts as they are done."""
         bad = (task for task in self._tasks(survey) if isinstance(task.what, BadLine))
@@ -252,7 +275,7 @@ class Batch:
         def requests() -> Iterator[Request]:
             taken = 0
             for task in self._tasks(survey):
-                if isinstance(task.what, Request) and not _contains(written, task.key):
+                if isinstance(task.what, Request) and not contains(written, task.key):
                     running[taken] = task
                     taken += 1
                     yield task.what
@@ -263,15 +286,7 @@ class Batch:
 
 def _sha256(file: BinaryIO) -> str:
     file.seek(0)
-    digest = hashlib.sha256()
-    while part := file.read(1 << 20):
-        digest.update(part)
-    return digest.hexdigest()
-
-
-def _contains(keys: NDArray[np.uint64], key: int) -> bool:
-    place = int(np.searchsorted(keys, np.uint64(key)))
-    return place < len(keys) and int(keys[place]) == key
+    return hashlib.file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type]
 
 
 def _bad_jobs(bad: list[BadLine], count: int) -> GenerationError:
@@ -281,5 +296,5 @@ def _bad_jobs(bad: list[BadLine], count: int) -> GenerationError:
     noun = "line is" if count == 1 else "lines are"
     return GenerationError(
         f"{count} {noun} no usable job: {listed}{more}.",
-        "Mend them; or --keep-going makes each an output line with its error.",
+        "Correct them; with `keep_going=True` each becomes an output line with its error.",
     )

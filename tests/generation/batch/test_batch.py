@@ -6,10 +6,12 @@ import json
 import os
 import random
 import signal
+import stat
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -17,19 +19,20 @@ from typing import Any
 import pytest
 from filelock import FileLock
 
-from chargen.config import SamplingConfig
 from chargen.corpus.tokenizer import Tokenizer
 from chargen.errors import GenerationError
-from chargen.generation import jobs as jobs_module
-from chargen.generation import lines as lines_module
-from chargen.generation.batch.fields import form_of
+from chargen.generation.batch import jobs as jobs_module
+from chargen.generation.batch import lines as lines_module
+from chargen.generation.batch.fields import read_form
 from chargen.generation.batch.jobs import BadLine, Defaults, Job, is_json, open_jobs, read_jobs
 from chargen.generation.batch.output import check_output
-from chargen.generation.batch.run import Batch, BatchOptions, Progress
+from chargen.generation.batch.run import Batch, BatchOptions, BatchProgress
 from chargen.generation.engine import Engine
+from chargen.generation.poems.forms import Form
 from chargen.generation.requests import Request
 from chargen.generation.sampler import sample_seed
 from chargen.network.model import CharModel
+from chargen.options import SamplingConfig
 from tests.generation.conftest import make_model, make_tokenizer
 
 SHORT = Defaults(SamplingConfig(length=6, temperature=1.0))
@@ -86,20 +89,20 @@ def test_a_job_says_what_it_wants_and_the_defaults_say_the_rest() -> None:
 @pytest.mark.parametrize(
     ("line", "problem"),
     [
-        ('{"prompt": "a", "tempreature": 1}', "tempreature: unknown field, did you mean 'temper"),
+        ('{"prompt": "a", "tempreature": 1}', "tempreature: unknown field (did you mean 'temper"),
         ('{"prompt": 3}', "prompt: input should be a valid string"),
         ("{}", "prompt: missing"),
         ('{"prompt": "a"', "invalid JSON"),
         ("[1]", "not a JSON object"),
-        ('{"prompt": "a", "length": -1}', "length is -1, not 0 or more"),
+        ('{"prompt": "a", "length": -1}', "length is -1, not at least 0"),
         ('{"prompt": "a", "length": 2.5}', "length: input should be a valid integer"),
         ('{"prompt": "a", "temperature": NaN}', "temperature: "),
         ('{"prompt": "a", "num_samples": 0}', "num_samples is 0"),
         ('{"prompt": "a", "form": "wujeu"}', "did you mean 'wujue'?"),
         ('{"prompt": "a", "form": {"name": "wujue", "tone": true}}', "did you mean 'tones'?"),
         ('{"prompt": "a", "form": {"name": "wujue", "acrostic": "春江花月夜"}}', "only 4 verses"),
-        ('{"prompt": "a", "id": 1.5}', "id: should be a text or a whole number"),
-        ('{"prompt": "a", "stop": [""]}', "a stop string is empty"),
+        ('{"prompt": "a", "id": 1.5}', "id: should be a string or an integer"),
+        ('{"prompt": "a", "stop": [""]}', "stop has an empty string"),
         (r'{"id": "\ud800", "prompt": "a"}', "line 2, id: has a lone surrogate"),
         (r'{"prompt": "a\udc00"}', "line 2, prompt: has a lone surrogate"),
         (r'{"prompt": "", "stop": ["\ud800"]}', "line 2, stop: has a lone surrogate"),
@@ -275,6 +278,63 @@ def test_two_runs_do_not_write_one_output(engine: Engine, tmp_path: Path) -> Non
         run(engine, jobs_text(9), out)
 
 
+posix = pytest.mark.skipif(os.name == "nt", reason="links, pipes and devices of POSIX")
+
+
+@posix
+def test_an_output_that_is_a_link_is_followed(engine: Engine, tmp_path: Path) -> None:
+    (tmp_path / "deep").mkdir()
+    target, link = tmp_path / "deep/target", tmp_path / "link"
+    link.symlink_to("deep/target")
+    whole = run(engine, jobs_text(9), link)  # which leads nowhere yet
+    assert run(engine, jobs_text(9), target, force=True, stop_after=4) == whole[:4]
+    assert run(engine, jobs_text(9), link, resume=True) == whole
+    with pytest.raises(GenerationError, match="exists already"):
+        run(engine, jobs_text(9), link)
+    assert run(engine, jobs_text(9), link, force=True) == whole
+    assert link.is_symlink()
+    assert sorted(path.name for path in tmp_path.rglob("*")) == [
+        "deep",
+        "link",
+        "target",
+        "target.run.json",
+    ]
+
+
+@posix
+@pytest.mark.parametrize("force", [False, True])
+@pytest.mark.parametrize("ordered", [False, True])
+def test_a_pipe_gets_its_lines_in_place(
+    engine: Engine, tmp_path: Path, ordered: bool, force: bool
+) -> None:
+    options = BatchOptions(SHORT, ordered=ordered)
+    whole = run(engine, jobs_text(9), tmp_path / "whole", options)
+    folder = tmp_path / "in place"
+    folder.mkdir()
+    os.mkfifo(folder / "pipe")
+    text = io.BytesIO(jobs_text(9).encode())
+    with ThreadPoolExecutor() as pool:
+        read = pool.submit((folder / "pipe").read_bytes)
+        work = Batch(engine, text, "-", folder / "pipe", options, {})
+        for _ in work.run(work.survey(), resume=False, force=force):
+            pass
+        assert [json.loads(line) for line in read.result(20).splitlines()] == whole
+    assert [path.name for path in folder.iterdir()] == ["pipe"]
+    with pytest.raises(GenerationError, match="not a plain file"):
+        run(engine, jobs_text(9), folder / "pipe", resume=True)
+
+
+@posix
+def test_a_device_stays_a_device(engine: Engine) -> None:
+    null = Path(os.devnull)
+    before = null.lstat()
+    assert run(engine, jobs_text(9), null, force=True) == []
+    after = null.lstat()
+    assert stat.S_ISCHR(after.st_mode)
+    assert after.st_ino == before.st_ino
+    assert not list(null.parent.glob("null.*"))
+
+
 def test_outputs_that_can_not_be_are_errors(tmp_path: Path) -> None:
     jobs = tmp_path / "jobs.jsonl"
     jobs.write_text("{}")
@@ -341,21 +401,49 @@ def test_progress_counts_what_an_earlier_run_wrote(engine: Engine, tmp_path: Pat
         {},
     )
     told = list(work.run(work.survey(), resume=True, force=False))
-    assert told[0] == Progress(5, 12, 5, 0)
+    assert told[0] == BatchProgress(5, 12, 5, 0)
     assert told[-1].texts == 12
 
 
 def test_a_form_is_named_or_given_as_json() -> None:
-    assert form_of("wujue", "春", rhyme=True, tones=False).acrostic == "春"
-    form = form_of('{"name": "lines", "lines": 2, "characters": 3}', "", rhyme=False, tones=True)
-    assert (form.lines, form.characters, form.tones) == (2, 3, True)
-    with pytest.raises(ValueError, match="unknown field"):
-        form_of('{"name": "lines", "line": 2}', "", rhyme=False, tones=False)
+    asked = Form("wujue", "春", rhyme=True)
+    assert read_form("wujue", acrostic="春", rhyme=True) == (asked, [])
+    assert read_form('{"name": "wujue", "acrostic": "春"}', rhyme=True) == (asked, [])
+    assert read_form(asked) == (asked, [])
+    assert read_form(Form("wujue", "江"), acrostic="春", rhyme=True) == (asked, [])
+    assert read_form(None) == (None, [])
+
+
+@pytest.mark.parametrize(
+    ("form", "details", "problem"),
+    [
+        ("qijeu", {}, "`form` is 'qijeu' (did you mean 'qijue'?), not one of wujue, qijue"),
+        (7, {}, "`form` is 7, not a string"),
+        ("lines", {"lines": 2}, "the form lines needs `characters`"),
+        ("wujue", {"lines": 2}, "`lines` belongs to the form lines, not to wujue"),
+        (None, {"rhyme": True}, "`rhyme` needs a `form`, such as qijue"),
+        (None, {"rhyme": True, "tones": True}, "`rhyme`, `tones` need a `form`, such as qijue"),
+        (
+            '{"name": "lines", "line": 2}',
+            {},
+            "in `form`, line: unknown field (did you mean 'li",
+        ),
+        ('{"name": "lines", "x": 2}', {}, "x: unknown field; the fields are name, acrostic, rhyme"),
+        ('{"rhyme": true}', {}, "in `form`, name: missing"),
+        ('{"name": 3}', {}, "in `form`, name: input should be a valid string"),
+        ("{", {}, "in `form`, invalid JSON"),
+    ],
+)
+def test_a_form_that_can_not_be_is_told(form: Any, details: dict[str, Any], problem: str) -> None:
+    found, problems = read_form(form, **details)
+    assert found is None
+    assert len(problems) == 1
+    assert problem in problems[0]
 
 
 def _written_by_a_process(folder: Path, jobs: Path, out: Path, kill_at: Iterator[int]) -> None:
     """Run this file as a program until it is done, with a SIGKILL at each size of the output."""
-    command = [sys.executable, "-m", "tests.generation.test_batch", str(jobs), str(out)]
+    command = [sys.executable, "-m", "tests.generation.batch.test_batch", str(jobs), str(out)]
     for size in kill_at:
         process = subprocess.Popen(command, cwd=folder)
         deadline = time.monotonic() + 60
@@ -373,7 +461,7 @@ def test_a_killed_process_leaves_what_can_be_gone_on_with(engine: Engine, tmp_pa
     jobs, out = tmp_path / "jobs.jsonl", tmp_path / "out"
     jobs.write_text(jobs_text(60))
     run(engine, jobs.read_text(), tmp_path / "unbroken")
-    _written_by_a_process(Path(__file__).parents[2], jobs, out, iter([1, 4000]))
+    _written_by_a_process(Path(__file__).parents[3], jobs, out, iter([1, 4000]))
     assert out.read_bytes() == (tmp_path / "unbroken").read_bytes()
 
 

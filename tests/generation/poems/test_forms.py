@@ -7,7 +7,6 @@ from collections import Counter
 import pytest
 from pypinyin import Style, pinyin
 
-from chargen.config import SamplingConfig
 from chargen.corpus.tokenizer import Tokenizer
 from chargen.errors import GenerationError, MissingExtraError
 from chargen.generation.engine import Engine
@@ -15,6 +14,7 @@ from chargen.generation.poems.forms import FORMS, Form
 from chargen.generation.poems.pronunciation import Reading, readings
 from chargen.generation.requests import Request
 from chargen.network.model import CharModel
+from chargen.options import SamplingConfig
 from tests.generation.conftest import TEXT, make_model
 
 WILD = SamplingConfig(temperature=2.0, length=7)
@@ -156,12 +156,12 @@ def test_a_likely_mark_or_line_end_does_not_come_early(tokenizer: Tokenizer) -> 
 @pytest.mark.parametrize(
     ("form", "prompt", "problem"),
     [
-        (Form("sonnet"), "", "no form 'sonnet'"),
+        (Form("sonnet"), "", "`form` is 'sonnet', not one of"),
         (Form("qijeu"), "", "did you mean 'qijue'"),
         (Form("wujue", "春江花月夜"), "", "5 characters, and wujue only 4 verses"),
         (Form("wujue", lines=3), "", "belongs to the form lines"),
-        (Form("lines", lines=3), "", "needs characters"),
-        (Form("lines", lines=0, characters=5), "", "lines is 0"),
+        (Form("lines", lines=3), "", "needs `characters`"),
+        (Form("lines", lines=0, characters=5), "", "`lines` is 0"),
         (Form("lines", lines=4, characters=6, tones=True), "", "5 or 7"),
         (Form("couplet", rhyme=True), "春江", "don't rhyme"),
         (Form("couplet"), "", "not one of Chinese characters"),

@@ -1,0 +1,27 @@
+"""What ``chargen.*`` offers, and what the command line is built on: a function a command."""
+
+from pathlib import Path
+
+from chargen.api.corpora import prepare, read_text
+from chargen.api.inspecting import compare, gradients, inspect, load, neurons, plot
+from chargen.api.texts import batch, novelty
+from chargen.api.training import TrainedRun, find_lr, train
+
+Source = str | Path
+"""A file or a folder."""
+
+__all__ = [
+    "TrainedRun",
+    "batch",
+    "compare",
+    "find_lr",
+    "gradients",
+    "inspect",
+    "load",
+    "neurons",
+    "novelty",
+    "plot",
+    "prepare",
+    "read_text",
+    "train",
+]

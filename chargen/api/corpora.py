@@ -1,0 +1,68 @@
+"""Texts to prepared corpora."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from chargen.options import CorpusConfig, check, distribute, keyword_options
+
+if TYPE_CHECKING:
+    from chargen.corpus.prepared import PreparedCorpus
+    from chargen.corpus.progress import PrepareProgress
+
+
+@keyword_options(CorpusConfig)
+def prepare(
+    sources: str | Path | Sequence[str | Path],
+    out: str | Path | None = None,
+    *,
+    on_progress: Callable[[PrepareProgress], None] | None = None,
+    force: bool = False,
+    **options: Any,
+) -> PreparedCorpus:
+    """Turn texts into a prepared corpus, unless there is one of the same content and settings.
+
+    Args:
+        sources: text files, folders of them, and names of shipped texts, in the order in which
+            they are read.
+        out: the folder to write; by default one in ``corpora/``, named after the first text and a
+            key of content and settings, so that no corpus ever replaces another.
+        on_progress: called about once per MiB.
+        force: prepare again what is prepared already, and replace a corpus of other texts or
+            settings in ``out``.
+        options: as in ``chargen prepare``: vocabulary, encoding, validation split.
+
+    Raises:
+        ConfigError: an option is unknown or out of range.
+        CorpusError: a source can't be read, nothing can be learnt from it, or ``out`` is another
+            corpus or something else.
+    """
+    from chargen.corpus.opening import paths_of
+    from chargen.corpus.preparing import prepare as prepare_corpus
+
+    folder = None if out is None else Path(out)
+    return prepare_corpus(
+        paths_of(sources), folder, corpus_config(options), on_progress, force=force
+    )
+
+
+@keyword_options(CorpusConfig)
+def read_text(path: str | Path, **options: Any) -> str:
+    """Read a text file as ``prepare`` does: decoded, with line ends made LF.
+
+    Raises:
+        CorpusError: it is missing or doesn't decode.
+    """
+    from chargen.corpus.reading import read_text as read
+
+    return read(path, corpus_config(options))
+
+
+def corpus_config(options: dict[str, Any]) -> CorpusConfig:
+    """The config of some options, checked."""
+    (values,) = distribute(options, CorpusConfig)
+    config = CorpusConfig(**values)
+    check(config)
+    return config

@@ -1,0 +1,189 @@
+"""Runs and corpora, loaded and looked at."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from chargen.options import check
+
+if TYPE_CHECKING:
+    from chargen.generation.generator import Generator
+    from chargen.inspection.comparison import Comparison
+    from chargen.inspection.corpora import CorpusSummary
+    from chargen.inspection.gradients import GradientReport
+    from chargen.inspection.neurons import NeuronReport
+    from chargen.inspection.summary import RunSummary
+
+
+def _find(run: str | Path | None, runs_dir: str | Path | None) -> Path:
+    from chargen.runs.finding import find_run, runs_folder
+
+    return find_run(None if run is None else str(run), runs_folder(runs_dir))
+
+
+def load(
+    run: str | Path | None = None, *, runs_dir: str | Path | None = None, device: str = "auto"
+) -> Generator:
+    """Load a trained model.
+
+    Args:
+        run: a run folder, or a run's name in ``runs_dir``; None is the newest run there.
+        runs_dir: the folder of runs; by default that of the environment variable CHARGEN_RUNS,
+            else ``checkpoints``.
+        device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
+
+    Raises:
+        CheckpointError: the run is missing, damaged, or of a format that can't be read.
+        ConfigError: the machine doesn't have that device.
+    """
+    from chargen.generation.generator import Generator
+    from chargen.machine.devices import resolve_device
+    from chargen.runs.folder import RunFolder
+
+    folder = _find(run, runs_dir)
+    target = resolve_device(device)
+    loaded = RunFolder(folder).load_model()
+    loaded.model.to(target)
+    return Generator(folder, loaded)
+
+
+def inspect(
+    path: str | Path | None = None, *, runs_dir: str | Path | None = None
+) -> RunSummary | CorpusSummary:
+    """Report what a run folder or a prepared corpus holds, and verify its files.
+
+    Args:
+        path: a run folder, a run's name, or a prepared corpus; None is the newest run.
+        runs_dir: the folder of runs.
+
+    Raises:
+        CheckpointError, CorpusError: it is neither.
+    """
+    if path is not None and (Path(path) / "manifest.json").is_file():
+        from chargen.inspection.corpora import summarise_corpus
+
+        return summarise_corpus(Path(path))
+    from chargen.inspection.summary import summarise_run
+
+    return summarise_run(_find(path, runs_dir))
+
+
+def gradients(
+    runs: Sequence[str | Path] = (),
+    *,
+    runs_dir: str | Path | None = None,
+    lags: int = 64,
+    out: str | Path | None = None,
+) -> list[GradientReport]:
+    """Measure how gradients vanish or explode through time in runs, on their own corpora.
+
+    Args:
+        runs: run folders, or names in ``runs_dir``; none is the newest run.
+        runs_dir: the folder of runs.
+        lags: the furthest step back.
+        out: a PNG to draw.
+
+    Raises:
+        CheckpointError: a run is missing or damaged.
+        CorpusError: the corpus of a run is gone, or too short.
+        MissingExtraError: there is a picture to draw, and matplotlib is not installed.
+    """
+    from chargen.inspection.gradients import measure_gradients, plot_gradients
+
+    folders = [_find(run, runs_dir) for run in runs or (None,)]
+    reports = [measure_gradients(folder, lags) for folder in folders]
+    if out is not None:
+        plot_gradients(reports, Path(out))
+    return reports
+
+
+def neurons(
+    text: str | Path,
+    run: str | Path | None = None,
+    *,
+    runs_dir: str | Path | None = None,
+    out: str | Path | None = None,
+) -> tuple[NeuronReport, Path]:
+    """Measure what each unit of a run does while it reads a text, and write a page that shows it.
+
+    Args:
+        text: a text file.
+        run: a run folder, or a name in ``runs_dir``; None is the newest run.
+        runs_dir: the folder of runs.
+        out: the page; by default ``neurons.html`` in the run's folder.
+
+    Returns:
+        The report, and the path of the page.
+
+    Raises:
+        CheckpointError: the run is missing or damaged.
+        CorpusError: the text can't be read.
+    """
+    from chargen.corpus.reading import read_text
+    from chargen.files import write_bytes
+    from chargen.inspection.neurons import inspect_neurons
+    from chargen.inspection.page import neuron_page
+
+    generator = load(run, runs_dir=runs_dir, device="cpu")
+    report = inspect_neurons(generator.loaded, generator.as_learnt(read_text(text)))
+    page = Path(out) if out is not None else generator.path / "neurons.html"
+    write_bytes(page, neuron_page(report).encode("utf-8"))
+    return report, page
+
+
+def compare(
+    runs: Sequence[str | Path],
+    *,
+    runs_dir: str | Path | None = None,
+    over: str = "steps",
+    out: str | Path | None = None,
+) -> Comparison:
+    """Put runs side by side: figures, options in which they differ, curves.
+
+    Args:
+        runs: run folders, or names in ``runs_dir``.
+        runs_dir: the folder of runs.
+        over: what a picture's curves are drawn over, ``steps`` or ``minutes``.
+        out: a PNG to draw.
+
+    Raises:
+        CheckpointError: a run is missing, or there is a picture to draw and nothing was recorded.
+        MissingExtraError: there is a picture to draw, and matplotlib is not installed.
+    """
+    from chargen.inspection.comparison import compare_runs
+    from chargen.inspection.plots import AXES, plot_curves
+
+    check(also=[] if over in AXES else [f"`over` is {over!r}, not one of {', '.join(AXES)}"])
+    folders = [_find(run, runs_dir) for run in runs]
+    comparison = compare_runs(folders)
+    if out is not None:
+        plot_curves(folders, Path(out), (over,), "\n".join(comparison.incomparable))
+    return comparison
+
+
+def plot(
+    runs: Sequence[str | Path] = (),
+    out: str | Path | None = None,
+    *,
+    runs_dir: str | Path | None = None,
+) -> Path:
+    """Draw the curves of one or more runs as a PNG, and return its path.
+
+    Args:
+        runs: run folders, or names in ``runs_dir``; none is the newest run.
+        out: the file; by default ``curves.png``, in the run's folder if there is one run.
+        runs_dir: the folder of runs.
+
+    Raises:
+        MissingExtraError: matplotlib is not installed.
+        CheckpointError: a run is missing, or nothing was recorded yet.
+    """
+    from chargen.inspection.plots import plot_curves
+
+    folders = [_find(run, runs_dir) for run in runs or (None,)]
+    if out is None:
+        out = (folders[0] if len(folders) == 1 else Path()) / "curves.png"
+    plot_curves(folders, Path(out))
+    return Path(out)

@@ -1,0 +1,160 @@
+"""From a function to a command: its options from the fields of configs, its errors as lines."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Annotated, Any, get_type_hints
+
+import typer
+
+from chargen.cli.boundary import bounded
+from chargen.cli.naming import flags_of
+from chargen.options import Config
+from chargen.options.cells import cells_with
+from chargen.options.field import Entry
+
+_COMMON = {
+    "quiet": ("--quiet", "-q", "Print nothing but data and errors."),
+    "debug": ("--debug", "Show tracebacks."),
+}
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Some options of a config, with other words for some defaults."""
+
+    config: type[Config]
+    names: tuple[str, ...]
+    defaults: Mapping[str, str] = field(default_factory=dict)
+
+
+def only(config: type[Config], *names: str, **defaults: str) -> Selection:
+    """The options ``names`` of a config; ``defaults`` says in words what some are by default."""
+    return Selection(config, names, defaults)
+
+
+def command(
+    *sources: type[Config] | Selection,
+) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Make a Typer command of a function.
+
+    The function's parameter ``options``, if it has one, becomes an option for each field of
+    ``sources``, and is called with a dict of those that were given. Its parameter ``terminal``
+    is a ``Terminal``. Every command takes ``--quiet`` and ``--debug``, and what it raises becomes
+    lines on standard error and an exit status.
+    """
+    entries = {entry.parameter: (entry, text) for entry, text in _entries(sources)}
+
+    def made(function: Callable[..., None]) -> Callable[..., None]:
+        @functools.wraps(function)
+        def run(**arguments: Any) -> None:
+            quiet = arguments.pop("quiet")
+            arguments.pop("debug")
+            options = {
+                name: _value(entry, arguments.pop(name)) for name, (entry, _) in entries.items()
+            }
+            if "options" in own:
+                arguments["options"] = {n: v for n, v in options.items() if v is not None}
+            if "terminal" in own:
+                from chargen.cli.terminal.console import Terminal
+
+                arguments["terminal"] = Terminal(quiet=quiet)
+            function(**arguments)
+
+        own = inspect.signature(function).parameters
+        shown = list(_parameters(function, entries))
+        run.__signature__ = inspect.Signature(shown)  # type: ignore[attr-defined]
+        run.__annotations__ = {each.name: each.annotation for each in shown}
+        return bounded(run)
+
+    return made
+
+
+def _entries(sources: tuple[type[Config] | Selection, ...]) -> Iterator[tuple[Entry, str | None]]:
+    """The options of ``sources`` that can be chosen, and their defaults in other words."""
+    for source in sources:
+        if isinstance(source, Selection):
+            known = source.config.entries()
+            yield from ((known[name], source.defaults.get(name)) for name in source.names)
+        else:
+            chosen = (each for each in source.entries().values() if not each.option.derived)
+            yield from ((each, None) for each in chosen)
+
+
+def _parameters(
+    function: Callable[..., None], entries: Mapping[str, tuple[Entry, str | None]]
+) -> Iterator[inspect.Parameter]:
+    """A function's parameters as Typer is to see them."""
+    hints = get_type_hints(function, localns={"Terminal": object}, include_extras=True)
+    for own in inspect.signature(function).parameters.values():
+        if own.name == "options":
+            for name, (entry, text) in entries.items():
+                yield _keyword(name, _annotation(entry, text))
+        elif own.name != "terminal":
+            yield own.replace(kind=own.KEYWORD_ONLY, annotation=hints[own.name])
+    for name, (*flags, words) in _COMMON.items():
+        yield _keyword(name, Annotated[bool, typer.Option(*flags, help=words)], default=False)
+
+
+def _keyword(name: str, annotation: Any, default: Any = None) -> inspect.Parameter:
+    kind = inspect.Parameter.KEYWORD_ONLY
+    return inspect.Parameter(name, kind, default=default, annotation=annotation)
+
+
+def _annotation(entry: Entry, default_text: str | None) -> Any:
+    """Of an option that is None, or an empty list, where it isn't given."""
+    kind: Any = list[str] if entry.kind is tuple else entry.kind
+    known = entry.option
+    words = help_of(entry, default_text)
+    return Annotated[
+        kind | None, typer.Option(*flags_of(entry), help=words, rich_help_panel=known.panel)
+    ]
+
+
+def help_of(entry: Entry, default_text: str | None = None) -> str:
+    """What ``--help`` says: meaning, allowed values, cells, default; brackets are escaped."""
+    known = entry.option
+    words = known.help
+    if known.choices is not None:
+        each = (f"{name} ({what})" if what else name for name, what in known.choices.items())
+        words += f": {', '.join(each)}"
+    if cells := cells_with(entry.name):
+        words += f" ({', '.join(cells)})"
+    if known.escaped:
+        words += r"; repeatable, \n and other escapes are understood"
+    default = default_text or known.default_text or _default(entry)
+    return f"{words}." + (f" \\[default: {default}]" if default else "")
+
+
+def _default(entry: Entry) -> str:
+    if entry.default is None or entry.default == () or entry.default is False:
+        return ""
+    if entry.kind is bool:
+        return next(flag for flag in flags_of(entry)).split("/")[0].removeprefix("--")
+    return f"{entry.default:g}" if entry.kind is float else str(entry.default)
+
+
+def _value(entry: Entry, given: Any) -> Any:
+    """What was given on the command line, as configs hold it; None: nothing."""
+    if given is None or given == []:
+        return None
+    return [unescape(text) for text in given] if entry.option.escaped else given
+
+
+def unescape(text: str) -> str:
+    r"""Turn ``\n``, ``\t``, ``\\``, ``\u4e00`` and the like into the characters they stand for.
+
+    As in JSON, a pair of surrogates, ``\ud83d\ude00``, is the one character beyond U+FFFF.
+    """
+    plain = {"n": "\n", "t": "\t", "r": "\r", "0": "\0", "\\": "\\"}
+
+    def character(match: re.Match[str]) -> str:
+        found = match.group(1)
+        return plain[found] if found in plain else chr(int(found[1:], 16))
+
+    meant = re.sub(r"\\([ntr0\\]|x[0-9a-fA-F]{2}|u[0-9a-fA-F]{4})", character, text)
+    return meant.encode("utf-16", "surrogatepass").decode("utf-16", "surrogatepass")

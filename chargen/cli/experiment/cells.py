@@ -1,0 +1,67 @@
+"""``chargen experiment cells``: all cells on one text."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from chargen.cli.command import command, only
+from chargen.cli.experiment.running import Out, Seed, Text, carry_out
+from chargen.cli.flags import Json
+from chargen.options import CELLS, ModelConfig, TrainConfig, check
+
+if TYPE_CHECKING:
+    from chargen.cli.terminal.console import Terminal
+    from chargen.experiments.outcome import Outcome, ShowProgress
+
+
+@command(only(TrainConfig, "threads"))
+def cells(
+    corpus: Text = None,
+    cell: Annotated[
+        list[str] | None,
+        typer.Option("--cell", help="A cell to compare; repeatable. \\[default: all]"),
+    ] = None,
+    hidden_size: Annotated[
+        int,
+        typer.Option(
+            "--hidden-size", min=1, help="Units of the LSTM; the others get as many parameters."
+        ),
+    ] = 128,
+    steps: Annotated[
+        int, typer.Option("--steps", min=1, help="Steps of each run at equal steps.")
+    ] = 200,
+    minutes: Annotated[
+        float, typer.Option("--minutes", help="Minutes of each run at equal time.")
+    ] = 0.5,
+    seed: Seed = 0,
+    out: Out = Path("cells.png"),
+    *,
+    options: dict[str, Any],
+    as_json: Json = False,
+    terminal: Terminal,
+) -> None:
+    """Let all cells learn the same text with equal numbers of parameters.
+
+    First in equal numbers of steps, then in equal time; everything but the cell and its width is
+    the preset small. Validation is the best of about ten measurements.
+    """
+    wrong = [line for each in cell or () for line in ModelConfig.problems_in({"cell": each})]
+    check(also=wrong + TrainConfig.problems_in(options))
+    from chargen.experiments.cells import compare_cells
+
+    def run(on_progress: ShowProgress) -> Outcome:
+        return compare_cells(
+            corpus,
+            cells=tuple(dict.fromkeys(cell or CELLS)),
+            hidden_size=hidden_size,
+            steps=steps,
+            minutes=minutes,
+            seed=seed,
+            on_progress=on_progress,
+            **options,
+        )
+
+    carry_out(run, out, terminal, as_json=as_json)

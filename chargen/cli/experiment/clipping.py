@@ -1,0 +1,53 @@
+"""``chargen experiment clipping``: training with and without gradient clipping."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from chargen.cli.command import command, only
+from chargen.cli.experiment.running import Out, Seed, Text, carry_out
+from chargen.cli.flags import Json
+from chargen.options import TrainConfig, check
+
+if TYPE_CHECKING:
+    from chargen.cli.terminal.console import Terminal
+    from chargen.experiments.outcome import Outcome, ShowProgress
+
+
+@command(only(TrainConfig, "threads"))
+def clipping(
+    corpus: Text = None,
+    rate: Annotated[
+        list[float] | None,
+        typer.Option("--rate", help="Learning rate; repeatable. \\[default: 0.1, 0.3, 1, 3]"),
+    ] = None,
+    steps: Annotated[int, typer.Option("--steps", min=1, help="Training steps of each run.")] = 200,
+    seed: Seed = 0,
+    out: Out = Path("clipping.png"),
+    *,
+    options: dict[str, Any],
+    as_json: Json = False,
+    terminal: Terminal,
+) -> None:
+    """Train a simple network with and without gradient clipping, at high learning rates.
+
+    By SGD, over long windows. A run whose loss becomes NaN or infinite is reported as diverged;
+    so is one that ends worse than guessing.
+    """
+    check(also=TrainConfig.problems_in(options))
+    from chargen.experiments.clipping import RATES, compare_clipping
+
+    def run(on_progress: ShowProgress) -> Outcome:
+        return compare_clipping(
+            corpus,
+            rates=tuple(dict.fromkeys(rate or RATES)),
+            steps=steps,
+            seed=seed,
+            on_progress=on_progress,
+            **options,
+        )
+
+    carry_out(run, out, terminal, as_json=as_json)

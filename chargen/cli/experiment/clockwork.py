@@ -1,0 +1,53 @@
+"""``chargen experiment clockwork``: a wave without input."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from chargen.cli.command import command, only
+from chargen.cli.experiment.running import Out, carry_out
+from chargen.cli.flags import Json
+from chargen.options import TrainConfig, check
+
+if TYPE_CHECKING:
+    from chargen.cli.terminal.console import Terminal
+    from chargen.experiments.outcome import Outcome, ShowProgress
+
+
+@command(only(TrainConfig, "threads"))
+def clockwork(
+    steps: Annotated[
+        int, typer.Option("--steps", min=1, help="Training steps of each network.")
+    ] = 1000,
+    seeds: Annotated[
+        int, typer.Option("--seeds", min=1, help="Initial weights tried at each learning rate.")
+    ] = 5,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="The first of the seeds.")] = 0,
+    out: Out = Path("clockwork.png"),
+    *,
+    options: dict[str, Any],
+    as_json: Json = False,
+    terminal: Terminal,
+) -> None:
+    """Let a clockwork network, an LSTM and a simple network put out a wave without any input.
+
+    The published set-up: one hidden layer, equal numbers of parameters, weights from N(0, 0.1),
+    Nesterov momentum. Every learning rate is tried for each, from several seeds; gradients are
+    clipped.
+    """
+    check(also=TrainConfig.problems_in(options))
+    from chargen.experiments.clockwork import draw_wave
+
+    def run(on_progress: ShowProgress) -> Outcome:
+        return draw_wave(
+            steps=steps,
+            seeds=seeds,
+            seed=seed,
+            on_progress=on_progress,
+            **options,
+        )
+
+    carry_out(run, out, terminal, as_json=as_json)

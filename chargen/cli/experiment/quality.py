@@ -1,0 +1,57 @@
+"""``chargen experiment quality``: what is learnt in equal time."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from chargen.cli.command import command, only
+from chargen.cli.experiment.running import Out, Seed, carry_out
+from chargen.cli.flags import Json
+from chargen.options import CorpusConfig, TrainConfig
+from chargen.training.presets import DEFAULT_PRESET, PRESETS
+
+if TYPE_CHECKING:
+    from chargen.cli.terminal.console import Terminal
+    from chargen.experiments.outcome import Outcome, ShowProgress
+
+
+@command(only(TrainConfig, "threads", "device"), only(CorpusConfig, "vocab_size"))
+def quality(
+    text: Annotated[
+        Path | None, typer.Argument(help="A text to learn; by default shipan, shipped prose.")
+    ] = None,
+    minutes: Annotated[
+        float, typer.Option("--minutes", min=0.01, help="Minutes of training, each.")
+    ] = 1.67,
+    preset: Annotated[
+        str, typer.Option("--preset", help=f"{', '.join(PRESETS)}.")
+    ] = DEFAULT_PRESET,
+    seed: Seed = 0,
+    out: Out = Path("quality.png"),
+    *,
+    options: dict[str, Any],
+    as_json: Json = False,
+    terminal: Terminal,
+) -> None:
+    """Let a preset, a plain loop and a small GPT learn the same text in equal time.
+
+    The plain loop has char-rnn's defaults. They take turns; scoring is not counted. A short run
+    of the preset, planned for an eighth of the minutes, is compared with the end of the GPT's
+    curve. Needs the extras bench and plot.
+    """
+    from chargen.experiments.quality import compare_quality
+
+    def run(on_progress: ShowProgress) -> Outcome:
+        return compare_quality(
+            text,
+            minutes=minutes,
+            preset=preset,
+            seed=seed,
+            on_progress=on_progress,
+            **options,
+        )
+
+    carry_out(run, out, terminal, as_json=as_json)

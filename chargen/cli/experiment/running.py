@@ -1,0 +1,42 @@
+"""What the commands of ``chargen experiment`` share."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from chargen.cli.terminal.console import Terminal
+    from chargen.experiments.outcome import Outcome, ShowProgress
+
+Text = Annotated[
+    Path | None,
+    typer.Option("--corpus", help="A text or a prepared corpus. \\[default: shipan]"),
+]
+Seed = Annotated[int, typer.Option("--seed", min=0, help="Seed of initial weights and dropout.")]
+Out = Annotated[Path, typer.Option("--out", "-o", help="PNG to write.")]
+
+
+def carry_out(
+    experiment: Callable[[ShowProgress], Outcome], out: Path, terminal: Terminal, *, as_json: bool
+) -> None:
+    """Run an experiment, draw its picture, and print its tables or JSON.
+
+    Whether the picture can be written is found out before.
+    """
+    from chargen.inspection.plots import check_picture
+
+    check_picture(out)
+    with terminal.progress("starting", "") as on_progress:
+        outcome = experiment(on_progress)
+    outcome.draw(out)
+    if as_json:
+        typer.echo(json.dumps(outcome.to_dict(), ensure_ascii=False))
+    else:
+        for table in outcome.tables():
+            terminal.grid(table.title, table.header, table.rows)
+    terminal.say(f"Drawn: {out}")

@@ -1,0 +1,51 @@
+"""``chargen experiment vanishing``: gradients through time, in three trained networks."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from chargen.cli.command import command, only
+from chargen.cli.experiment.running import Out, Seed, Text, carry_out
+from chargen.cli.flags import Json
+from chargen.options import TrainConfig, check
+
+if TYPE_CHECKING:
+    from chargen.cli.terminal.console import Terminal
+    from chargen.experiments.outcome import Outcome, ShowProgress
+
+
+@command(only(TrainConfig, "threads"))
+def vanishing(
+    corpus: Text = None,
+    steps: Annotated[int, typer.Option("--steps", min=1, help="Training steps.")] = 300,
+    lags: Annotated[int, typer.Option("--lags", min=1, help="The furthest step back.")] = 64,
+    hidden_size: Annotated[int, typer.Option("--hidden-size", min=1, help="Units.")] = 192,
+    seed: Seed = 0,
+    out: Out = Path("vanishing.png"),
+    *,
+    options: dict[str, Any],
+    as_json: Json = False,
+    terminal: Terminal,
+) -> None:
+    """Measure how gradients vanish through time in a trained simple network, an LSTM and a GRU.
+
+    The norm of ∂L_t/∂s_(t−k) against the lag k, as chargen gradients measures it.
+    """
+    check(also=TrainConfig.problems_in(options))
+    from chargen.experiments.vanishing import compare_vanishing
+
+    def run(on_progress: ShowProgress) -> Outcome:
+        return compare_vanishing(
+            corpus,
+            steps=steps,
+            lags=lags,
+            hidden_size=hidden_size,
+            seed=seed,
+            on_progress=on_progress,
+            **options,
+        )
+
+    carry_out(run, out, terminal, as_json=as_json)

@@ -1,0 +1,43 @@
+"""Arguments and options that several commands share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from chargen.training.presets import DEFAULT_PRESET, PRESETS
+
+Json = Annotated[bool, typer.Option("--json", help="Report as JSON on standard output.")]
+RunsDir = Annotated[
+    Path | None,
+    typer.Option(
+        "--runs",
+        envvar="CHARGEN_RUNS",
+        show_envvar=False,
+        help="Folder of the runs. \\[default: CHARGEN_RUNS, else checkpoints]",
+    ),
+]
+Run = Annotated[
+    str | None,
+    typer.Argument(help="A run folder, or a run's name; by default the newest run."),
+]
+Runs = Annotated[
+    list[str] | None,
+    typer.Argument(help="Run folders, or names of runs; by default the newest run."),
+]
+Corpus = Annotated[
+    list[Path] | None,
+    typer.Argument(
+        help="Text files, a prepared folder, or the name of a shipped text; by default "
+        "xiaohecun, the shipped stories."
+    ),
+]
+Preset = Annotated[
+    str | None,
+    typer.Option("--preset", help=f"{', '.join(PRESETS)}. \\[default: {DEFAULT_PRESET}]"),
+]
+InitFrom = Annotated[
+    str | None, typer.Option("--init-from", help="A run whose weights are the initial ones.")
+]

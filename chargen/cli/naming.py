@@ -1,0 +1,42 @@
+"""Options by their names on the command line, and messages of the library in these names."""
+
+from __future__ import annotations
+
+import re
+
+from chargen.generation.poems.forms import Form
+from chargen.options import BatchConfig, CorpusConfig, ModelConfig, SamplingConfig, TrainConfig
+from chargen.options.field import Entry
+
+_CONFIGS = (CorpusConfig, ModelConfig, TrainConfig, SamplingConfig, BatchConfig, Form)
+_OTHERS = {"runs_dir": "--runs"}
+_OPTION = re.compile(r"`([a-z][a-z_]*)(?:=([^`\s]+))?`")
+
+
+def flags_of(entry: Entry) -> tuple[str, ...]:
+    """What it is called on the command line, the main flag first."""
+    known, name = entry.option, entry.parameter.replace("_", "-")
+    flag = known.flag or (f"--{name}/--no-{name}" if known.negatable else f"--{name}")
+    return flag, *known.aliases
+
+
+def in_flags(text: str) -> str:
+    """A message of the library with the options' names on the command line.
+
+    ```top_p``` becomes ``--top-p``, ```val_frac=0``` ``--val-frac 0``, and ```bias=False```
+    ``--no-bias``.
+    """
+    flags = {
+        entry.parameter: flags_of(entry)[0]
+        for config in _CONFIGS
+        for entry in config.entries().values()
+    } | _OTHERS
+
+    def flag(match: re.Match[str]) -> str:
+        name, value = match[1], match[2]
+        on, _, off = flags.get(name, f"--{name.replace('_', '-')}").partition("/")
+        if value == "False":
+            return off or on
+        return on if value in (None, "True") else f"{on} {value}"
+
+    return _OPTION.sub(flag, text)

@@ -1,0 +1,115 @@
+"""A training run in lines of text."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Protocol
+
+from chargen.cli.terminal.words import duration, human, visible
+from chargen.training.events import (
+    Evaluation,
+    Event,
+    Finished,
+    Planned,
+    RolledBack,
+    Sample,
+    Started,
+    Step,
+)
+
+PHASES = {
+    "hash": "looking whether it is prepared already",
+    "wait": "waiting for another process that prepares it",
+    "detect": "detecting the encoding",
+    "count": "counting characters",
+    "encode": "encoding and verifying",
+}
+
+
+class TrainingView(Protocol):
+    """What is told of a training run."""
+
+    def preparing(self, phase: str, done: float, total: float) -> None: ...
+
+    def event(self, event: Event) -> None: ...
+
+
+class PlainView:
+    """A training run in lines: every evaluation, sample and turn, steps every ten seconds."""
+
+    def __init__(self, say: Callable[[str], None]) -> None:
+        self._say = say
+        self._said_at = -10.0
+        self._phase, self._prepared_at = "", 0.0
+        self._total: int | None = None
+
+    def preparing(self, phase: str, done: float, total: float) -> None:
+        now = time.monotonic()
+        if phase != self._phase or now - self._prepared_at >= 10:
+            share = f", {done / total:.0%}" if done and total else ""
+            self._say(f"Preparing the text: {PHASES.get(phase, phase)}{share}.")
+            self._phase, self._prepared_at = phase, now
+
+    def event(self, event: Event) -> None:
+        match event:
+            case Step():
+                if event.seconds - self._said_at >= 10 or event.step == self._total:
+                    self._said_at = event.seconds
+                    self._say(self._step_line(event))
+            case Planned():
+                self._total = event.total_steps
+                self._say(plan_line(event))
+            case Sample():
+                self._say(f"--- a sample at step {event.step}\n{visible(event.text)}\n---")
+            case _:
+                for line in lines_of(event):
+                    self._say(line)
+
+    def _step_line(self, event: Step) -> str:
+        of = f"/{self._total}" if self._total else ""
+        return (
+            f"step {event.step}{of}: loss {event.loss:.3f} nats, "
+            f"gradient norm {event.grad_norm:.2f}, {human(event.chars_per_second)} characters/s"
+        )
+
+
+def lines_of(event: Event) -> list[str]:
+    """What an event says in words; nothing for those that are better drawn."""
+    match event:
+        case Started():
+            threads = f"{event.threads} thread{'s' if event.threads != 1 else ''}"
+            where = threads if event.device == "cpu" else event.device
+            begun = f"going on at step {event.step}, " if event.step else ""
+            line = (
+                f"{begun}{human(event.parameters)} parameters, "
+                f"{event.train_characters:,} characters to learn from, {where}"
+            )
+            return [*event.notes, line[0].upper() + line[1:] + "."]
+        case Evaluation():
+            mark = " (best so far)" if event.best else ""
+            return [
+                f"step {event.step}: validation {event.bits_per_char:.3f} bits per character, "
+                f"{event.accuracy:.1%} right{mark}"
+            ]
+        case RolledBack():
+            return [
+                f"The loss after step {event.failed_step} was not finite: back to step "
+                f"{event.step}, learning rate × {event.lr_scale:g} from now on."
+            ]
+        case Finished():
+            why = {
+                "done": "Done",
+                "patience": "Stopped: no better for long enough",
+                "time": "Stopped: the time is over",
+                "interrupted": "Interrupted; go on with --resume",
+            }[event.reason]
+            best = event.best_bits_per_char
+            figure = "" if best is None else f", best validation {best:.3f} bits per character"
+            return [f"{why}: step {event.step}, {duration(event.seconds)}{figure}. {event.run}"]
+    return []
+
+
+def plan_line(event: Planned) -> str:
+    steps, time = f"{event.total_steps:,} steps in all", duration(event.total_seconds)
+    return f"{steps}, about {time}." if event.fixed else f"About {steps}, in {time}."

@@ -1,0 +1,40 @@
+"""Numbers, times and generated texts as a terminal shows them."""
+
+from __future__ import annotations
+
+import unicodedata
+
+
+def human(number: float) -> str:
+    """1234567 as ``1.2 M``."""
+    for size, unit in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if abs(number) >= size:
+            return f"{number / size:.3g} {unit}"
+    return f"{number:.3g}"
+
+
+def duration(seconds: float) -> str:
+    """Seconds as people say them: ``45 s``, ``3 min 20 s``, ``2 h 5 min``."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"
+
+
+def visible(text: str) -> str:
+    """``text`` with its control characters made visible, so that no terminal obeys them."""
+    return "".join(_visible(character) for character in text)
+
+
+def _visible(character: str) -> str:
+    if character in "\n\t":
+        return character
+    kind = unicodedata.category(character)
+    if kind == "Cc":
+        point = ord(character)
+        return chr(0x2400 + point) if point < 0x20 else "␡" if point == 0x7F else f"<{point:02X}>"
+    if character in "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069":
+        return f"<{ord(character):04X}>"
+    return character

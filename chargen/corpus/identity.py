@@ -1,0 +1,109 @@
+"""What a prepared corpus is recognised by: the content of its texts, and the settings."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from chargen.corpus.detection import CHUNK_BYTES
+from chargen.corpus.manifest import Manifest
+from chargen.corpus.migration import FORMAT, VERSION
+from chargen.corpus.progress import ByteCounter, PrepareProgress
+from chargen.corpus.shipped import find_text
+from chargen.corpus.sources import SourceFile, find_sources, unreadable
+from chargen.options import CorpusConfig
+
+_KEY_DIGITS = 8
+_LONGEST_NAME = 100  # bytes: the names of runs and temporary files begin with it
+_UNFIT = re.compile(r'[\x00-\x1f\x7f-\x9f"*/:<>?\\|\ud800-\udfff]')
+_SHOWN_FROM = 1 << 26  # bytes; hashing fewer is over before anybody could read about it
+
+
+@dataclass(frozen=True)
+class CorpusRequest:
+    """What a prepared corpus is to be made of.
+
+    Attributes:
+        files: the text files, in order.
+        digests: the SHA-256 of each.
+        config: the settings.
+        name: what the corpus is called: the stem of the first path.
+    """
+
+    files: tuple[SourceFile, ...]
+    digests: tuple[str, ...]
+    config: CorpusConfig
+    name: str
+
+    @classmethod
+    def of(
+        cls,
+        paths: Sequence[Path],
+        config: CorpusConfig,
+        on_progress: Callable[[PrepareProgress], None] | None = None,
+    ) -> CorpusRequest:
+        """Find the files that ``paths`` stand for, and hash them.
+
+        Raises:
+            CorpusError: see ``find_sources``; or a file can't be read.
+        """
+        files = tuple(find_sources(paths))
+        total = sum(file.size for file in files)
+        counter = ByteCounter(total, on_progress if total >= _SHOWN_FROM else None)
+        counter.begin("hash")
+        digests = tuple(_sha256(file.path, counter.add) for file in files)
+        return cls(files, digests, config, corpus_name(paths))
+
+    @property
+    def byte_count(self) -> int:
+        """The size of all files."""
+        return sum(file.size for file in self.files)
+
+    @property
+    def key(self) -> str:
+        """Eight hexadecimal digits that differ where content, settings or format differ."""
+        asked = [FORMAT, VERSION, self.digests, self.config.to_dict()]
+        text = json.dumps(asked, sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:_KEY_DIGITS]
+
+    @property
+    def folder_name(self) -> str:
+        """The name of the folder in ``corpora/`` that holds it."""
+        return f"{self.name}-{self.key}"
+
+    def is_met_by(self, manifest: Manifest) -> bool:
+        """Whether a prepared corpus was made of the same bytes with the same settings."""
+        made_of = tuple(source.sha256 for source in manifest.sources)
+        return made_of == self.digests and manifest.config == self.config
+
+
+def corpus_name(paths: Sequence[Path]) -> str:
+    """A name for the texts: the stem of the first path, and how many paths follow.
+
+    It can be part of a file name everywhere, and isn't hidden.
+    """
+    stem = usable_name(find_text(Path(paths[0])).resolve().stem)
+    return stem if len(paths) == 1 else f"{stem}+{len(paths) - 1}"
+
+
+def usable_name(text: str) -> str:
+    """Turn ``text`` into a file name that is visible, portable and not too long."""
+    name = _UNFIT.sub("_", text).lstrip(".- ")
+    name = name.encode()[:_LONGEST_NAME].decode("utf-8", "ignore").rstrip(". ")
+    return name or "corpus"
+
+
+def _sha256(path: Path, on_bytes: Callable[[int], None]) -> str:
+    digest = hashlib.sha256()
+    try:
+        with path.open("rb") as file:
+            while chunk := file.read(CHUNK_BYTES):
+                digest.update(chunk)
+                on_bytes(len(chunk))
+    except OSError as error:
+        raise unreadable(path, error) from error
+    return digest.hexdigest()

@@ -1,0 +1,26 @@
+"""Which processor this is."""
+
+from __future__ import annotations
+
+import os
+import platform
+from pathlib import Path
+
+_CPUINFO = Path("/proc/cpuinfo")
+
+
+def processor_name() -> str:
+    """The processor's model and the number of cores that this process may use, in words."""
+    name = platform.processor() or platform.machine()
+    if _CPUINFO.exists():
+        models = [x for x in _CPUINFO.read_text().splitlines() if x.startswith("model name")]
+        name = models[0].partition(":")[2].strip() if models else name
+    cores = usable_cores()
+    return f"{name}, {cores} {'core' if cores == 1 else 'cores'}"
+
+
+def usable_cores() -> int:
+    """The number of cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

@@ -1,0 +1,27 @@
+"""Everything that can be chosen, said once: frozen configs, and what is known of each option."""
+
+from chargen.options.cells import CELLS
+from chargen.options.corpus import CorpusConfig
+from chargen.options.field import Config, check, distribute, nearest, option
+from chargen.options.keywords import keyword_options
+from chargen.options.model import ModelConfig
+from chargen.options.recipe import Recipe
+from chargen.options.sampling import BatchConfig, SamplingConfig
+from chargen.options.training import BUDGETS, TrainConfig
+
+__all__ = [
+    "BUDGETS",
+    "CELLS",
+    "BatchConfig",
+    "Config",
+    "CorpusConfig",
+    "ModelConfig",
+    "Recipe",
+    "SamplingConfig",
+    "TrainConfig",
+    "check",
+    "distribute",
+    "keyword_options",
+    "nearest",
+    "option",
+]

@@ -1,0 +1,113 @@
+"""The table of cells: their names, where they live, and the options of their own.
+
+It is plain data, so that naming the cells doesn't import torch. An option that is declared here
+becomes a field of ``ModelConfig``, and with that a flag, an argument in Python, and a line in the
+reference.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any
+
+from chargen.options.field import option
+
+NETWORK = "The network (by default as the preset says)"
+
+
+@dataclass(frozen=True)
+class CellRow:
+    """Where a cell lives, and what the options and the network need to know of it.
+
+    Attributes:
+        summary: what the name stands for.
+        options: the fields of ModelConfig that this cell has beyond those that all cells have.
+        wants_output: it is fed the model's own softmax, so it can only be the last layer.
+    """
+
+    module: str
+    class_name: str
+    summary: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+    wants_output: bool = False
+
+
+def _euler_step(dt: float) -> str | None:
+    whole = dt > 0 and abs(1 / dt - round(1 / dt)) < 1e-6 and dt <= 1
+    return None if whole else "1, 1/2, 1/3, …"
+
+
+_ACTIVATION = option(
+    "tanh",
+    "The non-linearity f",
+    choices=dict.fromkeys(("tanh", "sigmoid", "relu"), ""),
+    panel=NETWORK,
+)
+_RECURRENT_INIT = option(
+    "orthogonal",
+    "What W starts as",
+    choices={"orthogonal": "keeps a state's length", "identity": "keeps the state, for relu"},
+    panel=NETWORK,
+)
+_TEACHER_FORCING = option(
+    False, "Feed back the true characters instead of the output", negatable=True, panel=NETWORK
+)
+_MODULES = option(
+    4, "Groups of units, with periods of 1, 2, 4, … steps", low=1, high=63, panel=NETWORK
+)
+_DT = option(
+    1.0, "Length of an Euler step, in characters: 1, 1/2, 1/3, …", rule=_euler_step, panel=NETWORK
+)
+
+CELLS: Mapping[str, CellRow] = MappingProxyType(
+    {
+        "rnn": CellRow(
+            "chargen.cells.fast.rnn",
+            "FastRNN",
+            "simple recurrence",
+            {"activation": _ACTIVATION, "recurrent_init": _RECURRENT_INIT},
+        ),
+        "jordan": CellRow(
+            "chargen.cells.fast.jordan",
+            "FastJordan",
+            "recurrence through the output",
+            {"activation": _ACTIVATION, "teacher_forcing": _TEACHER_FORCING},
+            wants_output=True,
+        ),
+        "lstm": CellRow("chargen.cells.fast.lstm", "FastLSTM", "long short-term memory"),
+        "gru": CellRow("chargen.cells.fast.gru", "FastGRU", "gated recurrent unit"),
+        "peephole": CellRow(
+            "chargen.cells.fast.peephole", "FastPeephole", "an LSTM whose gates see its cell state"
+        ),
+        "clockwork": CellRow(
+            "chargen.cells.fast.clockwork",
+            "FastClockwork",
+            "modules that update every 1, 2, 4, … steps",
+            {"activation": _ACTIVATION, "modules": _MODULES},
+        ),
+        "ctrnn": CellRow(
+            "chargen.cells.fast.ctrnn",
+            "FastCTRNN",
+            "continuous time",
+            {"activation": _ACTIVATION, "dt": _DT},
+        ),
+        "mingru": CellRow(
+            "chargen.cells.fast.minimal", "FastMinGRU", "a GRU whose gates see the input alone"
+        ),
+        "minlstm": CellRow(
+            "chargen.cells.fast.minimal", "FastMinLSTM", "an LSTM whose gates see the input alone"
+        ),
+    }
+)
+
+
+def cells_with(name: str) -> tuple[str, ...]:
+    """The cells that an option belongs to."""
+    return tuple(cell for cell, row in CELLS.items() if name in row.options)
+
+
+def cell_options() -> dict[str, Any]:
+    """The options of all cells, as dataclass fields by name."""
+    return {name: each for row in CELLS.values() for name, each in row.options.items()}

@@ -1,0 +1,300 @@
+"""What is known of an option, said once in the field of a config.
+
+From a field follow its validation, its flag on the command line, its field in a batch job, and its
+entry in the reference. A config may be built with any values; ``check`` reports all that is wrong
+with several of them at once.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import math
+import types
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import MISSING, dataclass
+from numbers import Integral, Real
+from typing import Any, ClassVar, Self, Union, get_args, get_origin, get_type_hints
+
+from chargen.errors import ConfigError
+
+_TOO_LARGE = 2**63
+_LONGEST_SHOWN = 60
+_KINDS: Mapping[type, tuple[type | tuple[type, ...], str]] = {
+    bool: (bool, "True or False"),
+    int: (Integral, "an integer"),
+    float: (Real, "a number"),
+    str: (str, "a string"),
+    tuple: ((tuple, list), "a list of strings"),
+}
+
+
+@dataclass(frozen=True)
+class Option:
+    """All that is known of an option besides its name, type and default.
+
+    Attributes:
+        help: what it is: a noun phrase with its unit, without a full stop.
+        low, high: the least and the greatest value allowed.
+        above, below: bounds that are themselves not allowed.
+        choices: the values allowed, each with what it means, or with an empty text.
+        rule: for what bounds can't express: what is allowed, in words, where a value isn't.
+        flag: on the command line; by default made from the name.
+        aliases: other flags for the same.
+        parameter: the name on the command line and in Python where it isn't the field's.
+        panel: heading under which ``--help`` lists it.
+        negatable: whether ``--no-…`` turns it off.
+        default_text: the default in words, where it is not a fixed value.
+        changeable: whether a run that goes on may change it.
+        escaped: whether escapes such as a newline's are understood on the command line.
+        derived: it follows from the corpus; nobody chooses it.
+    """
+
+    help: str
+    low: float | None = None
+    high: float | None = None
+    above: float | None = None
+    below: float | None = None
+    choices: Mapping[str, str] | None = None
+    rule: Callable[[Any], str | None] | None = None
+    flag: str | None = None
+    aliases: tuple[str, ...] = ()
+    parameter: str | None = None
+    panel: str | None = None
+    negatable: bool = False
+    default_text: str | None = None
+    changeable: bool = False
+    escaped: bool = False
+    derived: bool = False
+
+    def fault(self, value: Any) -> str | None:
+        """What is allowed instead of ``value``, which has the right type; None: it is allowed."""
+        if self.choices is not None and value not in self.choices:
+            return f"one of {', '.join(self.choices)}"
+        if isinstance(value, (int, float)) and not isinstance(value, bool):
+            bounds = self._bounds(value)
+            if not all(held for held, _ in bounds):
+                return " and ".join(words for _, words in bounds)
+        return self.rule(value) if self.rule else None
+
+    def _bounds(self, value: float) -> list[tuple[bool, str]]:
+        """Each bound of a number: whether ``value`` keeps to it, and what it is in words."""
+        bounds = []
+        if self.low is not None:
+            bounds.append((value >= self.low, f"at least {_in_words(self.low)}"))
+        if self.above is not None:
+            bounds.append((value > self.above, f"above {_in_words(self.above)}"))
+        if self.high is not None:
+            bounds.append((value <= self.high, f"at most {_in_words(self.high)}"))
+        if self.below is not None:
+            bounds.append((value < self.below, f"below {_in_words(self.below)}"))
+        if isinstance(value, float):
+            if self.high is None and self.below is None:
+                bounds.append((math.isfinite(value), "finite"))
+        elif self.below is None and value >= _TOO_LARGE:
+            bounds.append((False, f"below {_in_words(_TOO_LARGE)}"))
+        return bounds
+
+
+def _in_words(number: float) -> str:
+    powers = {2**63: "2^63", 2**64: "2^64"}
+    return powers.get(number) or str(number)  # type: ignore[call-overload]
+
+
+def option(default: Any = MISSING, help: str = "", **facts: Any) -> Any:
+    """The field of a config for one option; ``facts`` are those of ``Option``."""
+    return dataclasses.field(default=default, metadata={"option": Option(help, **facts)})
+
+
+@dataclass(frozen=True)
+class Entry:
+    """An option with the name, type and default of its field.
+
+    Attributes:
+        kind: ``bool``, ``int``, ``float``, ``str`` or ``tuple`` (of texts).
+        nullable: whether None is allowed.
+    """
+
+    name: str
+    kind: type
+    nullable: bool
+    default: Any
+    option: Option
+
+    @property
+    def parameter(self) -> str:
+        """Its name on the command line and in Python."""
+        return self.option.parameter or self.name
+
+    @property
+    def annotation(self) -> Any:
+        """Its type as an annotation."""
+        kind: Any = tuple[str, ...] if self.kind is tuple else self.kind
+        return kind | None if self.nullable else kind
+
+    def problem(self, value: Any) -> str | None:
+        """What is wrong with a value, or None."""
+        if value is None and self.nullable:
+            return None
+        accepted, wanted = _KINDS[self.kind]
+        fits = isinstance(value, accepted) and (self.kind is bool or not isinstance(value, bool))
+        if self.kind is tuple and fits:
+            fits = all(isinstance(each, str) for each in value)
+        fault = self.option.fault(self._comparable(value)) if fits else wanted
+        if fault is None:
+            return None
+        close = nearest(value, self.option.choices or ()) if isinstance(value, str) else None
+        meant = f" (did you mean {close!r}?)" if close else ""
+        return f"`{self.parameter}` is {_shown(value)}{meant}, not {fault}"
+
+    def normalised(self, value: Any) -> Any:
+        """The value as configs hold it: lists and single texts as tuples, NumPy's numbers plain."""
+        if self.kind is tuple:
+            return (value,) if isinstance(value, str) else _as_tuple(value)
+        if isinstance(value, bool) or not isinstance(value, Real):
+            return value
+        return int(value) if isinstance(value, Integral) else _as_float(value)
+
+    def _comparable(self, value: Any) -> Any:
+        """A value of the right type, as plain Python compares it."""
+        if self.kind is int:
+            return int(value)
+        return _as_float(value) if self.kind is float else value
+
+
+def _shown(value: Any) -> str:
+    """A value as Python writes it, cut where it is long."""
+    try:
+        text = repr(value)
+    except ValueError:  # Python writes no integers of thousands of digits
+        return "a number of thousands of digits"
+    return text if len(text) <= _LONGEST_SHOWN else f"{text[: _LONGEST_SHOWN - 1]}…"
+
+
+def _as_float(value: Any) -> float:
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf if value > 0 else -math.inf
+
+
+def _as_tuple(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
+
+
+_ENTRIES: dict[type, Mapping[str, Entry]] = {}
+"""The options of each config, once they were asked for."""
+
+
+class Config:
+    """What all configs share. A subclass is a frozen dataclass whose fields are options."""
+
+    judged_whole: ClassVar[bool] = False
+    """Whether conflicts can be found only where each value is allowed by itself."""
+
+    @classmethod
+    def entries(cls) -> Mapping[str, Entry]:
+        """The options of this config, by the names of its fields."""
+        found: Mapping[str, Entry] = _ENTRIES.get(cls) or _entries(cls)
+        return found
+
+    @classmethod
+    def problems_in(cls, values: Mapping[str, Any]) -> list[str]:
+        """What is wrong with some values of this config, one line each, by the fields' names.
+
+        Values that are missing count as their defaults where values depend on each other.
+        """
+        entries = cls.entries()
+        wrong = {name: p for name, value in values.items() if (p := entries[name].problem(value))}
+        found = list(wrong.values())
+        if found and cls.judged_whole:
+            return found
+        return found + cls.conflicts_in({n: v for n, v in values.items() if n not in wrong})
+
+    @classmethod
+    def conflicts_in(cls, values: Mapping[str, Any]) -> list[str]:
+        """Values, each allowed by itself, that are not allowed together."""
+        del values
+        return []
+
+    def problems(self) -> list[str]:
+        """What is wrong with this config, one line each."""
+        return self.problems_in({name: getattr(self, name) for name in self.entries()})
+
+    def to_dict(self) -> dict[str, Any]:
+        return dataclasses.asdict(self)  # type: ignore[call-overload, no-any-return]
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Self:
+        """A config from the values of some fields; an unknown name is a ConfigError."""
+        reject_unknown(values, cls.entries())
+        return cls(**{name: cls.entries()[name].normalised(v) for name, v in values.items()})
+
+
+def _entries(config: type[Config]) -> Mapping[str, Entry]:
+    hints = get_type_hints(config)
+    found = {}
+    for each in dataclasses.fields(config):  # type: ignore[arg-type]
+        kind, nullable = _kind_of(hints[each.name])
+        default = None if each.default is MISSING else each.default
+        found[each.name] = Entry(each.name, kind, nullable, default, each.metadata["option"])
+    _ENTRIES[config] = types.MappingProxyType(found)
+    return _ENTRIES[config]
+
+
+def _kind_of(hint: Any) -> tuple[type, bool]:
+    """``int | None`` as (int, True); ``tuple[str, ...]`` as (tuple, False)."""
+    if get_origin(hint) in (Union, types.UnionType):
+        (kind,) = (each for each in get_args(hint) if each is not type(None))
+        return _kind_of(kind)[0], True
+    return get_origin(hint) or hint, False
+
+
+def check(*configs: Config, also: Iterable[str] = ()) -> None:
+    """Raise one ConfigError that names every problem of ``configs``, and those in ``also``."""
+    found = [line for config in configs for line in config.problems()] + list(also)
+    if found:
+        noun = "One option is" if len(found) == 1 else f"{len(found)} options are"
+        raise ConfigError(f"{noun} not usable: {'; '.join(found)}.", "Correct what is named here.")
+
+
+def reject_unknown(values: Iterable[str], known: Iterable[str]) -> None:
+    """Raise a ConfigError for the names among ``values`` that are not ``known``."""
+    known = sorted(known)
+    unknown = []
+    for name in values:
+        if name not in known:
+            close = nearest(name, known)
+            unknown.append(f"`{name}`" + (f" (did you mean `{close}`?)" if close else ""))
+    if unknown:
+        noun = "is no option" if len(unknown) == 1 else "are no options"
+        raise ConfigError(
+            f"There {noun} {', '.join(unknown)}.", f"The options are {', '.join(known)}."
+        )
+
+
+def nearest(name: str, known: Iterable[str]) -> str | None:
+    """The known name that ``name`` is the beginning of, or that is spelt much like it."""
+    known = list(known)
+    close = [each for each in known if name and each.startswith(name)]
+    return next(iter(close or difflib.get_close_matches(name, known, n=1, cutoff=0.7)), None)
+
+
+def distribute(values: Mapping[str, Any], *configs: type[Config]) -> tuple[dict[str, Any], ...]:
+    """The values of each config, of options by the names that Python users give.
+
+    Raises:
+        ConfigError: a name belongs to none of the configs.
+    """
+    known = {
+        entry.parameter: (n, entry)
+        for n, config in enumerate(configs)
+        for entry in config.entries().values()
+        if not entry.option.derived
+    }
+    reject_unknown(values, known)
+    parts: tuple[dict[str, Any], ...] = tuple({} for _ in configs)
+    for name, value in values.items():
+        place, entry = known[name]
+        parts[place][entry.name] = entry.normalised(value)
+    return parts

@@ -1,0 +1,38 @@
+"""Options as keyword arguments: a function's signature names them, from the fields of configs."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from chargen.options.field import Config
+
+_Function = TypeVar("_Function", bound=Callable[..., Any])
+
+
+def keyword_options(*configs: type[Config]) -> Callable[[_Function], _Function]:
+    """Let the signature of a function that takes ``**options`` list the options of ``configs``.
+
+    Notebooks, ``help`` and editors that look at the signature show them, with their defaults.
+    """
+
+    def listed(function: _Function) -> _Function:
+        signature = inspect.signature(function)
+        own = [p for p in signature.parameters.values() if p.kind is not p.VAR_KEYWORD]
+        known = {p.name for p in own}
+        added = [
+            inspect.Parameter(
+                entry.parameter,
+                inspect.Parameter.KEYWORD_ONLY,
+                default=... if entry.option.default_text else entry.default,
+                annotation=entry.annotation,
+            )
+            for config in configs
+            for entry in config.entries().values()
+            if not entry.option.derived and entry.parameter not in known
+        ]
+        function.__signature__ = signature.replace(parameters=own + added)  # type: ignore[attr-defined]
+        return function
+
+    return listed

@@ -1,0 +1,112 @@
+"""The shape of a network."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Self, TypeVar
+
+from chargen.options.cells import CELLS, NETWORK, cell_options
+from chargen.options.field import Config, option
+
+_Class = TypeVar("_Class", bound=type)
+
+
+def _known_cells(value: str) -> str | None:
+    unknown = [name for name in value.split(",") if name not in CELLS]
+    return f"one of {', '.join(CELLS)}" if unknown else None
+
+
+def _with_cell_options(config: _Class) -> _Class:
+    """Give a config the options that the table of cells declares."""
+    for name, each in cell_options().items():
+        config.__annotations__[name] = type(each.default).__name__
+        setattr(config, name, each)
+    return config
+
+
+@dataclass(frozen=True)
+@_with_cell_options
+class ModelConfig(Config):
+    """The shape of a network; besides these fields it has those of the table of cells."""
+
+    judged_whole = True
+
+    vocab_size: int = option(
+        help="|V|, the length of a one-hot vector: characters kept and reserved pieces",
+        low=1,
+        derived=True,
+    )
+    cell: str = option(
+        "lstm",
+        f"Cell: {', '.join(CELLS)}; or one for each layer, separated by commas, bottom first",
+        rule=_known_cells,
+        panel=NETWORK,
+    )
+    hidden_size: int = option(
+        256, "H, units per layer", low=1, default_text="as the preset says", panel=NETWORK
+    )
+    num_layers: int = option(1, "Layers", low=1, default_text="as the preset says", panel=NETWORK)
+    embedding_size: int = option(
+        128,
+        "Length of the vector that a character is looked up as; 0: one-hot",
+        low=0,
+        default_text="32, or 128 for a large vocabulary",
+        panel=NETWORK,
+    )
+    bias: bool = option(
+        True, "Biases of the recurrences and the output", negatable=True, panel=NETWORK
+    )
+    tie_weights: bool = option(
+        False,
+        "One table for input and output",
+        negatable=True,
+        default_text="for a large vocabulary",
+        panel=NETWORK,
+    )
+
+    @classmethod
+    def conflicts_in(cls, values: Mapping[str, Any]) -> list[str]:
+        config = cls(**{"vocab_size": 1, **values})
+        names, found = config.layer_cells(), []
+        if len(names) != config.num_layers:
+            found.append(
+                f"`cell` names {len(names)} layers, but `num_layers` is {config.num_layers}"
+            )
+        found += [
+            f"`cell` is {config.cell}, but {name} can only be the last layer"
+            for name in names[:-1]
+            if CELLS[name].wants_output
+        ]
+        found += [
+            f"`{name}` has no meaning for the cell {config.cell}"
+            for name, default in config.idle_options().items()
+            if getattr(config, name) != default
+        ]
+        if config.tie_weights and not config.can_tie():
+            found.append("`tie_weights` needs an embedding, and a cell that isn't fed the output")
+        return found
+
+    def can_tie(self) -> bool:
+        """Whether the table of embeddings can serve as V: there is one, and V is the model's."""
+        return self.embedding_size > 0 and not any(
+            CELLS[name].wants_output for name in self.layer_cells()
+        )
+
+    def layer_cells(self) -> tuple[str, ...]:
+        """The name of each layer's cell, bottom first."""
+        names = tuple(self.cell.split(","))
+        return names * self.num_layers if len(names) == 1 else names
+
+    def options_of(self, cell: str) -> dict[str, Any]:
+        """The values of the options that ``cell`` has beyond those that all cells have."""
+        return {name: getattr(self, name) for name in CELLS[cell].options}
+
+    def idle_options(self) -> dict[str, Any]:
+        """The defaults of the options that other cells have and these layers' cells don't."""
+        own = {name for cell in self.layer_cells() for name in CELLS[cell].options}
+        return {n: each.default for n, each in cell_options().items() if n not in own}
+
+    def without_idle_options(self) -> Self:
+        """The same network, with options that its cells don't have at today's defaults."""
+        return replace(self, **self.idle_options())

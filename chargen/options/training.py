@@ -1,0 +1,157 @@
+"""How a network is trained."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from chargen.options.field import Config, option
+
+LEARNING = "Learning"
+BUDGET = "Budget (one of these; by default as suits the size of the text)"
+MACHINE = "The machine"
+BUDGETS = ("epochs", "max_steps", "max_minutes")
+"""The options of which one at most says how long a run is."""
+
+
+@dataclass(frozen=True)
+class TrainConfig(Config):
+    """How a network is trained: windows, optimiser, budget, machine."""
+
+    seq_length: int = option(
+        64,
+        "T, characters per window of truncated backpropagation through time",
+        low=1,
+        default_text="64, or the preset's",
+        panel=LEARNING,
+    )
+    batch_size: int = option(
+        32,
+        "B, lanes that run down the text side by side",
+        low=1,
+        default_text="32, or the preset's",
+        panel=LEARNING,
+    )
+    gradient_accumulation_steps: int = option(
+        1,
+        "Parts of the batch that are computed one after the other: less memory, same result",
+        low=1,
+        changeable=True,
+        panel=LEARNING,
+    )
+    optimizer: str = option(
+        "adamw",
+        "Optimiser",
+        choices={"adamw": "", "sgd": "with Nesterov momentum", "rmsprop": ""},
+        panel=LEARNING,
+    )
+    lr: float = option(
+        4e-3,
+        "Learning rate after warm-up",
+        above=0,
+        default_text="adapted to text and network",
+        panel=LEARNING,
+    )
+    lr_final: float = option(
+        0.02, "Learning rate at the end, as a share of the highest", low=0, panel=LEARNING
+    )
+    weight_decay: float = option(
+        0.05,
+        "Decay of matrices: decoupled for adamw, L2 for sgd and rmsprop",
+        low=0,
+        default_text="by the vocabulary; 0 for sgd and rmsprop",
+        panel=LEARNING,
+    )
+    warmup_steps: int = option(
+        30,
+        "Steps over which the learning rate rises",
+        low=0,
+        default_text="30, or the preset's",
+        panel=LEARNING,
+    )
+    grad_clip: float = option(
+        0.5, "Largest global L2 norm of the gradient; 0: no clipping", low=0, panel=LEARNING
+    )
+    dropout: float = option(
+        0.0,
+        "Share of units dropped on input, between layers and before the output",
+        low=0,
+        below=1,
+        default_text="by the size of the text",
+        panel=LEARNING,
+    )
+    dropout_growth: float = option(
+        0.0,
+        "What each doubling of 1 + the passes over the text adds to it, up to 0.5",
+        low=0,
+        below=1,
+        default_text="by the size of the text; 0 where dropout is given",
+        panel=LEARNING,
+    )
+    epochs: float | None = option(
+        None, "Passes over the text", above=0, changeable=True, panel=BUDGET
+    )
+    max_steps: int | None = option(None, "Windows, in all", low=1, changeable=True, panel=BUDGET)
+    max_minutes: float | None = option(
+        None, "Minutes of training, evaluations included", above=0, changeable=True, panel=BUDGET
+    )
+    patience: int = option(
+        0,
+        "Evaluations without a better one after which training stops; 0: never",
+        low=0,
+        changeable=True,
+        panel=BUDGET,
+    )
+    eval_every: int = option(
+        0,
+        "Steps between evaluations",
+        low=0,
+        changeable=True,
+        default_text="a tenth of the run",
+    )
+    sample_every: int = option(
+        0,
+        "Steps between samples",
+        low=0,
+        changeable=True,
+        default_text="as evaluations",
+    )
+    save_every: int = option(
+        0,
+        "Steps between checkpoints; one a minute is written in any case",
+        low=0,
+        changeable=True,
+        default_text="as evaluations",
+    )
+    seed: int = option(0, "Seed of initial weights and dropout", low=0, below=2**63)
+    threads: int = option(
+        0,
+        "CPU threads",
+        low=0,
+        high=1024,
+        changeable=True,
+        default_text="torch's choice",
+        panel=MACHINE,
+    )
+    device: str = option(
+        "auto",
+        "Device",
+        choices={"auto": "CUDA where there is a GPU", "cpu": "", "cuda": "", "mps": ""},
+        changeable=True,
+        panel=MACHINE,
+    )
+    precision: str = option(
+        "auto",
+        "Format of matrix products",
+        choices={"auto": "bfloat16 on a GPU made for it", "float32": "", "bfloat16": ""},
+        changeable=True,
+        panel=MACHINE,
+    )
+
+    @classmethod
+    def conflicts_in(cls, values: Mapping[str, Any]) -> list[str]:
+        given = [f"`{name}`" for name in BUDGETS if values.get(name) is not None]
+        if len(given) < 2:
+            return []
+        return [f"{' and '.join(given)} contradict each other: give one of them"]

@@ -1,0 +1,71 @@
+"""The tensors that a run's config implies, found without memory for any of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+
+from chargen.errors import CheckpointError
+from chargen.network.model import CharModel
+from chargen.options import ModelConfig, TrainConfig
+from chargen.runs.reading import COPY_AGAIN
+from chargen.runs.tensors import Kind
+
+_MEMORIES = {
+    "adamw": ("step", "exp_avg", "exp_avg_sq"),
+    "sgd": ("momentum_buffer",),
+    "rmsprop": ("step", "square_avg"),
+}
+"""What torch's optimisers keep for each parameter, by torch's names."""
+
+
+def outline(model: ModelConfig, where: Path) -> CharModel:
+    """The network of a config with shapes and no numbers: it has no memory.
+
+    Raises:
+        CheckpointError: there can be no such network.
+    """
+    with _sizes_of(where), torch.device("meta"):
+        return CharModel(model)
+
+
+def weights(network: CharModel) -> dict[str, Kind]:
+    """The tensors of ``model.safetensors``."""
+    return {name: Kind.of(tensor) for name, tensor in network.state_dict().items()}
+
+
+def resumable(network: CharModel, training: TrainConfig, step: int, where: Path) -> dict[str, Kind]:
+    """The tensors of ``last/STEP``: weights, memories of the optimiser, generator, carried state.
+
+    Before the first step there are neither memories nor a carried state.
+
+    Raises:
+        CheckpointError: there can be no such state.
+    """
+    found = {f"model.{name}": kind for name, kind in weights(network).items()}
+    found["generator"] = Kind(torch.uint8, None)  # its length is the device's own
+    if not step:
+        return found
+    for name, parameter in network.named_parameters():
+        for memory in _MEMORIES[training.optimizer]:
+            kind = Kind(torch.float32, ()) if memory == "step" else Kind.of(parameter)
+            found[f"optimizer.{name}.{memory}"] = kind
+    with _sizes_of(where):
+        carried = network.initial_state(training.batch_size)
+    for layer, state in enumerate(carried):
+        found |= {f"carried.{layer}.{n}": Kind.of(tensor) for n, tensor in enumerate(state)}
+    return found
+
+
+@contextmanager
+def _sizes_of(where: Path) -> Iterator[None]:
+    """A block in which sizes beyond 64 bits are a CheckpointError."""
+    try:
+        yield
+    except (RuntimeError, OverflowError, TypeError) as error:
+        raise CheckpointError(
+            f"{where} asks for an impossibly large network.", COPY_AGAIN
+        ) from error

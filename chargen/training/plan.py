@@ -1,0 +1,271 @@
+"""What a run is to be trained with: from the options that were given to a plan and a run folder.
+
+torch is imported only once options, name and texts are known to be usable.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from chargen import __version__
+from chargen.corpus.opening import Named, Source, is_prepared, open_corpus, texts_of
+from chargen.corpus.sources import find_sources
+from chargen.corpus.windows import fit
+from chargen.errors import CheckpointError, system_error_text
+from chargen.options import CorpusConfig, ModelConfig, Recipe, TrainConfig, check
+from chargen.training.presets import (
+    DEFAULT_PRESET,
+    PRESETS,
+    Extent,
+    Preset,
+    choose_model,
+    choose_training,
+)
+
+if TYPE_CHECKING:
+    from chargen.corpus.prepared import PreparedCorpus
+    from chargen.corpus.progress import PrepareProgress
+    from chargen.runs.config import RunConfig
+    from chargen.runs.folder import LoadedModel, RunFolder
+    from chargen.runs.machine_record import MachineRecord
+
+_UNLIKE = 0.05
+"""Share of unknown pieces from which on a validation split is reported as unlike its text."""
+
+
+@dataclass(frozen=True)
+class TrainRequest:
+    """What ``chargen.train`` was asked for, by the names of fields; nothing is filled in.
+
+    Attributes:
+        corpus: what is learnt from.
+        runs_dir: where runs lie.
+        preset: its name; None: the default, or that of the run of ``init_from``.
+        name: of the run folder; None: made from the names of corpus and cell, with a number.
+        init_from: a run, or its name in ``runs_dir``, whose weights are the initial ones.
+        settings: given values of CorpusConfig.
+        model: given values of ModelConfig.
+        training: given values of TrainConfig.
+        on_progress: called with the progress of preparing the text.
+    """
+
+    corpus: Named
+    runs_dir: Path
+    preset: str | None = None
+    name: str | None = None
+    init_from: Source | None = None
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    model: Mapping[str, Any] = field(default_factory=dict)
+    training: Mapping[str, Any] = field(default_factory=dict)
+    on_progress: Callable[[PrepareProgress], None] | None = None
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a run is trained with.
+
+    Attributes:
+        config: of the run.
+        corpus: what it learns from.
+        notes: what the user should know before it begins, one line each.
+        source: a run whose weights are the initial ones, or None.
+    """
+
+    config: RunConfig
+    corpus: PreparedCorpus
+    notes: tuple[str, ...] = ()
+    source: LoadedModel | None = None
+
+
+@dataclass(frozen=True)
+class PreparedRun:
+    """A run folder on disk, and what it is trained with."""
+
+    folder: RunFolder
+    plan: Plan
+
+
+def new_run(request: TrainRequest) -> PreparedRun:
+    """Plan a run and make its folder; whatever can be wrong is found before anything is written.
+
+    Raises:
+        ConfigError, CorpusError: see ``plan``.
+        CheckpointError: the name is taken, or the folder can't be made.
+    """
+    made = plan(request)
+    from chargen.runs.folder import RunFolder
+    from chargen.runs.places import Places
+
+    source = None if made.source is None else made.source.path
+    content = (made.config, made.corpus.tokenizer, Places(made.corpus.path, source))
+    stem = f"{made.config.corpus.name}-{made.config.model.cell}"
+    try:
+        if request.name is None:
+            folder = RunFolder.create_numbered(request.runs_dir, stem, *content)
+        else:
+            folder = RunFolder.create(request.runs_dir / request.name, *content)
+    except OSError as error:
+        raise CheckpointError(
+            f"The run folder can't be made: {system_error_text(error)}.",
+            "Choose another `runs_dir`, or correct the permissions.",
+        ) from error
+    return PreparedRun(folder, made)
+
+
+def plan(request: TrainRequest) -> Plan:
+    """Decide what a new run is trained with; a text is prepared, unless it is already.
+
+    Raises:
+        ConfigError: names all options that are not usable.
+        CheckpointError: the name is taken, or the run of ``init_from`` can't be read.
+        CorpusError: a text can't be read, or nothing can be learnt from it.
+    """
+    source = _source(request)
+    preset_name = request.preset or (source.config.preset if source else DEFAULT_PRESET)
+    preset = _checked_preset(preset_name, request, source)
+    check_name(request)
+    if not is_prepared(request.corpus):
+        find_sources(texts_of(request.corpus))
+    asked = TrainConfig(**{**preset.training, **request.training})
+
+    import torch
+
+    from chargen.machine.devices import resolve_device
+    from chargen.runs.config import CorpusRecord, Origin, RunConfig
+    from chargen.runs.finding import name_of
+
+    resolve_device(asked.device)
+    corpus = open_corpus(request.corpus, request.settings, request.on_progress)
+    extent, recipe = Extent.of(corpus), Recipe()
+    batch, window = fit(len(corpus.train), asked.batch_size, asked.seq_length)
+    if source is None:
+        model = choose_model(preset, request.model, extent, recipe)
+    else:
+        model = replace(source.config.model, vocab_size=extent.vocab_size)
+    given = {**request.training, "batch_size": batch, "seq_length": window}
+    training = choose_training(preset, given, extent, model.hidden_size, recipe)
+    training = replace(training, threads=training.threads or torch.get_num_threads())
+    check(model, training, also=_problem_of_patience(training, len(corpus.val)))
+    config = RunConfig(
+        model=model,
+        training=training,
+        corpus=CorpusRecord.of(corpus.manifest),
+        tokenizer_sha256=corpus.tokenizer.sha256,
+        preset=preset_name,
+        chargen_version=__version__,
+        init_from=Origin(name_of(source.path), source.weights_sha256) if source else None,
+        machine=machine_of(training),
+        asked={
+            name: getattr(asked, name)
+            for name in ("batch_size", "seq_length")
+            if getattr(asked, name) != given[name]
+        },
+        recipe=recipe,
+    )
+    return Plan(config, corpus, tuple(_notes(request, corpus, config)), source)
+
+
+def _source(request: TrainRequest) -> LoadedModel | None:
+    """The run whose weights are the initial ones; it decides the network."""
+    if request.init_from is None:
+        return None
+    from chargen.runs.finding import find_run
+    from chargen.runs.folder import RunFolder
+
+    return RunFolder(find_run(str(request.init_from), request.runs_dir)).load_model()
+
+
+def _checked_preset(name: str, request: TrainRequest, source: LoadedModel | None) -> Preset:
+    """The preset called ``name``, once all options are found to be usable with it.
+
+    Raises:
+        ConfigError: names all that are not.
+    """
+    problems = []
+    if name not in PRESETS:
+        problems.append(f"`preset` is {name!r}, not one of {', '.join(PRESETS)}")
+    preset = PRESETS.get(name, PRESETS[DEFAULT_PRESET])
+    if source is None:
+        problems += ModelConfig.problems_in({**preset.model, **request.model})
+    else:
+        own, of_preset = source.config.model, name != source.config.preset
+        problems += [
+            f"`{option}` is {value}, but the run of `init_from` has {getattr(own, option)}"
+            for option, value in {**(preset.model if of_preset else {}), **request.model}.items()
+            if getattr(own, option) != value
+        ]
+    problems += TrainConfig.problems_in({**preset.training, **request.training})
+    problems += CorpusConfig.problems_in(request.settings)
+    if request.training.get("patience") and request.settings.get("val_frac") == 0:
+        problems.append("`patience` needs a validation split, and `val_frac=0` keeps none")
+    check(also=problems)
+    return preset
+
+
+def _problem_of_patience(training: TrainConfig, val_pieces: int) -> list[str]:
+    if training.patience and not val_pieces:
+        return ["`patience` needs a validation split, and the corpus has none"]
+    return []
+
+
+def check_name(request: TrainRequest, *, may_exist: bool = False) -> None:
+    """Raise an error where the name can't be that of a run, or, of a new one, is taken."""
+    from chargen.runs.finding import check_name as check_run_name
+
+    if request.name is None:
+        return
+    check_run_name(request.name)
+    if not may_exist and (request.runs_dir / request.name).exists():
+        raise CheckpointError(
+            f"{request.runs_dir / request.name} exists already.",
+            "Continue it with `resume=True`, or choose another `name`.",
+        )
+
+
+def machine_of(training: TrainConfig) -> MachineRecord:
+    """What a run with this config is computed by, in this process."""
+    import torch
+
+    from chargen.machine.devices import resolve_device, resolve_precision
+    from chargen.runs.machine_record import MachineRecord
+
+    device = resolve_device(training.device)
+    threads = training.threads or torch.get_num_threads()
+    return MachineRecord.here(device, threads, resolve_precision(training.precision, device))
+
+
+def _notes(request: TrainRequest, corpus: PreparedCorpus, config: RunConfig) -> list[str]:
+    """What the user should know of a new run, one line each."""
+    notes = []
+    if request.corpus is None:
+        (text,) = texts_of(None)
+        notes.append(f"No text was named: training on the shipped text {text.name}.")
+    notes += [*corpus.manifest.warnings, *_note_on_validation(corpus)]
+    asked, used = config.asked, config.training
+    shrunk = []
+    if "batch_size" in asked:
+        shrunk.append(f"batch {used.batch_size} instead of {asked['batch_size']}")
+    if "seq_length" in asked:
+        shrunk.append(f"windows of {used.seq_length} instead of {asked['seq_length']}")
+    if shrunk:
+        notes.append(f"The text is short: {', '.join(shrunk)}.")
+    return notes
+
+
+def _note_on_validation(corpus: PreparedCorpus) -> list[str]:
+    """A note where the validation split has characters that the training split never shows."""
+    from chargen.corpus.prepared import piece_counts
+
+    size = corpus.tokenizer.size
+    unseen = piece_counts(corpus.train, size) == 0
+    share = float(piece_counts(corpus.val, size)[unseen].sum()) / max(1, len(corpus.val))
+    if share < _UNLIKE:
+        return []
+    return [
+        f"{share:.0%} of the validation split, the end of the text, is characters that the "
+        "training split doesn't have, so its scores say little. Put a typical part at the end of "
+        "the text, or keep no validation split (`val_frac=0`)."
+    ]

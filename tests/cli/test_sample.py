@@ -1,0 +1,148 @@
+"""``chargen sample``: prompts, seeds, stop strings, poems."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.support import TRAIN, call, the_error
+
+
+def test_samples_are_separated_by_a_line(run: Path) -> None:
+    result = call("sample", run, "--num-samples", 3, "-n", 8, "--seed", 2, "-p", "春")
+    texts = result.stdout.removesuffix("\n").split("\n---\n")
+    assert [len(each) for each in texts] == [9, 9, 9]
+    lines = call("sample", run, "--num-samples", 3, "-n", 8, "--seed", 2, "-p", "春", "--json")
+    found = [json.loads(line) for line in lines.stdout.splitlines()]
+    assert [line["prompt"] + line["text"] for line in found] == texts
+    assert lines.stderr == ""
+
+
+def test_a_seed_is_told_and_repeats_the_text(run: Path) -> None:
+    first = call("sample", run, "-n", 40)
+    seed = re.search(r"seed (\d+)", first.stderr)
+    assert seed
+    assert call("sample", run, "-n", 40, "--seed", seed[1]).stdout == first.stdout
+
+
+def test_a_prompt_may_come_from_a_file_or_from_standard_input(run: Path, here: Path) -> None:
+    wanted = call("sample", run, "-p", "春眠\n夜", "-n", 9, "--seed", 1).stdout
+    Path("prompt.txt").write_bytes("\ufeff春眠\r\n夜\n".encode())
+    assert call("sample", run, "-f", "prompt.txt", "-n", 9, "--seed", 1).stdout == wanted
+    piped = call("sample", run, "-f", "-", "-n", 9, "--seed", 1, stdin="春眠\n夜\n")
+    assert piped.stdout == wanted
+
+
+def test_stop_strings_understand_escapes(run: Path) -> None:
+    text = call("sample", run, "-n", 200, "--seed", 1, "--stop", r"\n", "-t", 1).stdout
+    assert text.count("\n") == 1
+    text = call("sample", run, "-n", 200, "--seed", 1, "--stop", r"\u3002", "-t", 1).stdout
+    assert "。" not in text
+
+
+@pytest.mark.parametrize("prompt", ["[/]", "[bold]春[/bold]", "[link=x]"])
+def test_markup_is_text(prompt: str, here: Path) -> None:
+    Path("text.txt").write_text("[/] [bold]春[/bold] [link=x]y\n" * 40, encoding="utf-8")
+    assert call("train", "text.txt", "--name", "run", *TRAIN).exit_code == 0
+    assert call("sample", "run", "-p", prompt, "-n", 3).stdout.startswith(prompt)
+
+
+def test_options_of_sampling_are_told_all_at_once(run: Path) -> None:
+    error = the_error(
+        "sample", run, "-n", -1, "--top-p", 2, "-p", "a", "-f", "b", "--oov-prompt", "guess",
+        "--device", "abacus", "--form", "qijeu", "--num-samples", 0, "--temp", -1,
+    )  # fmt: skip
+    assert error.startswith("error: 8 options are not usable: ")
+    for part in (
+        "--prompt and --prompt-file contradict each other",
+        "--form is 'qijeu' (did you mean 'qijue'?), not one of wujue, qijue",
+        "--length is -1, not at least 0",
+        "--top-p is 2.0, not above 0 and at most 1",
+        "--temp is -1.0, not at least 0 and finite",
+        "--num-samples is 0, not at least 1",
+        "--oov-prompt is 'guess', not one of error, skip",
+        "--device is 'abacus', not one of auto, cpu, cuda, mps",
+    ):
+        assert part in error
+
+
+@pytest.mark.parametrize("written", [r"\ud800", r"\ude00\ud83d", "\udcff"], ids=ascii)
+def test_a_lone_surrogate_is_no_stop_string(written: str, run: Path, here: Path) -> None:
+    Path("jobs.txt").write_text("春\n", encoding="utf-8")
+    for command in (("sample", run), ("batch", "jobs.txt", "-o", "out.jsonl", "--checkpoint", run)):
+        error = the_error(*command, "--stop", written, "--top-p", 3)
+        assert "2 options" in error
+        assert "--stop has the lone surrogate U+D" in error
+        assert "--top-p is 3" in error
+    assert not list(here.glob("out.jsonl*"))
+
+
+def test_an_unseen_prompt_names_its_characters(run: Path) -> None:
+    assert "'ж'" in the_error("sample", run, "-p", "жизнь", "-q")
+    assert call("sample", run, "-p", "жизнь", "--oov-prompt", "skip", "-n", 3).exit_code == 0
+
+
+POEM = ("--form", "wujue", "--acrostic", "春夜花鸟")
+
+
+def test_a_poem_is_sampled_on_lines_of_its_own(trained: Path) -> None:
+    shown = call("sample", trained, "-p", "眠", *POEM, "--seed", 1, "-q")
+    assert shown.exit_code == 0, shown.output
+    title, first, second = shown.stdout.splitlines()
+    assert title == "眠"
+    assert [first[0], first[6], second[0], second[6]] == list("春夜花鸟")
+    found = json.loads(call("sample", trained, "-p", "眠", *POEM, "--seed", 1, "--json").stdout)
+    assert found["text"] == f"{first}\n{second}"
+    assert found["finish_reason"] == "form"
+
+
+def test_a_form_may_be_an_object_of_a_job(trained: Path) -> None:
+    wanted = call("sample", trained, *POEM, "--seed", 1).stdout
+    as_json = '{"name": "wujue", "acrostic": "春夜花鸟"}'
+    assert call("sample", trained, "--form", as_json, "--seed", 1).stdout == wanted
+    half = '{"name": "wujue", "acrostic": "花"}'
+    flags_win = call("sample", trained, "--form", half, "--acrostic", "春夜花鸟", "--seed", 1)
+    assert flags_win.stdout == wanted
+
+
+def test_verses_are_as_many_and_as_long_as_asked(trained: Path) -> None:
+    shape = ("--form", "lines", "--lines", 3, "--characters", 4)
+    shown = call("sample", trained, *shape, "--acrostic", "春夜", "--num-samples", 2, "-q")
+    assert shown.exit_code == 0, shown.output
+    for poem in shown.stdout.removesuffix("\n").split("\n---\n"):
+        verses = poem.splitlines()
+        assert [len(verse) for verse in verses] == [4, 4, 4]
+        assert [verse[0] for verse in verses][:2] == ["春", "夜"]
+
+
+def test_rhyme_and_tones_are_kept(trained: Path) -> None:
+    pytest.importorskip("pypinyin")
+    asked = ("--form", "lines", "--lines", 2, "--characters", 5, "--seed", 1, "-q")
+    free = call("sample", trained, *asked)
+    kept = call("sample", trained, *asked, "--rhyme", "--tones")
+    assert (free.exit_code, kept.exit_code) == (0, 0), kept.output
+    assert kept.stdout != free.stdout
+    assert [len(verse) for verse in kept.stdout.splitlines()] == [5, 5]
+
+
+@pytest.mark.parametrize(
+    ("options", "problem"),
+    [
+        (("--rhyme",), "--rhyme needs a --form, such as qijue"),
+        (("--form", "qijeu"), "did you mean 'qijue'"),
+        (("--form", "lines", "--lines", 2), "the form lines needs --characters"),
+        (("--form", '{"name": "lines", "lines": 2}'), "the form lines needs --characters"),
+        (("--form", '{"name": "lines", "tone": 2}'), "tone: unknown field (did you mean 'tones'"),
+        (("--form", "{"), "in --form, invalid JSON"),
+        (("--form", "wujue", "--lines", 3), "--lines belongs to the form lines, not to wujue"),
+        (("--form", "couplet", "--rhyme"), "the lines of a couplet don't rhyme"),
+        (("--form", "wujue", "--acrostic", "☃"), "can't write '☃'"),
+    ],
+)
+def test_a_form_that_can_not_be_is_an_error_in_a_line(
+    trained: Path, options: tuple[object, ...], problem: str
+) -> None:
+    assert problem in the_error("sample", trained, "-q", *options)

@@ -1,0 +1,57 @@
+"""``chargen train``: options, resuming, the shipped text."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from chargen.corpus.shipped import shipped_text
+from chargen.options import CELLS
+from chargen.training.presets import PRESETS
+from tests.support import call, files_in, the_error
+
+
+def test_contradictions_are_told_all_at_once(text: Path) -> None:
+    before = files_in(text.parent)
+    error = the_error(
+        "train", text, "--preset", "huge", "--cell", "nonsense", "--lr", -1, "--dropout", 1,
+        "--epochs", 1, "--max-steps", 5, "--max-minutes", 1, "--val-frac", 3, "--oov", "drop",
+    )  # fmt: skip
+    for part in ("'huge'", "'nonsense'", "--lr is", "--dropout is", "--val-frac is 3", "'drop'"):
+        assert part in error
+    assert "--epochs and --max-steps and --max-minutes contradict each other" in error
+    assert all(name in error for name in (*PRESETS, *CELLS))
+    assert files_in(text.parent) == before
+
+
+def test_resume_from_the_command_line(run: Path, corpus: Path) -> None:
+    arguments = ("train", corpus, "--preset", "tiny", "--name", "run", "--out-dir", run.parent)
+    again = call(*arguments, "--max-steps", 40, "--resume")
+    assert again.exit_code == 0, again.output
+    more = call(*arguments, "--max-steps", 45, "--resume")
+    assert "Going on at step 40" in more.stderr
+    assert "Done: step 45" in more.stderr
+    assert "exists already" in the_error(*arguments, "--max-steps", 40)
+
+
+def test_without_a_text_the_shipped_one_is_meant(here: Path) -> None:
+    result = call("train", "--preset", "tiny", "--max-steps", 1, "--val-frac", 0)
+    assert result.exit_code == 0, result.output
+    text = shipped_text()
+    assert text.name in result.stderr
+    assert len(list(Path("checkpoints").glob(f"{text.stem}*-lstm-1"))) == 1
+
+
+def test_rates_are_tried_and_none_is_kept(corpus: Path, here: Path) -> None:
+    options = ("--preset", "tiny", "--device", "cpu", "--threads", 1)
+    result = call("find-lr", corpus, *options, "-o", "rates.png")
+    pytest.importorskip("matplotlib")
+    assert result.exit_code == 0, result.output
+    assert "suggested" in result.stdout
+    assert "Drawn: rates.png" in result.stderr
+    assert Path("rates.png").read_bytes().startswith(b"\x89PNG")
+    assert [path.name for path in here.iterdir()] == ["rates.png"]
+    error = the_error("find-lr", corpus, *options, "--lr", 0, "--cell", "x", "-o", "a/b.png")
+    assert "--lr is 0.0, not above 0 and finite" in error
+    assert "--cell is 'x', not one of" in error

@@ -1,0 +1,97 @@
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from chargen import __version__
+from chargen.corpus.manifest import read_manifest
+from chargen.corpus.migration import VERSION
+from chargen.corpus.prepared import PreparedCorpus
+from chargen.corpus.preparing import prepare
+from chargen.errors import CorpusError
+from chargen.options import CorpusConfig
+
+FORMATS = Path(__file__).parents[1] / "formats"
+TEXT = FORMATS / "harbour.txt"
+SETTINGS = CorpusConfig(vocab_size=100)
+VERSIONS = range(1, VERSION + 1)
+
+
+def changed(tmp_path: Path, **values: Any) -> Path:
+    """A copy of the corpus of version 1 with other values in its manifest."""
+    folder = Path(shutil.copytree(FORMATS / "corpus-v1", tmp_path / "copy"))
+    manifest = json.loads((folder / "manifest.json").read_text("utf-8"))
+    (folder / "manifest.json").write_text(json.dumps({**manifest, **values}), "utf-8")
+    return folder
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_a_corpus_of_every_version_opens(version: int) -> None:
+    folder = FORMATS / f"corpus-v{version}"
+    assert json.loads((folder / "manifest.json").read_text("utf-8"))["version"] == version
+    corpus = PreparedCorpus.open(folder)
+    assert corpus.verify() == []
+    text = corpus.tokenizer.decode(corpus.train) + corpus.tokenizer.decode(corpus.val)
+    assert text == TEXT.read_bytes().decode("utf-8")
+    assert corpus.manifest.config == SETTINGS
+    assert [source.name for source in corpus.manifest.sources] == ["harbour.txt"]
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_a_corpus_of_every_version_is_reused(version: int, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(FORMATS / f"corpus-v{version}", tmp_path / "copy"))
+    before = (folder / "manifest.json").read_bytes()
+    corpus = prepare([TEXT], folder, SETTINGS)
+    assert (folder / "manifest.json").read_bytes() == before
+    assert corpus.manifest.files == prepare([TEXT], tmp_path / "new", SETTINGS).manifest.files
+
+
+def test_all_versions_say_the_same() -> None:
+    old, new = (read_manifest(FORMATS / f"corpus-v{version}") for version in VERSIONS)
+    assert (old.name, new.name) == ("corpus-v1", "harbour")
+    assert replace(old, name=new.name, chargen_version=new.chargen_version) == new
+
+
+def test_paths_of_version_1_become_names_in_warnings_too(tmp_path: Path) -> None:
+    manifest = json.loads((FORMATS / "corpus-v1" / "manifest.json").read_text("utf-8"))
+    source = {**manifest["sources"][0], "path": "C:\\users\\me\\old.txt"}
+    other = {**manifest["sources"][0], "path": "/home/me/new.txt"}
+    warnings = ["/home/me/new.txt is empty.", "C:\\users\\me\\old.txt: 2 bad byte sequences."]
+    found = read_manifest(changed(tmp_path, sources=[source, other], warnings=warnings))
+    assert [each.name for each in found.sources] == ["old.txt", "new.txt"]
+    assert found.warnings == ("new.txt is empty.", "old.txt: 2 bad byte sequences.")
+
+
+@pytest.mark.parametrize("version", [0, 99, "2", True, None, [1], 1.0])
+def test_an_unknown_version_is_refused_in_one_line(version: Any, tmp_path: Path) -> None:
+    folder = changed(tmp_path, version=version, chargen_version="7.1.0")
+    with pytest.raises(CorpusError, match="format version") as error:
+        PreparedCorpus.open(folder)
+    assert "written by chargen 7.1.0" in error.value.message
+    assert f"chargen {__version__} reads versions 1 and 2" in error.value.message
+    assert "\n" not in error.value.message
+    assert error.value.remedy
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"sources": 5},
+        {"sources": [5]},
+        {"sources": [{}]},
+        {"sources": [{"path": 5}]},
+        {"warnings": None},
+        {"warnings": [5]},
+    ],
+    ids=str,
+)
+def test_a_damaged_manifest_of_version_1_is_an_error(
+    values: dict[str, Any], tmp_path: Path
+) -> None:
+    with pytest.raises(CorpusError, match="is damaged"):
+        PreparedCorpus.open(changed(tmp_path, **values))
