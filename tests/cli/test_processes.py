@@ -33,7 +33,18 @@ def controls(tmp_path: Path) -> Path:
 def started(*arguments: object, cwd: Path) -> subprocess.Popen[str]:
     """A process that trains for as long as it is let, once it has made some steps."""
     process = subprocess.Popen(
-        command("train", *arguments, "--preset", "tiny", "--max-steps", 10**6, "--name", "run"),
+        command(
+            "train",
+            *arguments,
+            "--preset",
+            "tiny",
+            "--max-steps",
+            10**6,
+            "--name",
+            "run",
+            "--device",
+            "cpu",
+        ),
         cwd=cwd,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

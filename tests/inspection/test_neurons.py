@@ -20,14 +20,14 @@ TEXT = LEARNABLE[:300]
 
 
 def test_surprisal_is_what_evaluation_charges(trained: Path) -> None:
-    generator = load(trained)
+    generator = load(trained, device="cpu")
     report = inspect_neurons(generator.loaded, TEXT)
     charged = generator.score_characters(TEXT)
     np.testing.assert_allclose(report.bits, charged.nats / np.log(2), rtol=1e-4, atol=1e-5)
 
 
 def test_activations_are_the_outputs_after_each_character(trained: Path) -> None:
-    loaded = load(trained).loaded
+    loaded = load(trained, device="cpu").loaded
     whole = inspect_neurons(loaded, TEXT).activations
     assert whole.shape == (len(TEXT), loaded.model.config.hidden_size)
     beginning = inspect_neurons(loaded, TEXT[:40]).activations
@@ -35,7 +35,7 @@ def test_activations_are_the_outputs_after_each_character(trained: Path) -> None
 
 
 def test_alternatives_are_the_likeliest_first(trained: Path) -> None:
-    report = inspect_neurons(load(trained).loaded, TEXT)
+    report = inspect_neurons(load(trained, device="cpu").loaded, TEXT)
     for character, bits, alternatives in zip(TEXT, report.bits, report.alternatives, strict=True):
         shares = [share for _, share in alternatives]
         assert shares == sorted(shares, reverse=True)
@@ -54,7 +54,7 @@ def test_what_may_be_followed_is_counted_from_the_text() -> None:
 
 
 def test_the_unit_that_follows_best_comes_first(trained: Path) -> None:
-    report = inspect_neurons(load(trained).loaded, TEXT)
+    report = inspect_neurons(load(trained, device="cpu").loaded, TEXT)
     for followed in report.followed:
         strengths = np.abs(followed.correlations)
         assert (np.diff(strengths) <= 1e-12).all()
@@ -69,7 +69,7 @@ def test_the_unit_that_follows_best_comes_first(trained: Path) -> None:
 def test_what_is_shown_and_the_chunks_change_no_figure(
     chunk: int, trained: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    loaded = load(trained).loaded
+    loaded = load(trained, device="cpu").loaded
     text = TEXT[:70] + "犇é" + TEXT[:10]  # two characters of several pieces
     whole = inspect_neurons(loaded, text)
     monkeypatch.setattr(neurons, "_CHUNK", chunk)
@@ -83,7 +83,7 @@ def test_what_is_shown_and_the_chunks_change_no_figure(
 
 
 def test_a_unit_that_does_not_move_follows_nothing(trained: Path) -> None:
-    loaded = load(trained).loaded
+    loaded = load(trained, device="cpu").loaded
     with torch.no_grad():
         for parameter in loaded.model.parameters():
             parameter.zero_()
@@ -92,14 +92,14 @@ def test_a_unit_that_does_not_move_follows_nothing(trained: Path) -> None:
 
 
 def test_a_page_shows_what_the_report_holds(trained: Path) -> None:
-    page = neuron_page(inspect_neurons(load(trained).loaded, TEXT, shown=20))
+    page = neuron_page(inspect_neurons(load(trained, device="cpu").loaded, TEXT, shown=20))
     data = json.loads(page.split('type="application/json">')[1].split("</script>")[0])
     assert {len(data[name]) for name in ("characters", "bits", "alternatives")} == {20}
 
 
 def test_the_page_needs_nothing_else_and_bears_any_text(trained: Path) -> None:
     text = TEXT + "</script><b>&amp;{{run}}"
-    page = neuron_page(inspect_neurons(load(trained).loaded, text))
+    page = neuron_page(inspect_neurons(load(trained, device="cpu").loaded, text))
     assert page.count("</script>") == 2
     assert "http" not in page
     start = page.index('type="application/json">') + len('type="application/json">')
@@ -132,7 +132,7 @@ def chromium() -> str:
 
 @pytest.mark.browser
 def test_the_page_comes_to_life_in_a_browser(trained: Path, tmp_path: Path) -> None:
-    report = inspect_neurons(load(trained).loaded, TEXT)
+    report = inspect_neurons(load(trained, device="cpu").loaded, TEXT)
     page = tmp_path / "neurons.html"
     page.write_text(neuron_page(report), "utf-8")
     flags = ["--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path}"]

@@ -16,7 +16,13 @@ from chargen.training.events import Step
 from chargen.training.lr_finder import RangeTest
 from tests.support import call, files_in, train_tiny
 
-OPTIONS: dict[str, Any] = {"preset": "tiny", "dropout": 0.1, "seed": 4, "threads": 1}
+OPTIONS: dict[str, Any] = {
+    "device": "cpu",
+    "preset": "tiny",
+    "dropout": 0.1,
+    "seed": 4,
+    "threads": 1,
+}
 
 
 @pytest.fixture(scope="module")

@@ -67,7 +67,11 @@ class RowProduct:
         self.bias = None if bias is None else bias.detach().contiguous()
         self.tile = 1 if matrix.device.type == "cpu" else DEVICE_TILE
         self._packed: Tensor | None = None
-        if self.tile == 1 and matrix.dtype == torch.float32 and _packing_keeps_rows():
+        if (
+            self.tile == 1
+            and matrix.dtype == torch.float32
+            and _packing_keeps_rows(matrix.shape[1])
+        ):
             self._packed = torch.ops.mkldnn._reorder_linear_weight(self.matrix, _PACK_HINT)
         elif self.tile == 1:
             self.tile = TILE
@@ -93,15 +97,16 @@ class RowProduct:
 
 
 @cache
-def _packing_keeps_rows() -> bool:
+def _packing_keeps_rows(width: int) -> bool:
     """Check that oneDNN's packed product gives a row the same bits for any number of rows.
 
-    Only a few numbers are tried: oneDNN compiles a kernel for each, which takes about ten
-    milliseconds.
+    Whether it does depends on the processor and on the numbers a row has: where it splits long
+    sums among threads, their order follows the number of rows. Only a few numbers of rows are
+    tried: oneDNN compiles a kernel for each, which takes about ten milliseconds.
     """
     generator = torch.Generator().manual_seed(0)
-    matrix = torch.randn(320, 256, generator=generator)
-    x = torch.randn(64, 256, generator=generator)
+    matrix = torch.randn(320, width, generator=generator)
+    x = torch.randn(64, width, generator=generator)
     try:
         packed = torch.ops.mkldnn._reorder_linear_weight(matrix, _PACK_HINT)
         products = [

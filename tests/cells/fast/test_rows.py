@@ -15,7 +15,7 @@ def test_a_row_of_a_product_has_the_same_bits_in_any_batch(
     monkeypatch: pytest.MonkeyPatch, packing: bool, size: tuple[int, int]
 ) -> None:
     if not packing:
-        monkeypatch.setattr(row_arithmetic, "_packing_keeps_rows", lambda: False)
+        monkeypatch.setattr(row_arithmetic, "_packing_keeps_rows", lambda _: False)
     generator = torch.Generator().manual_seed(0)
     matrix, x = (
         torch.randn(size[1], size[0], generator=generator),
