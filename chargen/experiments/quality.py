@@ -227,13 +227,14 @@ def _learn_by_turns(
     longest = max(each.budget.amount for each in contenders)
     head = head_of_text(tokenizer, val, _SCORED_PIECES)
     points: list[list[Point]] = [[] for _ in contenders]
-    turn = 0
-    while not all(each.done for each in contenders):
+    turn, finished = 0, False
+    while not finished:
         turn += 1
         for each, curve in zip(contenders, points, strict=True):
             with each.settings():
                 _take_turn(each, curve, head, longest * turn / _SLICES)
-        on_progress("learning by turns", min(turn, _SLICES), _SLICES)
+        finished = all(each.done for each in contenders)
+        on_progress("learning by turns", _SLICES if finished else min(turn, _SLICES), _SLICES)
     curves = []
     for each, curve in zip(contenders, points, strict=True):
         with each.settings():
