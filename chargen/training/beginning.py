@@ -55,17 +55,17 @@ def neighbour_vectors(ids: Ids, size: int, width: int, recipe: Recipe) -> Tensor
     alone = np.bincount(text, minlength=size)
     information = np.log((together + 0.5) / (alone[x] * alone[y] / len(text) + 0.5))
     x, y, information = (each[information > 0] for each in (x, y, information))
-    both = torch.sparse_coo_tensor(
-        torch.from_numpy(np.stack([np.append(x, y), np.append(y, x + size)])),
-        torch.from_numpy(np.append(information, information)).float(),
-        (size, 2 * size),
-        check_invariants=True,
-    )
     rank = min(width + recipe.neighbour_spare, size)
     U = torch.randn(size, rank, generator=torch.Generator().manual_seed(0))
-    for _ in range(recipe.neighbour_rounds):
-        Q = torch.linalg.qr(U).Q
-        U = both @ (both.mT @ Q)
+    with torch.sparse.check_sparse_tensor_invariants():
+        both = torch.sparse_coo_tensor(
+            torch.from_numpy(np.stack([np.append(x, y), np.append(y, x + size)])),
+            torch.from_numpy(np.append(information, information)).float(),
+            (size, 2 * size),
+        )
+        for _ in range(recipe.neighbour_rounds):
+            Q = torch.linalg.qr(U).Q
+            U = both @ (both.mT @ Q)
     squares, W = torch.linalg.eigh(Q.T @ U)
     vectors = Q @ W * squares.clamp(min=0) ** 0.25
     vectors = F.normalize(vectors[:, -width:])
