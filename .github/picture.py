@@ -19,7 +19,8 @@ from rich.console import Console
 from rich.text import Text
 
 from chargen import api
-from chargen.cli.terminal.console import LiveView, visible
+from chargen.cli.terminal.live import LiveView
+from chargen.cli.terminal.words import visible
 
 WIDTH = 96
 _TEXT = re.compile(r'textLength="([\d.]+)" [^>]*>([^<]+)</text>')
@@ -32,11 +33,11 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         os.chdir(folder)
         run = api.train(max_minutes=1, on_event=view.event)
-        text = run.load().generate("春天", length=150, seed=1)[0]
+        text = run.load().generate("小兔", length=150, temperature=0.7, seed=1)[0]
     console.print(Text("$ chargen train --max-minutes 1", style="bold green"))
     console.print(view.render())
-    console.print(Text("$ chargen sample -p 春天 -n 150 --seed 1", style="bold green"))
-    console.print(Text("春天" + visible(text)))
+    console.print(Text("$ chargen sample -p 小兔 -n 150 --temp 0.7 --seed 1", style="bold green"))
+    console.print(Text("小兔" + visible(text)))
     target.write_text(_mended(console.export_svg(title="chargen")), "utf-8")
 
 
