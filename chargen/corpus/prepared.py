@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from chargen.corpus.manifest import TOKENIZER, TRAIN, VAL, Manifest, Split, read_manifest
+from chargen.corpus.manifest import TOKENIZER, TRAIN, VAL, Manifest, read_manifest
 from chargen.corpus.tokenizer import Tokenizer
 from chargen.corpus.tokens import TokenFile, Tokens
 from chargen.errors import CorpusError
@@ -58,11 +57,6 @@ class PreparedCorpus:
     def verify(self) -> list[str]:
         """Read every file of the folder again; what is wrong with them, one line each."""
         return problems_in(self.path, self.manifest)
-
-    def without_validation(self) -> PreparedCorpus:
-        """The same corpus with an empty validation split; the training split stays as it is."""
-        manifest = replace(self.manifest, val=Split(0, 0))
-        return PreparedCorpus(self.path, manifest, self.tokenizer, self.train, self.val[:0])
 
 
 def problems_in(folder: Path, manifest: Manifest) -> list[str]:

@@ -168,14 +168,6 @@ def test_what_is_open_stays_what_it_is(folder: Path, tmp_path: Path) -> None:
     assert PreparedCorpus.open(folder).train.tolist() != before
 
 
-def test_validation_can_be_left_out(folder: Path) -> None:
-    corpus = PreparedCorpus.open(folder)
-    without = corpus.without_validation()
-    assert (len(without.val), without.manifest.val.characters) == (0, 0)
-    assert without.train is corpus.train
-    assert len(corpus.val)
-
-
 def test_what_is_no_whole_prepared_corpus_does_not_open(folder: Path, tmp_path: Path) -> None:
     manifest = json.loads((folder / "manifest.json").read_text("utf-8"))
     vocabulary = {**manifest["vocabulary"], "size": 10**9}
