@@ -1,4 +1,4 @@
-"""Files and folders that are either whole or absent: written aside, flushed to disk, renamed."""
+"""Atomic writing: files and folders are written aside, flushed to disk, and renamed."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ from pathlib import Path
 from typing import Any, BinaryIO, NoReturn
 
 UNFINISHED = ".unfinished-"
-"""How the name of a file or folder begins until it is complete; a kill may leave it behind."""
+"""Prefix of files and folders that are not complete yet; a kill may leave one behind."""
 
 ASIDE = ".old"
-"""How the name of a temporary folder ends that holds what a new folder is about to replace."""
+"""Suffix of the temporary folder for what a new folder is about to replace."""
 
 _OPEN_FILE = re.compile(r"/dev/(stdout|stderr)|/(?:dev|proc/self)/fd/(\d{1,6})")
-_LONGEST_NAME = 150  # bytes of a name that others are derived from; most systems allow 255
+_LONGEST_NAME = 150  # bytes of a name to derive others from; most systems allow 255
 
 
 def write_bytes(path: Path, content: bytes) -> None:
-    """Write ``content`` to ``path`` atomically: until it is complete, the old file stays.
+    """Write ``content`` to ``path`` atomically: the old file stays until the new one is complete.
 
-    A symbolic link stays a link; the file that it points to is replaced. A device, pipe or socket
-    is written to in place.
+    A symbolic link is followed: the file that it points to is replaced. Devices, pipes and sockets
+    are written to in place.
     """
     with errors_about(path):
         if is_special(path):
@@ -43,7 +43,7 @@ def write_bytes(path: Path, content: bytes) -> None:
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Write ``value`` to ``path`` as readable JSON, as ``write_bytes`` does."""
+    """Write ``value`` to ``path`` atomically as readable JSON."""
     text = json.dumps(value, ensure_ascii=False, indent=2, allow_nan=False)
     write_bytes(path, text.encode("utf-8") + b"\n")
 
@@ -51,7 +51,7 @@ def write_json(path: Path, value: Any) -> None:
 def is_special(path: Path) -> bool:
     """Whether ``path`` can only be written to in place: a device, a pipe, a socket.
 
-    So is an open file by its number, such as ``/dev/stdout``, even if it is a plain file.
+    This includes names of open files, such as ``/dev/stdout``, even of plain files.
     """
     if _descriptor(path) is not None:
         return True
@@ -63,25 +63,25 @@ def is_special(path: Path) -> bool:
 
 
 def open_in_place(path: Path) -> BinaryIO:
-    """Open what ``is_special`` for writing; nothing is created or truncated."""
+    """Open a path that ``is_special`` for writing, without creating or truncating anything."""
     number = _descriptor(path)
     return os.fdopen(os.open(path, os.O_WRONLY) if number is None else os.dup(number), "wb")
 
 
 def followed(path: Path) -> Path:
-    """The path that ``path`` leads to where it is a symbolic link, else ``path`` itself."""
+    """The target of ``path`` if it is a symbolic link, else ``path`` itself."""
     return path.resolve() if path.is_symlink() else path
 
 
 def open_regular(path: Path, *, links: bool = False) -> BinaryIO:
-    """Open a plain file for reading: no folder, and nothing that could block or never end.
+    """Open a plain file for reading, but nothing that could block or be endless.
 
     Args:
-        path: of the file.
-        links: whether it may be a symbolic link to one.
+        path: path of the file.
+        links: whether ``path`` may be a symbolic link to a plain file.
 
     Raises:
-        OSError: it is something else, or can't be opened.
+        OSError: it is not a plain file, or can't be opened.
     """
 
     def open_at_once(name: str, flags: int) -> int:
@@ -96,11 +96,11 @@ def open_regular(path: Path, *, links: bool = False) -> BinaryIO:
 
 
 def read_json(path: Path, most_bytes: int) -> Any:
-    """The value in a JSON file that need not be trusted.
+    """Read the value in an untrusted JSON file.
 
     Raises:
-        OSError: it isn't a plain file, or can't be read.
-        ValueError: it isn't JSON, is too long or too deep, or has a lone surrogate in it.
+        OSError: the file isn't a plain file, or can't be read.
+        ValueError: it isn't JSON, is too long or too deeply nested, or has a lone surrogate.
     """
     with open_regular(path) as file:
         data = file.read(most_bytes + 1)
@@ -113,23 +113,23 @@ def read_json(path: Path, most_bytes: int) -> Any:
     except RecursionError as error:
         raise ValueError("it is nested too deeply") from error
     except UnicodeEncodeError as error:
-        raise ValueError("it contains a lone surrogate, half a character") from error
+        raise ValueError("it contains a lone surrogate") from error
     return value
 
 
 @contextmanager
 def new_folder(out: Path, *, replace: bool = True) -> Iterator[Path]:
-    """A temporary folder beside ``out`` that takes its place when the block ends without error.
+    """Make a temporary folder that becomes ``out`` when the block ends without an error.
 
     Its files are flushed to disk first. An existing ``out`` is moved aside, and deleted once the
     new one is in place. After an error, or Ctrl-C, everything is as it was before.
 
     Args:
         out: the folder to make; missing parents are made too.
-        replace: whether an existing folder may be replaced; an empty one always is.
+        replace: whether an existing folder may be replaced; an empty one always may.
 
     Raises:
-        FileExistsError: there is one already, and ``replace`` is false.
+        FileExistsError: ``out`` exists and ``replace`` is false.
     """
     out = Path(os.path.abspath(out))  # noqa: PTH100 - unlike resolve(), leaves links alone
     with parents_of(out):
@@ -152,7 +152,7 @@ def new_folder(out: Path, *, replace: bool = True) -> Iterator[Path]:
 
 @contextmanager
 def parents_of(path: Path) -> Iterator[None]:
-    """Make the missing parents of ``path``; those made are removed again if the block fails."""
+    """Make the missing parents of ``path``, and remove them again if the block fails."""
     missing = []
     folder = path.parent
     while not folder.exists():
@@ -175,13 +175,13 @@ def parents_of(path: Path) -> Iterator[None]:
 
 
 def sha256_of(path: Path) -> str:
-    """The SHA-256 of a file's bytes."""
+    """The SHA-256 of a file."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def sweep(folder: Path) -> None:
-    """Delete every unfinished file and folder in ``folder``; nobody may be writing there."""
+    """Delete all unfinished files and folders in ``folder``, which must not be in use."""
     for path in folder.glob(f"{UNFINISHED}*"):
         if path.is_dir():
             shutil.rmtree(path, ignore_errors=True)
@@ -190,9 +190,9 @@ def sweep(folder: Path) -> None:
 
 
 def unfinished_name(out: Path) -> str:
-    """How the names of temporary folders for ``out`` begin; a random part follows, after a dash.
+    """The prefix of temporary folders for ``out``; a dash and a random part follow it.
 
-    The name of ``out`` is in it, so that what a kill leaves behind can be told apart.
+    It contains the name of ``out``, so that a folder left by a kill can be attributed.
     """
     name = out.name
     raw = os.fsencode(name)
@@ -204,7 +204,7 @@ def unfinished_name(out: Path) -> str:
 
 @contextmanager
 def errors_about(path: Path) -> Iterator[None]:
-    """Let errors name ``path`` instead of a temporary file, which means nothing to the user."""
+    """Make errors in the block name ``path`` instead of a temporary file."""
     try:
         yield
     except OSError as error:
@@ -213,9 +213,9 @@ def errors_about(path: Path) -> Iterator[None]:
 
 
 def flush(path: Path) -> None:
-    """Have a file's or a folder's content written to the disk itself."""
+    """Flush a file or a folder to disk."""
     if path.is_dir() and os.name == "nt":
-        return  # Windows opens no folders
+        return  # Windows can't open folders
     handle = os.open(path, os.O_RDONLY if os.name != "nt" else os.O_RDWR)
     try:
         os.fsync(handle)
@@ -224,7 +224,7 @@ def flush(path: Path) -> None:
 
 
 def _descriptor(path: Path) -> int | None:
-    """The number of the open file that ``path`` stands for, if it does."""
+    """The file descriptor that ``path`` names, or None."""
     found = _OPEN_FILE.fullmatch(str(path))
     if not found:
         return None
@@ -252,7 +252,7 @@ def _no_constant(name: str) -> NoReturn:
 
 
 def _put(new: Path, out: Path) -> None:
-    """Rename ``new`` to ``out``, which may be an empty folder; any other is an error."""
+    """Rename ``new`` to ``out``, which must not exist or must be an empty folder."""
     try:
         new.rename(out)
     except OSError as error:
@@ -291,6 +291,6 @@ def _umask() -> int:
 
 
 def _try(remove: Callable[[], object]) -> None:
-    """Call ``remove``, and ignore a failure: the error under way matters more."""
+    """Call ``remove`` and ignore a failure: the error already being raised matters more."""
     with suppress(OSError):
         remove()

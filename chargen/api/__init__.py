@@ -1,4 +1,4 @@
-"""What ``chargen.*`` offers, and what the command line is built on: a function a command."""
+"""The public API, on which the command line is built: one function per command."""
 
 from pathlib import Path
 

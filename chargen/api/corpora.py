@@ -1,4 +1,4 @@
-"""Texts to prepared corpora."""
+"""Reading and preparing texts."""
 
 from __future__ import annotations
 
@@ -22,22 +22,21 @@ def prepare(
     force: bool = False,
     **options: Any,
 ) -> PreparedCorpus:
-    """Turn texts into a prepared corpus, unless there is one of the same content and settings.
+    """Turn texts into a prepared corpus, or open one of the same content and settings.
 
     Args:
-        sources: text files, folders of them, and names of shipped texts, in the order in which
-            they are read.
+        sources: text files, folders of them and names of shipped texts, in reading order.
         out: the folder to write; by default one in ``corpora/``, named after the first text and a
-            key of content and settings, so that no corpus ever replaces another.
+            key of content and settings, so that no corpus replaces another.
         on_progress: called about once per MiB.
-        force: prepare again what is prepared already, and replace a corpus of other texts or
-            settings in ``out``.
+        force: prepare again even if it is prepared already, and replace a corpus of other texts
+            or settings in ``out``.
         options: as in ``chargen prepare``: vocabulary, encoding, validation split.
 
     Raises:
         ConfigError: an option is unknown or out of range.
-        CorpusError: a source can't be read, nothing can be learnt from it, or ``out`` is another
-            corpus or something else.
+        CorpusError: a source can't be read or is too short, or ``out`` is another corpus or
+            something else.
     """
     from chargen.corpus.opening import paths_of
     from chargen.corpus.preparing import prepare as prepare_corpus
@@ -50,10 +49,10 @@ def prepare(
 
 @keyword_options(CorpusConfig)
 def read_text(path: str | Path, **options: Any) -> str:
-    """Read a text file as ``prepare`` does: decoded, with line ends made LF.
+    """Read a text file as ``prepare`` does: decode it and convert line ends to LF.
 
     Raises:
-        CorpusError: it is missing or doesn't decode.
+        CorpusError: the file is missing or can't be decoded.
     """
     from chargen.corpus.reading import read_text as read
 
@@ -61,7 +60,7 @@ def read_text(path: str | Path, **options: Any) -> str:
 
 
 def corpus_config(options: dict[str, Any]) -> CorpusConfig:
-    """The config of some options, checked."""
+    """Make a config from options, and check it."""
     (values,) = distribute(options, CorpusConfig)
     config = CorpusConfig(**values)
     check(config)

@@ -1,4 +1,4 @@
-"""Runs and corpora, loaded and looked at."""
+"""Loading, inspecting and comparing runs."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ def load(
     """Load a trained model.
 
     Args:
-        run: a run folder, or a run's name in ``runs_dir``; None is the newest run there.
-        runs_dir: the folder of runs; by default that of the environment variable CHARGEN_RUNS,
-            else ``checkpoints``.
+        run: a run folder, or the name of a run in ``runs_dir``; None is the newest run there.
+        runs_dir: the folder of runs; by default the environment variable CHARGEN_RUNS, else
+            ``checkpoints``.
         device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
 
     Raises:
-        CheckpointError: the run is missing, damaged, or of a format that can't be read.
+        CheckpointError: the run is missing, damaged, or in a format that can't be read.
         ConfigError: the machine doesn't have that device.
     """
     from chargen.generation.generator import Generator
@@ -55,11 +55,11 @@ def inspect(
     """Report what a run folder or a prepared corpus holds, and verify its files.
 
     Args:
-        path: a run folder, a run's name, or a prepared corpus; None is the newest run.
+        path: a run folder, the name of a run, or a prepared corpus; None is the newest run.
         runs_dir: the folder of runs.
 
     Raises:
-        CheckpointError, CorpusError: it is neither.
+        CheckpointError, CorpusError: there is no such run or corpus, or its description is damaged.
     """
     if path is not None and (Path(path) / "manifest.json").is_file():
         from chargen.inspection.corpora import summarise_corpus
@@ -80,15 +80,15 @@ def gradients(
     """Measure how gradients vanish or explode through time in runs, on their own corpora.
 
     Args:
-        runs: run folders, or names in ``runs_dir``; none is the newest run.
+        runs: run folders, or names in ``runs_dir``; an empty sequence is the newest run.
         runs_dir: the folder of runs.
-        lags: the furthest step back.
+        lags: the largest lag, in steps.
         out: a PNG to draw.
 
     Raises:
         CheckpointError: a run is missing or damaged.
-        CorpusError: the corpus of a run is gone, or too short.
-        MissingExtraError: there is a picture to draw, and matplotlib is not installed.
+        CorpusError: the corpus of a run is missing or too short.
+        MissingExtraError: ``out`` is given and matplotlib is not installed.
     """
     from chargen.inspection.gradients import measure_gradients, plot_gradients
 
@@ -106,13 +106,13 @@ def neurons(
     runs_dir: str | Path | None = None,
     out: str | Path | None = None,
 ) -> tuple[NeuronReport, Path]:
-    """Measure what each unit of a run does while it reads a text, and write a page that shows it.
+    """Measure what each unit of a run does while it reads a text, and write an HTML page.
 
     Args:
         text: a text file.
         run: a run folder, or a name in ``runs_dir``; None is the newest run.
         runs_dir: the folder of runs.
-        out: the page; by default ``neurons.html`` in the run's folder.
+        out: the page; by default ``neurons.html`` in the run folder.
 
     Returns:
         The report, and the path of the page.
@@ -140,17 +140,17 @@ def compare(
     over: str = "steps",
     out: str | Path | None = None,
 ) -> Comparison:
-    """Put runs side by side: figures, options in which they differ, curves.
+    """Compare runs: figures, options in which they differ, curves.
 
     Args:
         runs: run folders, or names in ``runs_dir``.
         runs_dir: the folder of runs.
-        over: what a picture's curves are drawn over, ``steps`` or ``minutes``.
+        over: the horizontal axis of the plot, ``steps`` or ``minutes``.
         out: a PNG to draw.
 
     Raises:
-        CheckpointError: a run is missing, or there is a picture to draw and nothing was recorded.
-        MissingExtraError: there is a picture to draw, and matplotlib is not installed.
+        CheckpointError: a run is missing, or ``out`` is given and nothing was recorded.
+        MissingExtraError: ``out`` is given and matplotlib is not installed.
     """
     from chargen.inspection.comparison import compare_runs
     from chargen.inspection.plots import AXES, plot_curves
@@ -172,13 +172,13 @@ def plot(
     """Draw the curves of one or more runs as a PNG, and return its path.
 
     Args:
-        runs: run folders, or names in ``runs_dir``; none is the newest run.
-        out: the file; by default ``curves.png``, in the run's folder if there is one run.
+        runs: run folders, or names in ``runs_dir``; an empty sequence is the newest run.
+        out: the file; by default ``curves.png``, in the run folder if there is one run.
         runs_dir: the folder of runs.
 
     Raises:
         MissingExtraError: matplotlib is not installed.
-        CheckpointError: a run is missing, or nothing was recorded yet.
+        CheckpointError: a run is missing, or has recorded nothing yet.
     """
     from chargen.inspection.plots import plot_curves
 

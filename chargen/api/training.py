@@ -1,4 +1,4 @@
-"""Corpora to trained runs."""
+"""Training runs."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ Corpus = str | Path | Sequence[str | Path]
 
 @dataclass(frozen=True)
 class TrainedRun:
-    """What became of a training run.
+    """The result of a training run.
 
     Attributes:
-        path: its folder.
-        steps: made in all.
-        reason: ``done``, ``patience``, ``time`` or ``interrupted``.
-        bits_per_char: of the best weights on the validation split; None without one.
+        path: the run folder.
+        steps: number of training steps in all.
+        reason: why it ended: ``done``, ``patience``, ``time`` or ``interrupted``.
+        bits_per_char: of the best weights on the validation split; None if there is no split.
     """
 
     path: Path
@@ -39,7 +39,7 @@ class TrainedRun:
     bits_per_char: float | None
 
     def load(self) -> Generator:
-        """The trained model."""
+        """Load the trained model."""
         from chargen.api.inspecting import load
 
         return load(self.path)
@@ -60,31 +60,31 @@ def train(
     stop: Callable[[], bool] | None = None,
     **options: Any,
 ) -> TrainedRun:
-    """Train a network, or continue training one.
+    """Train a network, or resume a run.
 
     Args:
-        corpus: text files or folders, a prepared folder, the name of a shipped text, or what
-            ``prepare`` returned; None is the shipped stories or, with ``resume``, what the run
-            was trained on.
-        preset: ``tiny``, ``lecture``, ``small``, ``base`` or ``large``: values for what
-            ``options`` leaves open.
-        name: of the run; by default made from corpus and cell, with a number.
-        runs_dir: the folder of runs; by default that of the environment variable CHARGEN_RUNS,
-            else ``checkpoints``.
+        corpus: text files or folders, a prepared folder, the name of a shipped text, or the
+            result of ``prepare``; None is the shipped stories or, with ``resume``, the corpus of
+            the run.
+        preset: ``tiny``, ``lecture``, ``small``, ``base`` or ``large``: values for options that
+            are not given.
+        name: the name of the run; by default made from corpus, cell and a number.
+        runs_dir: the folder of runs; by default the environment variable CHARGEN_RUNS, else
+            ``checkpoints``.
         resume: continue the run ``name``, or the newest one.
-        init_from: a run whose weights are the initial ones.
-        tensorboard: also write curves and samples for TensorBoard into the run folder.
-        on_event: called with everything that happens.
-        on_progress: called with how far the preparation of the text is.
-        stop: asked before every step; True saves and ends the run.
+        init_from: the run to take the initial weights from.
+        tensorboard: also write curves and samples for TensorBoard to the run folder.
+        on_event: called with every event of the training.
+        on_progress: called with the progress of preparing the text.
+        stop: called before every step; returning True saves and ends the run.
         options: as in ``chargen train``: network, learning, budget, preparation of the text.
 
     Raises:
-        ConfigError: options that are unknown, out of range or contradictory, all at once.
+        ConfigError: options are unknown, out of range or contradictory; names all of them.
         CorpusError: the text can't be read or is too short.
         CheckpointError: the run exists already, is in use, or is damaged.
-        TrainingError: the loss was not finite, several times.
-        MissingExtraError: ``tensorboard`` is asked for and not installed.
+        TrainingError: the loss was repeatedly not finite.
+        MissingExtraError: ``tensorboard`` is true and TensorBoard is not installed.
     """
     from chargen.training.plan import new_run
     from chargen.training.resume import resumed_run
@@ -108,7 +108,7 @@ def _request(
     options: dict[str, Any],
     **about: Any,
 ) -> TrainRequest:
-    """What was asked for; ConfigError where an option is unknown."""
+    """Make a request from arguments of the API; an unknown option is a ConfigError."""
     from chargen.runs.finding import runs_folder
     from chargen.training.plan import TrainRequest
 
@@ -126,7 +126,7 @@ def _request(
 def _finished(
     path: Path, events: Iterator[Event], on_event: Callable[[Event], None] | None
 ) -> TrainedRun:
-    """Let a run happen, and report how it ended."""
+    """Consume the events of a run, and return its result."""
     from chargen.training.events import Finished
 
     event = None
@@ -150,22 +150,22 @@ def find_lr(
     on_step: Callable[[int, int], None] | None = None,
     **options: Any,
 ) -> RangeTest:
-    """Try learning rates for a network on a corpus; no run is made, and no weights are kept.
+    """Try learning rates for a network on a corpus; nothing is saved.
 
     Args:
         corpus: as for ``train``.
         preset: as for ``train``.
-        runs_dir: where ``init_from`` is looked for.
-        init_from: a run whose weights are the initial ones.
+        runs_dir: the folder of runs in which ``init_from`` is found.
+        init_from: the run to take the initial weights from.
         out: a PNG to draw.
-        on_progress: called with how far the preparation of the text is.
-        on_step: called with the number of steps made and of all steps.
-        options: as for ``train``; the rates that are tried lie around ``lr``.
+        on_progress: called with the progress of preparing the text.
+        on_step: called with the number of steps made and the total.
+        options: as for ``train``; the rates tried lie around ``lr``.
 
     Raises:
         ConfigError, CorpusError, CheckpointError: as ``train``; or ``out`` can't be written.
-        TrainingError: the loss is not finite from the beginning.
-        MissingExtraError: there is a picture to draw, and matplotlib is not installed.
+        TrainingError: the loss is not finite at the first step.
+        MissingExtraError: ``out`` is given and matplotlib is not installed.
     """
     from chargen.training.plan import plan
 

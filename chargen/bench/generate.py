@@ -1,4 +1,4 @@
-"""How fast texts are generated, against plain PyTorch and against the arithmetic alone."""
+"""The speed of generation, compared with plain PyTorch and with the matrix products alone."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ SLOTS = (1, 64, 256)
 _PLAIN = {"rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}
 _FIRST_CHARACTER = 0x4E00
 _WORK = 4e9
-"""Multiplications that each candidate does in a round, about."""
+"""Approximate number of multiplications per candidate and round."""
 
 
 @dataclass(frozen=True)
 class GenerateRow:
-    """One number of texts at a time.
+    """The speed at one number of slots.
 
     Attributes:
-        slots: texts at a time.
-        chars_per_second: of the engine, median.
-        against_one_hot: how many times as fast as the plain PyTorch loop fed by one-hot vectors.
-        against_embedding: the same of the loop that looks its input up in ``nn.Embedding``.
-        against_products: its speed as a share of the bare matrix products'.
+        slots: texts generated at once.
+        chars_per_second: median speed of the engine.
+        against_one_hot: its speed relative to a plain PyTorch loop with one-hot input.
+        against_embedding: its speed relative to a loop with ``nn.Embedding``.
+        against_products: its speed relative to the matrix products alone.
     """
 
     slots: int
@@ -47,7 +47,7 @@ class GenerateRow:
 
 @dataclass(frozen=True)
 class GenerateReport:
-    """What ``chargen bench generate`` found, and where."""
+    """The results of ``chargen bench generate``, and the conditions."""
 
     machine: str
     device: str
@@ -63,10 +63,10 @@ class GenerateReport:
 
 
 class PlainLoop(nn.Module):
-    """What one writes from PyTorch's tutorials: a layer, a softmax, ``torch.multinomial``.
+    """A loop as in PyTorch's tutorials: a recurrent layer, a softmax, ``torch.multinomial``.
 
-    With ``embedded`` the input is looked up; otherwise it is one-hot, as in the tutorial on
-    character-level generation.
+    With ``embedded`` the input goes through ``nn.Embedding``; otherwise it is one-hot, as in the
+    tutorial on character-level generation.
     """
 
     def __init__(self, config: ModelConfig, *, embedded: bool) -> None:
@@ -80,7 +80,7 @@ class PlainLoop(nn.Module):
 
     @torch.no_grad()
     def generate(self, characters: Sequence[str], batch: int, length: int) -> list[str]:
-        """``batch`` texts of ``length`` characters each."""
+        """Generate ``batch`` texts of ``length`` characters each."""
         x = torch.zeros(batch, 1, dtype=torch.long, device=self.output.weight.device)
         hidden, drawn = None, []
         for _ in range(length):
@@ -91,7 +91,7 @@ class PlainLoop(nn.Module):
         return ["".join(characters[i] for i in row) for row in torch.cat(drawn, 1).tolist()]
 
     def _inputs(self, x: Tensor) -> Tensor:
-        """Ids (B, 1) to vectors, looked up or one-hot: (B, 1, ·)."""
+        """Turn ids (B, 1) into embeddings or one-hot vectors (B, 1, ·)."""
         if self.embedding is None:
             return F.one_hot(x, self.vocab_size).float()
         vectors: Tensor = self.embedding(x)
@@ -99,7 +99,7 @@ class PlainLoop(nn.Module):
 
 
 def bare_products(model: CharModel, batch: int) -> Callable[[], None]:
-    """One step's matrix products, and nothing else: W·s and, above the first layer, U·s; V·s."""
+    """A function that computes only a step's matrix products: W·s, U·s above layer 1, V·s."""
     output = model.output_matrix().detach()
     s = torch.randn(batch, model.config.hidden_size, device=output.device)
     matrices: list[Tensor] = [output]
@@ -126,15 +126,15 @@ def bench_generate(
     rounds: int = 7,
     device: str = "cpu",
 ) -> GenerateReport:
-    """Measure with random weights, on the number of threads that torch is set to.
+    """Measure with random weights, on torch's current number of threads.
 
     Raises:
-        ConfigError: a size that can't be, or a cell without a twin in PyTorch.
+        ConfigError: a size is out of range, or PyTorch has no such cell.
     """
     if cell not in _PLAIN:
         raise ConfigError(f"PyTorch has no {cell} to compare with.", f"Use {', '.join(_PLAIN)}.")
     if rounds < 1 or min(slots, default=0) < 1:
-        raise ConfigError("`rounds` and `slots` must be at least 1.", "Choose others.")
+        raise ConfigError("`rounds` and `slots` must be at least 1.", "Use larger values.")
     characters = [chr(_FIRST_CHARACTER + n) for n in range(vocab_size)]
     tokenizer = Tokenizer.train(dict.fromkeys(characters, 1), vocab_size, "unk")
     config = ModelConfig(tokenizer.size, cell, hidden_size, num_layers, embedding_size)

@@ -1,4 +1,4 @@
-"""Fair timing on a noisy machine: candidates take turns, and medians are compared."""
+"""Fair timing on a noisy machine: candidates alternate, and medians are compared."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ class Timings:
         return statistics.median(self.seconds[name])
 
     def ratio(self, slow: str, fast: str) -> float:
-        """How many times as long ``slow`` takes: the median of the rounds' ratios."""
+        """The time of ``slow`` over that of ``fast``: the median of the rounds' ratios."""
         pairs = zip(self.seconds[slow], self.seconds[fast], strict=True)
         return statistics.median(a / b for a, b in pairs)
 
 
 class Stopwatch:
-    """A clock that runs only inside of its ``running`` blocks; a call returns its seconds."""
+    """A clock that runs only inside its ``running`` blocks; calling it returns the seconds."""
 
     def __init__(self) -> None:
         self._before = 0.0
@@ -49,8 +49,8 @@ def alternate(
 ) -> Timings:
     """Run all candidates in turn, once to warm up and then ``rounds`` times.
 
-    Each turn begins with ``settle`` more runs that are not timed, so that what the candidate
-    before left in caches and in the allocator doesn't count.
+    Each turn begins with ``settle`` runs that are not timed, so that the state of caches and
+    allocator left by the previous candidate doesn't count.
     """
     seconds: dict[str, list[float]] = {name: [] for name in candidates}
     for n in range(rounds + 1):

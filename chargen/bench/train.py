@@ -1,9 +1,9 @@
-"""``chargen bench train``: a training step against the plain PyTorch loop and the machine's limit.
+"""The speed of a training step, compared with plain PyTorch and with the machine's limit.
 
-The plain loop is what one writes first: ``nn.Embedding``, ``nn.LSTM``, ``nn.Linear``,
-``F.cross_entropy``, ``AdamW`` with its defaults, gradients clipped by their norm, and the C
-library's allocator as it is. chargen makes the same step on the same shape, with the same network
-and with the one that its presets choose for the vocabulary. All of them take turns.
+The plain loop is the usual one: ``nn.Embedding``, ``nn.LSTM``, ``nn.Linear``, ``F.cross_entropy``,
+``AdamW`` with its defaults, gradients clipped by their norm, and the C library's allocator with its
+defaults. It is compared with chargen's step on the same shape, with the same network and with the
+network that the presets choose for the vocabulary. All candidates alternate.
 """
 
 from __future__ import annotations
@@ -33,22 +33,22 @@ SIZES = (256, 512)
 NETWORKS = ("preset", "loop")
 _EMBEDDING = 128
 _SETTLING_STEPS = 3
-"""Steps after which the allocator holds all that a step needs."""
+"""Steps after which the allocator holds all the memory that a step needs."""
 _MEMORY_SHAPE = (256, 3000, 64, 128)
-"""H, |V|, B and T of the step whose memory is measured."""
+"""H, |V|, B and T of the step for which memory is measured."""
 
 
 @dataclass(frozen=True)
 class StepRow:
-    """The step of one network.
+    """The speed of a step of one network.
 
     Attributes:
         hidden_size: H, of one LSTM layer.
-        network: ``preset``, as the presets choose embedding and tying, or ``loop``, as the plain
-            loop has them.
-        chars_per_second: of chargen's step.
-        against_loop: its speed over that of the plain loop.
-        of_products: its arithmetic rate over that of the machine's matrix products.
+        network: ``preset`` if embedding and tying are the presets', ``loop`` if they are those of
+            the plain loop.
+        chars_per_second: speed of chargen's step.
+        against_loop: its speed relative to that of the plain loop.
+        of_products: its arithmetic rate relative to that of large matrix products.
         gflops: arithmetic rate of chargen's step, 10⁹ per second.
     """
 
@@ -62,12 +62,12 @@ class StepRow:
 
 @dataclass(frozen=True)
 class TrainReport:
-    """What was measured, and on what.
+    """The results of ``chargen bench train``, and the conditions.
 
     Attributes:
-        product_gflops: arithmetic rate of the machine's matrix products, 10⁹ per second.
-        memory: bytes that the first steps added to the peak of a process, by who made them;
-            None where the system doesn't report it.
+        product_gflops: arithmetic rate of large matrix products, 10⁹ per second.
+        memory: bytes that the first steps add to the peak memory of a process, for ``chargen``
+            and ``plain``; None if the system doesn't report it.
     """
 
     machine: str
@@ -84,7 +84,7 @@ class TrainReport:
 
     @property
     def memory_ratio(self) -> float | None:
-        """Chargen's step memory over the plain loop's."""
+        """The memory of chargen's step relative to the plain loop's."""
         if not self.memory or not self.memory["plain"]:
             return None
         return self.memory["chargen"] / self.memory["plain"]
@@ -94,7 +94,7 @@ class TrainReport:
 
 
 class PlainModel(nn.Module):
-    """Embedding, LSTM and linear layer: the textbook example of PyTorch."""
+    """Embedding, LSTM and linear layer, as in PyTorch's tutorials."""
 
     def __init__(
         self, vocab_size: int, embedding_size: int, hidden_size: int, num_layers: int = 1
@@ -105,7 +105,7 @@ class PlainModel(nn.Module):
         self.linear = nn.Linear(hidden_size, vocab_size)
 
     def forward(self, ids: Tensor, state: Any) -> tuple[Tensor, Any]:
-        """The outputs s (T, B, H), from which ``linear`` makes logits, and the state after ids."""
+        """The outputs s (T, B, H), before ``linear``, and the state after ``ids``."""
         s, state = self.lstm(self.embedding(ids), state)
         return s, state
 
@@ -113,7 +113,7 @@ class PlainModel(nn.Module):
 def plain_step(
     hidden_size: int, vocab_size: int, batch: int, window: int, device: torch.device
 ) -> Callable[[], None]:
-    """One training step of the plain loop on random characters, with carried state."""
+    """A function that makes a step of the plain loop on random characters, carrying the state."""
     model = PlainModel(vocab_size, _EMBEDDING, hidden_size).to(device)
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3)
     ids = torch.randint(vocab_size, (window + 1, batch), device=device)
@@ -145,7 +145,7 @@ def network_config(network: str, hidden_size: int, vocab_size: int) -> ModelConf
 def chargen_step(
     config: ModelConfig, batch: int, window: int, device: torch.device
 ) -> Callable[[], None]:
-    """The same step by chargen, in the format in which it trains on ``device``; no dropout."""
+    """A function that makes the same step with chargen, in its number format, without dropout."""
     vocab_size = config.vocab_size
     model = CharModel(config)
     model.reset_parameters(0)
@@ -185,7 +185,7 @@ def bench_train(
     rounds: int = 9,
     device: str = "auto",
 ) -> TrainReport:
-    """Measure with random weights and characters, with the number of threads that torch has."""
+    """Measure with random weights and characters, on torch's current number of threads."""
     place = resolve_device(device)
     rows, rates = [], []
     for hidden_size in SIZES:
@@ -238,7 +238,7 @@ def _square_product(device: torch.device) -> Callable[[], object]:
 
 
 def _synchronised(run: Callable[[], object], device: torch.device) -> Callable[[], None]:
-    """``run``, and on an accelerator wait until it is done."""
+    """Make ``run`` wait until an accelerator has finished."""
 
     def wait() -> None:
         run()
@@ -251,7 +251,7 @@ def _synchronised(run: Callable[[], object], device: torch.device) -> Callable[[
 
 
 def step_memory() -> dict[str, int] | None:
-    """Bytes that three steps add to the peak of a fresh process, by who makes them."""
+    """Bytes that three steps add to the peak memory of a new process, for each candidate."""
     if peak_bytes() is None:
         return None
     context = multiprocessing.get_context("spawn")

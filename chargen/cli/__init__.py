@@ -8,7 +8,7 @@ from chargen.machine.waiting import OtherPrograms
 
 
 def main() -> None:
-    """Entry point of the ``chargen`` console script."""
+    """Run the ``chargen`` command line."""
     others = OtherPrograms()
     for stream, errors in ((sys.stdout, "surrogateescape"), (sys.stderr, "backslashreplace")):
         if hasattr(stream, "reconfigure"):
@@ -18,5 +18,5 @@ def main() -> None:
 
         others.choose_waiting()
         app(prog_name="chargen")
-    except KeyboardInterrupt:  # outside of any command: while it is being loaded, or afterwards
+    except KeyboardInterrupt:  # raised outside a command: during an import, or at exit
         sys.exit(130)

@@ -1,4 +1,4 @@
-"""The Typer application: one line a command."""
+"""The Typer application: one line for each command."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ from chargen.cli.sample import sample
 from chargen.cli.train import train
 
 PANELS: Mapping[str, Mapping[str, Callable[..., None]]] = {
-    "Learn from a text": {"train": train, "prepare": prepare, "find-lr": find_lr},
-    "Write": {"sample": sample, "batch": batch},
-    "Measure texts": {"eval": evaluate, "novelty": novelty},
-    "Look at runs": {"inspect": inspect, "compare": compare, "plot": plot},
-    "See what a network does": {"gradients": gradients, "neurons": neurons},
+    "Train a network": {"train": train, "prepare": prepare, "find-lr": find_lr},
+    "Generate text": {"sample": sample, "batch": batch},
+    "Score texts": {"eval": evaluate, "novelty": novelty},
+    "Inspect runs": {"inspect": inspect, "compare": compare, "plot": plot},
+    "Analyse a network": {"gradients": gradients, "neurons": neurons},
 }
 EXPERIMENTS = {
     "cells": cells,
@@ -49,8 +49,8 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
-    help="Train a small character-level recurrent language model on a text of your own, "
-    "and let it write.",
+    help="Train a small character-level recurrent language model on your own text, and generate "
+    "text with it.",
 )
 
 
@@ -74,8 +74,8 @@ for _panel, _commands in PANELS.items():
         app.command(_name, rich_help_panel=_panel)(_command)
 
 for _group, _members, _help in (
-    ("experiment", EXPERIMENTS, "Answer a question in minutes, with tables and a picture."),
-    ("bench", BENCHES, "Measure the speed on this machine."),
+    ("experiment", EXPERIMENTS, "Run a short experiment that ends in tables and a plot."),
+    ("bench", BENCHES, "Measure speed on this machine."),
 ):
     _typer = typer.Typer(no_args_is_help=True, help=_help)
     for _name, _command in _members.items():

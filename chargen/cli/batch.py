@@ -1,4 +1,4 @@
-"""``chargen batch``: a file of jobs to a file of texts."""
+"""``chargen batch``: generate a file of texts from a file of jobs."""
 
 from __future__ import annotations
 
@@ -33,21 +33,25 @@ def batch(
     jobs: Annotated[
         str,
         typer.Argument(
-            help="JSON lines, or a text file with a prompt a line; - is standard input.",
+            help="JSON lines, or a text file with one prompt per line; - is standard input.",
             show_default=False,
         ),
     ],
-    out: Annotated[Path, typer.Option("--out", "-o", help="File to write, a JSON object a text.")],
+    out: Annotated[
+        Path, typer.Option("--out", "-o", help="File to write: one JSON object per text.")
+    ],
     run: Annotated[
         str | None,
-        typer.Option("--checkpoint", help="A run folder, or a run's name. \\[default: newest run]"),
+        typer.Option(
+            "--checkpoint", help="A run folder or the name of a run. \\[default: the newest run]"
+        ),
     ] = None,
     runs_dir: RunsDir = None,
     schema: Annotated[
         bool,
         typer.Option(
             "--schema",
-            help="Print the JSON Schema of a job, and do nothing else.",
+            help="Print the JSON Schema of a job and exit.",
             callback=_print_schema,
             is_eager=True,
         ),
@@ -56,10 +60,10 @@ def batch(
     options: dict[str, Any],
     terminal: Terminal,
 ) -> None:
-    """Generate a text for every job of a file, resumably.
+    """Generate a text for every job in a file; an interrupted batch can be resumed.
 
-    Options of sampling and of poems are defaults for the fields of the same name in a job. A text
-    depends on the run, the job and its seed alone.
+    Sampling and poem options are defaults for the fields of the same name in a job. A text
+    depends only on the run, the job and its seed.
     """
     wanted = texts_wanted(options, [])
 

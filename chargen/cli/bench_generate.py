@@ -1,4 +1,4 @@
-"""``chargen bench generate``: how fast this machine generates, against plain PyTorch."""
+"""``chargen bench generate``: time generation against plain PyTorch."""
 
 from __future__ import annotations
 
@@ -20,28 +20,32 @@ if TYPE_CHECKING:
 @command(only(TrainConfig, "threads", "device", device="cpu"))
 def bench_generate(
     cell: Annotated[str, typer.Option("--cell", help="lstm, gru or rnn.")] = "lstm",
-    hidden_size: Annotated[int, typer.Option("--hidden-size", min=1, help="Units a layer.")] = 512,
+    hidden_size: Annotated[
+        int, typer.Option("--hidden-size", min=1, help="Units per layer.")
+    ] = 512,
     num_layers: Annotated[int, typer.Option("--num-layers", min=1, help="Layers.")] = 1,
     embedding_size: Annotated[
         int,
-        typer.Option("--embedding-size", min=1, help="Length of a character's vector."),
+        typer.Option("--embedding-size", min=1, help="Length of a character's embedding."),
     ] = 128,
     vocab_size: Annotated[int, typer.Option("--vocab-size", min=1, help="Characters.")] = 3000,
     slots: Annotated[
         list[int] | None,
-        typer.Option("--slots", min=1, help="Texts at a time; repeatable. \\[default: 1, 64, 256]"),
+        typer.Option(
+            "--slots", min=1, help="Texts generated at once; repeatable. \\[default: 1, 64, 256]"
+        ),
     ] = None,
-    rounds: Annotated[int, typer.Option("--rounds", min=1, help="Turns of each.")] = 7,
+    rounds: Annotated[int, typer.Option("--rounds", min=1, help="Timed rounds.")] = 7,
     *,
     options: dict[str, Any],
     as_json: Json = False,
     terminal: Terminal,
 ) -> None:
-    """Time generation against plain PyTorch loops, and against its bare matrix products.
+    """Time generation against plain PyTorch loops and against its matrix products alone.
 
-    The loops step nn.LSTM, softmax and multinomial; one is fed by one-hot vectors, one by
-    nn.Embedding. They take turns, and ratios are medians over neighbouring turns, so that other
-    load on the machine affects all of them equally.
+    The loops step nn.LSTM, softmax and multinomial; one takes one-hot vectors as input, the other
+    uses nn.Embedding. All candidates run in each round and ratios are medians over the rounds, so
+    that other load on the machine affects all of them equally.
     """
     from chargen.bench.generate import SLOTS
     from chargen.bench.generate import bench_generate as measure
@@ -71,7 +75,7 @@ def _show_speed(terminal: Terminal, report: GenerateReport) -> None:
     terminal.grid(
         f"{layers}{report.cell} of {report.hidden_size}, |V| = {report.vocab_size:,}, "
         f"{report.machine}, {where}, torch {report.torch}",
-        ("texts at a time", "characters/s", "× one-hot loop", "× embedding loop", "of products"),
+        ("texts at once", "characters/s", "× one-hot loop", "× embedding loop", "of products"),
         [
             (
                 f"{row.slots:,}",

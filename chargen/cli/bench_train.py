@@ -1,4 +1,4 @@
-"""``chargen bench train``: a training step, timed on this machine."""
+"""``chargen bench train``: time a training step against plain PyTorch."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ def bench_train(
     seq_length: Annotated[
         int, typer.Option("--seq-length", min=1, help="Characters per window.")
     ] = 64,
-    rounds: Annotated[int, typer.Option("--rounds", min=1, help="Turns of each.")] = 9,
+    rounds: Annotated[int, typer.Option("--rounds", min=1, help="Timed rounds.")] = 9,
     *,
     options: dict[str, Any],
     as_json: Json = False,
     terminal: Terminal,
 ) -> None:
-    """Time a training step against the plain PyTorch loop of the same shape.
+    """Time a training step against a plain PyTorch loop of the same shape.
 
-    They take turns, and ratios are medians over neighbouring turns, so that other load on the
-    machine affects all of them equally. For a large vocabulary the presets tie the output's
-    weights to the input's; beside that network stands one exactly like the loop's. The last
-    column is the arithmetic rate as a share of that of the machine's own matrix products.
+    All candidates run in each round and ratios are medians over the rounds, so that other load on
+    the machine affects all of them equally. Presets tie input and output weights for a large
+    vocabulary; a network exactly like the loop's is measured as well. The last column compares
+    the arithmetic rate with that of large matrix products on this machine.
     """
     from chargen.bench.train import bench_train as measure
     from chargen.machine.devices import cpu_threads

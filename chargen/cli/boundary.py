@@ -1,4 +1,4 @@
-"""The one place where errors become lines on standard error and exit statuses."""
+"""The error boundary: turns exceptions into lines on standard error and exit statuses."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ FAILED, INTERRUPTED, TERMINATED = 1, 130, 143
 
 
 class Terminated(BaseException):
-    """SIGTERM arrived: unwind as for Ctrl-C."""
+    """Raised on SIGTERM, to unwind as Ctrl-C does."""
 
 
 def bounded(command: Callable[..., None]) -> Callable[..., None]:
-    """``command`` with chargen's manners about errors, signals and broken pipes.
+    """Wrap ``command`` so that errors, signals and broken pipes end it cleanly.
 
-    With ``--debug`` every error passes through, as a traceback.
+    With ``--debug`` errors are not caught, and show as tracebacks.
     """
 
     @functools.wraps(command)
@@ -51,9 +51,9 @@ def _terminate(_signal: int, _frame: FrameType | None) -> None:
 
 
 def _report(error: Exception) -> int:
-    """Tell what went wrong, in a line, and what to do, in another; returns the exit status."""
+    """Print what is wrong and what to do, a line each, and return the exit status."""
     if isinstance(error, OSError) and error.errno == errno.EPIPE:
-        # What reads our output has gone. Python would complain once more when it flushes at exit.
+        # The reader of our output has closed it. Python would report that again at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FAILED
     if isinstance(error, ChargenError):
@@ -67,13 +67,13 @@ def _report(error: Exception) -> int:
     else:
         say_error(
             f"Unexpected {type(error).__name__}: {error}",
-            "This is a defect of chargen: run again with --debug and report what it shows.",
+            "This is a bug in chargen: run the command again with --debug and report the output.",
         )
     return FAILED
 
 
 def say_error(message: str, remedy: str) -> None:
-    """Two lines on standard error; a message that itself has lines is joined."""
+    """Print an error and its remedy on standard error; the message is joined into one line."""
     print(f"error: {' '.join(message.split())}", file=sys.stderr)
     if remedy:
         print(f"       {remedy}", file=sys.stderr)

@@ -1,4 +1,4 @@
-"""From a function to a command: its options from the fields of configs, its errors as lines."""
+"""The decorator that makes a command of a function, with options from the fields of configs."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _COMMON = {
 
 @dataclass(frozen=True)
 class Selection:
-    """Some options of a config, with other words for some defaults."""
+    """Some options of a config; ``defaults`` overrides how their defaults are described."""
 
     config: type[Config]
     names: tuple[str, ...]
@@ -33,7 +33,7 @@ class Selection:
 
 
 def only(config: type[Config], *names: str, **defaults: str) -> Selection:
-    """The options ``names`` of a config; ``defaults`` says in words what some are by default."""
+    """Select the options ``names`` of a config; ``defaults`` describes the defaults of some."""
     return Selection(config, names, defaults)
 
 
@@ -42,9 +42,9 @@ def command(
 ) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Make a Typer command of a function.
 
-    The function's parameter ``options``, if it has one, becomes an option for each field of
-    ``sources``, and is called with a dict of those that were given. Its parameter ``terminal``
-    is a ``Terminal``. Every command takes ``--quiet`` and ``--debug``, and what it raises becomes
+    If the function has a parameter ``options``, the command gets an option for each field of
+    ``sources``, and the function a dict of the options that were given. A parameter ``terminal``
+    receives a ``Terminal``. Every command takes ``--quiet`` and ``--debug``; its exceptions become
     lines on standard error and an exit status.
     """
     entries = {entry.parameter: (entry, text) for entry, text in _entries(sources)}
@@ -75,7 +75,7 @@ def command(
 
 
 def _entries(sources: tuple[type[Config] | Selection, ...]) -> Iterator[tuple[Entry, str | None]]:
-    """The options of ``sources`` that can be chosen, and their defaults in other words."""
+    """Yield each option of ``sources`` that can be set, and how its default is described."""
     for source in sources:
         if isinstance(source, Selection):
             known = source.config.entries()
@@ -88,7 +88,7 @@ def _entries(sources: tuple[type[Config] | Selection, ...]) -> Iterator[tuple[En
 def _parameters(
     function: Callable[..., None], entries: Mapping[str, tuple[Entry, str | None]]
 ) -> Iterator[inspect.Parameter]:
-    """A function's parameters as Typer is to see them."""
+    """Yield the parameters that Typer sees."""
     hints = get_type_hints(function, localns={"Terminal": object}, include_extras=True)
     for own in inspect.signature(function).parameters.values():
         if own.name == "options":
@@ -106,7 +106,7 @@ def _keyword(name: str, annotation: Any, default: Any = None) -> inspect.Paramet
 
 
 def _annotation(entry: Entry, default_text: str | None) -> Any:
-    """Of an option that is None, or an empty list, where it isn't given."""
+    """The annotation of an option; its value is None or an empty list where it isn't given."""
     kind: Any = list[str] if entry.kind is tuple else entry.kind
     known = entry.option
     words = help_of(entry, default_text)
@@ -116,7 +116,7 @@ def _annotation(entry: Entry, default_text: str | None) -> Any:
 
 
 def help_of(entry: Entry, default_text: str | None = None) -> str:
-    """What ``--help`` says: meaning, allowed values, cells, default; brackets are escaped."""
+    """The help text: meaning, allowed values, cells, default; brackets are escaped for rich."""
     known = entry.option
     words = known.help
     if known.choices is not None:
@@ -139,7 +139,7 @@ def _default(entry: Entry) -> str:
 
 
 def _value(entry: Entry, given: Any) -> Any:
-    """What was given on the command line, as configs hold it; None: nothing."""
+    """Convert a value from the command line to that of a config; None if it wasn't given."""
     if given is None or given == []:
         return None
     return [unescape(text) for text in given] if entry.option.escaped else given
@@ -148,7 +148,7 @@ def _value(entry: Entry, given: Any) -> Any:
 def unescape(text: str) -> str:
     r"""Turn ``\n``, ``\t``, ``\\``, ``\u4e00`` and the like into the characters they stand for.
 
-    As in JSON, a pair of surrogates, ``\ud83d\ude00``, is the one character beyond U+FFFF.
+    As in JSON, a pair of surrogates such as ``\ud83d\ude00`` is one character above U+FFFF.
     """
     plain = {"n": "\n", "t": "\t", "r": "\r", "0": "\0", "\\": "\\"}
 

@@ -1,15 +1,14 @@
-"""``chargen compare``: runs side by side."""
+"""``chargen compare``: compare runs side by side."""
 
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from chargen.cli.command import command
-from chargen.cli.flags import Json, RunsDir
+from chargen.cli.flags import Json, Png, RunsDir
 from chargen.cli.terminal.charts import line_chart
 
 if TYPE_CHECKING:
@@ -18,24 +17,22 @@ if TYPE_CHECKING:
 
 _MARKS = "123456789abcdefghijklmnopqrstuvwxyz"
 _HEADER = ("run", "network", "|V|", "parameters", "steps", "minutes", "chars/s", "best", "last")
-_FIGURES = "Best and last are of the validation split, in bits per character."
+_FIGURES = "Best and last: bits per character on the validation split."
 
 
 @command()
 def compare(
-    runs: Annotated[list[str], typer.Argument(help="Run folders, or names of runs.")],
+    runs: Annotated[list[str], typer.Argument(help="Run folders or names of runs.")],
     over: Annotated[
-        str, typer.Option("--over", help="What the curves are drawn over: steps or minutes.")
+        str, typer.Option("--over", help="Horizontal axis of the curves: steps or minutes.")
     ] = "steps",
-    out: Annotated[
-        Path | None, typer.Option("--out", "-o", help="PNG of the curves, to draw as well.")
-    ] = None,
+    out: Png = None,
     runs_dir: RunsDir = None,
     *,
     as_json: Json = False,
     terminal: Terminal,
 ) -> None:
-    """Tabulate runs, list the options in which they differ, and draw their curves together."""
+    """Compare runs: a table, the options in which they differ, and their curves in one chart."""
     from chargen import api
 
     comparison = api.compare(runs, runs_dir=runs_dir, over=over, out=out)
@@ -82,7 +79,7 @@ def _value(value: Any) -> str:
 
 
 def _chart(marked: list[tuple[str, ComparedRun]], over: str, width: int) -> tuple[str, list[str]]:
-    """Title and lines: validation, where every run has a curve of it; else what training lost."""
+    """Title and lines of a chart: validation if every run has such a curve, else training loss."""
     curves = [(mark, run.validation(over)) for mark, run in marked]
     what = "validation, bits per character"
     if any(len(curve) < 2 for _, curve in curves):
@@ -90,7 +87,7 @@ def _chart(marked: list[tuple[str, ComparedRun]], over: str, width: int) -> tupl
         what = "training, bits per piece"
     drawn = [(mark, curve) for mark, curve in curves if curve]
     if not drawn:
-        return "Nothing was recorded yet.", []
+        return "Nothing has been recorded yet.", []
     places = [x for _, curve in drawn for x, _ in curve]
     form = ",.0f" if over == "steps" else ",.1f"
     ends = f"{min(places):{form}}", f"{max(places):{form}} {over}"

@@ -1,4 +1,4 @@
-"""``chargen eval``: how well a model predicts a text."""
+"""``chargen eval``: measure how well a model predicts a text."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from chargen.cli.command import command, only
-from chargen.cli.flags import Json, RunsDir
+from chargen.cli.flags import Json, NamedRun, RunsDir
 from chargen.cli.sample import say_conversion
 from chargen.options import CorpusConfig, TrainConfig
 
@@ -21,18 +21,20 @@ if TYPE_CHECKING:
 
 @command(only(CorpusConfig, "encoding", "errors"), only(TrainConfig, "device"))
 def evaluate(
-    run: Annotated[str, typer.Argument(help="A run folder, or a run's name.", show_default=False)],
-    file: Annotated[Path, typer.Argument(help="A text.", show_default=False)],
+    run: NamedRun,
+    file: Annotated[Path, typer.Argument(help="A text file.", show_default=False)],
     batch_size: Annotated[
         int,
-        typer.Option("--batch-size", min=1, help="Segments scored side by side; speed only."),
+        typer.Option(
+            "--batch-size", min=1, help="Segments scored at once; affects only the speed."
+        ),
     ] = 32,
     per_char: Annotated[
         Path | None,
         typer.Option(
             "--per-char",
-            help="File for each character with its bits, as JSON lines; - is standard output, "
-            "where nothing else is printed then.",
+            help="File for the bits of each character, as JSON lines; - is standard output, and "
+            "replaces the report.",
         ),
     ] = None,
     runs_dir: RunsDir = None,
@@ -43,9 +45,9 @@ def evaluate(
 ) -> None:
     """Measure how well a model predicts a text, in bits per character.
 
-    The text is cut into segments of 2,048 characters, each warmed up by the 512 before it.
-    Characters outside the vocabulary are charged for, so that figures of models with different
-    vocabularies can be compared.
+    The text is cut into segments of 2,048 characters, each warmed up on the 512 characters before
+    it. Characters outside the vocabulary have a cost, so that models with different vocabularies
+    can be compared.
     """
     from chargen import api
 

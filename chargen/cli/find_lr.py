@@ -1,16 +1,15 @@
-"""``chargen find-lr``: which learning rate suits a network and a text."""
+"""``chargen find-lr``: find a learning rate for a network and a text."""
 
 from __future__ import annotations
 
 import json
 import math
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
 from chargen.cli.command import command
-from chargen.cli.flags import Corpus, InitFrom, Json, Preset, RunsDir
+from chargen.cli.flags import Corpus, InitFrom, Json, Png, Preset, RunsDir
 from chargen.cli.terminal.charts import line_chart
 from chargen.options import CorpusConfig, ModelConfig, TrainConfig
 
@@ -26,17 +25,15 @@ def find_lr(
     preset: Preset = None,
     init_from: InitFrom = None,
     runs_dir: RunsDir = None,
-    out: Annotated[
-        Path | None, typer.Option("--out", "-o", help="PNG of the curve, to draw as well.")
-    ] = None,
+    out: Png = None,
     *,
     options: dict[str, Any],
     as_json: Json = False,
     terminal: Terminal,
 ) -> None:
-    """Try learning rates, draw the loss over them, and suggest one; no run is made.
+    """Try learning rates, draw the loss curve, and suggest one; nothing is saved.
 
-    Up to 300 steps are made, each at a higher rate than the one before.
+    Makes up to 300 steps, each at a higher learning rate than the one before.
     """
     from chargen import api
     from chargen.cli.terminal.plain import PlainView
@@ -75,7 +72,7 @@ def find_lr(
 
 
 def chart(test: RangeTest, width: int) -> list[str]:
-    """Draw the smoothed curve, cut off above its beginning; ▲ is the suggestion."""
+    """Draw the smoothed curve, cut off above its first value; ▲ marks the suggestion."""
     ceiling = max(test.smoothed[0], min(test.smoothed) + 0.5)
     places = [math.log10(lr) for lr in test.lr]
     curve = [(x, min(y, ceiling)) for x, y in zip(places, test.smoothed, strict=True)]
@@ -88,8 +85,8 @@ def _rows(test: RangeTest) -> list[tuple[str, str]]:
     rows = [
         ("suggested", f"--lr {test.suggested_lr:g}"),
         ("as configured", f"{test.configured_lr:g}"),
-        ("lowest loss at", f"{test.lowest_lr:.2g}, after {len(test.lr)} steps in all"),
+        ("lowest loss at", f"{test.lowest_lr:.2g}, of {len(test.lr)} steps"),
     ]
     if not test.diverged:
-        rows.append(("note", "The loss never rose again: higher rates may work as well."))
+        rows.append(("note", "The loss never rose: higher rates may work as well."))
     return rows

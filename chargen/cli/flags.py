@@ -16,17 +16,21 @@ RunsDir = Annotated[
         "--runs",
         envvar="CHARGEN_RUNS",
         show_envvar=False,
-        help="Folder of the runs. \\[default: CHARGEN_RUNS, else checkpoints]",
+        help="Folder of runs. \\[default: CHARGEN_RUNS, else checkpoints]",
     ),
 ]
 Run = Annotated[
     str | None,
-    typer.Argument(help="A run folder, or a run's name; by default the newest run."),
+    typer.Argument(help="A run folder or the name of a run; by default the newest run."),
+]
+NamedRun = Annotated[
+    str, typer.Argument(help="A run folder or the name of a run.", show_default=False)
 ]
 Runs = Annotated[
     list[str] | None,
-    typer.Argument(help="Run folders, or names of runs; by default the newest run."),
+    typer.Argument(help="Run folders or names of runs; by default the newest run."),
 ]
+Png = Annotated[Path | None, typer.Option("--out", "-o", help="PNG to draw the curves to as well.")]
 Corpus = Annotated[
     list[Path] | None,
     typer.Argument(
@@ -39,5 +43,5 @@ Preset = Annotated[
     typer.Option("--preset", help=f"{', '.join(PRESETS)}. \\[default: {DEFAULT_PRESET}]"),
 ]
 InitFrom = Annotated[
-    str | None, typer.Option("--init-from", help="A run whose weights are the initial ones.")
+    str | None, typer.Option("--init-from", help="Run to take the initial weights from.")
 ]

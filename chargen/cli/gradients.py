@@ -1,41 +1,38 @@
-"""``chargen gradients``: how gradients vanish or explode through time."""
+"""``chargen gradients``: measure how gradients vanish or explode through time."""
 
 from __future__ import annotations
 
 import json
 import math
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from chargen.cli.command import command
-from chargen.cli.flags import Json, Runs, RunsDir
+from chargen.cli.flags import Json, Png, Runs, RunsDir
 
 if TYPE_CHECKING:
     from chargen.cli.terminal.console import Terminal
     from chargen.inspection.gradients import GradientReport
 
 _WIDTH = 68
-"""Columns that the bars of all runs, with their numbers, may take."""
+"""Columns for the bars and numbers of all runs."""
 
 
 @command()
 def gradients(
     runs: Runs = None,
-    lags: Annotated[int, typer.Option("--lags", min=1, help="The furthest step back.")] = 64,
-    out: Annotated[
-        Path | None, typer.Option("--out", "-o", help="PNG of the curves, to draw as well.")
-    ] = None,
+    lags: Annotated[int, typer.Option("--lags", min=1, help="Largest lag, in steps.")] = 64,
+    out: Png = None,
     runs_dir: RunsDir = None,
     *,
     as_json: Json = False,
     terminal: Terminal,
 ) -> None:
-    """Measure how gradients vanish or explode through time, in one run or several.
+    """Measure how gradients vanish or explode through time in one or more runs.
 
-    The norm of ∂L_t/∂s_(t−k) for each lag k, on the run's own text, with the spectrum of W, the
+    Reports the norm of ∂L_t/∂s_(t−k) for each lag k on the run's own text, the spectrum of W, the
     share of saturated units, and where training clipped the gradient.
     """
     from chargen import api
@@ -90,14 +87,14 @@ def _rows(report: GradientReport) -> list[tuple[str, str]]:
     if not clipping.limit:
         rows.append(("clipping", "off"))
     elif not acted:
-        rows.append(("clipping", f"at {clipping.limit:g}, never acted"))
+        rows.append(("clipping", f"at {clipping.limit:g}, never needed"))
     else:
         mean = sum(clipping.clipped) / len(clipping.clipped)
         rows.append(
             (
                 "clipping",
-                f"at {clipping.limit:g}, acted between steps {acted[0]:,} and {acted[-1]:,}, in "
-                f"{mean:.0%} of the records' steps",
+                f"at {clipping.limit:g}, between steps {acted[0]:,} and {acted[-1]:,}, in "
+                f"{mean:.0%} of the recorded steps",
             )
         )
     return rows

@@ -1,4 +1,4 @@
-"""``chargen inspect``: what a run folder or a prepared corpus holds."""
+"""``chargen inspect``: show and verify a run folder or a prepared corpus."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def inspect(
     path: Annotated[
         str | None,
         typer.Argument(
-            help="A run folder, a run's name, or a prepared corpus; by default the newest run."
+            help="A run folder, a prepared corpus, or the name of a run; by default the newest run."
         ),
     ] = None,
     runs_dir: RunsDir = None,
@@ -39,14 +39,14 @@ def inspect(
         typer.echo(json.dumps(summary.to_dict(), ensure_ascii=False))
     else:
         rows = corpus_rows(summary) if isinstance(summary, CorpusSummary) else _run_rows(summary)
-        files = [("files", "all whole")] if not summary.problems else []
+        files = [("files", "all intact")] if not summary.problems else []
         files += [("problem", line) for line in summary.problems]
         if not isinstance(summary, CorpusSummary):
             files += [("note", line) for line in summary.notes]
         terminal.table(str(summary.path), rows + files)
     if summary.problems:
         raise ChargenError(
-            f"{summary.path}: {len(summary.problems)} of its checks failed.",
+            f"{summary.path}: {len(summary.problems)} checks failed.",
             "See the problems listed above.",
         )
 
@@ -68,7 +68,7 @@ def _run_rows(summary: RunSummary) -> list[tuple[str, str]]:
     cell = f"{model.cell} ({given})" if given else model.cell
     dropout = f"dropout {training.dropout:g}"
     if training.dropout_growth:
-        dropout += f" growing by {training.dropout_growth:g}"
+        dropout += f", growth {training.dropout_growth:g}"
     rows = [
         (
             "network",

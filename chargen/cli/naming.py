@@ -1,4 +1,4 @@
-"""Options by their names on the command line, and messages of the library in these names."""
+"""Flags of options, and library messages with their option names turned into flags."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ _OPTION = re.compile(r"`([a-z][a-z_]*)(?:=([^`\s]+))?`")
 
 
 def flags_of(entry: Entry) -> tuple[str, ...]:
-    """What it is called on the command line, the main flag first."""
+    """The flags of an option, the main one first."""
     known, name = entry.option, entry.parameter.replace("_", "-")
     flag = known.flag or (f"--{name}/--no-{name}" if known.negatable else f"--{name}")
     return flag, *known.aliases
 
 
 def in_flags(text: str) -> str:
-    """A message of the library with the options' names on the command line.
+    """Replace the option names in a library message by flags.
 
     ```top_p``` becomes ``--top-p``, ```val_frac=0``` ``--val-frac 0``, and ```bias=False```
     ``--no-bias``.

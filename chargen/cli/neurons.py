@@ -1,4 +1,4 @@
-"""``chargen neurons``: what each unit of a network does while it reads a text."""
+"""``chargen neurons``: show what each unit of a network does while it reads a text."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from chargen.cli.command import command
-from chargen.cli.flags import Json, RunsDir
+from chargen.cli.flags import Json, NamedRun, RunsDir
 
 if TYPE_CHECKING:
     from chargen.cli.terminal.console import Terminal
@@ -17,12 +17,12 @@ if TYPE_CHECKING:
 
 @command()
 def neurons(
-    run: Annotated[str, typer.Argument(help="A run folder, or a run's name.", show_default=False)],
-    file: Annotated[Path, typer.Argument(help="A text to read.", show_default=False)],
+    run: NamedRun,
+    file: Annotated[Path, typer.Argument(help="A text file.", show_default=False)],
     out: Annotated[
         Path | None,
         typer.Option(
-            "--out", "-o", help="Page to write. \\[default: neurons.html in the run's folder]"
+            "--out", "-o", help="HTML page to write. \\[default: neurons.html in the run folder]"
         ),
     ] = None,
     runs_dir: RunsDir = None,
@@ -32,7 +32,8 @@ def neurons(
 ) -> None:
     """Write a page that shows what each unit of a network does while it reads a text.
 
-    Prints which units follow what: the position in the line, quotation marks, commas and so on.
+    Also prints the units that correlate best with properties of the text: the position in the
+    line, quotation marks, commas and others.
     """
     from chargen import api
 
@@ -45,5 +46,5 @@ def neurons(
         pairs = zip(each.units, each.correlations, strict=True)
         found = "  ".join(f"{unit} ({r:+.2f})" for unit, r in pairs if r)
         rows.append((each.name, found or "does not occur in this text"))
-    terminal.table(f"Units of {report.run}, and how they correlate with", rows)
-    terminal.say(f"The page: {written}")
+    terminal.table(f"Units of {report.run} that correlate best with", rows)
+    terminal.say(f"Written: {written}")

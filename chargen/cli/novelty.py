@@ -1,4 +1,4 @@
-"""``chargen novelty``: what generated texts have copied."""
+"""``chargen novelty``: measure how much generated texts copy."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ def novelty(
     texts: Annotated[
         Path,
         typer.Argument(
-            help="What batch wrote, or plain text with lines of --- between.", show_default=False
+            help="Output of batch, or plain text with --- between texts.", show_default=False
         ),
     ],
     corpus: Annotated[
-        Path, typer.Argument(help="The text that the model learnt from.", show_default=False)
+        Path, typer.Argument(help="The text that the model was trained on.", show_default=False)
     ],
     *,
     options: dict[str, Any],
     as_json: Json = False,
     terminal: Terminal,
 ) -> None:
-    """Measure how much of generated texts is copied from a corpus, or said twice."""
+    """Measure how much of generated texts is copied from a corpus or repeated between them."""
     from chargen import api
 
     report = api.novelty(texts, corpus, **options)

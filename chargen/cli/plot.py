@@ -1,4 +1,4 @@
-"""``chargen plot``: the curves of runs as a picture."""
+"""``chargen plot``: draw the curves of runs."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ def plot(
         typer.Option(
             "--out",
             "-o",
-            help="PNG to write. \\[default: curves.png, in the run's folder if there is one run]",
+            help="PNG to write. \\[default: curves.png, in the run folder if there is one run]",
         ),
     ] = None,
     runs_dir: RunsDir = None,
 ) -> None:
-    """Draw training loss and validation of one or more runs as a PNG, and print its path."""
+    """Draw training and validation loss of one or more runs as a PNG, and print its path."""
     from chargen import api
 
     typer.echo(api.plot(runs or [], out, runs_dir=runs_dir))

@@ -1,4 +1,4 @@
-"""``chargen prepare``: texts to a prepared corpus."""
+"""``chargen prepare``: turn texts into a prepared corpus."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 def prepare(
     files: Annotated[
         list[Path],
-        typer.Argument(help="Text files, folders, names of shipped texts.", show_default=False),
+        typer.Argument(help="Text files, folders or names of shipped texts.", show_default=False),
     ],
     out: Annotated[
         Path | None,
@@ -32,7 +32,7 @@ def prepare(
     force: Annotated[
         bool,
         typer.Option(
-            "--force", help="Prepare again, and replace a corpus of other texts or settings."
+            "--force", help="Prepare again, replacing a corpus of other texts or settings."
         ),
     ] = False,
     *,
@@ -40,7 +40,7 @@ def prepare(
     as_json: Json = False,
     terminal: Terminal,
 ) -> None:
-    """Turn texts into a corpus to train on: characters to numbers, split and verified."""
+    """Turn texts into a prepared corpus: encoded as numbers, split and verified."""
     from chargen import api
     from chargen.cli.terminal.plain import PHASES
 
@@ -58,7 +58,7 @@ def prepare(
 
 
 def corpus_rows(corpus: PreparedCorpus | CorpusSummary) -> list[tuple[str, str]]:
-    """What a prepared corpus is, as names and values."""
+    """Describe a prepared corpus as rows of name and value."""
     manifest = corpus.manifest
     words = manifest.vocabulary
     kept = manifest.config.vocab_size
@@ -72,8 +72,8 @@ def corpus_rows(corpus: PreparedCorpus | CorpusSummary) -> list[tuple[str, str]]
     ]
     rows += [
         ("characters", f"{manifest.characters:,}"),
-        ("distinct", f"{manifest.distinct:,}"),
-        (f"coverage at {kept:,}", f"{manifest.coverage:.3%}"),
+        ("distinct characters", f"{manifest.distinct:,}"),
+        (f"coverage of {kept:,}", f"{manifest.coverage:.3%}"),
         ("left out", f"{manifest.left_out_distinct:,} distinct, {_left_out(manifest.left_out)}"),
         (
             "out of vocabulary",
@@ -91,7 +91,7 @@ def corpus_rows(corpus: PreparedCorpus | CorpusSummary) -> list[tuple[str, str]]
         ("round trip", manifest.round_trip),
     ]
     if manifest.newlines_converted:
-        rows.append(("line ends made LF", f"{manifest.newlines_converted:,}"))
+        rows.append(("line ends converted", f"{manifest.newlines_converted:,}"))
     if manifest.replacements:
         rows.append(("bytes replaced", f"{manifest.replacements:,}"))
     return rows + [("warning", warning) for warning in manifest.warnings]

@@ -1,4 +1,4 @@
-"""``chargen sample``: a model writes."""
+"""``chargen sample``: generate text with a model."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def sample(
     prompt: Annotated[str | None, typer.Option("--prompt", "-p", help="Text to continue.")] = None,
     prompt_file: Annotated[
         str | None,
-        typer.Option("--prompt-file", "-f", help="File with that text; - is standard input."),
+        typer.Option("--prompt-file", "-f", help="File with the prompt; - is standard input."),
     ] = None,
     runs_dir: RunsDir = None,
     *,
@@ -42,10 +42,10 @@ def sample(
     ] = False,
     terminal: Terminal,
 ) -> None:
-    """Let a model write, after a prompt if there is one.
+    """Generate text with a model, from a prompt if there is one.
 
-    Impossible characters are masked; then the repetition penalty, temperature, top-k, top-p and
-    min-p act, in this order, and a character is drawn.
+    Impossible characters are masked; then repetition penalty, temperature, top-k, top-p and min-p
+    are applied, in this order, and a character is drawn.
     """
     from chargen import api
 
@@ -73,14 +73,14 @@ def say_conversion(terminal: Terminal, generator: Generator, what: str) -> None:
 
 
 def texts_wanted(options: dict[str, Any], also: list[str]) -> dict[str, Any]:
-    """What options of sampling, of a batch and of poems ask for, as the API takes it.
+    """Convert sampling, batch and poem options to arguments of the API.
 
     Args:
         options: those that were given.
-        also: what else is wrong with the command's options.
+        also: further problems with the command's options.
 
     Raises:
-        ConfigError: all that is wrong, at once.
+        ConfigError: an option is not usable; names all problems at once.
     """
     from chargen.generation.batch.fields import read_form
 
@@ -92,7 +92,7 @@ def texts_wanted(options: dict[str, Any], also: list[str]) -> dict[str, Any]:
 
 
 def _read_prompt(name: str) -> str:
-    """A prompt from a file or standard input; one line end at its end is not part of it."""
+    """Read a prompt from a file or standard input, without its last line end."""
     try:
         data = sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
         text = data.decode("utf-8-sig")
@@ -138,7 +138,7 @@ def _write_all(generator: Generator, prompt: str, wanted: dict[str, Any], *, as_
 
 
 def _closed(prompt: str, form: Form | None) -> str:
-    """The prompt as it stands before the text: a poem begins on a line of its own."""
+    """The prompt as it precedes the text: a poem begins on a line of its own."""
     if form is None:
         return prompt
     from chargen.generation.poems.verse import lead
@@ -147,7 +147,7 @@ def _closed(prompt: str, form: Form | None) -> str:
 
 
 def _as_shown() -> Callable[[str], str]:
-    """Make control characters visible on a terminal, and leave them alone elsewhere."""
+    """A function that makes control characters visible if standard output is a terminal."""
     if not sys.stdout.isatty():
         return lambda text: text
     from chargen.cli.terminal.words import visible

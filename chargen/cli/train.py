@@ -1,4 +1,4 @@
-"""``chargen train``: a text to a model."""
+"""``chargen train``: train a model on a text."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 _Name = Annotated[
-    str | None, typer.Option("--name", help="Name of the run. \\[default: corpus-cell-number]")
+    str | None, typer.Option("--name", help="Name of the run. \\[default: CORPUS-CELL-NUMBER]")
 ]
 _RunsDir = Annotated[
     Path | None,
@@ -32,20 +32,20 @@ _RunsDir = Annotated[
         "--out-dir",
         envvar="CHARGEN_RUNS",
         show_envvar=False,
-        help="Folder of the runs. \\[default: CHARGEN_RUNS, else checkpoints]",
+        help="Folder of runs. \\[default: CHARGEN_RUNS, else checkpoints]",
     ),
 ]
 _Resume = Annotated[
     bool,
     typer.Option(
         "--resume",
-        help="Continue the run --name (start it if it doesn't exist), or the newest run.",
+        help="Continue the run --name (or start it if it doesn't exist), or the newest run.",
     ),
 ]
 _TensorBoard = Annotated[
     bool,
     typer.Option(
-        "--tensorboard", help="Write curves and samples for TensorBoard into the run folder."
+        "--tensorboard", help="Also write curves and samples for TensorBoard to the run folder."
     ),
 ]
 
@@ -64,13 +64,13 @@ def train(
     as_json: Json = False,
     terminal: Terminal,
 ) -> None:
-    """Train a recurrent network on a text, and keep it in a run folder."""
+    """Train a recurrent network on a text, and save it in a run folder."""
     from chargen import api
 
     with _stop_signals() as stopped, terminal.training() as view:
 
         def on_progress(progress: PrepareProgress) -> None:
-            if stopped:  # there is no run yet that could be saved
+            if stopped:  # there is no run to save yet
                 raise KeyboardInterrupt if stopped[0] == signal.SIGINT else Terminated
             view.preparing(progress.phase, progress.done, progress.total)
 
@@ -101,7 +101,7 @@ def train(
 
 @contextlib.contextmanager
 def _stop_signals() -> Iterator[list[int]]:
-    """Note SIGINT and SIGTERM in a list, once; a second one acts as it always does."""
+    """Collect the first SIGINT or SIGTERM in a list; a second one has its usual effect."""
     seen: list[int] = []
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
 

@@ -1,1 +1,1 @@
-"""How well a model predicts a text, and how much of its own texts is copied."""
+"""Evaluation: bits per character of a text, novelty of generated texts."""

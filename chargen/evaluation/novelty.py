@@ -1,4 +1,4 @@
-"""How much of some texts is copied from a corpus, and how much they repeat each other."""
+"""Novelty of texts: how much they copy from a corpus and from each other."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ _PERMUTATIONS, _BANDS = 128, 32
 _SEED = 1
 
 Longest = NDArray[np.int64]
-"""For each character of a text, the length of the longest run from there that the corpus has."""
+"""For each character of a text, the length of the longest run from there in the corpus."""
 
 
 @dataclass(frozen=True)
 class Copied:
-    """The longest run of characters of a text that the corpus has too.
+    """The longest run of characters of a text that is also in the corpus.
 
     Attributes:
-        id: of the text.
+        id: id of the text.
         characters: length of the run.
         of: length of the text.
         text: the run itself.
@@ -49,7 +49,7 @@ class Alike:
 
     Attributes:
         first, second: ids of the texts.
-        jaccard: number of runs that both have over the number that at least one has.
+        jaccard: number of runs in both over the number of runs in either.
     """
 
     first: str | int
@@ -59,16 +59,16 @@ class Alike:
 
 @dataclass(frozen=True)
 class Novelty:
-    """What ``measure`` found.
+    """The result of ``measure``.
 
     Attributes:
         texts, characters: number of texts, and of characters in them.
         corpus_characters: length of the corpus.
-        copied_ngrams: for each n, the share of the texts' runs of n characters that the corpus
-            has; None where no text is that long.
+        copied_ngrams: for each n, the share of the texts' runs of n characters that are in the
+            corpus; None if no text is that long.
         longest: the longest copied run of each text, in the order of the texts.
         duplicates: number of texts that repeat an earlier one exactly.
-        alike: pairs of texts that are nearly the same; duplicates are left out.
+        alike: pairs of nearly identical texts, without duplicates.
     """
 
     texts: int
@@ -81,11 +81,11 @@ class Novelty:
 
 
 def read_texts(path: str | Path) -> dict[str | int, str]:
-    """Read texts by id: the lines of a batch, or plain text with lines ``---`` between the texts.
+    """Read texts by id from the output of a batch, or from plain text with ``---`` lines between.
 
     Raises:
         CorpusError: the file can't be read.
-        GenerationError: it has no texts, or a line that no batch wrote.
+        GenerationError: it has no texts, or an invalid line.
     """
     content = read_text(path)
     if content.lstrip().startswith("{"):
@@ -95,7 +95,7 @@ def read_texts(path: str | Path) -> dict[str | int, str]:
         found = {n: part.strip("\n") for n, part in enumerate(parts, 1)}
     found = {id_: text for id_, text in found.items() if text}
     if not found:
-        raise GenerationError(f"{path} has no texts.", "Give the output of a batch or of samples.")
+        raise GenerationError(f"{path} has no texts.", "Use the output of `batch` or of samples.")
     return found
 
 
@@ -112,7 +112,7 @@ def _texts_of_lines(content: str) -> dict[str | int, str]:
             found[key] = "" if not isinstance(text, str) else text
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise GenerationError(
-                f"Line {number} is not a JSON object with a text.", "Give the output of a batch."
+                f"Line {number} is not a JSON object with a text.", "Use the output of a batch."
             ) from error
     return found
 
@@ -122,7 +122,7 @@ def measure(texts: Mapping[str | int, str], corpus: str) -> Novelty:
 
     Raises:
         MissingExtraError: pydivsufsort or rensa is not installed.
-        GenerationError: both together exceed 2 GB, the limit of the suffix array.
+        GenerationError: texts and corpus together exceed 2 GB, the limit of the suffix array.
     """
     runs = longest_runs(list(texts.values()), corpus)
     longest = []
@@ -142,18 +142,18 @@ def measure(texts: Mapping[str | int, str], corpus: str) -> Novelty:
 
 
 def longest_runs(texts: Sequence[str], corpus: str) -> list[Longest]:
-    """For each character of each text, the length of the longest run from there in the corpus.
+    """Find, for each character of each text, the longest run from there that is in the corpus.
 
-    In the suffix array of corpus and texts together, the suffix of the corpus that shares the
-    longest prefix with a suffix of a text is the nearest one above or below it, and that length
-    is the minimum of the LCP array between them (Manber and Myers, 1993; the LCP array by Kasai
-    et al., 2001).
+    In the suffix array of corpus and texts together, the corpus suffix that shares the longest
+    prefix with a suffix of a text is the nearest one above or below it, and the length of that
+    prefix is the minimum of the LCP array between them (Manber and Myers, 1993; LCP array: Kasai et
+    al., 2001).
     """
     encoded = [text.encode() for text in texts]
     head = corpus.encode() + _SEPARATOR
     data = np.frombuffer(bytearray(head + _SEPARATOR.join(encoded) + _SEPARATOR), np.uint8)
     if len(data) >= 1 << 31:
-        raise GenerationError("Texts and corpus exceed 2 GB.", "Compare with a part of them.")
+        raise GenerationError("Texts and corpus exceed 2 GB.", "Compare parts of them.")
     shared = _shared_with_corpus(data, len(head) - len(_SEPARATOR))
     runs, start = [], len(head)
     for text in encoded:
@@ -164,7 +164,7 @@ def longest_runs(texts: Sequence[str], corpus: str) -> list[Longest]:
 
 
 def _shared_with_corpus(data: NDArray[np.uint8], corpus_bytes: int) -> NDArray[np.int64]:
-    """For each byte, the length of the longest run from there that the corpus has."""
+    """For each byte, the length of the longest run from there that is in the corpus."""
     try:
         from pydivsufsort import divsufsort, kasai
     except ImportError as error:
@@ -183,8 +183,8 @@ def _shared_with_corpus(data: NDArray[np.uint8], corpus_bytes: int) -> NDArray[n
 def _least_since(common: NDArray[np.int64], marks: NDArray[np.bool_]) -> NDArray[np.int64]:
     """The minimum of ``common`` since the last mark, at each place; 0 before the first mark.
 
-    ``common`` is the length that a place shares with the place before. One running minimum serves
-    all stretches between marks, since each stretch is lifted above the next.
+    ``common`` is the length that a place shares with the one before. A single running minimum
+    serves all stretches between marks, because each stretch is raised above the next.
     """
     stretch = np.cumsum(marks)
     lift = int(common.max(initial=0)) + 1
@@ -195,7 +195,7 @@ def _least_since(common: NDArray[np.int64], marks: NDArray[np.bool_]) -> NDArray
 
 
 def _in_characters(text: NDArray[np.uint8], shared: NDArray[np.int64]) -> Longest:
-    """Lengths in bytes as lengths in whole characters, none beyond the end of the text."""
+    """Convert lengths in bytes to whole characters, none beyond the end of the text."""
     starts = np.flatnonzero((text & 0xC0) != 0x80)
     ends = np.append(starts[1:], len(text))
     reach = np.minimum(starts + shared[starts], len(text))
@@ -210,14 +210,14 @@ def _share_found(runs: Sequence[Longest], n: int) -> float | None:
 
 
 def _alike(texts: Mapping[str | int, str]) -> tuple[Alike, ...]:
-    """Pairs of texts with a Jaccard index of at least 0.8: candidates by MinHash, then counted.
+    """Find pairs of texts with a Jaccard index of at least 0.8: by MinHash, then exactly.
 
-    Of identical texts only the first is compared, since their pairs could be too many.
+    Only the first of identical texts is compared, because there could be too many pairs of them.
     """
     try:
         from rensa import RMinHash, RMinHashLSH
     except ImportError as error:
-        raise MissingExtraError("rensa", "novelty", "Looking for near-duplicates") from error
+        raise MissingExtraError("rensa", "novelty", "Finding near-duplicates") from error
     index = RMinHashLSH(threshold=_ALIKE, num_perm=_PERMUTATIONS, num_bands=_BANDS)
     first: dict[str, str | int] = {}
     for id_, text in texts.items():

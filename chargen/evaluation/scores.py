@@ -1,7 +1,8 @@
-"""Bits per character: how well a model predicts a text, by one fixed protocol.
+"""Bits per character of a text under a model, by a fixed protocol.
 
-The text is cut into segments of 2,048 characters. Each starts from a fresh state and first reads
-the 512 characters before it, which are not charged; the first segment is preceded by a newline.
+The text is cut into segments of 2,048 characters. In each, the model starts from its initial state
+and first reads the 512 characters before the segment, which are not charged. The first segment is
+preceded by a newline.
 """
 
 from __future__ import annotations
@@ -28,14 +29,14 @@ NATS_TO_BITS = 1 / math.log(2)
 
 @dataclass(frozen=True)
 class Score:
-    """What a text costs under a model.
+    """The cost of a text under a model.
 
     Attributes:
         characters: length of the text.
-        pieces: number of its pieces; more than characters where there are byte pieces.
-        nats: −ln p summed over all pieces, with what each ``<unk>`` is charged on top.
-        correct: characters all of whose pieces were the likeliest.
-        unseen: characters that the vocabulary doesn't have.
+        pieces: number of its pieces; more than characters if there are byte pieces.
+        nats: −ln p summed over all pieces, plus the extra charge for each ``<unk>``.
+        correct: number of characters of which all pieces were the likeliest.
+        unseen: number of characters outside the vocabulary.
     """
 
     characters: int
@@ -78,7 +79,7 @@ class Score:
 
 @dataclass(frozen=True)
 class CharScores:
-    """The cost of each character of a text, in order: arrays of one length."""
+    """The cost of each character of a text, as arrays of equal length."""
 
     nats: NDArray[np.float64]
     correct: NDArray[np.bool_]
@@ -100,7 +101,7 @@ class Predictor(Protocol):
 
     @property
     def table(self) -> Tensor:
-        """The table of the characters, on the device that computes."""
+        """The table of characters, on the model's device."""
 
     def initial_state(self, batch: int) -> Any: ...
 
@@ -112,7 +113,7 @@ class Predictor(Protocol):
 def score(
     model: Predictor, tokenizer: Tokenizer, ids: NDArray[np.integer], batch_size: int = 32
 ) -> Score:
-    """The cost of the text ``ids``; the batch size changes it by rounding only."""
+    """Score the text ``ids``; the batch size affects only rounding."""
     return score_characters(model, tokenizer, ids, batch_size).total()
 
 
@@ -123,19 +124,19 @@ def score_characters(
     ids: NDArray[np.integer],
     batch_size: int = 32,
 ) -> CharScores:
-    """The cost of each character of ``ids``.
+    """Score each character of ``ids``.
 
     Args:
-        model: on the device that computes.
-        tokenizer: that made ``ids``.
+        model: the model, on its device.
+        tokenizer: the tokenizer that made ``ids``.
         ids: pieces of a text, (N,).
-        batch_size: number of segments that are scored at a time.
+        batch_size: number of segments that are scored at once.
 
     Raises:
         CorpusError: ``ids`` is empty.
     """
     if not len(ids):
-        raise CorpusError("There is no text to score.", "Give one with at least one character.")
+        raise CorpusError("The text is empty.", "Use a text with at least one character.")
     starts = np.flatnonzero(tokenizer.character_starts(ids))
     nats = np.zeros(len(ids))
     correct = np.zeros(len(ids), dtype=bool)
@@ -150,7 +151,7 @@ def by_character(
     nats: NDArray[np.float64],
     correct: NDArray[np.bool_],
 ) -> CharScores:
-    """The cost of each character, from −ln p of each piece and whether it was the likeliest."""
+    """Sum −ln p of pieces, and combine whether they were the likeliest, by character."""
     starts = np.flatnonzero(tokenizer.character_starts(ids))
     unknown = np.asarray(ids) == tokenizer.unk_id
     nats = nats + np.where(unknown, tokenizer.unk_extra_bits / NATS_TO_BITS, 0.0)
@@ -164,14 +165,14 @@ def by_character(
 
 
 def head_of_text(tokenizer: Tokenizer, ids: NDArray[np.integer], most: int) -> NDArray[np.integer]:
-    """At most the first ``most`` pieces of ``ids``, cut at a whole character."""
+    """The first ``most`` pieces of ``ids`` at most, ending with a whole character."""
     if len(ids) <= most:
         return ids
     return ids[: int(np.flatnonzero(tokenizer.character_starts(ids[: most + 1]))[-1])]
 
 
 Span = tuple[int, int, int]
-"""A segment, in pieces: where its warm-up begins, where its charged part begins, and its end."""
+"""A segment as positions of pieces: start of the warm-up, start of the charged part, end."""
 
 
 def _batches(starts: NDArray[np.intp], count: int, batch_size: int) -> Iterator[list[Span]]:
@@ -197,7 +198,7 @@ def _score_batch(
     nats: NDArray[np.float64],
     correct: NDArray[np.bool_],
 ) -> None:
-    """Score the segments ``spans`` as one batch, and write the cost of their charged pieces."""
+    """Score the segments ``spans`` as one batch, and store the cost of their charged pieces."""
     rows = [_inputs_and_targets(tokenizer, ids, span) for span in spans]
     steps = max(len(inputs) for inputs, _ in rows)
     inputs = np.zeros((steps, len(rows)), dtype=np.int64)
@@ -230,7 +231,7 @@ def _score_batch(
 def _inputs_and_targets(
     tokenizer: Tokenizer, ids: NDArray[np.integer], span: Span
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """The pieces that are read and those to predict in a segment, warm-up included."""
+    """The input and target pieces of a segment, warm-up included."""
     warm, _, end = span
     piece = np.asarray(ids[warm:end], dtype=np.int64)
     if warm == 0:

@@ -1,1 +1,1 @@
-"""Experiments that a reader can repeat with one command: ``chargen experiment NAME``."""
+"""Experiments, each repeated by one command: ``chargen experiment NAME``."""

@@ -1,4 +1,4 @@
-"""All cells on one text, with equally many parameters: for equal steps, and for equal time."""
+"""Comparison of all cells on one text at equal parameters, for equal steps and equal time."""
 
 from __future__ import annotations
 
@@ -22,16 +22,18 @@ from chargen.options import CELLS, Recipe, TrainConfig, check
 from chargen.training.presets import DEFAULT_PRESET, PRESETS, Extent, choose_model
 
 TOLERANCE = 0.02
-"""The share by which the numbers of parameters may differ."""
+"""The relative difference allowed between numbers of parameters."""
 
 
 @dataclass(frozen=True)
 class Contestant:
-    """A cell, the width at which its network has the wanted number of parameters, and its runs.
+    """A cell and its two runs.
 
     Attributes:
-        by_steps: trained for as many steps as the others.
-        by_time: trained for as many minutes as the others.
+        cell: name of the cell.
+        hidden_size: the width at which its network has the wanted number of parameters.
+        by_steps: the run for equal steps.
+        by_time: the run for equal time.
     """
 
     cell: str
@@ -42,7 +44,7 @@ class Contestant:
 
 @dataclass(frozen=True)
 class CellsOutcome:
-    """What ``compare_cells`` found; contestants in the order of the table of cells."""
+    """The result of ``compare_cells``."""
 
     corpus: str
     steps: int
@@ -112,18 +114,18 @@ def compare_cells(
     threads: int = 0,
     on_progress: ShowProgress = silent,
 ) -> CellsOutcome:
-    """Train every cell twice, as one layer, and compare validation.
+    """Train each cell as a single layer, for equal steps and for equal time.
 
     Everything but the cell and its width is that of the preset ``small``: the learning rate is
-    adapted to the width, and the embeddings are tied where the cell allows it.
+    adapted to the width, and weights are tied if the cell allows it.
 
     Args:
-        corpus: a text or a prepared corpus; None: the shipped text ``shipan.txt``.
-        cells: their names.
-        hidden_size: of the LSTM; the others get about as many parameters.
-        steps: of each run for equal steps.
-        minutes: of each run for equal time, evaluations included.
-        seed: of initial weights and dropout.
+        corpus: a text or a prepared corpus; None is the shipped text ``shipan.txt``.
+        cells: names of the cells.
+        hidden_size: units of the LSTM; the others get about as many parameters.
+        steps: steps of each run for equal steps.
+        minutes: minutes of each run for equal time, evaluations included.
+        seed: seed of initial weights and dropout.
         threads: CPU threads; 0: torch's choice.
         on_progress: called with the progress.
     """
@@ -162,7 +164,7 @@ def compare_cells(
 
 
 def parameters_of(cell: str, hidden_size: int, extent: Extent) -> int:
-    """How many numbers a network of one layer learns, in the preset ``small``."""
+    """The number of parameters of a network of one layer in the preset ``small``."""
     chosen = {"cell": cell, "hidden_size": hidden_size}
     model = choose_model(PRESETS[DEFAULT_PRESET], chosen, extent, Recipe())
     with torch.device("meta"):
@@ -170,10 +172,10 @@ def parameters_of(cell: str, hidden_size: int, extent: Extent) -> int:
 
 
 def width_for(cell: str, parameters: int, extent: Extent) -> int:
-    """The width at which a network with this cell has so many parameters, within 2 %.
+    """Find the width at which a network with this cell has ``parameters``, within 2 %.
 
     Raises:
-        ConfigError: there is none.
+        ConfigError: there is no such width.
     """
     too_wide = 2
     while parameters_of(cell, too_wide, extent) < parameters:

@@ -1,4 +1,4 @@
-"""Training with and without gradient clipping: a simple network, high rates, long windows."""
+"""Training a simple network at high learning rates, with and without gradient clipping."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ _SHAPE = {"cell": "rnn", "hidden_size": 128, "seq_length": 256, "batch_size": 8}
 
 @dataclass(frozen=True)
 class ClippedRun:
-    """A run and what distinguishes it.
+    """A run with or without clipping.
 
     Attributes:
         rate: learning rate.
         clip: largest norm of the gradient; 0: no clipping.
-        guessing: bits per piece where all pieces are equally likely.
-        course: how it went.
+        guessing: bits per piece if all pieces are equally likely.
+        course: the course of the training.
     """
 
     rate: float
@@ -37,7 +37,7 @@ class ClippedRun:
 
     @property
     def verdict(self) -> str:
-        """How it ended, in words."""
+        """How the run ended, in words."""
         if self.course.diverged_at is not None:
             return f"diverged at step {self.course.diverged_at:,}"
         return "worse than guessing" if self.course.bits[-1] > self.guessing else "learns"
@@ -45,7 +45,7 @@ class ClippedRun:
 
 @dataclass(frozen=True)
 class ClippingOutcome:
-    """What ``compare_clipping`` found."""
+    """The result of ``compare_clipping``."""
 
     corpus: str
     steps: int
@@ -116,16 +116,16 @@ def compare_clipping(
     threads: int = 0,
     on_progress: ShowProgress = silent,
 ) -> ClippingOutcome:
-    """Train a simple network by SGD at each rate, with clipping and without.
+    """Train a simple network with SGD at each rate, with and without clipping.
 
-    By SGD, because AdamW divides a gradient by its own size and tolerates what SGD doesn't.
+    The optimiser is SGD because AdamW normalises gradients, which hides large ones.
 
     Args:
-        corpus: a text or a prepared corpus; None: the shipped text ``shipan.txt``.
+        corpus: a text or a prepared corpus; None is the shipped text ``shipan.txt``.
         rates: learning rates.
-        clip: largest norm of the gradient where it is clipped.
-        steps: of training; a run whose loss becomes NaN or infinite ends there.
-        seed: of initial weights and dropout.
+        clip: largest norm of the gradient in runs with clipping.
+        steps: training steps; a run ends early if its loss becomes NaN or infinite.
+        seed: seed of initial weights and dropout.
         threads: CPU threads; 0: torch's choice.
         on_progress: called with the progress.
     """

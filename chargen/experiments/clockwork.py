@@ -1,10 +1,10 @@
-"""Clockwork against LSTM and simple network at putting out a wave from the state alone.
+"""Comparison of clockwork, LSTM and simple network at reproducing a waveform without input.
 
-The set-up is that of Koutník, Greff, Gomez and Schmidhuber, "A clockwork RNN", ICML 2014: a wave
-of 320 samples, one hidden layer, no input, equal numbers of parameters, weights from N(0, 0.1),
-forget gates that start open, Nesterov momentum 0.95, a learning rate for each method. Two things
-differ: the wave is made here, not taken from music, and gradients are clipped, without which the
-clockwork diverges.
+The setup follows Koutník, Greff, Gomez and Schmidhuber, "A clockwork RNN", ICML 2014: a waveform of
+320 samples, one hidden layer, no input, equal numbers of parameters, weights from N(0, 0.1), forget
+gates that start open, Nesterov momentum 0.95, a learning rate for each method. There are two
+differences: the waveform is synthetic, not taken from music, and gradients are clipped, because the
+clockwork diverges otherwise.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from chargen.inspection.plots import new_figure, save_figure
 from chargen.machine.devices import cpu_threads
 
 PARAMETERS = 540
-"""At most; an LSTM of 11 units has so many."""
+"""The most parameters of a network: those of an LSTM with 11 units."""
 RATES = (0.003, 0.01, 0.03, 0.1, 0.3, 1.0)
 NETWORKS: Mapping[str, Mapping[str, Any]] = {"clockwork": {"modules": 9}, "lstm": {}, "rnn": {}}
 
@@ -34,11 +34,11 @@ class Search:
     """A network trained at every learning rate from every seed.
 
     Attributes:
-        errors: the lowest MSE of each trial, by learning rate, one a seed.
+        errors: the lowest MSE of each seed, by learning rate.
         rate: the learning rate with the lowest median of these.
-        course: at that rate, the median over the seeds of the lowest MSE so far, before each step
-            and after the last.
-        wave: at that rate, what the network with the median MSE put out.
+        course: at that rate, the median over seeds of the lowest MSE so far, before each step and
+            after the last.
+        wave: at that rate, the output of the network with the median MSE.
     """
 
     cell: str
@@ -51,7 +51,7 @@ class Search:
 
     @property
     def found(self) -> tuple[float, ...]:
-        """The lowest MSE at the best rate, one a seed."""
+        """The lowest MSE of each seed at the best rate."""
         return self.errors[self.rate]
 
     @property
@@ -61,7 +61,7 @@ class Search:
 
 @dataclass(frozen=True)
 class ClockworkOutcome:
-    """What ``draw_wave`` found."""
+    """The result of ``draw_wave``."""
 
     steps: int
     target: tuple[float, ...]
@@ -71,7 +71,7 @@ class ClockworkOutcome:
         variance = statistics.pvariance(self.target)
         return (
             Table(
-                f"A wave of {len(self.target)} samples without input, {self.steps:,} steps; "
+                f"A waveform of {len(self.target)} samples without input, {self.steps:,} steps; "
                 f"MSE of a constant: {variance:.3f}",
                 ("cell", "units", "parameters", "learning rate", "median MSE", "least", "most"),
                 tuple(
@@ -139,16 +139,16 @@ def draw_wave(
     threads: int = 0,
     on_progress: ShowProgress = silent,
 ) -> ClockworkOutcome:
-    """Give each network the same search: every learning rate, every seed, as many steps.
+    """Train each network at every learning rate from every seed, for equal steps.
 
-    Of each trial the lowest MSE on its way counts, since momentum may leave it again.
+    The lowest MSE of each trial counts, because momentum may overshoot it.
 
     Args:
-        steps: of training, each with the whole wave.
-        seeds: initial weights tried at each learning rate.
+        steps: training steps, each on the whole waveform.
+        seeds: number of seeds at each learning rate.
         rates: learning rates.
-        samples: of the wave.
-        seed: the first of the seeds.
+        samples: length of the waveform.
+        seed: the first seed.
         threads: CPU threads; 0: torch's choice.
         on_progress: called with the progress.
     """
@@ -193,7 +193,7 @@ def _search(
 
 
 def largest(cell: str) -> WaveNetwork:
-    """The network with the most units that has ``PARAMETERS`` parameters at most."""
+    """The widest network with at most ``PARAMETERS`` parameters."""
     units = 1
     while WaveNetwork(cell, units + 1, **NETWORKS[cell]).size <= PARAMETERS:
         units += 1

@@ -1,4 +1,4 @@
-"""Who learns in the experiment ``quality``: a contender of any kind, and chargen as one."""
+"""The contenders of the experiment ``quality``: their base class, and chargen."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _NEVER = 10**9
 
 @dataclass(frozen=True)
 class Budget:
-    """Seconds of training, or steps; only training counts."""
+    """A number of seconds, or steps, of training."""
 
     amount: float
     in_steps: bool = False
@@ -39,26 +39,26 @@ class Budget:
         return contender.steps if self.in_steps else contender.watch()
 
     def part(self, divisor: int) -> Budget:
-        """This part of the budget, one step at least."""
+        """A fraction of the budget, at least one step."""
         amount = self.amount / divisor
         return Budget(max(1.0, amount) if self.in_steps else amount, self.in_steps)
 
     def options(self) -> dict[str, float]:
-        """The same as an option of ``chargen.train``."""
+        """The budget as an option of ``chargen.train``."""
         if self.in_steps:
             return {"max_steps": int(self.amount)}
         return {"max_minutes": self.amount / 60}
 
 
 class Contender:
-    """A network that learns a little at a time, with a clock that stops in between.
+    """A network that is trained in turns, with a clock that runs only while it trains.
 
     Attributes:
-        name: in the report.
-        budget: what it may spend.
-        watch: runs while it learns.
-        steps: made so far.
-        parameters: how many numbers it learns.
+        name: name in the report.
+        budget: the budget for its training.
+        watch: the clock.
+        steps: steps made so far.
+        parameters: number of parameters.
         done: whether its budget is spent.
     """
 
@@ -69,15 +69,15 @@ class Contender:
 
     @contextlib.contextmanager
     def settings(self) -> Iterator[None]:
-        """A block with the settings of the process under which it learns and is scored.
+        """Apply the process settings for its training and scoring in a block.
 
-        Besides the number of threads they are those of a program that has set nothing.
+        Except for the number of threads they are the defaults of any program.
         """
         with cpu_threads(self._threads), freed_memory_returned():
             yield
 
     def advance(self) -> None:
-        """Make some steps; at the end of the budget ``done`` is set."""
+        """Train for some steps, and set ``done`` at the end of the budget."""
         with self.watch.running():
             self._learn()
         self.done = self._is_done()
@@ -92,11 +92,11 @@ class Contender:
         raise NotImplementedError
 
     def close(self) -> None:
-        """Release what was kept from turn to turn."""
+        """Release resources that were kept between turns."""
 
 
 class Chargen(Contender):
-    """A run as ``chargen.train`` makes it, but without evaluations and samples on the way."""
+    """A run of ``chargen.train`` without evaluations and samples."""
 
     def __init__(
         self,
@@ -127,7 +127,7 @@ class Chargen(Contender):
 
     @contextlib.contextmanager
     def settings(self) -> Iterator[None]:
-        """A block with the settings for training."""
+        """Apply the settings for training in a block."""
         with self._settings.block():
             yield
 
@@ -136,7 +136,7 @@ class Chargen(Contender):
         self.steps = self._session.state.step
 
     def _is_done(self) -> bool:
-        """When its plan is; the last checkpoint and sample are left out."""
+        """Whether all steps are made; the last checkpoint and sample are skipped."""
         return self._ended or self.steps == self._session.timetable.total_steps
 
     def score(self, ids: Ids) -> CharScores:
@@ -147,5 +147,5 @@ class Chargen(Contender):
 
 
 def size_of(model: nn.Module) -> int:
-    """How many numbers a network learns."""
+    """The number of parameters of a network."""
     return sum(p.numel() for p in model.parameters())

@@ -1,4 +1,4 @@
-"""Validation over the time of training, as points and as a picture."""
+"""Learning curves: validation over training time."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from chargen.inspection.plots import new_figure, save_figure
 
 @dataclass(frozen=True)
 class Point:
-    """Bits per character on the beginning of the validation split, after so much training."""
+    """Bits per character at the start of the validation split, at one time of training."""
 
     seconds: float
     steps: int
@@ -20,13 +20,13 @@ class Point:
 
 @dataclass(frozen=True)
 class LearningCurve:
-    """How a network learnt.
+    """The learning curve of a network.
 
     Attributes:
-        name: who learnt.
-        parameters: how many numbers it learns.
-        points: on the way; the last one at the end.
-        bits_per_char: at the end, on the whole validation split or its first 262,144 pieces.
+        name: name of the network.
+        parameters: number of parameters.
+        points: points during training, the last at its end.
+        bits_per_char: at the end, on the validation split or its first 262,144 pieces.
     """
 
     name: str
@@ -36,11 +36,11 @@ class LearningCurve:
 
     @property
     def seconds(self) -> float:
-        """Of training."""
+        """Seconds of training in all."""
         return self.points[-1].seconds
 
     def seconds_to(self, bits_per_char: float) -> float | None:
-        """When the curve reaches this, interpolated between its points; None: it doesn't."""
+        """Interpolate when the curve reaches ``bits_per_char``; None if it doesn't."""
         before: Point | None = None
         for point in self.points:
             if point.bits_per_char <= bits_per_char:
@@ -59,11 +59,11 @@ def draw_curves(
     """Draw bits per character over seconds of training, on a logarithmic axis, as a PNG.
 
     Args:
-        curves: in the order of the legend.
-        dashed: one of them, drawn with dashes.
-        goal: bits per character that are marked.
-        title: of the picture.
-        out: the file.
+        curves: the curves, in the order of the legend.
+        dashed: the curve to draw with dashes.
+        goal: bits per character to mark.
+        title: title of the plot.
+        out: the PNG.
 
     Raises:
         MissingExtraError: matplotlib is not installed.

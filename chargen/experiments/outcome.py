@@ -1,4 +1,4 @@
-"""What every experiment returns: tables to print, a picture to draw, figures for scripts."""
+"""The interface of all results of experiments: tables, a plot, JSON."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any, Protocol
 
 ShowProgress = Callable[[str, float, float], None]
-"""Called with what is being done, how much of the whole experiment is done, and how much it is."""
+"""Called with the current phase, the work done, and the total work."""
 
 
 @dataclass(frozen=True)
 class Table:
-    """A table as people read it; every row has a string for each name in ``header``."""
+    """A table to print; each row has a string for each name in ``header``."""
 
     title: str
     header: tuple[str, ...]
@@ -21,14 +21,14 @@ class Table:
 
 
 class Outcome(Protocol):
-    """What an experiment found."""
+    """The result of an experiment."""
 
     def tables(self) -> tuple[Table, ...]:
-        """The figures that matter."""
+        """The main figures, as tables."""
         ...
 
     def draw(self, out: Path) -> None:
-        """Write a PNG.
+        """Draw the plot as a PNG.
 
         Raises:
             MissingExtraError: matplotlib is not installed.
@@ -36,9 +36,9 @@ class Outcome(Protocol):
         ...
 
     def to_dict(self) -> dict[str, Any]:
-        """Everything, curves included, as values that JSON has."""
+        """All figures, curves included, as JSON values."""
         ...
 
 
 def silent(_phase: str, _done: float, _total: float) -> None:
-    """Show no progress."""
+    """Ignore progress."""

@@ -1,9 +1,9 @@
-"""What is learnt in equal time: chargen, the plain PyTorch loop, and a small GPT on one text.
+"""Comparison of chargen, a plain PyTorch loop and a small GPT trained for equal time.
 
-All learn the same 90 % of the text by turns, in slices of time, so that other load on the machine
-affects all of them equally. Each has a clock of its own, which stops while others learn and while
-it is scored. All are scored on the same beginning of the other 10 %. One more run of chargen is
-planned for an eighth of the time, because a schedule for the whole time hasn't cooled down by then.
+All are trained on the same 90 % of the text, alternating in short turns so that other load on the
+machine affects all of them equally. Each has a clock that stops while others train and while it is
+scored. All are scored on the same beginning of the other 10 %. Another run of chargen is planned
+for an eighth of the time, because the learning rate of the full run is still high by then.
 """
 
 from __future__ import annotations
@@ -34,9 +34,9 @@ from chargen.machine.processor import processor_name
 from chargen.options import CorpusConfig, TrainConfig, check
 
 SHORT = 8
-"""The short run has this part of the budget."""
+"""Divisor of the budget for the short run."""
 MARKS = (1 / 32, 1 / 16, 1 / 12, 1 / 8, 3 / 16, 1 / 4, 3 / 8, 1 / 2, 5 / 8, 3 / 4, 7 / 8)
-"""Shares of the budget after which a contender is scored, besides the end."""
+"""Shares of the budget at which a contender is scored, besides the end."""
 _SLICES = 50
 _SCORED_PIECES = 1 << 16
 _SCORED_AT_THE_END = 1 << 18
@@ -44,13 +44,13 @@ _SCORED_AT_THE_END = 1 << 18
 
 @dataclass(frozen=True)
 class QualityOutcome:
-    """What ``compare_quality`` found, and on what.
+    """The result of ``compare_quality``, and the conditions.
 
     Attributes:
-        chargen: a run of a preset.
-        short: a run of the same preset that is planned for an eighth of the budget.
+        chargen: the run of a preset.
+        short: the run of the same preset planned for an eighth of the budget.
         plain: the plain loop with char-rnn's defaults.
-        gpt: a small GPT.
+        gpt: the small GPT.
     """
 
     machine: str
@@ -73,12 +73,12 @@ class QualityOutcome:
 
     @property
     def goal(self) -> float:
-        """Where the GPT's curve ends, in bits per character."""
+        """The end of the GPT's curve, in bits per character."""
         return self.gpt.points[-1].bits_per_char
 
     @property
     def share_of_gpts_time(self) -> float | None:
-        """When chargen's curve reaches the end of the GPT's, over the GPT's time."""
+        """The time at which chargen's curve reaches the goal, relative to the GPT's time."""
         reached = self.chargen.seconds_to(self.goal)
         return None if reached is None else reached / self.gpt.seconds
 
@@ -88,7 +88,7 @@ class QualityOutcome:
 
     @property
     def short_beats_gpt(self) -> bool:
-        """Whether a run of an eighth of the GPT's time ends at least as well."""
+        """Whether the short run ends at least as well as the GPT."""
         return self.short.bits_per_char <= self.gpt.bits_per_char
 
     def tables(self) -> tuple[Table, ...]:
@@ -147,16 +147,16 @@ def compare_quality(
     threads: int = 0,
     on_progress: ShowProgress = silent,
 ) -> QualityOutcome:
-    """Let all learn a text by turns, each for the same budget.
+    """Train all contenders on a text in turns, each for the same budget.
 
     Args:
-        text: a file; None: the shipped text ``shipan.txt``.
-        minutes: of training, each; scoring is not counted.
-        steps: of each, instead of minutes.
-        preset: chargen's.
+        text: a text file; None is the shipped text ``shipan.txt``.
+        minutes: minutes of training for each; scoring is not counted.
+        steps: steps for each, instead of minutes.
+        preset: chargen's preset.
         vocab_size: characters kept.
-        seed: of initial weights, and of the GPT's windows.
-        device: where they learn.
+        seed: seed of initial weights and of the GPT's windows.
+        device: the device to train on.
         threads: CPU threads; 0: torch's choice.
         on_progress: called with the progress.
 
@@ -206,7 +206,7 @@ def _contenders(
     device: torch.device,
     threads: int,
 ) -> tuple[Contender, ...]:
-    """All that learn, with their initial weights."""
+    """Make the contenders, with their initial weights."""
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         runs = (
@@ -223,7 +223,7 @@ def _contenders(
 def _learn_by_turns(
     contenders: Sequence[Contender], tokenizer: Tokenizer, val: Ids, on_progress: ShowProgress
 ) -> list[LearningCurve]:
-    """Turn after turn each learns for a slice of the longest budget, until all are done."""
+    """Train the contenders in turns of a slice of the longest budget until all are done."""
     longest = max(each.budget.amount for each in contenders)
     head = head_of_text(tokenizer, val, _SCORED_PIECES)
     points: list[list[Point]] = [[] for _ in contenders]
@@ -234,7 +234,7 @@ def _learn_by_turns(
             with each.settings():
                 _take_turn(each, curve, head, longest * turn / _SLICES)
         finished = all(each.done for each in contenders)
-        on_progress("learning by turns", _SLICES if finished else min(turn, _SLICES), _SLICES)
+        on_progress("training in turns", _SLICES if finished else min(turn, _SLICES), _SLICES)
     curves = []
     for each, curve in zip(contenders, points, strict=True):
         with each.settings():
@@ -244,7 +244,7 @@ def _learn_by_turns(
 
 
 def _take_turn(contender: Contender, points: list[Point], head: Ids, until: float) -> None:
-    """Learn until so much of the budget is spent, and be scored wherever a mark is passed."""
+    """Train a contender until ``until`` is spent, and score it at each mark it passes."""
     budget = contender.budget
     while not contender.done and budget.spent(contender) < until:
         before = budget.spent(contender) / budget.amount

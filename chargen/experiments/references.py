@@ -1,4 +1,4 @@
-"""The references of the experiment ``quality``, made of public parts: char-rnn, a small GPT."""
+"""The reference models of the experiment ``quality``: char-rnn and a small GPT."""
 
 from __future__ import annotations
 
@@ -39,8 +39,8 @@ class CharRNN(PlainModel):
 class Plain(Contender):
     """The plain loop with char-rnn's defaults.
 
-    Batch 50, windows of 50, RMSprop at 2e-3 with decay 0.95, from the tenth epoch on 3 % less per
-    epoch, gradients clipped at ±5: Karpathy, https://github.com/karpathy/char-rnn, train.lua.
+    Batch 50, windows of 50, RMSprop at 2e-3 with decay 0.95, reduced by 3 % per epoch from the
+    tenth on, gradients clipped at ±5: Karpathy, https://github.com/karpathy/char-rnn, train.lua.
     """
 
     def __init__(
@@ -80,11 +80,11 @@ class Plain(Contender):
 
 
 class SmallGPT(Contender):
-    """A small GPT of the package ``transformers``, with random weights.
+    """A small GPT from the package ``transformers``, with random initial weights.
 
-    4 layers, 4 heads, 128 wide, context 64, batch 12, AdamW (0.9, 0.99), decay 0.1, warm-up 100,
-    1e-3 falling to 1e-4 along a cosine over its budget, gradients clipped by norm 1: the setting
-    for a CPU in https://github.com/karpathy/nanoGPT.
+    4 layers, 4 heads, width 128, context 64, batch 12, AdamW (0.9, 0.99), weight decay 0.1, warm-up
+    of 100 steps, cosine decay from 1e-3 to 1e-4 over its budget, gradients clipped at norm 1: the
+    setting for a CPU in https://github.com/karpathy/nanoGPT.
     """
 
     context, batch = 64, 12
@@ -135,9 +135,9 @@ class SmallGPT(Contender):
 
     @torch.no_grad()
     def score(self, ids: Ids, batch_size: int = 48) -> CharScores:
-        """Score by windows that overlap by half.
+        """Score windows that overlap by half.
 
-        All but the first 32 pieces see 32 to 63 pieces before them.
+        All pieces but the first 32 are predicted from 32 to 63 pieces before them.
         """
         half = self.context // 2
         count = max(1, -(-len(ids) // half) - 1)

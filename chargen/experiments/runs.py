@@ -1,4 +1,4 @@
-"""Training runs side by side: options in, curves out."""
+"""Training runs of experiments, with their curves."""
 
 from __future__ import annotations
 
@@ -15,28 +15,29 @@ from chargen.evaluation.scores import NATS_TO_BITS
 from chargen.training.events import Evaluation, Event, Planned, RolledBack, Started, Step
 
 DEFAULT_TEXT = "shipan.txt"
-"""The shipped text that experiments learn where none is named."""
+"""The shipped text that experiments use by default."""
 
 
 def open_text(corpus: api.Source | None) -> PreparedCorpus:
-    """A text or prepared corpus for an experiment; None: ``DEFAULT_TEXT``."""
+    """Open a text or a prepared corpus; None is ``DEFAULT_TEXT``."""
     return open_corpus(shipped_text(DEFAULT_TEXT) if corpus is None else corpus, {}, None)
 
 
 @dataclass(frozen=True)
 class Course:
-    """How a training run went.
+    """The course of a training run.
 
     Attributes:
-        name: of the run.
-        parameters: how many numbers it learns.
-        steps, seconds, bits, grad_norms: of each record of training: the step, the time since the
-            beginning, and means since the record before of the loss, in bits per piece, and of the
-            gradient's norm before clipping.
-        evaluated_steps, evaluated_seconds, validation: of each evaluation, in bits per character.
-        total_steps: made in all.
-        diverged_at: the step after which the loss was not finite, which ended the run.
-        chars_per_second: mean over the steps, without evaluations.
+        name: name of the run.
+        parameters: number of parameters.
+        steps, seconds: step and time of each record of training.
+        bits, grad_norms: means since the previous record of the loss, in bits per piece, and of
+            the gradient norm before clipping.
+        evaluated_steps, evaluated_seconds, validation: step, time and bits per character of each
+            evaluation.
+        total_steps: number of steps in all.
+        diverged_at: the step after which the loss was not finite and the run ended, or None.
+        chars_per_second: mean speed of the steps, without evaluations.
     """
 
     name: str
@@ -54,7 +55,7 @@ class Course:
 
     @property
     def best(self) -> float | None:
-        """The lowest validation, in bits per character."""
+        """The best evaluation, in bits per character."""
         return min(self.validation, default=None)
 
 
@@ -65,12 +66,12 @@ def train_course(
     on_share: Callable[[float], None],
     **options: Any,
 ) -> Course:
-    """Train the run ``folder``/``name`` and return its curves; it ends if the loss isn't finite.
+    """Train a run until it is done or its loss isn't finite, and return its curves.
 
     Args:
-        corpus: what it learns from.
-        folder: where the run is kept.
-        name: of the run.
+        corpus: the corpus to train on.
+        folder: the folder of runs.
+        name: name of the run.
         on_share: called with the share of the training that is done.
         options: as ``chargen.api.train`` takes them.
     """

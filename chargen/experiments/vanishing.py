@@ -1,4 +1,4 @@
-"""Vanishing gradients: their norm against the lag, in a trained RNN, LSTM and GRU."""
+"""Comparison of how gradients vanish in a trained RNN, LSTM and GRU."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ CELLS = ("rnn", "lstm", "gru")
 
 @dataclass(frozen=True)
 class VanishingOutcome:
-    """What ``compare_vanishing`` found: for each cell a report, and how its training went."""
+    """The result of ``compare_vanishing``: a gradient report and a course for each cell."""
 
     corpus: str
     steps: int
@@ -35,7 +35,7 @@ class VanishingOutcome:
                 tuple((str(k), *(f"{r.norms[k]:.1e}" for r in self.reports)) for k in shown),
             ),
             Table(
-                "The networks",
+                "Networks",
                 ("cell", "bits per character", "largest singular value", "spectral radius"),
                 tuple(
                     (
@@ -66,14 +66,14 @@ def compare_vanishing(
     threads: int = 0,
     on_progress: ShowProgress = silent,
 ) -> VanishingOutcome:
-    """Train the cells alike, and measure how strongly a loss depends on earlier states.
+    """Train the cells with equal settings, and measure how a loss depends on earlier states.
 
     Args:
-        corpus: a text or a prepared corpus; None: the shipped text ``shipan.txt``.
-        steps: of training.
-        lags: the furthest step back.
-        hidden_size: units of the one layer.
-        seed: of initial weights and dropout.
+        corpus: a text or a prepared corpus; None is the shipped text ``shipan.txt``.
+        steps: training steps.
+        lags: the largest lag, in steps.
+        hidden_size: units of the single layer.
+        seed: seed of initial weights and dropout.
         threads: CPU threads; 0: torch's choice.
         on_progress: called with the progress.
     """

@@ -1,4 +1,4 @@
-"""Networks without input that learn to put out a wave: many at once, from the project's cells."""
+"""Training of many networks at once to output a waveform without input."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ MOMENTUM = 0.95
 SPREAD = 0.1
 """Standard deviation of the initial weights."""
 OPEN = 5.0
-"""Where the bias of a forget gate starts."""
+"""Initial bias of a forget gate."""
 CLIP = 1.0
 """Largest norm of a network's gradient."""
 
 
 def make_wave(samples: int = SAMPLES) -> Tensor:
-    """The target, (samples,), within ±1: five harmonics, each with an amplitude that changes."""
+    """Make the target (samples,), within ±1: five harmonics with varying amplitudes."""
     t = torch.linspace(0, 1, samples, dtype=torch.float64)
     wave = torch.zeros_like(t)
     for harmonic, strength, turns, phase in (
@@ -41,7 +41,7 @@ def make_wave(samples: int = SAMPLES) -> Tensor:
 
 
 class WaveNetwork(nn.Module):
-    """One hidden layer that is fed nothing but its bias, and one linear unit that reads it."""
+    """A hidden layer whose only input is its bias, and a linear output unit."""
 
     def __init__(self, cell: str, units: int, **options: Any) -> None:
         super().__init__()
@@ -50,7 +50,7 @@ class WaveNetwork(nn.Module):
 
     @torch.no_grad()
     def reset_parameters(self, seed: int) -> None:
-        """All weights from N(0, 0.1); forget gates start open."""
+        """Draw all weights from N(0, 0.1), and open the forget gates."""
         generator = torch.Generator().manual_seed(seed)
         for parameter in self.parameters():
             parameter.normal_(0, SPREAD, generator=generator)
@@ -59,7 +59,7 @@ class WaveNetwork(nn.Module):
             gates[self.cell.gate_names.index("f")].fill_(OPEN)
 
     def forward(self, samples: int) -> Tensor:
-        """The wave, (samples,): one step of the cell a sample, from a state of zeros."""
+        """The output (samples,): one step of the cell per sample, from a state of zeros."""
         cell, outputs = self.cell, []
         u = cell.project(torch.zeros(1, cell.gates * cell.hidden_size))
         state = cell.initial_state(1)
@@ -71,17 +71,17 @@ class WaveNetwork(nn.Module):
 
     @property
     def size(self) -> int:
-        """How many numbers it learns."""
+        """The number of parameters."""
         return sum(parameter.numel() for parameter in self.parameters())
 
 
 @dataclass(frozen=True)
 class Learnt:
-    """What became of R networks that were trained side by side.
+    """The result of training R networks at once.
 
     Attributes:
-        errors: MSE of each before every step and after the last, (steps + 1, R).
-        waves: what each put out when its MSE was lowest, (R, samples).
+        errors: MSE of each network before every step and after the last, (steps + 1, R).
+        waves: output of each network when its MSE was lowest, (R, samples).
     """
 
     errors: Tensor
@@ -95,22 +95,22 @@ def learn_wave(
     steps: int,
     on_step: Callable[[int], None],
 ) -> Learnt:
-    """Train a copy of ``network`` for each trial, all at once; none depends on another.
+    """Train an independent copy of ``network`` for each trial, all at once.
 
-    Full backpropagation through time, the gradient of each copy clipped by its norm, Nesterov
-    momentum. The copies' weights are stacked, and torch maps the cell's own step over them.
+    Uses full backpropagation through time, gradients of each copy clipped by their norm, and
+    Nesterov momentum. The copies' weights are stacked, and ``vmap`` maps the network over them.
 
     Args:
-        network: its shape; weights are set here.
+        network: the network to copy; its weights are overwritten.
         wave: the target, (samples,).
-        trials: learning rate and seed of the initial weights, of each copy.
-        steps: of training.
-        on_step: told after each how many were made.
+        trials: learning rate and seed of the initial weights of each copy.
+        steps: number of training steps.
+        on_step: called with the number of steps made after each.
     """
     weights = _stacked(network, [seed for _, seed in trials])
     rates = torch.tensor([rate for rate, _ in trials])
     put_out = vmap(lambda own: functional_call(network, own, (len(wave),)))
-    # Nesterov's step is linear in the gradient: a rate of its own is a factor of the gradient.
+    # Nesterov's step is linear in the gradient, so a copy's rate can be a factor of its gradient.
     optimizer = SGD(weights.values(), lr=1.0, momentum=MOMENTUM, nesterov=True)
     errors = torch.full((steps + 1, len(trials)), math.inf)
     best, waves = torch.full_like(rates, math.inf), torch.zeros(len(trials), len(wave))
@@ -131,7 +131,7 @@ def learn_wave(
 
 
 def _stacked(network: WaveNetwork, seeds: Sequence[int]) -> dict[str, Tensor]:
-    """Initial weights by name, a copy a seed along the first dimension."""
+    """Initial weights by name, one copy per seed along the first dimension."""
     copies = []
     for seed in seeds:
         network.reset_parameters(seed)
@@ -142,7 +142,7 @@ def _stacked(network: WaveNetwork, seeds: Sequence[int]) -> dict[str, Tensor]:
 
 
 def _clip(weights: Mapping[str, Tensor], rates: Tensor) -> None:
-    """Scale each copy's gradient to a norm of ``CLIP`` at most, and by its learning rate."""
+    """Clip each copy's gradient to a norm of ``CLIP``, and multiply it by the learning rate."""
     grads = [weight.grad for weight in weights.values() if weight.grad is not None]
     norm = torch.stack([grad.flatten(1).square().sum(dim=1) for grad in grads]).sum(dim=0).sqrt()
     factor = rates * (CLIP / norm).clamp(max=1.0)

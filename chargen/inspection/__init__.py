@@ -1,1 +1,1 @@
-"""What a network does, and what a run folder holds."""
+"""Inspection of run folders, corpora and trained networks."""

@@ -1,4 +1,4 @@
-"""Runs side by side: their figures, what they cost, and the options in which they differ."""
+"""Comparison of runs: figures, curves, and the options in which they differ."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ from chargen.runs.history import History, history_of
 from chargen.runs.metrics import read_metrics
 
 Points = tuple[tuple[float, float], ...]
-"""What a curve is drawn through: pairs of step or minutes and a value."""
+"""Points of a curve: pairs of steps or minutes and a value."""
 
 
 @dataclass(frozen=True)
 class ComparedRun:
-    """One run of several.
+    """A run to compare.
 
     Attributes:
-        name: name of its folder; its path where several share that name.
+        name: name of its folder, or its path if several share that name.
         path: path of its folder.
-        config: what it was trained with.
+        config: its configuration.
         parameters: number of parameters of the network.
-        history: how training went.
+        history: the course of its training.
         lines: its metrics.
     """
 
@@ -64,17 +64,17 @@ class ComparedRun:
 
     @property
     def measured(self) -> int:
-        """Characters that each evaluation scored; 0: the run was never measured."""
+        """Characters that each evaluation scored; 0 if there was none."""
         return max((e["characters"] for e in self.lines if e["event"] == "evaluation"), default=0)
 
     def options(self) -> dict[str, Any]:
-        """Everything that could be chosen."""
+        """All options of the run."""
         config, origin = self.config, self.config.init_from
         return {
             "preset": config.preset,
             **config.model.to_dict(),
             **config.training.to_dict(),
-            **config.corpus.settings.to_dict(),  # whose vocab_size is the one that is chosen
+            **config.corpus.settings.to_dict(),  # last: its vocab_size is the option
             "init_from": origin and f"{origin.name} ({origin.weights_sha256[:8]})",
         }
 
@@ -97,39 +97,39 @@ _SHAPE = ("cell", "num_layers", "hidden_size", "embedding_size", "tie_weights", 
 
 @dataclass(frozen=True)
 class Comparison:
-    """Several runs, in the order in which they were named."""
+    """Runs in the order in which they were named."""
 
     runs: tuple[ComparedRun, ...]
 
     @cached_property
     def differing(self) -> dict[str, tuple[Any, ...]]:
-        """The options in which the runs differ, each with every run's value."""
+        """The options in which the runs differ, with the value of each run."""
         options = [run.options() for run in self.runs]
         columns = {name: tuple(each[name] for each in options) for name in options[0]}
         return {name: values for name, values in columns.items() if len(set(values)) > 1}
 
     @cached_property
     def incomparable(self) -> tuple[str, ...]:
-        """Why the runs' figures can't be compared, one line each; empty where they can."""
+        """The reasons why figures can't be compared, one line each; empty if they can."""
         found = []
         if self._differ(lambda run: tuple(text.sha256 for text in run.config.corpus.sources)):
             texts = "; ".join(
                 f"{run.name}: {', '.join(text.name for text in run.config.corpus.sources)}"
                 for run in self.runs
             )
-            found.append(f"The runs learnt from different texts ({texts})")
+            found.append(f"The runs were trained on different texts ({texts})")
         elif self._differ(_reading):
-            found.append("The runs read their text in different ways")
+            found.append("The runs decoded or converted their text in different ways")
         elif self._differ(_measured, [run for run in self.runs if run.measured]):
             parts = "; ".join(f"{run.name}: {run.measured:,} characters" for run in self.runs)
-            found.append(f"The runs were measured on different parts of the text ({parts})")
+            found.append(f"The runs were evaluated on different parts of the text ({parts})")
         return tuple(f"{line}: their figures can't be compared." for line in found)
 
     @cached_property
     def notes(self) -> tuple[str, ...]:
-        """Limits of the figures, one line each."""
+        """Caveats about the figures, one line each."""
         without = [run.name for run in self.runs if not run.measured]
-        found = [f"{name} has no evaluation, only its training loss." for name in without]
+        found = [f"{name} has no evaluation, only a training loss." for name in without]
         if without and self._differ(lambda run: run.config.tokenizer_sha256):
             found.append("Training losses are per piece, and the runs have different vocabularies.")
         return tuple(found)
@@ -150,19 +150,19 @@ class Comparison:
 
 
 def _reading(run: ComparedRun) -> Hashable:
-    """What decides, besides the files, which characters a run's text has."""
+    """The settings that decide, besides the files, which characters a run's text has."""
     settings = run.config.corpus.settings
     return settings.encoding, settings.errors, settings.convert
 
 
 def _measured(run: ComparedRun) -> Hashable:
-    """What decides which characters of the text a run was measured on."""
+    """The figures that decide which characters of the text a run was evaluated on."""
     corpus = run.config.corpus
     return corpus.characters, corpus.val_characters, run.measured
 
 
 def compare_runs(paths: Sequence[Path]) -> Comparison:
-    """Read the runs in some folders, to compare them.
+    """Read runs in order to compare them.
 
     Raises:
         CheckpointError: a run is missing or damaged.

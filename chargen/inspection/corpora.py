@@ -1,4 +1,4 @@
-"""What a prepared corpus holds."""
+"""Summary of a prepared corpus."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from chargen.corpus.prepared import problems_in
 
 @dataclass(frozen=True)
 class CorpusSummary:
-    """A prepared corpus.
+    """The contents and the state of a prepared corpus.
 
     Attributes:
         path: its folder.
         manifest: its description.
-        problems: what contradicts the manifest, one line each.
+        problems: contradictions to the manifest, one line each.
     """
 
     path: Path
@@ -34,7 +34,7 @@ class CorpusSummary:
 
 
 def summarise_corpus(path: Path) -> CorpusSummary:
-    """Read a prepared corpus, every byte of it, and list what is wrong with its files.
+    """Read all of a prepared corpus, and list what is wrong with its files.
 
     Raises:
         CorpusError: the manifest is missing, damaged, or of an unknown version.

@@ -25,14 +25,14 @@ from chargen.runs.folder import LoadedModel, RunFolder
 from chargen.runs.metrics import read_metrics
 
 ROWS = 64
-"""Positions that are measured at a time."""
+"""Positions that are measured at once."""
 WARM_UP = 128
-"""Characters that a row reads first, so that its state is one of running text."""
+"""Characters that a row reads first, so that its state isn't an initial one."""
 FLAT = 0.05
-"""A unit is saturated where its slope is below this share of the steepest."""
+"""A unit is saturated if its slope is below this share of the steepest slope."""
 
 _SLOPES = {each.function: (name, each.slope) for name, each in ACTIVATIONS.items()}
-"""The name of each non-linearity, and its slope over the steepest, computed from its value."""
+"""Name and relative slope, as a function of its value, of each non-linearity."""
 
 
 @dataclass(frozen=True)
@@ -41,9 +41,9 @@ class Spectrum:
 
     Attributes:
         layer: from 0.
-        gate: name of the block in the equations; ``a`` where there is only one.
-        singular_values: the three largest: how far W can stretch a state in one step.
-        spectral_radius: the largest absolute eigenvalue: what W does over many steps.
+        gate: name of the block in the equations; ``a`` if there is only one.
+        singular_values: the three largest, which bound how far W stretches a state in one step.
+        spectral_radius: the largest absolute eigenvalue, which decides over many steps.
     """
 
     layer: int
@@ -54,13 +54,13 @@ class Spectrum:
 
 @dataclass(frozen=True)
 class Clipping:
-    """The norm of the gradient during training, and how often it was clipped.
+    """Gradient norms during training, and how often gradients were clipped.
 
     Attributes:
         limit: largest norm allowed; 0: no clipping.
-        steps: training steps of the records.
-        grad_norm: mean norm before clipping, since the previous record.
-        clipped: share of the steps clipped since the previous record.
+        steps: training step of each record.
+        grad_norm: mean norm before clipping since the previous record.
+        clipped: share of steps clipped since the previous record.
     """
 
     limit: float
@@ -71,14 +71,14 @@ class Clipping:
 
 @dataclass(frozen=True)
 class GradientReport:
-    """What ``measure_gradients`` found.
+    """The result of ``measure_gradients``.
 
     Attributes:
         run: name of the run.
         positions: number of predictions that the norms are averaged over.
-        norms: ‖∂L_t/∂s_{t−k}‖ for k = 0 … K, in nats per unit of state; s is everything that the
-            layers carry.
-        saturated: share of the values at which a non-linearity is flat, by its name.
+        norms: ‖∂L_t/∂s_{t−k}‖ for k = 0 … K, in nats per unit of state; s is the state of all
+            layers.
+        saturated: share of saturated values of each non-linearity, by its name.
         spectra: singular values and eigenvalues of every W.
         clipping: gradient norms during training.
     """
@@ -95,16 +95,16 @@ class GradientReport:
 
 
 def measure_gradients(path: Path, lags: int = 64, positions: int = 256) -> GradientReport:
-    """Measure a run on the validation split of its corpus, or the end of the training split.
+    """Measure a run on the validation split of its corpus, or on the training split.
 
     Args:
-        path: the run's folder.
-        lags: K, the furthest step back.
-        positions: number of predictions to average over, evenly spread over the text.
+        path: the run folder.
+        lags: K, the largest lag.
+        positions: number of predictions to average over, spread evenly over the text.
 
     Raises:
         CheckpointError: the run can't be read.
-        CorpusError: its corpus is missing, has been replaced, or is too short.
+        CorpusError: its corpus is missing, was replaced, or is too short.
     """
     folder = RunFolder(path)
     loaded = folder.load_model()
@@ -127,7 +127,7 @@ def measure_gradients(path: Path, lags: int = 64, positions: int = 256) -> Gradi
 
 
 def _windows(folder: RunFolder, loaded: LoadedModel, length: int, count: int) -> NDArray[np.int64]:
-    """Windows of consecutive pieces from the run's corpus, (≤ count, length)."""
+    """Windows of consecutive pieces of the run's corpus, (≤ count, length)."""
     record, name = loaded.config.corpus, name_of(folder.path)
     remedy = (
         f"Prepare {', '.join(text.name for text in record.sources)} again, with the same settings, "
@@ -135,10 +135,10 @@ def _windows(folder: RunFolder, loaded: LoadedModel, length: int, count: int) ->
     )
     place = folder.read_places().corpus
     if place is None:
-        raise CorpusError(f"{name} doesn't say where its corpus {record.name} lies.", remedy)
+        raise CorpusError(f"{name} doesn't record where its corpus {record.name} is.", remedy)
     corpus = PreparedCorpus.open(place)
     if not record.is_of(corpus.manifest):
-        raise CorpusError(f"{corpus.path} was replaced: it is not what {name} learnt from.", remedy)
+        raise CorpusError(f"{corpus.path} is not the corpus that {name} was trained on.", remedy)
     text = corpus.val if len(corpus.val) >= length else corpus.train
     if len(text) < length:
         raise CorpusError(
@@ -150,9 +150,9 @@ def _windows(folder: RunFolder, loaded: LoadedModel, length: int, count: int) ->
 
 
 def _norms_by_lag(model: CharModel, ids: Tensor, lags: int, flat: _Flatness) -> Tensor:
-    """Σ over rows of ‖∂L_t/∂s_{t−k}‖ for k = 0 … K, where t is the last step: (K + 1,).
+    """Sum ‖∂L_t/∂s_{t−k}‖ over the rows for k = 0 … K at the last step t, as (K + 1,).
 
-    Of ``ids`` (T, B) all but the last are read, and the last is predicted.
+    The network reads all of ``ids`` (T, B) but the last, and predicts the last.
     """
     inputs, target = ids[:-1], ids[-1]
     table = model.input_table().detach()
@@ -174,7 +174,7 @@ def _norms_by_lag(model: CharModel, ids: Tensor, lags: int, flat: _Flatness) -> 
 
 
 class _Flatness(TorchFunctionMode):
-    """While active, counts the values of each non-linearity, and those at which it is flat."""
+    """While active, counts values of each non-linearity, and how many are saturated."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -208,7 +208,7 @@ def _spectra(model: CharModel) -> list[Spectrum]:
 
 
 def plot_gradients(reports: Sequence[GradientReport], out: Path) -> None:
-    """Draw norms over the lag, and gradient norms over training steps, of all runs as a PNG.
+    """Draw norms over lags, and gradient norms over training steps, as a PNG.
 
     Raises:
         MissingExtraError: matplotlib is not installed.
@@ -224,7 +224,7 @@ def plot_gradients(reports: Sequence[GradientReport], out: Path) -> None:
     lag.set_xlabel("lag k, in characters")
     lag.set_ylabel("‖∂L / ∂s‖ at lag k, mean")
     training.set_xlabel("training step")
-    training.set_ylabel("gradient norm; dotted: limit of clipping")
+    training.set_ylabel("gradient norm; dotted: clipping limit")
     for axes in (lag, training):
         axes.set_yscale("log")
         axes.grid(alpha=0.3)

@@ -1,4 +1,4 @@
-"""What each unit does: its activations on a text, and what they correlate with."""
+"""Activations of units on a text, and their correlation with properties of the text."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ ALTERNATIVES = 5
 BEST = 8
 """Units listed for each property of the text."""
 SHOWN = 4000
-"""Characters shown at most; units are ranked on the whole text."""
+"""The most characters shown; units are ranked on the whole text."""
 _CHUNK = 256
 _COMMAS = ",，、；;"
 _STOPS = ".。!！?？…"
@@ -34,12 +34,12 @@ Alternatives: TypeAlias = tuple[tuple[str, float], ...]
 
 @dataclass(frozen=True)
 class Followed:
-    """A property of the text, and the units that follow it.
+    """A property of the text, and the units that correlate best with it.
 
     Attributes:
-        name: what the property is.
-        units: numbers of the units that follow it best.
-        correlations: correlation of each of these units with it, −1 to 1.
+        name: description of the property.
+        units: numbers of the units, best first.
+        correlations: correlation of each of these units with the property, −1 to 1.
     """
 
     name: str
@@ -49,7 +49,7 @@ class Followed:
 
 @dataclass(frozen=True)
 class NeuronReport:
-    """A text as a network sees it.
+    """The result of ``inspect_neurons``.
 
     Attributes:
         run: name of the run.
@@ -57,7 +57,7 @@ class NeuronReport:
         bits: cost of each character, (N,).
         alternatives: the likeliest pieces at each of the M ≤ N characters that are shown.
         activations: outputs of the last layer after each of these characters, (M, H).
-        followed: what the units follow, measured on the whole text.
+        followed: the units that follow each property, measured on the whole text.
     """
 
     run: str
@@ -68,7 +68,7 @@ class NeuronReport:
     followed: tuple[Followed, ...]
 
     def ranking(self) -> dict[str, Any]:
-        """What the units follow, as JSON has it."""
+        """The units that follow each property, as JSON values."""
         return {
             "run": self.run,
             "characters": len(self.characters),
@@ -78,7 +78,7 @@ class NeuronReport:
 
 @torch.no_grad()
 def inspect_neurons(loaded: LoadedModel, text: str, shown: int = SHOWN) -> NeuronReport:
-    """Read ``text`` once, from a fresh state, and correlate each unit with properties of the text.
+    """Read ``text`` once from an initial state, and correlate units with properties of it.
 
     Args:
         loaded: the run, on the CPU.
@@ -89,7 +89,9 @@ def inspect_neurons(loaded: LoadedModel, text: str, shown: int = SHOWN) -> Neuro
         CorpusError: the text is shorter than two characters.
     """
     if len(text) < 2:
-        raise CorpusError(f"The text has {len(text)} characters.", "Give one of at least two.")
+        raise CorpusError(
+            f"The text has only {len(text)} characters.", "Use a text of at least two characters."
+        )
     model, tokenizer = loaded.model, loaded.tokenizer
     ids = torch.from_numpy(np.asarray(tokenizer.encode(text), dtype=np.int64))
     starts = np.flatnonzero(tokenizer.character_starts(ids.numpy()))
@@ -123,7 +125,7 @@ def inspect_neurons(loaded: LoadedModel, text: str, shown: int = SHOWN) -> Neuro
 def _outputs(loaded: LoadedModel, ids: Tensor) -> Iterator[tuple[int, Tensor]]:
     """Yield the outputs after a newline and after each of N pieces, N + 1 in all, in chunks.
 
-    A chunk is the number of its first output, and its outputs, (≤ _CHUNK, H).
+    A chunk is the number of its first output and the outputs, (≤ _CHUNK, H).
     """
     inputs = torch.cat([torch.tensor([loaded.tokenizer.newline_id]), ids])
     state = loaded.model.initial_state(1)
@@ -133,7 +135,7 @@ def _outputs(loaded: LoadedModel, ids: Tensor) -> Iterator[tuple[int, Tensor]]:
 
 
 def _likeliest(tokenizer: Tokenizer, logp: Tensor) -> list[Alternatives]:
-    """The likeliest pieces and their probabilities in each row of ``logp`` (C, |V|)."""
+    """The likeliest pieces of each row of ``logp`` (C, |V|), with their probabilities."""
     top, best = logp.topk(min(ALTERNATIVES, logp.shape[1]), dim=-1)
     return [
         tuple((_named(tokenizer.piece(id_)), p) for id_, p in zip(ids, shares, strict=True))
@@ -146,7 +148,7 @@ def _named(piece: str) -> str:
 
 
 def tracks(text: str) -> Mapping[str, Array]:
-    """Properties that a unit may follow, as a number after each character of ``text``, (N,)."""
+    """Properties of ``text`` that a unit may follow, as numbers after each character, (N,)."""
     return {
         "position in the line": _since(text, "\n"),
         "distance to the last comma": _since(text, _COMMAS),
@@ -158,7 +160,7 @@ def tracks(text: str) -> Mapping[str, Array]:
 
 
 def _since(text: str, marks: str) -> Array:
-    """Characters since the last of ``marks`` or the beginning, at most 50."""
+    """Characters since the last of ``marks`` or since the beginning, up to 50."""
     found, count = np.empty(len(text)), 0
     for n, character in enumerate(text):
         count = 0 if character in marks else count + 1
@@ -167,7 +169,7 @@ def _since(text: str, marks: str) -> Array:
 
 
 def _inside(text: str) -> Array:
-    """1 between opening and closing marks; a straight quotation mark is either in turn."""
+    """1 between opening and closing marks; straight quotation marks alternate between the two."""
     found, depth, quoted = np.empty(len(text)), 0, False
     for n, character in enumerate(text):
         if character in _OPENING:
@@ -181,10 +183,10 @@ def _inside(text: str) -> Array:
 
 
 class _Sums:
-    """Correlations of H units with K tracks over N characters, from sums over chunks.
+    """Computes correlations of H units with K tracks over N characters, from sums over chunks.
 
-    The first activation of each unit is subtracted from all: a unit that never moves then has a
-    variance of exactly 0, and the difference of the sums of squares loses few digits.
+    The first activation of each unit is subtracted from all, so that a constant unit has a variance
+    of exactly 0, and the difference of the sums of squares loses few digits.
     """
 
     def __init__(self, tracks: Mapping[str, Array]) -> None:
@@ -208,7 +210,7 @@ class _Sums:
         self._ba = self._ba + self._tracks[:, first : first + len(a)] @ a
 
     def correlations(self) -> dict[str, Array]:
-        """Correlation of each track with every unit, (H,); 0 where one of the two is constant."""
+        """Correlation of each track with every unit, (H,); 0 if either is constant."""
         b = self._tracks
         spread = np.maximum(self._aa - np.square(self._a) / b.shape[1], 0)
         scale = np.sqrt(np.outer(np.einsum("kn,kn->k", b, b), spread))
@@ -217,6 +219,6 @@ class _Sums:
 
 
 def _best(name: str, r: Array) -> Followed:
-    """The units of largest absolute correlation ``r`` (H,) with a track."""
+    """The units with the largest absolute correlation ``r`` (H,) with a track."""
     units = np.argsort(-np.abs(r), kind="stable")[:BEST]
     return Followed(name, tuple(units.tolist()), tuple(r[units].tolist()))

@@ -1,4 +1,4 @@
-"""The report on units as a page: one HTML file that needs nothing else."""
+"""The report on units as a self-contained HTML page."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from chargen.inspection.neurons import NeuronReport
 
 
 def neuron_page(report: NeuronReport) -> str:
-    """The HTML of a report on units.
+    """Make the HTML page of a report on units.
 
     Activations are stored as signed bytes; each unit is scaled by its largest absolute value.
     """
@@ -32,7 +32,7 @@ def neuron_page(report: NeuronReport) -> str:
         "activations": base64.b64encode(scaled.tobytes()).decode("ascii"),
         "followed": report.ranking()["followed"],
     }
-    # Escaped, so that a text with "</script>" can't end the script element.
+    # Escape "<", so that "</script>" in a text can't end the script element.
     as_json = json.dumps(data, ensure_ascii=False).replace("<", "\\u003c")
     template = files("chargen.inspection").joinpath("neurons.html").read_text("utf-8")
     return template.replace("{{run}}", html.escape(report.run)).replace("{{data}}", as_json)

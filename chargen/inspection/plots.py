@@ -1,4 +1,4 @@
-"""Curves as pictures; matplotlib comes with the extra ``plot``."""
+"""Plots of curves; matplotlib comes with the extra ``plot``."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from chargen.runs.folder import RunFolder
 from chargen.runs.metrics import read_metrics
 
 AXES = {"steps": ("step", 1.0), "minutes": ("seconds", 1 / 60)}
-"""What curves can be drawn over: the field of an event, and the factor to its unit."""
+"""Horizontal axes: the field of an event, and the factor from its unit."""
 _CJK_FONTS = ("Noto Sans CJK SC", "WenQuanYi Zen Hei", "PingFang SC", "SimHei")
 
 
 def new_figure(width: float, height: float) -> Any:
-    """An empty figure that needs no window, with Chinese characters where a font has them.
+    """Make an empty figure, without a window, with a font for Chinese if one is installed.
 
     Raises:
         MissingExtraError: matplotlib is not installed.
@@ -38,11 +38,11 @@ def new_figure(width: float, height: float) -> Any:
 
 
 def check_picture(out: Path) -> None:
-    """Check before long work that a picture can be drawn to ``out``.
+    """Check, before long work, that a plot can be written to ``out``.
 
     Raises:
         MissingExtraError: matplotlib is not installed.
-        ConfigError: its folder doesn't exist, or ``out`` is a folder.
+        ConfigError: the folder of ``out`` doesn't exist, or ``out`` is a folder.
     """
     new_figure(1, 1)
     if out.is_dir():
@@ -54,7 +54,7 @@ def check_picture(out: Path) -> None:
 
 
 def save_figure(figure: Any, out: Path) -> None:
-    """Write a figure as a PNG; characters that no installed font has become boxes."""
+    """Write a figure as a PNG; characters without an installed font become boxes."""
     picture = io.BytesIO()
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph .* missing from font")
@@ -65,11 +65,11 @@ def save_figure(figure: Any, out: Path) -> None:
 def plot_curves(
     runs: Sequence[Path], out: Path, over: Sequence[str] = tuple(AXES), title: str = ""
 ) -> None:
-    """Draw training loss and validation of ``runs`` as a PNG at ``out``.
+    """Draw training and validation loss of ``runs`` as a PNG.
 
-    Both are in bits and share an axis: validation per character, and the training loss, a mean
-    over the windows since the previous record, per piece. A piece is a character, except where
-    characters are spelt in bytes. Runs that share a name are labelled with their paths.
+    Both are in bits and share an axis: the validation loss per character, the training loss per
+    piece, as a mean over the windows since the previous record. A piece is a character, except
+    where characters are encoded as bytes. Runs that share a name are labelled with their paths.
 
     Args:
         runs: run folders.
@@ -78,7 +78,7 @@ def plot_curves(
         title: text above the panels.
 
     Raises:
-        CheckpointError: a run is damaged, or has recorded no step.
+        CheckpointError: a run is damaged, or has recorded no step yet.
         MissingExtraError: matplotlib is not installed.
     """
     histories = []
@@ -87,7 +87,7 @@ def plot_curves(
         lines = read_metrics(path)
         if not any(line["event"] == "step" for line in lines):
             raise CheckpointError(
-                f"{path} has recorded no step yet.", "Go on training it with `resume=True`."
+                f"{path} has recorded no step yet.", "Continue training with `resume=True`."
             )
         histories.append((name, lines))
     figure = new_figure(5 * len(over) if len(over) > 1 else 7, 4.2)
@@ -132,7 +132,7 @@ def _draw_run(axes: Any, lines: list[dict[str, Any]], over: str, name: str, colo
 
 
 class RangeCurve(Protocol):
-    """The outcome of a learning-rate range test: losses over rates, and the rates of interest."""
+    """The result of a learning-rate range test: rates, losses, and rates to mark."""
 
     @property
     def lr(self) -> Sequence[float]: ...
@@ -147,7 +147,7 @@ class RangeCurve(Protocol):
 
 
 def plot_range_test(test: RangeCurve, out: Path) -> None:
-    """Draw the losses of a learning-rate range test over the rate as a PNG at ``out``.
+    """Draw the losses of a learning-rate range test over the rate as a PNG.
 
     Raises:
         MissingExtraError: matplotlib is not installed.

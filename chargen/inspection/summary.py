@@ -1,4 +1,4 @@
-"""What a run folder holds."""
+"""Summary of a run folder."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from chargen.runs.metrics import read_metrics
 
 @dataclass(frozen=True)
 class RunSummary:
-    """A run folder.
+    """The contents and the state of a run folder.
 
     Attributes:
         path: path of the folder.
-        config: what ``config.json`` says.
+        config: its configuration, from ``config.json``.
         parameters: number of parameters in each part of the network.
-        history: how training went.
-        step_of_best: training steps after which the weights that sampling uses were taken.
-        weights_sha256: identifies these weights.
+        history: the course of its training.
+        step_of_best: the training step of the weights that sampling uses.
+        weights_sha256: SHA-256 of these weights.
         problems: what is wrong with its files, one line each.
-        notes: what doesn't matter for sampling, such as a lost corpus, one line each.
+        notes: problems that don't affect sampling, such as a missing corpus, one line each.
     """
 
     path: Path
@@ -85,14 +85,17 @@ def summarise_run(path: Path) -> RunSummary:
 
 
 def _notes_on_corpus(folder: RunFolder, config: RunConfig) -> list[str]:
-    """Whether the corpus that a resume needs is still there; sampling doesn't need it."""
+    """Problems with the corpus, which resuming needs and sampling doesn't."""
     try:
         place = folder.read_places().corpus
         if place is None:
-            return [f"A resume needs the corpus {config.corpus.name}; the run doesn't know where."]
+            return [
+                f"Resuming needs the corpus {config.corpus.name}; the run doesn't record where it "
+                "is."
+            ]
         corpus = PreparedCorpus.open(place)
     except ChargenError as error:
-        return [f"A resume needs the corpus, which can't be read: {error.message}"]
+        return [f"Resuming needs the corpus, which can't be read: {error.message}"]
     if not config.corpus.is_of(corpus.manifest):
-        return [f"A resume needs the corpus, and {corpus.path} now holds a different one."]
+        return [f"Resuming needs the corpus, but {corpus.path} now holds a different one."]
     return []

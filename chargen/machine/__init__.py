@@ -1,1 +1,1 @@
-"""Where and how chargen computes: devices, precision, threads, memory."""
+"""The machine: devices, precision, threads, memory, and settings of the process."""

@@ -1,13 +1,13 @@
-"""The C library's allocator: whether freed memory stays with the process.
+"""Settings of the C library's allocator that keep freed memory in the process.
 
-A training step frees tensors of tens of megabytes and asks for as much again a moment later.
-glibc returns such memory to the system at once and gets it back page by page, each filled with
-zeros: at LSTM 512, some ten thousand page faults per step.
+A training step frees tensors of tens of megabytes and allocates as much again soon after. By
+default glibc returns such memory to the system at once and gets it back page by page, filled with
+zeros: about ten thousand page faults per step for an LSTM of 512 units.
 
-glibc's thresholds apply to the whole process, and no call reads them. So the one that matters is
-found by trial before it is changed, and put back afterwards. One thing can't be put back: from
-then on glibc no longer raises its thresholds by itself. Where the environment has set them, or
-where the C library is not glibc, nothing is changed.
+glibc's thresholds apply to the whole process, and can't be read. So the important one is found by
+trial before it is changed, and restored afterwards. One effect can't be undone: glibc no longer
+raises its thresholds by itself. Nothing is changed if the environment sets the thresholds, or if
+the C library is not glibc.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ from dataclasses import dataclass, replace
 from functools import cache
 
 _TRIM_THRESHOLD, _TOP_PAD, _MMAP_THRESHOLD = -1, -2, -3
-"""Numbers of glibc's parameters, as in malloc.h."""
+"""Numbers of glibc's parameters, from malloc.h."""
 _LARGEST_MMAP_THRESHOLD = 32 << 20
-"""The highest that glibc accepts; a larger block comes from the heap only where it has room."""
+"""The highest value that glibc accepts; larger blocks come from the heap only if it has room."""
 _SMALLEST_TRIED, _RATIO, _TRIALS = 64 << 10, 1.1, 20
-"""The trial begins below glibc's first threshold, and ends within this ratio of the real one."""
+"""Trials begin below glibc's initial threshold, and end within this ratio of the actual one."""
 _PAGES = 8 << 10
-"""A block that is smaller by so much is below the threshold that another one has reached."""
+"""A block smaller by this much is below a threshold that another one has just reached."""
 _ROOM = 2 * [_LARGEST_MMAP_THRESHOLD - (64 << 10)]
-"""Blocks that make the heap grow by so much without being touched."""
+"""Sizes of blocks that make the heap grow without being touched."""
 _VARIABLES = ("MALLOC_TRIM_THRESHOLD_", "MALLOC_TOP_PAD_", "MALLOC_MMAP_THRESHOLD_")
 
 
@@ -37,9 +37,9 @@ class Thresholds:
     """glibc's thresholds, in bytes.
 
     Attributes:
-        mmap: a block of this size or more gets pages of its own, which are returned with it.
-        trim: free memory at the end of the heap that is returned to the system; -1: never.
-        pad: what the heap grows by beyond what is asked for.
+        mmap: blocks of this size or more get their own pages, which are returned when freed.
+        trim: free memory at the end of the heap above which it is returned; -1: never.
+        pad: extra memory by which the heap grows.
     """
 
     mmap: int
@@ -50,15 +50,15 @@ class Thresholds:
 _NEVER = -1
 _KEPT = Thresholds(_LARGEST_MMAP_THRESHOLD, trim=_NEVER, pad=sum(_ROOM))
 _ADAPTED = Thresholds(_LARGEST_MMAP_THRESHOLD, trim=2 * _LARGEST_MMAP_THRESHOLD)
-"""What glibc arrives at by itself in a program that frees large blocks."""
+"""The thresholds that glibc adopts by itself in a program that frees large blocks."""
 
 
 class MemoryKeeper:
-    """Keeps freed memory with the process in its blocks, and from one of them to the next.
+    """Keeps freed memory in the process during its blocks and between them.
 
-    The thresholds are restored after a block, except that nothing is returned to the system before
-    ``close``: the first block that anyone freed at the end of the heap would take all that is free
-    there with it.
+    The thresholds are restored after a block, except that no heap memory is returned to the system
+    before ``close``: the next block freed at the end of the heap would return all free memory
+    there.
     """
 
     def __init__(self) -> None:
@@ -68,7 +68,7 @@ class MemoryKeeper:
 
     @contextlib.contextmanager
     def kept(self) -> Iterator[None]:
-        """A block in which freed memory is kept."""
+        """Keep freed memory in a block."""
         if self._glibc is None:
             yield
             return
@@ -77,7 +77,7 @@ class MemoryKeeper:
             yield
 
     def close(self) -> None:
-        """Restore all thresholds and return free memory, unless others still keep it."""
+        """Restore all thresholds and return free memory, unless another keeper is open."""
         if self._glibc:
             self._glibc.close()
         self._glibc = None
@@ -85,14 +85,14 @@ class MemoryKeeper:
 
 @contextlib.contextmanager
 def freed_memory_kept() -> Iterator[None]:
-    """A block in which freed memory is kept for the next step, and returned at its end."""
+    """Keep freed memory in a block, and return it at its end."""
     with contextlib.closing(MemoryKeeper()) as keeper, keeper.kept():
         yield
 
 
 @contextlib.contextmanager
 def freed_memory_returned() -> Iterator[None]:
-    """Inside ``freed_memory_kept``: a block as in a program that has set nothing."""
+    """Return freed memory in a block, as glibc does by default."""
     glibc = _glibc()
     if glibc is None:
         yield
@@ -118,10 +118,10 @@ class _Info(ctypes.Structure):
 
 
 class _Glibc:
-    """glibc's allocator, opened by those who change its thresholds.
+    """glibc's allocator, opened by each user of its thresholds.
 
     Attributes:
-        in_force: the thresholds that the innermost block has set; None outside of all blocks.
+        in_force: the thresholds set by the innermost block; None outside all blocks.
     """
 
     def __init__(self, library: ctypes.CDLL) -> None:
@@ -136,7 +136,7 @@ class _Glibc:
         self.in_force: Thresholds | None = None
 
     def open(self) -> None:
-        """Find the thresholds, unless they are changed already."""
+        """Find the thresholds, unless they have been changed already."""
         if not self._users:
             mmap = self._mmap_threshold()
             self._outside = Thresholds(mmap, trim=2 * mmap)
@@ -151,7 +151,7 @@ class _Glibc:
 
     @contextlib.contextmanager
     def using(self, thresholds: Thresholds) -> Iterator[None]:
-        """A block with ``thresholds``."""
+        """Apply ``thresholds`` in a block."""
         before = self.in_force
         self.in_force = thresholds
         self._set(thresholds)
@@ -162,7 +162,7 @@ class _Glibc:
             self._set(before or replace(self._outside, trim=_NEVER))
 
     def grow_heap(self) -> None:
-        """Give the heap room for blocks that are too large for ``_LARGEST_MMAP_THRESHOLD``."""
+        """Make room in the heap for blocks larger than ``_LARGEST_MMAP_THRESHOLD``."""
         self._free([self._library.malloc(size) for size in _ROOM])
 
     def _set(self, thresholds: Thresholds) -> None:
@@ -171,10 +171,10 @@ class _Glibc:
         self._library.mallopt(_TOP_PAD, thresholds.pad)
 
     def _mmap_threshold(self) -> int:
-        """The smallest size tried whose block gets pages of its own.
+        """The smallest size tried for which a block gets its own pages.
 
-        Sizes are tried upwards: freeing such a block may raise the threshold to its size. What
-        was found before comes first, so that putting it back doesn't raise it time after time.
+        Sizes are tried upwards, because freeing such a block may raise the threshold to its size.
+        The last result is tried first, so that it isn't raised each time it is restored.
         """
         if not hasattr(self._library, "mallinfo2"):  # glibc before 2.33
             return _ADAPTED.mmap
@@ -187,7 +187,7 @@ class _Glibc:
         return self._found
 
     def _gets_own_pages(self, size: int) -> bool:
-        """Whether a block of this size does; those that fit between older blocks tell nothing."""
+        """Whether a block of this size gets its own pages; skips blocks that fill gaps."""
         before, blocks = self._library.mallinfo2(), []
         try:
             for _ in range(_TRIALS):
@@ -208,7 +208,7 @@ class _Glibc:
 
 @cache
 def _glibc() -> _Glibc | None:
-    """glibc, where it is the C library and the user hasn't set its allocator up already."""
+    """glibc, unless the C library is another or the user has configured its allocator."""
     if os.name != "posix" or any(name in os.environ for name in _VARIABLES):
         return None
     if "glibc.malloc" in os.environ.get("GLIBC_TUNABLES", ""):

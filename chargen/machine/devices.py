@@ -1,4 +1,4 @@
-"""Where chargen computes: the device and the CPU threads."""
+"""The device, its number format, and the CPU threads."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from chargen.options import TrainConfig
 
 
 def resolve_device(name: str) -> torch.device:
-    """The device called ``name``; ``auto`` is CUDA where there is one, else the CPU.
+    """The device called ``name``; ``auto`` is CUDA if available, else the CPU.
 
     Raises:
         ConfigError: the name is unknown, or the machine has no such device.
@@ -29,13 +29,13 @@ def resolve_device(name: str) -> torch.device:
 
 
 def autocast(precision: str, device: torch.device) -> torch.autocast:
-    """A block, to be entered again and again, with matrix products in ``precision``."""
+    """A reusable context in which matrix products are computed in ``precision``."""
     enabled = resolve_precision(precision, device) == "bfloat16"
     return torch.autocast(device.type, torch.bfloat16, enabled=enabled)
 
 
 def resolve_precision(name: str, device: torch.device) -> str:
-    """``auto`` is bfloat16 on a GPU that computes in it, not merely converts; else float32."""
+    """Resolve ``auto``: bfloat16 on a GPU that supports it in hardware, else float32."""
     if name != "auto":
         return name
     made_for_it = device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
@@ -44,7 +44,7 @@ def resolve_precision(name: str, device: torch.device) -> str:
 
 @contextlib.contextmanager
 def cpu_threads(count: int) -> Iterator[int]:
-    """A block that computes with ``count`` threads; 0 leaves their number as it is."""
+    """Use ``count`` CPU threads in a block; 0 leaves their number unchanged."""
     before = torch.get_num_threads()
     if count:
         torch.set_num_threads(count)

@@ -1,4 +1,4 @@
-"""The most memory that this process has held at any time."""
+"""The peak memory of this process."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _STATUS = Path("/proc/self/status")
 
 
 def peak_bytes() -> int | None:
-    """The peak of this process's resident memory; None where the system doesn't report it.
+    """The peak resident memory of this process; None if the system doesn't report it.
 
     On Linux a process inherits ``ru_maxrss`` from its parent; VmHWM is its own.
     """

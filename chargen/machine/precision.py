@@ -1,8 +1,7 @@
-"""Mixed precision under ``torch.autocast``: what runs in its format, and what in full.
+"""Number formats of mixed precision under ``torch.autocast``.
 
-Matrix products over all time steps, the fused recurrences and the softmax's products run in
-autocast's format. Sums, the loss, the hand-written recurrences and the carried states stay in
-float32.
+Matrix products over all time steps, fused recurrences and the products of the softmax use
+autocast's format. Sums, the loss, hand-written recurrences and carried states stay in float32.
 """
 
 from __future__ import annotations
@@ -18,13 +17,13 @@ _CUDNN_WITH_BFLOAT16 = 91300
 
 
 def product_dtype(x: Tensor) -> torch.dtype:
-    """The format of a matrix product with x: autocast's where it is on for x's device, else x's."""
+    """The format of a matrix product with x: autocast's if enabled for x's device, else x's."""
     kind = x.device.type
     return torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else x.dtype
 
 
 def kernel_dtype(x: Tensor, full: torch.dtype) -> torch.dtype:
-    """The format of a fused recurrence over x: autocast's, or ``full`` where cuDNN lacks it."""
+    """The format of a fused recurrence over x: autocast's, or ``full`` if cuDNN lacks it."""
     dtype = product_dtype(x)
     old = x.is_cuda and _cudnn_version() < _CUDNN_WITH_BFLOAT16
     return full if old and dtype == torch.bfloat16 else dtype
@@ -36,7 +35,7 @@ def _cudnn_version() -> int:
 
 @contextlib.contextmanager
 def exact_float32() -> Iterator[None]:
-    """A block in which cuDNN's recurrences don't round float32 to TF32, their default."""
+    """Keep cuDNN's recurrences from rounding float32 to TF32 in a block."""
     before = torch.backends.cudnn.allow_tf32
     torch.backends.cudnn.allow_tf32 = False
     try:
@@ -46,5 +45,5 @@ def exact_float32() -> Iterator[None]:
 
 
 def no_autocast(x: Tensor) -> torch.autocast:
-    """A block without autocast on x's device."""
+    """A context without autocast on x's device."""
     return torch.autocast(x.device.type, enabled=False)

@@ -1,4 +1,4 @@
-"""Which processor this is."""
+"""The processor of this machine."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _CPUINFO = Path("/proc/cpuinfo")
 
 
 def processor_name() -> str:
-    """The processor's model and the number of cores that this process may use, in words."""
+    """The model of the processor and the number of cores that this process may use."""
     name = platform.processor() or platform.machine()
     if _CPUINFO.exists():
         models = [x for x in _CPUINFO.read_text().splitlines() if x.startswith("model name")]

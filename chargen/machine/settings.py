@@ -1,9 +1,8 @@
-"""The settings of the process for training: in force while it computes, and at no other time.
+"""Process settings for training, in force only while training code runs.
 
-Threads, the format of float32 products and the allocator's thresholds belong to the whole process.
+Threads, the format of float32 products and the allocator's thresholds apply to the whole process.
 They are changed for a block and restored after it. A generator that needs them is advanced inside
-such a block and yields outside of it, so that its reader works under the settings that were in
-force before.
+a block and yields outside it, so that its caller's code runs under its own settings.
 """
 
 from __future__ import annotations
@@ -22,10 +21,10 @@ R = TypeVar("R")
 
 
 class TrainingSettings:
-    """CPU threads, float32 in full, freed memory kept: for blocks, entered as often as needed.
+    """Process settings for training: CPU threads, full float32, freed memory kept.
 
     Args:
-        threads: CPU threads; 0: as they are.
+        threads: CPU threads; 0: unchanged.
     """
 
     def __init__(self, threads: int = 0) -> None:
@@ -34,21 +33,21 @@ class TrainingSettings:
 
     @contextlib.contextmanager
     def block(self) -> Iterator[None]:
-        """A block with these settings."""
+        """Apply the settings in a block."""
         with cpu_threads(self._threads), exact_float32(), self._memory.kept():
             yield
 
     def close(self) -> None:
-        """Return the memory that was kept between the blocks."""
+        """Return the memory that was kept between blocks."""
         self._memory.close()
 
 
 def under_training_settings(
     values: Generator[T, None, R], threads: int = 0
 ) -> Generator[T, None, R]:
-    """Yield what ``values`` yields; its code, and no other, runs under the settings for training.
+    """Yield from ``values``, running its code, and no other, under the settings for training.
 
-    Exceptions that are thrown in reach ``values``, and closing closes it.
+    Exceptions thrown into this generator reach ``values``, and closing it closes ``values``.
     """
     with contextlib.closing(TrainingSettings(threads)) as settings:
         try:

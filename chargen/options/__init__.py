@@ -1,4 +1,4 @@
-"""Everything that can be chosen, said once: frozen configs, and what is known of each option."""
+"""All options, each declared once as a field of a frozen config."""
 
 from chargen.options.cells import CELLS
 from chargen.options.corpus import CorpusConfig

@@ -1,8 +1,7 @@
-"""The table of cells: their names, where they live, and the options of their own.
+"""The table of cells: their names, where they are defined, and their own options.
 
-It is plain data, so that naming the cells doesn't import torch. An option that is declared here
-becomes a field of ``ModelConfig``, and with that a flag, an argument in Python, and a line in the
-reference.
+It is plain data, so that naming the cells doesn't import torch. An option declared here becomes a
+field of ``ModelConfig``, and thereby a flag, an argument in Python, and a line in the reference.
 """
 
 from __future__ import annotations
@@ -14,17 +13,19 @@ from typing import Any
 
 from chargen.options.field import option
 
-NETWORK = "The network (by default as the preset says)"
+NETWORK = "Network (defaults depend on the preset)"
 
 
 @dataclass(frozen=True)
 class CellRow:
-    """Where a cell lives, and what the options and the network need to know of it.
+    """Where a cell is defined, and what options and network need to know of it.
 
     Attributes:
+        module, class_name: where its class is.
         summary: what the name stands for.
-        options: the fields of ModelConfig that this cell has beyond those that all cells have.
-        wants_output: it is fed the model's own softmax, so it can only be the last layer.
+        options: the fields of ModelConfig that belong to this cell.
+        wants_output: whether it is fed the model's own softmax, so that it can only be the last
+            layer.
     """
 
     module: str
@@ -47,12 +48,12 @@ _ACTIVATION = option(
 )
 _RECURRENT_INIT = option(
     "orthogonal",
-    "What W starts as",
-    choices={"orthogonal": "keeps a state's length", "identity": "keeps the state, for relu"},
+    "Initial W",
+    choices={"orthogonal": "keeps a state's norm", "identity": "keeps the state, for relu"},
     panel=NETWORK,
 )
 _TEACHER_FORCING = option(
-    False, "Feed back the true characters instead of the output", negatable=True, panel=NETWORK
+    False, "Feedback of the true characters instead of the output", negatable=True, panel=NETWORK
 )
 _MODULES = option(
     4, "Groups of units, with periods of 1, 2, 4, … steps", low=1, high=63, panel=NETWORK

@@ -1,4 +1,4 @@
-"""How a text becomes pieces."""
+"""Options for preparing a text."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from chargen.options.field import Config, option
 
-PREPARING = "Preparing the text"
+PREPARING = "Preparation of the text"
 
 
 @dataclass(frozen=True)
@@ -21,11 +21,11 @@ class CorpusConfig(Config):
     )
     oov: str = option(
         "auto",
-        "What becomes of the other characters",
+        "Treatment of the other characters",
         choices={
-            "auto": "bytes where the text needs them",
-            "bytes": "UTF-8 bytes, so that nothing is lost",
-            "unk": "one <unk> each",
+            "auto": "bytes if the text needs them",
+            "bytes": "as UTF-8 bytes, without loss",
+            "unk": "as <unk>",
         },
         panel=PREPARING,
     )
@@ -34,19 +34,23 @@ class CorpusConfig(Config):
     )
     errors: str = option(
         "strict",
-        "What becomes of bytes that don't decode",
-        choices={"strict": "an error", "replace": "U+FFFD"},
+        "Treatment of bytes that can't be decoded",
+        choices={"strict": "an error", "replace": "U+FFFD instead"},
         panel=PREPARING,
     )
     convert: str = option(
         "none",
-        "Conversion between the Chinese scripts",
-        choices={"none": "", "t2s": "traditional to simplified", "s2t": "the other way"},
+        "Conversion of Chinese",
+        choices={
+            "none": "",
+            "t2s": "traditional to simplified",
+            "s2t": "simplified to traditional",
+        },
         panel=PREPARING,
     )
     val_frac: float = option(
         0.1,
-        "Share of the text, its end, kept for validation; 0: none",
+        "Share of the text, at its end, kept for validation; 0: none",
         low=0,
         below=1,
         panel=PREPARING,

@@ -1,8 +1,8 @@
-"""What is known of an option, said once in the field of a config.
+"""Options as fields of configs.
 
-From a field follow its validation, its flag on the command line, its field in a batch job, and its
-entry in the reference. A config may be built with any values; ``check`` reports all that is wrong
-with several of them at once.
+The validation of an option, its flag on the command line, its field in a batch job and its entry in
+the reference are derived from its field. A config may be built with any values; ``check`` reports
+all problems of several configs at once.
 """
 
 from __future__ import annotations
@@ -31,23 +31,23 @@ _KINDS: Mapping[type, tuple[type | tuple[type, ...], str]] = {
 
 @dataclass(frozen=True)
 class Option:
-    """All that is known of an option besides its name, type and default.
+    """The properties of an option besides its name, type and default.
 
     Attributes:
-        help: what it is: a noun phrase with its unit, without a full stop.
+        help: a noun phrase with the unit, without a full stop.
         low, high: the least and the greatest value allowed.
-        above, below: bounds that are themselves not allowed.
-        choices: the values allowed, each with what it means, or with an empty text.
-        rule: for what bounds can't express: what is allowed, in words, where a value isn't.
-        flag: on the command line; by default made from the name.
-        aliases: other flags for the same.
-        parameter: the name on the command line and in Python where it isn't the field's.
-        panel: heading under which ``--help`` lists it.
+        above, below: exclusive bounds.
+        choices: the values allowed, each with its meaning or an empty string.
+        rule: a check beyond bounds: returns what is allowed, in words, or None if the value is.
+        flag: the flag on the command line; by default made from the name.
+        aliases: other flags for the same option.
+        parameter: the name on the command line and in Python if it isn't that of the field.
+        panel: the heading under which ``--help`` lists it.
         negatable: whether ``--no-…`` turns it off.
         default_text: the default in words, where it is not a fixed value.
-        changeable: whether a run that goes on may change it.
-        escaped: whether escapes such as a newline's are understood on the command line.
-        derived: it follows from the corpus; nobody chooses it.
+        changeable: whether a resumed run may change it.
+        escaped: whether escapes such as that of a newline are replaced on the command line.
+        derived: whether it follows from the corpus and can't be set.
     """
 
     help: str
@@ -68,7 +68,7 @@ class Option:
     derived: bool = False
 
     def fault(self, value: Any) -> str | None:
-        """What is allowed instead of ``value``, which has the right type; None: it is allowed."""
+        """What is allowed instead of ``value``, which has the right type; None if it is allowed."""
         if self.choices is not None and value not in self.choices:
             return f"one of {', '.join(self.choices)}"
         if isinstance(value, (int, float)) and not isinstance(value, bool):
@@ -78,7 +78,7 @@ class Option:
         return self.rule(value) if self.rule else None
 
     def _bounds(self, value: float) -> list[tuple[bool, str]]:
-        """Each bound of a number: whether ``value`` keeps to it, and what it is in words."""
+        """Each bound of a number: whether ``value`` is within it, and its description."""
         bounds = []
         if self.low is not None:
             bounds.append((value >= self.low, f"at least {_in_words(self.low)}"))
@@ -102,7 +102,7 @@ def _in_words(number: float) -> str:
 
 
 def option(default: Any = MISSING, help: str = "", **facts: Any) -> Any:
-    """The field of a config for one option; ``facts`` are those of ``Option``."""
+    """Declare the field of a config for an option; ``facts`` are the attributes of ``Option``."""
     return dataclasses.field(default=default, metadata={"option": Option(help, **facts)})
 
 
@@ -111,7 +111,7 @@ class Entry:
     """An option with the name, type and default of its field.
 
     Attributes:
-        kind: ``bool``, ``int``, ``float``, ``str`` or ``tuple`` (of texts).
+        kind: ``bool``, ``int``, ``float``, ``str`` or ``tuple`` (of strings).
         nullable: whether None is allowed.
     """
 
@@ -123,17 +123,17 @@ class Entry:
 
     @property
     def parameter(self) -> str:
-        """Its name on the command line and in Python."""
+        """The name on the command line and in Python."""
         return self.option.parameter or self.name
 
     @property
     def annotation(self) -> Any:
-        """Its type as an annotation."""
+        """The type as an annotation."""
         kind: Any = tuple[str, ...] if self.kind is tuple else self.kind
         return kind | None if self.nullable else kind
 
     def problem(self, value: Any) -> str | None:
-        """What is wrong with a value, or None."""
+        """Describe what is wrong with a value; None if nothing is."""
         if value is None and self.nullable:
             return None
         accepted, wanted = _KINDS[self.kind]
@@ -148,7 +148,7 @@ class Entry:
         return f"`{self.parameter}` is {_shown(value)}{meant}, not {fault}"
 
     def normalised(self, value: Any) -> Any:
-        """The value as configs hold it: lists and single texts as tuples, NumPy's numbers plain."""
+        """Convert a value for a config: lists and strings to tuples, NumPy numbers to Python's."""
         if self.kind is tuple:
             return (value,) if isinstance(value, str) else _as_tuple(value)
         if isinstance(value, bool) or not isinstance(value, Real):
@@ -156,17 +156,17 @@ class Entry:
         return int(value) if isinstance(value, Integral) else _as_float(value)
 
     def _comparable(self, value: Any) -> Any:
-        """A value of the right type, as plain Python compares it."""
+        """Convert a value of the right type so that it can be compared."""
         if self.kind is int:
             return int(value)
         return _as_float(value) if self.kind is float else value
 
 
 def _shown(value: Any) -> str:
-    """A value as Python writes it, cut where it is long."""
+    """The repr of a value, cut if it is long."""
     try:
         text = repr(value)
-    except ValueError:  # Python writes no integers of thousands of digits
+    except ValueError:  # Python limits the length of integers it converts to text
         return "a number of thousands of digits"
     return text if len(text) <= _LONGEST_SHOWN else f"{text[: _LONGEST_SHOWN - 1]}…"
 
@@ -183,14 +183,14 @@ def _as_tuple(value: Any) -> Any:
 
 
 _ENTRIES: dict[type, Mapping[str, Entry]] = {}
-"""The options of each config, once they were asked for."""
+"""A cache of the options of each config."""
 
 
 class Config:
-    """What all configs share. A subclass is a frozen dataclass whose fields are options."""
+    """Base of all configs. A subclass is a frozen dataclass whose fields are options."""
 
     judged_whole: ClassVar[bool] = False
-    """Whether conflicts can be found only where each value is allowed by itself."""
+    """Whether conflicts can be looked for only if each value is allowed by itself."""
 
     @classmethod
     def entries(cls) -> Mapping[str, Entry]:
@@ -200,9 +200,9 @@ class Config:
 
     @classmethod
     def problems_in(cls, values: Mapping[str, Any]) -> list[str]:
-        """What is wrong with some values of this config, one line each, by the fields' names.
+        """Describe the problems of some values, by the names of their fields, one line each.
 
-        Values that are missing count as their defaults where values depend on each other.
+        Missing values count as defaults where values depend on each other.
         """
         entries = cls.entries()
         wrong = {name: p for name, value in values.items() if (p := entries[name].problem(value))}
@@ -213,12 +213,12 @@ class Config:
 
     @classmethod
     def conflicts_in(cls, values: Mapping[str, Any]) -> list[str]:
-        """Values, each allowed by itself, that are not allowed together."""
+        """Describe which values, each allowed by itself, are not allowed together."""
         del values
         return []
 
     def problems(self) -> list[str]:
-        """What is wrong with this config, one line each."""
+        """Describe the problems of this config, one line each."""
         return self.problems_in({name: getattr(self, name) for name in self.entries()})
 
     def to_dict(self) -> dict[str, Any]:
@@ -226,7 +226,7 @@ class Config:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
-        """A config from the values of some fields; an unknown name is a ConfigError."""
+        """Make a config from the values of some fields; an unknown name is a ConfigError."""
         reject_unknown(values, cls.entries())
         return cls(**{name: cls.entries()[name].normalised(v) for name, v in values.items()})
 
@@ -251,11 +251,11 @@ def _kind_of(hint: Any) -> tuple[type, bool]:
 
 
 def check(*configs: Config, also: Iterable[str] = ()) -> None:
-    """Raise one ConfigError that names every problem of ``configs``, and those in ``also``."""
+    """Raise one ConfigError for all problems of ``configs`` and those in ``also``, if any."""
     found = [line for config in configs for line in config.problems()] + list(also)
     if found:
         noun = "One option is" if len(found) == 1 else f"{len(found)} options are"
-        raise ConfigError(f"{noun} not usable: {'; '.join(found)}.", "Correct what is named here.")
+        raise ConfigError(f"{noun} not usable: {'; '.join(found)}.", "Correct the values.")
 
 
 def reject_unknown(values: Iterable[str], known: Iterable[str]) -> None:
@@ -267,21 +267,21 @@ def reject_unknown(values: Iterable[str], known: Iterable[str]) -> None:
             close = nearest(name, known)
             unknown.append(f"`{name}`" + (f" (did you mean `{close}`?)" if close else ""))
     if unknown:
-        noun = "is no option" if len(unknown) == 1 else "are no options"
+        noun = "option" if len(unknown) == 1 else "options"
         raise ConfigError(
-            f"There {noun} {', '.join(unknown)}.", f"The options are {', '.join(known)}."
+            f"Unknown {noun}: {', '.join(unknown)}.", f"The options are {', '.join(known)}."
         )
 
 
 def nearest(name: str, known: Iterable[str]) -> str | None:
-    """The known name that ``name`` is the beginning of, or that is spelt much like it."""
+    """The known name that begins with ``name``, or the most similar one; None if there is none."""
     known = list(known)
     close = [each for each in known if name and each.startswith(name)]
     return next(iter(close or difflib.get_close_matches(name, known, n=1, cutoff=0.7)), None)
 
 
 def distribute(values: Mapping[str, Any], *configs: type[Config]) -> tuple[dict[str, Any], ...]:
-    """The values of each config, of options by the names that Python users give.
+    """Distribute options, by their names in Python, among the fields of configs.
 
     Raises:
         ConfigError: a name belongs to none of the configs.

@@ -1,4 +1,4 @@
-"""Options as keyword arguments: a function's signature names them, from the fields of configs."""
+"""Options as keyword arguments, listed in the signature of a function."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ _Function = TypeVar("_Function", bound=Callable[..., Any])
 
 
 def keyword_options(*configs: type[Config]) -> Callable[[_Function], _Function]:
-    """Let the signature of a function that takes ``**options`` list the options of ``configs``.
+    """List the options of ``configs`` in the signature of a function that takes ``**options``.
 
-    Notebooks, ``help`` and editors that look at the signature show them, with their defaults.
+    ``help``, notebooks and editors that inspect the signature show them with their defaults.
     """
 
     def listed(function: _Function) -> _Function:

@@ -1,4 +1,4 @@
-"""The shape of a network."""
+"""Options of the network."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def _known_cells(value: str) -> str | None:
 
 
 def _with_cell_options(config: _Class) -> _Class:
-    """Give a config the options that the table of cells declares."""
+    """Add the options in the table of cells to a config."""
     for name, each in cell_options().items():
         config.__annotations__[name] = type(each.default).__name__
         setattr(config, name, each)
@@ -28,28 +28,30 @@ def _with_cell_options(config: _Class) -> _Class:
 @dataclass(frozen=True)
 @_with_cell_options
 class ModelConfig(Config):
-    """The shape of a network; besides these fields it has those of the table of cells."""
+    """The shape of a network; the options in the table of cells are fields as well."""
 
     judged_whole = True
 
     vocab_size: int = option(
-        help="|V|, the length of a one-hot vector: characters kept and reserved pieces",
+        help="|V|, the length of a one-hot vector: characters kept plus reserved pieces",
         low=1,
         derived=True,
     )
     cell: str = option(
         "lstm",
-        f"Cell: {', '.join(CELLS)}; or one for each layer, separated by commas, bottom first",
+        f"Cell: {', '.join(CELLS)}; or one per layer, separated by commas, bottom first",
         rule=_known_cells,
         panel=NETWORK,
     )
     hidden_size: int = option(
-        256, "H, units per layer", low=1, default_text="as the preset says", panel=NETWORK
+        256, "H, units per layer", low=1, default_text="the preset's", panel=NETWORK
     )
-    num_layers: int = option(1, "Layers", low=1, default_text="as the preset says", panel=NETWORK)
+    num_layers: int = option(
+        1, "Number of layers", low=1, default_text="the preset's", panel=NETWORK
+    )
     embedding_size: int = option(
         128,
-        "Length of the vector that a character is looked up as; 0: one-hot",
+        "Length of a character's embedding; 0: one-hot",
         low=0,
         default_text="32, or 128 for a large vocabulary",
         panel=NETWORK,
@@ -59,7 +61,7 @@ class ModelConfig(Config):
     )
     tie_weights: bool = option(
         False,
-        "One table for input and output",
+        "One matrix for input and output",
         negatable=True,
         default_text="for a large vocabulary",
         panel=NETWORK,
@@ -84,11 +86,13 @@ class ModelConfig(Config):
             if getattr(config, name) != default
         ]
         if config.tie_weights and not config.can_tie():
-            found.append("`tie_weights` needs an embedding, and a cell that isn't fed the output")
+            found.append(
+                "`tie_weights` needs an embedding, and a last layer that isn't fed the output"
+            )
         return found
 
     def can_tie(self) -> bool:
-        """Whether the table of embeddings can serve as V: there is one, and V is the model's."""
+        """Whether the embeddings can serve as V: there are some, and no cell owns V."""
         return self.embedding_size > 0 and not any(
             CELLS[name].wants_output for name in self.layer_cells()
         )
@@ -99,14 +103,14 @@ class ModelConfig(Config):
         return names * self.num_layers if len(names) == 1 else names
 
     def options_of(self, cell: str) -> dict[str, Any]:
-        """The values of the options that ``cell`` has beyond those that all cells have."""
+        """The values of the options that belong to ``cell``."""
         return {name: getattr(self, name) for name in CELLS[cell].options}
 
     def idle_options(self) -> dict[str, Any]:
-        """The defaults of the options that other cells have and these layers' cells don't."""
+        """The defaults of cell options that belong to none of this network's cells."""
         own = {name for cell in self.layer_cells() for name in CELLS[cell].options}
         return {n: each.default for n, each in cell_options().items() if n not in own}
 
     def without_idle_options(self) -> Self:
-        """The same network, with options that its cells don't have at today's defaults."""
+        """The same network, with cell options that it doesn't have at today's defaults."""
         return replace(self, **self.idle_options())

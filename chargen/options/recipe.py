@@ -1,7 +1,7 @@
-"""The recipe: every measured constant of training, recorded with a run so that it resumes alike.
+"""The recipe: all measured constants of training, recorded in a run so that resuming uses the same.
 
-None of these is an option. A value changes only with a measurement on several texts and seeds, and
-an entry in tests/benchmarks/README.md.
+None of them is an option. Changing a value takes measurements on several texts and seeds, and an
+entry in tests/benchmarks/README.md.
 """
 
 from __future__ import annotations
@@ -13,46 +13,47 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Recipe:
-    """What training does where neither preset nor option says.
+    """The constants of training.
 
-    A pair of values is for a small vocabulary and for a large one.
+    In a pair, the first value is for a small vocabulary, the second for a large one.
 
     Attributes:
-        large_vocabulary: |V| from which a vocabulary is large; input and output then share a table.
-        embedding_size: length of a character's vector.
-        lr: AdamW's learning rate for ``lr_units`` units per layer and ``lr_pieces`` pieces a step.
-        lr_units, lr_pieces: the rate changes with the root of the units, inversely, and with the
-            root of the pieces a step where these are fewer.
-        lr_of_optimizer: an optimiser's learning rate over AdamW's.
-        lr_of_tied: the learning rates of P and U over the others', where a table is shared.
+        large_vocabulary: the least |V| that counts as large; input and output are then tied.
+        embedding_size: length of a character's embedding.
+        lr: AdamW's learning rate for ``lr_units`` units per layer and ``lr_pieces`` pieces per
+            step.
+        lr_units, lr_pieces: the rate is inversely proportional to the square root of the units,
+            and proportional to that of the pieces per step if these are fewer.
+        lr_of_optimizer: ratio of an optimiser's learning rate to AdamW's.
+        lr_of_tied: ratio of the learning rates of P and U to the others, if weights are tied.
         lr_hold: share of a run's steps after which the learning rate begins to fall.
-        weight_decay: of AdamW.
+        weight_decay: AdamW's weight decay.
         adamw_betas: decay of AdamW's two moments.
-        sgd_momentum: of SGD (Nesterov).
+        sgd_momentum: SGD's momentum (Nesterov).
         rmsprop_alpha: decay of RMSprop's moment.
-        growth: what each doubling of 1 + the passes adds to the dropout share, for a text of
+        growth: increase of dropout with each doubling of 1 + the passes, for a text of
             ``growth_characters``.
-        growth_halving: what ``growth`` gains each time the text is halved.
+        growth_halving: increase of ``growth`` each time the text is halved.
         growth_characters: see ``growth``.
-        growth_limit: the share beyond which dropout grows no further.
+        growth_limit: dropout at which the growth ends.
         short_text: characters below which a text with a large vocabulary has constant dropout.
-        short_dropout: that share, for a text of ``short_dropout_characters``.
-        short_dropout_halving: what ``short_dropout`` gains each time the text is halved.
+        short_dropout: this dropout, for a text of ``short_dropout_characters``.
+        short_dropout_halving: increase of ``short_dropout`` each time the text is halved.
         short_dropout_characters: see ``short_dropout``.
-        short_dropout_limit: the highest constant share.
-        passes_root: by default a run makes this many passes over the root of the text's characters.
-        passes_limit: the most passes by default.
-        neighbour_pieces: pieces from the start of the text whose neighbours are counted for the
-            initial vectors of a shared table.
-        neighbour_spare: dimensions beyond the wanted ones that the iteration for them carries.
-        neighbour_rounds: rounds of that iteration.
-        neighbour_length: length of these vectors.
-        fresh_after: pieces after which a lane starts from the initial state again, at least.
+        short_dropout_limit: the highest constant dropout.
+        passes_root: the default number of passes is this over the square root of the characters.
+        passes_limit: the highest default number of passes.
+        neighbour_pieces: pieces at the start of the text whose neighbours are counted for the
+            initial embeddings of tied weights.
+        neighbour_spare: extra dimensions in the subspace iteration for them.
+        neighbour_rounds: rounds of this iteration.
+        neighbour_length: norm of these embeddings.
+        fresh_after: the least number of pieces after which a lane's state is reset.
         rollback_limit: how often a run may go back to its last checkpoint.
-        rollback_lr: factor of the learning rate each time.
-        evaluated_pieces: pieces of the validation split that an evaluation scores, at most.
-        forward_share: cost of a forward pass over that of a training step.
-        clock_estimate: share of its minutes after which a run by the clock estimates its steps.
+        rollback_lr: factor applied to the learning rate each time.
+        evaluated_pieces: the most pieces of the validation split that an evaluation scores.
+        forward_share: cost of a forward pass relative to a training step.
+        clock_estimate: share of its minutes after which a timed run estimates its steps.
         clock_fix: share of ``lr_hold`` after which it fixes their number.
         clock_overtime: share of its minutes after which it ends in any case.
     """
@@ -96,5 +97,5 @@ class Recipe:
     clock_overtime: float = 1.1
 
     def to_dict(self) -> dict[str, Any]:
-        """As JSON has it."""
+        """The constants as JSON values."""
         return asdict(self)

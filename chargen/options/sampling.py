@@ -1,4 +1,4 @@
-"""How texts are drawn from a network, and what a batch of them needs."""
+"""Options of sampling and of batches."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from typing import Any
 from chargen.options.field import Config, option
 from chargen.options.training import TrainConfig
 
-SAMPLING = "Sampling, in the order in which it is applied"
+SAMPLING = "Sampling, in order of application"
 
 
 @dataclass(frozen=True)
 class SamplingConfig(Config):
-    """How a text is drawn from a network, and where it ends.
+    """How a text is sampled, and where it ends.
 
     Applied in this order: masks, repetition penalty, temperature, top-k, top-p, min-p, draw.
     """
@@ -28,72 +28,72 @@ class SamplingConfig(Config):
         panel=SAMPLING,
     )
     repetition_window: int = option(
-        64, "Recent pieces that the penalty looks back on", low=1, high=1 << 20, panel=SAMPLING
+        64, "Recent pieces that the penalty covers", low=1, high=1 << 20, panel=SAMPLING
     )
     temperature: float = option(
         0.8,
-        "Divisor of the logits: low is careful, high is wild; 0 always takes the likeliest",
+        "Divisor of the logits: the lower, the more predictable; 0: always the likeliest piece",
         low=0,
         flag="--temp",
         aliases=("--temperature", "-t"),
         panel=SAMPLING,
     )
-    top_k: int = option(0, "Draw from the k likeliest only; 0: off", low=0, panel=SAMPLING)
+    top_k: int = option(0, "Number of likeliest pieces to draw from; 0: off", low=0, panel=SAMPLING)
     top_p: float = option(
         1.0,
-        "Draw from the fewest pieces that together reach this probability; 1: off",
+        "Total probability of the likeliest pieces to draw from; 1: off",
         above=0,
         high=1,
         panel=SAMPLING,
     )
     min_p: float = option(
         0.0,
-        "Drop pieces less likely than this share of the likeliest; 0: off",
+        "Least probability of a piece, relative to the likeliest piece; 0: off",
         low=0,
         below=1,
         panel=SAMPLING,
     )
-    stop: tuple[str, ...] = option((), "Texts to end before", escaped=True)
+    stop: tuple[str, ...] = option((), "String before which a text ends", escaped=True)
 
     @classmethod
     def conflicts_in(cls, values: Mapping[str, Any]) -> list[str]:
-        found = ["`stop` has an empty string"] if "" in values.get("stop", ()) else []
+        found = ["`stop` contains an empty string"] if "" in values.get("stop", ()) else []
         halves = sorted(
             {c for text in values.get("stop", ()) for c in text if "\ud800" <= c <= "\udfff"}
         )
         if halves:
             named = ", ".join(f"U+{ord(character):04X}" for character in halves)
-            found.append(f"`stop` has the lone surrogate {named}, which is half a character")
+            found.append(f"`stop` contains the lone surrogate {named}")
         return found
 
 
 @dataclass(frozen=True)
 class BatchConfig(Config):
-    """What a batch of texts needs besides how each is drawn."""
+    """Options of a batch of texts besides those of sampling."""
 
     num_samples: int = option(1, "Texts per prompt", low=1, high=1_000_000)
     seed: int = option(
         0,
-        "Seed, from which each text gets its own",
+        "Seed from which the seed of each text is derived",
         low=0,
         below=2**64,
     )
     oov_prompt: str = option(
         "error",
-        "What becomes of prompt characters that the model can't read",
-        choices={"error": "", "skip": "they are left out"},
+        "Treatment of prompt characters outside the vocabulary",
+        choices={"error": "", "skip": "left out"},
     )
-    batch_size: int = option(64, "Texts generated at a time; it changes the speed alone", low=1)
-    resume: bool = option(False, "Complete an output that was begun")
-    force: bool = option(False, "Replace an output that exists")
+    batch_size: int = option(64, "Texts generated at once; affects only the speed", low=1)
+    resume: bool = option(False, "Complete an unfinished output")
+    force: bool = option(False, "Replace an existing output")
     ordered: bool = option(
         True,
-        "Write texts in job order, or as they are completed",
+        "Texts in job order, or in the order of completion",
         flag="--ordered/--unordered",
         negatable=True,
     )
-    keep_going: bool = option(False, "Turn a bad job into a line with its error")
-    logprobs: bool = option(False, "Add bits_per_char, measured under the model itself")
+    keep_going: bool = option(False, "For an invalid job, write its error instead of stopping")
+    logprobs: bool = option(False, "Add bits_per_char, each text's cost under the model")
     device: str = option(
         TrainConfig.device,
         "Device",

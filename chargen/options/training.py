@@ -1,4 +1,4 @@
-"""How a network is trained."""
+"""Options of training."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from typing import Any
 from chargen.options.field import Config, option
 
 LEARNING = "Learning"
-BUDGET = "Budget (one of these; by default as suits the size of the text)"
-MACHINE = "The machine"
+BUDGET = "Budget (at most one; the default depends on the size of the text)"
+MACHINE = "Machine"
 BUDGETS = ("epochs", "max_steps", "max_minutes")
-"""The options of which one at most says how long a run is."""
+"""The options that set the length of a run; at most one may be given."""
 
 
 @dataclass(frozen=True)
 class TrainConfig(Config):
-    """How a network is trained: windows, optimiser, budget, machine."""
+    """The options of training: windows, optimiser, budget, machine."""
 
     seq_length: int = option(
         64,
@@ -28,14 +28,14 @@ class TrainConfig(Config):
     )
     batch_size: int = option(
         32,
-        "B, lanes that run down the text side by side",
+        "B, lanes of the text that are read in parallel",
         low=1,
         default_text="32, or the preset's",
         panel=LEARNING,
     )
     gradient_accumulation_steps: int = option(
         1,
-        "Parts of the batch that are computed one after the other: less memory, same result",
+        "Parts of the batch that are computed one after another; saves memory, same result",
         low=1,
         changeable=True,
         panel=LEARNING,
@@ -54,13 +54,13 @@ class TrainConfig(Config):
         panel=LEARNING,
     )
     lr_final: float = option(
-        0.02, "Learning rate at the end, as a share of the highest", low=0, panel=LEARNING
+        0.02, "Final learning rate, as a share of the highest", low=0, panel=LEARNING
     )
     weight_decay: float = option(
         0.05,
-        "Decay of matrices: decoupled for adamw, L2 for sgd and rmsprop",
+        "Weight decay of matrices: decoupled for adamw, L2 for sgd and rmsprop",
         low=0,
-        default_text="by the vocabulary; 0 for sgd and rmsprop",
+        default_text="adapted to the vocabulary; 0 for sgd and rmsprop",
         panel=LEARNING,
     )
     warmup_steps: int = option(
@@ -75,30 +75,32 @@ class TrainConfig(Config):
     )
     dropout: float = option(
         0.0,
-        "Share of units dropped on input, between layers and before the output",
+        "Share of units dropped at the input, between layers and before the output",
         low=0,
         below=1,
-        default_text="by the size of the text",
+        default_text="adapted to the size of the text",
         panel=LEARNING,
     )
     dropout_growth: float = option(
         0.0,
-        "What each doubling of 1 + the passes over the text adds to it, up to 0.5",
+        "Increase of dropout with each doubling of 1 + the passes over the text, up to 0.5",
         low=0,
         below=1,
-        default_text="by the size of the text; 0 where dropout is given",
+        default_text="adapted to the size of the text; 0 if dropout is given",
         panel=LEARNING,
     )
     epochs: float | None = option(
         None, "Passes over the text", above=0, changeable=True, panel=BUDGET
     )
-    max_steps: int | None = option(None, "Windows, in all", low=1, changeable=True, panel=BUDGET)
+    max_steps: int | None = option(
+        None, "Training steps in all", low=1, changeable=True, panel=BUDGET
+    )
     max_minutes: float | None = option(
         None, "Minutes of training, evaluations included", above=0, changeable=True, panel=BUDGET
     )
     patience: int = option(
         0,
-        "Evaluations without a better one after which training stops; 0: never",
+        "Evaluations without improvement after which training stops; 0: never",
         low=0,
         changeable=True,
         panel=BUDGET,
@@ -115,14 +117,14 @@ class TrainConfig(Config):
         "Steps between samples",
         low=0,
         changeable=True,
-        default_text="as evaluations",
+        default_text="at each evaluation",
     )
     save_every: int = option(
         0,
-        "Steps between checkpoints; one a minute is written in any case",
+        "Steps between checkpoints; one per minute is written in any case",
         low=0,
         changeable=True,
-        default_text="as evaluations",
+        default_text="at each evaluation",
     )
     seed: int = option(0, "Seed of initial weights and dropout", low=0, below=2**63)
     threads: int = option(
@@ -137,14 +139,18 @@ class TrainConfig(Config):
     device: str = option(
         "auto",
         "Device",
-        choices={"auto": "CUDA where there is a GPU", "cpu": "", "cuda": "", "mps": ""},
+        choices={"auto": "CUDA if available, else CPU", "cpu": "", "cuda": "", "mps": ""},
         changeable=True,
         panel=MACHINE,
     )
     precision: str = option(
         "auto",
-        "Format of matrix products",
-        choices={"auto": "bfloat16 on a GPU made for it", "float32": "", "bfloat16": ""},
+        "Number format of matrix products",
+        choices={
+            "auto": "bfloat16 on a GPU that supports it, else float32",
+            "float32": "",
+            "bfloat16": "",
+        },
         changeable=True,
         panel=MACHINE,
     )

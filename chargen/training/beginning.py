@@ -57,7 +57,7 @@ def neighbour_vectors(ids: Ids, size: int, width: int, recipe: Recipe) -> Tensor
     x, y, information = (each[information > 0] for each in (x, y, information))
     rank = min(width + recipe.neighbour_spare, size)
     U = torch.randn(size, rank, generator=torch.Generator().manual_seed(0))
-    with torch.sparse.check_sparse_tensor_invariants():
+    with torch.sparse.check_sparse_tensor_invariants():  # type: ignore[no-untyped-call]
         both = torch.sparse_coo_tensor(
             torch.from_numpy(np.stack([np.append(x, y), np.append(y, x + size)])),
             torch.from_numpy(np.append(information, information)).float(),

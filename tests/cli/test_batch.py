@@ -78,7 +78,7 @@ def test_bad_jobs_are_told_before_anything_is_written(trained: Path, here: Path)
     (here / "jobs.jsonl").write_text("\n".join(lines), "utf-8")
     error = the_error("batch", "jobs.jsonl", "-o", "out.jsonl", "--checkpoint", trained)
     for part in (
-        "3 lines are no usable job",
+        "3 lines are not usable",
         "line 1, temp: unknown field (did you mean 'temperature'?)",
         "line 2, prompt: input should be a valid string",
         "line 3, form is 'qijeu' (did you mean 'qijue'?), not one of wujue",

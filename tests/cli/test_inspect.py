@@ -28,7 +28,7 @@ def test_a_lost_corpus_is_a_note_not_a_problem(run: Path, corpus: Path, here: Pa
     shutil.rmtree(copy)
     result = call("inspect", "other")
     assert result.exit_code == 0
-    assert "resume needs the corpus" in " ".join(result.stdout.split())
+    assert "Resuming needs the corpus" in " ".join(result.stdout.split())
 
 
 def test_curves_from_the_command_line(run: Path) -> None:

@@ -68,7 +68,7 @@ def test_a_signal_saves_and_leaves(
         out, err = process.communicate(timeout=60)
     assert process.returncode == status
     assert out == ""
-    assert "Interrupted; go on with --resume" in err
+    assert "Interrupted; continue with --resume" in err
     assert "Traceback" not in err
     folder = RunFolder(tmp_path / "checkpoints" / "run")
     assert folder.verify() == []
@@ -178,6 +178,6 @@ def test_a_training_run_is_live_on_a_terminal(corpus: Path, tmp_path: Path) -> N
     shown = on_a_terminal(arguments, tmp_path, columns=60)
     assert "Done: step 60" in shown.replace("\r\n", " ")
     assert "60 of 60" in shown
-    assert "a sample at step 60" in shown
+    assert "sample at step 60" in shown
     assert shown.endswith("\x1b[?25h")  # the cursor is back
     assert len(json.loads((tmp_path / "checkpoints/run/config.json").read_bytes())) > 5

@@ -75,7 +75,7 @@ def test_a_lone_surrogate_is_no_stop_string(written: str, run: Path, here: Path)
     for command in (("sample", run), ("batch", "jobs.txt", "-o", "out.jsonl", "--checkpoint", run)):
         error = the_error(*command, "--stop", written, "--top-p", 3)
         assert "2 options" in error
-        assert "--stop has the lone surrogate U+D" in error
+        assert "--stop contains the lone surrogate U+D" in error
         assert "--top-p is 3" in error
     assert not list(here.glob("out.jsonl*"))
 

@@ -30,7 +30,7 @@ def test_resume_from_the_command_line(run: Path, corpus: Path) -> None:
     again = call(*arguments, "--max-steps", 40, "--resume")
     assert again.exit_code == 0, again.output
     more = call(*arguments, "--max-steps", 45, "--resume")
-    assert "Going on at step 40" in more.stderr
+    assert "Continuing at step 40" in more.stderr
     assert "Done: step 45" in more.stderr
     assert "exists already" in the_error(*arguments, "--max-steps", 40)
 

@@ -153,7 +153,7 @@ def test_the_head_of_a_text_ends_at_a_whole_character() -> None:
 
 def test_no_text_is_an_error() -> None:
     words = tokenizer("unk")
-    with pytest.raises(CorpusError, match="no text to score"):
+    with pytest.raises(CorpusError, match="The text is empty"):
         score(small_model(words.size), words, words.encode(""))
 
 

@@ -105,7 +105,7 @@ def test_a_corpus_that_was_made_anew_is_told(here: Path) -> None:
     run = train_tiny("story.txt", here / "checkpoints", max_steps=2).path
     (made,) = Path("corpora").iterdir()
     chargen.prepare("story.txt", made, vocab_size=10, force=True)
-    with pytest.raises(CorpusError, match="not what run learnt from") as caught:
+    with pytest.raises(CorpusError, match="not the corpus that run was trained on") as caught:
         measure_gradients(run, 4, positions=2)
     assert "story.txt" in caught.value.remedy
 

@@ -54,7 +54,7 @@ def test_a_run_without_its_corpus_is_whole(corpus: Path, tmp_path: Path) -> None
     found = run_summary(run)
     assert found.problems == ()
     assert len(found.notes) == 1
-    assert "resume needs the corpus" in found.notes[0]
+    assert "Resuming needs the corpus" in found.notes[0]
 
 
 def test_three_files_are_a_run(trained: Path, tmp_path: Path) -> None:

@@ -85,7 +85,7 @@ def test_what_follows_from_a_wrong_value_is_not_reported_too() -> None:
         ),
         (ModelConfig(1, dt=0.4, cell="ctrnn"), "`dt` is 0.4, not 1, 1/2, 1/3, …"),
         (ModelConfig(1, tie_weights=True, embedding_size=0), "`tie_weights` needs an embedding"),
-        (ModelConfig(1, tie_weights=True, cell="jordan"), "a cell that isn't fed the output"),
+        (ModelConfig(1, tie_weights=True, cell="jordan"), "a last layer that isn't fed the output"),
         (TrainConfig(device="tpu"), "`device` is 'tpu', not one of auto, cpu, cuda, mps"),
         (TrainConfig(lr=float("nan")), "`lr` is nan, not above 0 and finite"),
         (TrainConfig(lr=-1), "`lr` is -1, not above 0 and finite"),
@@ -96,14 +96,14 @@ def test_what_follows_from_a_wrong_value_is_not_reported_too() -> None:
         (SamplingConfig(top_p=1.5), "`top_p` is 1.5, not above 0 and at most 1"),
         (SamplingConfig(min_p=1), "`min_p` is 1, not at least 0 and below 1"),
         (SamplingConfig(temperature=float("inf")), "is inf, not at least 0 and finite"),
-        (SamplingConfig(stop=("a", "")), "`stop` has an empty string"),
-        (SamplingConfig(stop=("\ud800",)), "`stop` has the lone surrogate U+D800"),
+        (SamplingConfig(stop=("a", "")), "`stop` contains an empty string"),
+        (SamplingConfig(stop=("\ud800",)), "`stop` contains the lone surrogate U+D800"),
         (BatchConfig(seed=2**64), "`seed` is 18446744073709551616, not at least 0 and below 2^64"),
         (BatchConfig(num_samples=10**7), "not at least 1 and at most 1000000"),
         (BatchConfig(resume=True, force=True), "`resume` and `force` contradict each other"),
         (Form("sonnet"), "`form` is 'sonnet', not one of wujue, qijue, wulv, qilv, couplet, lines"),
         (Form("qijeu"), "`form` is 'qijeu' (did you mean 'qijue'?), not one of"),
-        (Form("wujue", "春江花月夜"), "`acrostic` has 5 characters, and wujue only 4 verses"),
+        (Form("wujue", "春江花月夜"), "`acrostic` has 5 characters, but wujue has only 4 verses"),
         (Form("wujue", lines=3), "`lines` belongs to the form lines, not to wujue"),
         (Form("lines", lines=3), "the form lines needs `characters`"),
         (Form("couplet", rhyme=True), "the lines of a couplet don't rhyme"),
@@ -137,5 +137,5 @@ def test_goes_through_json_unchanged(config: Any) -> None:
 def test_an_unknown_field_names_the_known_ones() -> None:
     with pytest.raises(ConfigError) as caught:
         ModelConfig.from_dict({"vocab_size": 3, "hidden_sise": 4})
-    assert caught.value.message == "There is no option `hidden_sise` (did you mean `hidden_size`?)."
+    assert caught.value.message == "Unknown option: `hidden_sise` (did you mean `hidden_size`?)."
     assert "hidden_size" in caught.value.remedy

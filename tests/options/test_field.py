@@ -181,17 +181,17 @@ def test_lists_and_single_texts_are_made_tuples() -> None:
 def test_a_name_that_is_unknown_names_the_nearest() -> None:
     with pytest.raises(ConfigError) as caught:
         distribute({"temp": 1}, SamplingConfig)
-    assert caught.value.message == "There is no option `temp` (did you mean `temperature`?)."
+    assert caught.value.message == "Unknown option: `temp` (did you mean `temperature`?)."
     with pytest.raises(ConfigError) as caught:
         distribute({"xyzzy": 1, "topp": 0.5, "length": 3}, SamplingConfig)
-    assert caught.value.message == "There are no options `xyzzy`, `topp` (did you mean `top_p`?)."
+    assert caught.value.message == "Unknown options: `xyzzy`, `topp` (did you mean `top_p`?)."
     assert caught.value.remedy.startswith("The options are length, min_p, ")
 
 
 def test_an_option_that_follows_from_the_corpus_is_nobodys_choice() -> None:
     from chargen.options import ModelConfig
 
-    with pytest.raises(ConfigError, match="no option `vocab_size`"):
+    with pytest.raises(ConfigError, match="Unknown option: `vocab_size`"):
         distribute({"vocab_size": 9}, ModelConfig, SamplingConfig)
 
 

@@ -1,1 +1,1 @@
-"""``chargen experiment``: questions that a reader can answer with one command each."""
+"""``chargen experiment``: one command for each experiment."""

@@ -1,4 +1,4 @@
-"""``chargen experiment cells``: all cells on one text."""
+"""``chargen experiment cells``: compare all cells on one text."""
 
 from __future__ import annotations
 
@@ -43,10 +43,10 @@ def cells(
     as_json: Json = False,
     terminal: Terminal,
 ) -> None:
-    """Let all cells learn the same text with equal numbers of parameters.
+    """Train all cells on the same text with equal numbers of parameters.
 
-    First in equal numbers of steps, then in equal time; everything but the cell and its width is
-    the preset small. Validation is the best of about ten measurements.
+    First for equal numbers of steps, then for equal time. Everything but the cell and its width
+    is that of the preset small. The validation figure is the best of about ten evaluations.
     """
     wrong = [line for each in cell or () for line in ModelConfig.problems_in({"cell": each})]
     check(also=wrong + TrainConfig.problems_in(options))

@@ -1,4 +1,4 @@
-"""``chargen experiment clipping``: training with and without gradient clipping."""
+"""``chargen experiment clipping``: compare training with and without gradient clipping."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ def clipping(
     as_json: Json = False,
     terminal: Terminal,
 ) -> None:
-    """Train a simple network with and without gradient clipping, at high learning rates.
+    """Train a simple network at high learning rates, with and without gradient clipping.
 
-    By SGD, over long windows. A run whose loss becomes NaN or infinite is reported as diverged;
+    Uses SGD and long windows. A run whose loss becomes NaN or infinite is reported as diverged;
     so is one that ends worse than guessing.
     """
     check(also=TrainConfig.problems_in(options))

@@ -1,4 +1,4 @@
-"""``chargen experiment clockwork``: a wave without input."""
+"""``chargen experiment clockwork``: reproduce a waveform without input."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ def clockwork(
         int, typer.Option("--steps", min=1, help="Training steps of each network.")
     ] = 1000,
     seeds: Annotated[
-        int, typer.Option("--seeds", min=1, help="Initial weights tried at each learning rate.")
+        int, typer.Option("--seeds", min=1, help="Seeds tried at each learning rate.")
     ] = 5,
-    seed: Annotated[int, typer.Option("--seed", min=0, help="The first of the seeds.")] = 0,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="First seed.")] = 0,
     out: Out = Path("clockwork.png"),
     *,
     options: dict[str, Any],
     as_json: Json = False,
     terminal: Terminal,
 ) -> None:
-    """Let a clockwork network, an LSTM and a simple network put out a wave without any input.
+    """Train a clockwork network, an LSTM and a simple network to output a waveform without input.
 
-    The published set-up: one hidden layer, equal numbers of parameters, weights from N(0, 0.1),
-    Nesterov momentum. Every learning rate is tried for each, from several seeds; gradients are
+    As published: one hidden layer, equal numbers of parameters, weights from N(0, 0.1), Nesterov
+    momentum. Each network is trained at every learning rate from several seeds; gradients are
     clipped.
     """
     check(also=TrainConfig.problems_in(options))

@@ -1,4 +1,4 @@
-"""``chargen experiment quality``: what is learnt in equal time."""
+"""``chargen experiment quality``: compare what models learn in equal time."""
 
 from __future__ import annotations
 
@@ -21,10 +21,11 @@ if TYPE_CHECKING:
 @command(only(TrainConfig, "threads", "device"), only(CorpusConfig, "vocab_size"))
 def quality(
     text: Annotated[
-        Path | None, typer.Argument(help="A text to learn; by default shipan, shipped prose.")
+        Path | None,
+        typer.Argument(help="A text to train on; by default the shipped prose, shipan."),
     ] = None,
     minutes: Annotated[
-        float, typer.Option("--minutes", min=0.01, help="Minutes of training, each.")
+        float, typer.Option("--minutes", min=0.01, help="Minutes of training for each model.")
     ] = 1.67,
     preset: Annotated[
         str, typer.Option("--preset", help=f"{', '.join(PRESETS)}.")
@@ -36,11 +37,11 @@ def quality(
     as_json: Json = False,
     terminal: Terminal,
 ) -> None:
-    """Let a preset, a plain loop and a small GPT learn the same text in equal time.
+    """Train a preset, a plain loop and a small GPT on the same text for equal time.
 
-    The plain loop has char-rnn's defaults. They take turns; scoring is not counted. A short run
-    of the preset, planned for an eighth of the minutes, is compared with the end of the GPT's
-    curve. Needs the extras bench and plot.
+    The plain loop has char-rnn's defaults. The models alternate, and scoring is not timed. A
+    short run of the preset, planned for an eighth of the minutes, is compared with the end of the
+    GPT's curve. Needs the extras bench and plot.
     """
     from chargen.experiments.quality import compare_quality
 

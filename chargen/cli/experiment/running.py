@@ -1,4 +1,4 @@
-"""What the commands of ``chargen experiment`` share."""
+"""Options and steps that the commands of ``chargen experiment`` share."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 Text = Annotated[
     Path | None,
-    typer.Option("--corpus", help="A text or a prepared corpus. \\[default: shipan]"),
+    typer.Option("--corpus", help="A text file or a prepared corpus. \\[default: shipan]"),
 ]
 Seed = Annotated[int, typer.Option("--seed", min=0, help="Seed of initial weights and dropout.")]
 Out = Annotated[Path, typer.Option("--out", "-o", help="PNG to write.")]
@@ -24,9 +24,9 @@ Out = Annotated[Path, typer.Option("--out", "-o", help="PNG to write.")]
 def carry_out(
     experiment: Callable[[ShowProgress], Outcome], out: Path, terminal: Terminal, *, as_json: bool
 ) -> None:
-    """Run an experiment, draw its picture, and print its tables or JSON.
+    """Run an experiment, draw its plot, and print its tables or JSON.
 
-    Whether the picture can be written is found out before.
+    Checks first that the plot can be written.
     """
     from chargen.inspection.plots import check_picture
 

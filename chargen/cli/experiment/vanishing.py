@@ -1,4 +1,4 @@
-"""``chargen experiment vanishing``: gradients through time, in three trained networks."""
+"""``chargen experiment vanishing``: compare how gradients vanish in three networks."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 def vanishing(
     corpus: Text = None,
     steps: Annotated[int, typer.Option("--steps", min=1, help="Training steps.")] = 300,
-    lags: Annotated[int, typer.Option("--lags", min=1, help="The furthest step back.")] = 64,
+    lags: Annotated[int, typer.Option("--lags", min=1, help="Largest lag, in steps.")] = 64,
     hidden_size: Annotated[int, typer.Option("--hidden-size", min=1, help="Units.")] = 192,
     seed: Seed = 0,
     out: Out = Path("vanishing.png"),
@@ -32,7 +32,7 @@ def vanishing(
 ) -> None:
     """Measure how gradients vanish through time in a trained simple network, an LSTM and a GRU.
 
-    The norm of ∂L_t/∂s_(t−k) against the lag k, as chargen gradients measures it.
+    Reports the norm of ∂L_t/∂s_(t−k) for each lag k, as chargen gradients measures it.
     """
     check(also=TrainConfig.problems_in(options))
     from chargen.experiments.vanishing import compare_vanishing

@@ -1,1 +1,1 @@
-"""The terminal: tables, progress, live views, charts. The only room that knows rich."""
+"""Terminal output: tables, progress, live views, charts. Only this package imports rich."""

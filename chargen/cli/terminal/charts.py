@@ -1,4 +1,4 @@
-"""Curves on a terminal, as lines of text."""
+"""Charts made of lines of text."""
 
 from __future__ import annotations
 
@@ -16,12 +16,13 @@ def line_chart(
     width: int,
     height: int = 14,
 ) -> list[str]:
-    """Curves in one frame, each drawn with a character of its own.
+    """Draw curves in one frame, each with its own character.
 
     Args:
-        curves: a mark and the points, (x, y) by rising x; where two meet, the later one is seen.
-        ends: what is written below the ends of the horizontal axis.
-        width: columns in all.
+        curves: for each curve its mark and points (x, y), sorted by x; later curves cover
+            earlier ones.
+        ends: labels at the ends of the horizontal axis.
+        width: total columns.
         height: rows of the frame.
     """
     points = [point for _, curve in curves for point in curve]
@@ -48,7 +49,7 @@ def line_chart(
 def _heights(
     curve: Sequence[Point], left: float, step: float, columns: int
 ) -> Iterator[tuple[int, float]]:
-    """A curve's height in each column between its ends, on straight lines between its points."""
+    """Yield a curve's column and height, interpolated linearly between its points."""
     for x, y in curve[:1]:
         yield round((x - left) / step), y
     for column in range(columns):
@@ -60,9 +61,9 @@ def _heights(
 
 
 def sparkline(values: Sequence[float], width: int, height: int) -> list[str]:
-    """A curve in block characters: ``height`` lines of at most ``width`` columns.
+    """Draw a curve in block characters, in ``height`` lines of at most ``width`` columns.
 
-    Each column is the mean of its share of the values; the lowest value touches the ground.
+    Each column is the mean of its share of the values; the lowest one is an eighth of a line high.
     """
     columns = min(width, len(values))
     edges = [round(n * len(values) / columns) for n in range(columns + 1)]

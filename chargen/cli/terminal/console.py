@@ -1,4 +1,4 @@
-"""The terminal: talk goes to standard error, reports to standard output."""
+"""The terminal: messages go to standard error, reports to standard output."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ if TYPE_CHECKING:
 
 
 class Terminal:
-    """Where talk and reports go: ``talk`` is standard error, ``data`` standard output.
+    """Prints messages on standard error (``talk``) and reports on standard output (``data``).
 
-    ``quiet`` silences the talk; a report was asked for, and is printed all the same.
+    ``quiet`` silences messages, but not reports.
     """
 
     def __init__(self, *, quiet: bool = False) -> None:
@@ -37,15 +37,15 @@ class Terminal:
 
     @property
     def live(self) -> bool:
-        """Whether things may move: a terminal, and not quiet."""
+        """Whether live displays can be shown: on a terminal, and not quiet."""
         return self.talk.is_terminal and not self.quiet
 
     def say(self, line: str) -> None:
-        """A line of talk; long ones are wrapped by the terminal, never marked up."""
+        """Print a message without markup; the terminal wraps a long line."""
         self.talk.print(Text(line), soft_wrap=True)
 
     def table(self, title: str, rows: Iterable[tuple[str, str]]) -> None:
-        """A report of names and values on standard output."""
+        """Print a report of names and values."""
         table = Table(title=Text(title), title_justify="left", show_header=False, box=None)
         table.add_column(style="dim", no_wrap=True)
         table.add_column(overflow="fold")
@@ -54,7 +54,7 @@ class Terminal:
         self.data.print(table)
 
     def grid(self, title: str, header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-        """A table with a header on standard output; numbers stand to the right."""
+        """Print a table with a header; all columns but the first are aligned right."""
         self.data.print(Text(title), soft_wrap=True)
         table = Table(box=None)
         for n, name in enumerate(header):
@@ -65,23 +65,23 @@ class Terminal:
 
     @property
     def columns(self) -> int:
-        """Of a picture: as wide as the terminal, but for very wide ones."""
+        """Width of a chart: that of the terminal, up to a limit."""
         return min(96, self.data.width)
 
     def picture(self, title: str, lines: Sequence[str]) -> None:
-        """A drawing on standard output, below its title."""
+        """Print a chart below its title."""
         self.data.print(Text("\n".join(["", title, *lines])), no_wrap=True, crop=False)
 
     def note(self, line: str) -> None:
-        """A line that belongs to a report, on standard output."""
+        """Print a line of a report."""
         self.data.print(Text(line), soft_wrap=True)
 
     @contextlib.contextmanager
     def progress(self, what: str, unit: str) -> Iterator[Callable[[str, float, float], None]]:
-        """A progress bar, or a line now and then where nothing may move.
+        """Show a progress bar, or a line at most every ten seconds where it can't be live.
 
-        Yields a function to call with (phase, done, total); ``unit`` names what is counted, and
-        the rate is shown in it; empty: no rate. Lines come at most every ten seconds.
+        Yields a function to call with (phase, done, total). The rate is shown in ``unit`` per
+        second; if ``unit`` is empty, no rate is shown.
         """
         if not self.live:
             yield self._plain_progress(what, unit)
@@ -105,13 +105,13 @@ class Terminal:
             yield update
 
     def _plain_progress(self, what: str, unit: str) -> Callable[[str, float, float], None]:
-        began = told = time.monotonic()
+        began = said = time.monotonic()
 
         def update(phase: str, done: float, total: float) -> None:
-            nonlocal told
+            nonlocal said
             now = time.monotonic()
-            if now - told >= 10:
-                told = now
+            if now - said >= 10:
+                said = now
                 share = [f"{done / total:.0%}"] if total else []
                 rate = [f"{human(done / (now - began))} {unit}/s"] if unit else []
                 self.say(f"{phase or what}: {', '.join(share + rate)}")
@@ -120,7 +120,7 @@ class Terminal:
 
     @contextlib.contextmanager
     def training(self) -> Iterator[TrainingView]:
-        """A view of a training run: live on a terminal, plain lines elsewhere."""
+        """Show a training run: live on a terminal, else in plain lines."""
         if not self.live:
             from chargen.cli.terminal.plain import PlainView
 

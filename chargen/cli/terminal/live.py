@@ -1,4 +1,4 @@
-"""A training run as a picture that moves."""
+"""The live display of a training run."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ REFRESH_SECONDS = 0.25
 
 
 class LiveView:
-    """A training run as a picture: where it is, how well it goes, what it writes."""
+    """Draws a training run: progress, figures, the loss curve, the latest sample."""
 
     def __init__(self, draw: Callable[[RenderableType], None], width: Callable[[], int]) -> None:
         self._draw = draw
@@ -80,7 +80,7 @@ class LiveView:
             parts.append(_panel(chart, title, width=columns + 4))
         if self._sample:
             text = Text(visible(self._sample.text.strip("\n")))
-            title = f"a sample at step {self._sample.step}"
+            title = f"sample at step {self._sample.step:,}"
             parts.append(_panel(text, title))
         return Group(*parts, *[Text(line) for line in self._last_word])
 
@@ -90,7 +90,7 @@ class LiveView:
     def _bar(self, step: Step) -> RenderableType:
         grid = Table.grid(padding=(0, 1))
         if self._plan is None:
-            grid.add_row(f"step {step.step:,}", "measuring the speed …")
+            grid.add_row(f"step {step.step:,}", "measuring speed …")
             return grid
         total = self._plan.total_steps
         left = step.seconds / max(1, step.step) * (total - step.step)

@@ -1,4 +1,4 @@
-"""A training run in lines of text."""
+"""The display of a training run as lines of text."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from chargen.training.events import (
 )
 
 PHASES = {
-    "hash": "looking whether it is prepared already",
-    "wait": "waiting for another process that prepares it",
+    "hash": "checking for a prepared corpus",
+    "wait": "waiting for another process that is preparing it",
     "detect": "detecting the encoding",
     "count": "counting characters",
     "encode": "encoding and verifying",
@@ -28,7 +28,7 @@ PHASES = {
 
 
 class TrainingView(Protocol):
-    """What is told of a training run."""
+    """A display of a training run."""
 
     def preparing(self, phase: str, done: float, total: float) -> None: ...
 
@@ -36,7 +36,7 @@ class TrainingView(Protocol):
 
 
 class PlainView:
-    """A training run in lines: every evaluation, sample and turn, steps every ten seconds."""
+    """Prints evaluations, samples and other events as lines, and a step every ten seconds."""
 
     def __init__(self, say: Callable[[str], None]) -> None:
         self._say = say
@@ -61,7 +61,7 @@ class PlainView:
                 self._total = event.total_steps
                 self._say(plan_line(event))
             case Sample():
-                self._say(f"--- a sample at step {event.step}\n{visible(event.text)}\n---")
+                self._say(f"--- sample at step {event.step}\n{visible(event.text)}\n---")
             case _:
                 for line in lines_of(event):
                     self._say(line)
@@ -75,34 +75,34 @@ class PlainView:
 
 
 def lines_of(event: Event) -> list[str]:
-    """What an event says in words; nothing for those that are better drawn."""
+    """Describe an event in lines; no lines for events that are displayed in other ways."""
     match event:
         case Started():
             threads = f"{event.threads} thread{'s' if event.threads != 1 else ''}"
             where = threads if event.device == "cpu" else event.device
-            begun = f"going on at step {event.step}, " if event.step else ""
+            begun = f"continuing at step {event.step}, " if event.step else ""
             line = (
                 f"{begun}{human(event.parameters)} parameters, "
-                f"{event.train_characters:,} characters to learn from, {where}"
+                f"{event.train_characters:,} characters of training text, {where}"
             )
             return [*event.notes, line[0].upper() + line[1:] + "."]
         case Evaluation():
             mark = " (best so far)" if event.best else ""
             return [
                 f"step {event.step}: validation {event.bits_per_char:.3f} bits per character, "
-                f"{event.accuracy:.1%} right{mark}"
+                f"accuracy {event.accuracy:.1%}{mark}"
             ]
         case RolledBack():
             return [
-                f"The loss after step {event.failed_step} was not finite: back to step "
-                f"{event.step}, learning rate × {event.lr_scale:g} from now on."
+                f"The loss after step {event.failed_step} was not finite: going back to step "
+                f"{event.step}, with the learning rate × {event.lr_scale:g}."
             ]
         case Finished():
             why = {
                 "done": "Done",
-                "patience": "Stopped: no better for long enough",
-                "time": "Stopped: the time is over",
-                "interrupted": "Interrupted; go on with --resume",
+                "patience": "Stopped: no improvement",
+                "time": "Stopped: time is up",
+                "interrupted": "Interrupted; continue with --resume",
             }[event.reason]
             best = event.best_bits_per_char
             figure = "" if best is None else f", best validation {best:.3f} bits per character"

@@ -1,4 +1,4 @@
-"""Numbers, times and generated texts as a terminal shows them."""
+"""Formatting of numbers, times and generated texts."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import unicodedata
 
 
 def human(number: float) -> str:
-    """1234567 as ``1.2 M``."""
+    """Format a number with three digits and a unit: 1234567 as ``1.23 M``."""
     for size, unit in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
         if abs(number) >= size:
             return f"{number / size:.3g} {unit}"
@@ -14,7 +14,7 @@ def human(number: float) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Seconds as people say them: ``45 s``, ``3 min 20 s``, ``2 h 5 min``."""
+    """Format seconds: ``45 s``, ``3 min 20 s``, ``2 h 5 min``."""
     whole = round(seconds)
     if whole < 60:
         return f"{whole} s"
@@ -24,7 +24,7 @@ def duration(seconds: float) -> str:
 
 
 def visible(text: str) -> str:
-    """``text`` with its control characters made visible, so that no terminal obeys them."""
+    """Make control characters in ``text`` visible, so that the terminal doesn't act on them."""
     return "".join(_visible(character) for character in text)
 
 

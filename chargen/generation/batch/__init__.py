@@ -1,1 +1,1 @@
-"""A file of jobs to a file of texts, resumably."""
+"""Batches: a file of texts generated from a file of jobs, which can be resumed."""

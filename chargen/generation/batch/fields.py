@@ -1,6 +1,6 @@
-"""What may stand in a line of a job file, and what is wrong with a line that isn't like that.
+"""The fields of a job, and the validation of a line of a job file.
 
-The fields of a job are the options of sampling and of forms, and a few of its own.
+The fields are the options of sampling and of forms, and a few others.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def _field_of(entry: Entry) -> tuple[Any, Any]:
 
 
 def _schema_of(entry: Entry) -> Callable[[dict[str, Any]], None]:
-    """What JSON Schema is to say of an option's values besides their type."""
+    """A function that adds the constraints of an option to its JSON Schema."""
     known = entry.option
     bounds = {
         "minimum": known.low,
@@ -63,7 +63,7 @@ FormFields = create_model(
     __base__=_FormFields,
     **_fields_of(Form, *(name for name in Form.entries() if name != "name")),
 )
-"""``form`` as an object."""
+"""The field ``form`` as an object."""
 
 
 def _form_schema(schema: dict[str, Any]) -> None:
@@ -72,7 +72,7 @@ def _form_schema(schema: dict[str, Any]) -> None:
 
 
 class JobFields(BaseModel):
-    """One line of a job file, as it stands there."""
+    """The fields of one line of a job file."""
 
     model_config = _STRICT
 
@@ -94,7 +94,7 @@ class JobFields(BaseModel):
         return [value] if isinstance(value, str) else value
 
     def given(self, config: type[Config]) -> dict[str, Any]:
-        """The values that the line has for options of ``config``, as the config holds them."""
+        """The line's values for options of ``config``, converted as the config does."""
         entries = config.entries()
         return {
             name: entries[name].normalised(value)
@@ -130,13 +130,13 @@ def job_schema() -> dict[str, Any]:
 
 
 def plain_job(prompt: str) -> JobFields:
-    """The job of a line that is a prompt and nothing else."""
+    """Make a job from a prompt."""
     job: JobFields = _WholeJob(prompt=prompt)
     return job
 
 
 def parse_job(text: str) -> JobFields | tuple[str, ...]:
-    """A line of JSON, or what is wrong with it, field by field."""
+    """Parse a line of JSON; returns its problems, field by field, if it is invalid."""
     try:
         job: JobFields = _WholeJob.model_validate_json(text)
         return job
@@ -145,9 +145,9 @@ def parse_job(text: str) -> JobFields | tuple[str, ...]:
 
 
 def _surrogates(text: str) -> list[str]:
-    """What is wrong with a line that has lone surrogates, which are no characters; else nothing.
+    """The problems of a line with lone surrogates; empty if it has none.
 
-    pydantic's reader of JSON stops at the first and doesn't say in which field; Python's does.
+    pydantic's JSON parser stops at the first one and doesn't report the field, so Python's is used.
     """
     try:
         values = json.loads(text)
@@ -155,7 +155,9 @@ def _surrogates(text: str) -> list[str]:
     except (ValueError, AttributeError, RecursionError):
         return []
     wrong = [
-        _escaped(f"{name}: has a lone surrogate") for name in values if not _writable(written[name])
+        _escaped(f"{name}: contains a lone surrogate")
+        for name in values
+        if not _writable(written[name])
     ]
     if wrong:
         whole = json.dumps(values, ensure_ascii=False).encode(errors="replace")
@@ -167,7 +169,7 @@ def _surrogates(text: str) -> list[str]:
 
 
 def id_of(text: str, number: int) -> str | int:
-    """The id of a bad line, where it can be read and written; else its number."""
+    """The id of an invalid line if it is usable, else its number."""
     try:
         found = json.loads(text)["id"]
     except (ValueError, TypeError, KeyError, RecursionError):
@@ -177,7 +179,7 @@ def id_of(text: str, number: int) -> str | int:
 
 
 def _writable(text: str) -> bool:
-    """Whether UTF-8 can encode it: it has no lone surrogate."""
+    """Whether ``text`` can be encoded as UTF-8."""
     try:
         text.encode()
     except UnicodeEncodeError:
@@ -190,7 +192,7 @@ def _escaped(text: str) -> str:
 
 
 def in_words(error: Any, *, form: bool = False) -> str:
-    """One of pydantic's errors, about a job or a form, as ``field: what is wrong``."""
+    """Format one of pydantic's errors about a job or a form as ``field: problem``."""
     kind, where = error["type"], error["loc"]
     name = ".".join(map(str, where))
     if kind == "json_invalid":
@@ -210,15 +212,15 @@ def in_words(error: Any, *, form: bool = False) -> str:
 
 
 def read_form(form: Form | str | None, **details: Any) -> tuple[Form | None, list[str]]:
-    """A form that was asked for, and what is wrong with it, one line each.
+    """Make a form from options.
 
     Args:
-        form: ``qijue`` and so on, ``{"name": "qijue", "rhyme": true}`` as in a job, a form, or
-            None.
+        form: a name such as ``qijue``, a JSON object such as ``{"name": "qijue", "rhyme": true}``,
+            a form, or None.
         details: values for other fields of ``Form``.
 
     Returns:
-        The form; None where none was asked for, or something is wrong with it.
+        The form, or None if none was given or it has problems; and its problems, one line each.
     """
     if form is None:
         needy = ", ".join(f"`{name}`" for name in details)

@@ -1,4 +1,4 @@
-"""A job file: its lines, and what each asks for, or what is wrong with it."""
+"""Reading of job files: each line is a job, or has problems."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ _BOM = b"\xef\xbb\xbf"
 
 @dataclass(frozen=True)
 class Defaults:
-    """What a job gets that doesn't say otherwise.
+    """Defaults for the fields of jobs.
 
     Attributes:
-        sampling: length and all about the draw.
-        seed: from which, with its id, the seed of a job without one is made.
-        num_samples: texts a job.
-        form: of every job's text.
+        sampling: sampling options.
+        seed: seed from which, with the id of a job, its seed is derived.
+        num_samples: texts per job.
+        form: form of the texts.
     """
 
     sampling: SamplingConfig = field(default_factory=SamplingConfig)
@@ -41,13 +41,13 @@ class Defaults:
 
 @dataclass(frozen=True)
 class Job:
-    """A line that can be fulfilled.
+    """A valid line of a job file.
 
     Attributes:
-        id: the line's own, or its number.
-        line: its number, from 1.
-        request: what it asks for; its seed is the one that the samples' are made from.
-        samples: how many texts.
+        id: its id, by default the number of the line.
+        line: the number of the line, from 1.
+        request: the request; the seeds of several samples are derived from its seed.
+        samples: number of texts.
     """
 
     id: str | int
@@ -56,7 +56,7 @@ class Job:
     samples: int = 1
 
     def requests(self) -> Iterator[Request]:
-        """One a sample, made as they are asked for: there may be a million."""
+        """Yield a request per sample; there may be a million."""
         if self.samples == 1:
             yield self.request
             return
@@ -66,7 +66,7 @@ class Job:
 
 @dataclass(frozen=True)
 class BadLine:
-    """A line that can't: its id, where it has one, and what is wrong, field by field."""
+    """An invalid line of a job file: its id or number, and its problems, field by field."""
 
     id: str | int
     line: int
@@ -78,12 +78,12 @@ class BadLine:
 
 @contextmanager
 def open_jobs(path: str) -> Iterator[BinaryIO]:
-    """A job file, ready to be read twice: what comes through a pipe is spooled to disk first.
+    """Open a job file so that it can be read twice; a pipe is copied to disk first.
 
     ``-`` is standard input.
 
     Raises:
-        GenerationError: it can't be read.
+        GenerationError: the file can't be read.
     """
     with ExitStack() as stack:
         try:
@@ -105,12 +105,12 @@ def _unreadable(path: str, error: OSError) -> GenerationError:
         return GenerationError(f"There is no file {path}.", "Check the path.")
     return GenerationError(
         f"The jobs can't be read: {system_error_text(error)}.",
-        "Check the permissions, and the room for temporary files.",
+        "Check the permissions and the space for temporary files.",
     )
 
 
 def is_json(name: str, file: BinaryIO) -> bool:
-    """Whether a job file holds JSON lines, by its name, else by its first line that isn't blank."""
+    """Whether a job file holds JSON lines, by its suffix or its first line that isn't blank."""
     suffix = Path(name).suffix.lower()
     if suffix in _JSON_SUFFIXES or suffix == ".txt":
         return suffix != ".txt"
@@ -122,13 +122,13 @@ def is_json(name: str, file: BinaryIO) -> bool:
 def read_jobs(
     file: BinaryIO, *, as_json: bool, defaults: Defaults, check: Callable[[Request], None]
 ) -> Iterator[Job | BadLine]:
-    """The jobs of a file, from its beginning; blank lines are none.
+    """Yield the jobs of a file from its beginning, skipping blank lines.
 
     Args:
-        file: UTF-8; read twice by those who want to validate first.
-        as_json: a JSON object a line; otherwise a prompt a line.
-        defaults: for what a job leaves open.
-        check: raises ChargenError where a request can't be fulfilled.
+        file: the job file, in UTF-8.
+        as_json: whether a line is a JSON object; otherwise it is a prompt.
+        defaults: defaults for the fields of jobs.
+        check: raises ChargenError if a request can't be carried out.
     """
     file.seek(0)
     for number, line in enumerate(file, 1):

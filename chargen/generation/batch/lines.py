@@ -1,4 +1,4 @@
-"""The lines of a batch's output: what each stands for, and their order."""
+"""The output lines of a batch: their keys, content and order."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from chargen.generation.batch.jobs import BadLine
 from chargen.generation.requests import Request, Result
 
 _MOST_WAITING = 4096
-"""Lines that may wait for one before them."""
+"""The most lines that wait for an earlier one."""
 
 
 def line_key(job_id: str | int, sample: int | None = None) -> int:
-    """64 bits that stand for an output line among millions."""
+    """A 64-bit key that identifies an output line."""
     text = json.dumps([job_id, sample])
     return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "big")
 
 
 @dataclass(frozen=True)
 class Task:
-    """One line of the output to be: a text to make, or what is wrong with a job."""
+    """An output line to write: a text to generate, or the problems of a job."""
 
     id: str | int
     sample: int | None
@@ -51,10 +51,10 @@ class Task:
 
 
 class InOrder:
-    """Tasks handed out in order, and their lines given back in order.
+    """Hands out tasks and returns their lines in the same order.
 
     Attributes:
-        all_taken: whether no task is left to hand out.
+        all_taken: whether all tasks have been handed out.
     """
 
     def __init__(self, tasks: Iterator[Task]) -> None:
@@ -65,9 +65,9 @@ class InOrder:
         self.all_taken = False
 
     def requests(self) -> Iterator[Request | None]:
-        """Requests for the engine: none for a while when too many lines wait for one before them.
+        """Yield requests for the engine, or None while too many lines wait for an earlier one.
 
-        Ends early where only bad lines are left to be given, so that these can be.
+        Ends early if only errors of jobs are waiting, so that they can be written.
         """
         index = 0
         for task in self._tasks:
@@ -89,7 +89,7 @@ class InOrder:
         self._lines[place] = task.line(result)
 
     def ready(self) -> Iterator[dict[str, Any]]:
-        """The lines whose turn it is."""
+        """Yield the lines that can be written now."""
         while self._given in self._lines:
             yield self._lines.pop(self._given)
             self._given += 1

@@ -1,7 +1,7 @@
-"""The output of a batch: what may be replaced or resumed, and what is there already.
+"""The output file of a batch: whether it may be replaced or resumed, and its present lines.
 
-A symbolic link is followed. A device, pipe or socket gets its lines in place: nothing lies beside
-it, nothing of it is removed, and it can't be resumed.
+A symbolic link is followed. A device, pipe or socket is written to in place: no other file is made
+beside it, and it can't be resumed.
 """
 
 from __future__ import annotations
@@ -22,37 +22,39 @@ from chargen.generation.batch.lines import line_key
 
 
 def check_output(name: str, out: Path, *, resume: bool, force: bool) -> None:
-    """Raise GenerationError where the output can't be written, or mustn't be touched."""
+    """Raise GenerationError if the output can't be written, or must not be changed."""
     if is_special(out):
         if resume:
             raise GenerationError(
-                f"{out} is not a plain file: what was written to it can't be resumed.",
-                "Leave out `resume`, or write to a file.",
+                f"{out} is not a plain file, so its output can't be resumed.",
+                "Leave out `resume`, or choose a file as `out`.",
             )
         return
     if name != "-" and out.exists() and out.samefile(name):
-        raise GenerationError("The output is the job file itself.", "Give another `out`.")
+        raise GenerationError("The output is the job file itself.", "Choose another `out`.")
     if out.is_dir():
-        raise GenerationError(f"{out} is a folder.", "Name a file as `out`.")
+        raise GenerationError(f"{out} is a folder.", "Choose a file as `out`.")
     folder = followed(out).parent
     if not folder.is_dir():
-        raise GenerationError(f"There is no folder {folder}.", "Make it, or name another.")
+        raise GenerationError(
+            f"There is no folder {folder}.", "Create it, or choose another `out`."
+        )
     if out.exists() and not (resume or force):
         raise GenerationError(
             f"{out} exists already.",
-            "Go on with it with `resume=True`, or replace it with `force=True`.",
+            "Complete it with `resume=True`, or replace it with `force=True`.",
         )
 
 
 def check_unchanged(identity: dict[str, Any], sidecar: Path, out: Path) -> None:
-    """Raise GenerationError that names what has changed since ``sidecar`` was written."""
+    """Raise GenerationError if anything has changed since ``sidecar`` was written."""
     try:
         before = json.loads(sidecar.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise GenerationError(
-            f"{out} can't be resumed: {sidecar.name}, which records what it was made from, is "
+            f"{out} can't be resumed: {sidecar.name}, which records its job file and options, is "
             "missing or damaged.",
-            "Start again with `force=True`, or name another output.",
+            "Start again with `force=True`, or choose another `out`.",
         ) from error
     now = json.loads(json.dumps(identity))
     changed = sorted(_differences(before, now))
@@ -73,7 +75,7 @@ def _differences(before: Any, now: Any, name: str = "") -> Iterator[str]:
 
 
 def drop_torn_line(path: Path) -> None:
-    """Cut off what a kill left of a line."""
+    """Remove an incomplete last line, left by a kill."""
     with path.open("rb+") as file:
         end = file.seek(0, os.SEEK_END)
         while end:
@@ -93,7 +95,7 @@ def count_lines(path: Path) -> int:
 
 
 def written_lines(path: Path) -> tuple[int, NDArray[np.uint64]]:
-    """How many lines are errors, and the sorted keys of the others."""
+    """The number of error lines, and the sorted keys of the others."""
     errors, keys = 0, array("Q")
     with path.open("rb") as file:
         for line in file:

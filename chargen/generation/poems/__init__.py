@@ -1,1 +1,1 @@
-"""Poems that keep a form: shapes, tones, rhymes, masks."""
+"""Poems in a form: shapes, tone patterns, rhymes, masks."""

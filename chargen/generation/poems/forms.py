@@ -1,4 +1,4 @@
-"""The forms that a poem can be asked to keep, as data."""
+"""The forms of poems, and their options."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ MOST_VERSES, MOST_CHARACTERS = 200, 100
 
 @dataclass(frozen=True)
 class Shape:
-    """How many verses of how many characters; None where the form itself says."""
+    """The number of verses and of characters per verse; None if it isn't fixed by the form."""
 
     verses: int | None
     characters: int | None
@@ -28,7 +28,7 @@ FORMS: Mapping[str, Shape] = MappingProxyType(
         "wulv": Shape(8, 5, "eight verses of five characters"),
         "qilv": Shape(8, 7, "eight verses of seven characters"),
         "couplet": Shape(1, None, "a second line as long as the last line of the prompt"),
-        "lines": Shape(None, None, "as many lines and characters as asked for, no punctuation"),
+        "lines": Shape(None, None, "a given number of lines and characters, no punctuation"),
     }
 )
 
@@ -38,7 +38,7 @@ POEMS = "Poems"
 
 @dataclass(frozen=True)
 class Form(Config):
-    """What a poem must keep; which form it is, and what else is asked of it."""
+    """The form of a poem, with further constraints."""
 
     judged_whole = True
 
@@ -49,12 +49,12 @@ class Form(Config):
         panel=POEMS,
     )
     acrostic: str = option(
-        "", "Characters that the verses begin with, one each", default_text="none", panel=POEMS
+        "", "First characters of the verses, one per verse", default_text="none", panel=POEMS
     )
-    rhyme: bool = option(False, "Let the even verses rhyme", panel=POEMS)
-    tones: bool = option(False, "Keep the classical tone patterns", panel=POEMS)
+    rhyme: bool = option(False, "Rhyme of the even verses", panel=POEMS)
+    tones: bool = option(False, "Classical tone patterns", panel=POEMS)
     lines: int | None = option(
-        None, "Verses of the form lines", low=1, high=MOST_VERSES, panel=POEMS
+        None, "Number of verses of the form lines", low=1, high=MOST_VERSES, panel=POEMS
     )
     characters: int | None = option(
         None, "Characters per verse of the form lines", low=1, high=MOST_CHARACTERS, panel=POEMS
@@ -62,7 +62,7 @@ class Form(Config):
 
     @property
     def verses(self) -> int:
-        """How many verses are to be written."""
+        """The number of verses to write."""
         return FORMS[self.name].verses or self.lines or 0
 
     @classmethod
@@ -71,13 +71,13 @@ class Form(Config):
         found = form._size_conflicts()
         if not found and len(form.acrostic) > form.verses:
             found.append(
-                f"`acrostic` has {len(form.acrostic)} characters, and {form.name} only "
+                f"`acrostic` has {len(form.acrostic)} characters, but {form.name} has only "
                 f"{form.verses} verse{'s' if form.verses > 1 else ''}"
             )
         if form.rhyme and form.name == "couplet":
             found.append("the lines of a couplet don't rhyme: leave `rhyme` out")
         if form.name == "lines" and form.tones and form.characters not in (5, 7):
-            found.append("there are tone patterns for lines of 5 or 7 characters only")
+            found.append("there are tone patterns only for lines of 5 or 7 characters")
         if form.rhyme and form.acrostic and form.characters == 1:
             found.append("a line of one character can't both begin an acrostic and rhyme")
         return found

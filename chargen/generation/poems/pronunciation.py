@@ -1,4 +1,4 @@
-"""How Chinese characters are read today: their tones and rhymes, from pypinyin's data."""
+"""Modern readings of Chinese characters: their tones and rhymes, from pypinyin's data."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from chargen.errors import MissingExtraError
 
 LEVEL, OBLIQUE = "平", "仄"
 
-# The eighteen rhymes of 中华新韵 (1941), by the finals of pinyin. They are finer than the
-# fourteen of 2005 and the thirteen of northern opera: what rhymes here rhymes there too.
+# The eighteen rhymes of 中华新韵 (1941), as finals of pinyin. They are finer than the fourteen of
+# 2005 and the thirteen of northern opera: characters that rhyme here also rhyme there.
 _RHYMES: Mapping[str, str] = {
     "麻": "a ia ua",
     "波": "o uo",
@@ -40,11 +40,11 @@ _BUZZING = frozenset(("zh", "ch", "sh", "r", "z", "c", "s"))
 
 @dataclass(frozen=True)
 class Reading:
-    """One way to read a character.
+    """A reading of a character.
 
     Attributes:
-        rhyme: its group, or empty where the syllable has none.
-        tone: 平 (first and second tone), 仄 (third and fourth), or empty for the neutral one.
+        rhyme: its rhyme group, or an empty string if the syllable has none.
+        tone: 平 (first and second tone), 仄 (third and fourth), or empty for the neutral tone.
     """
 
     rhyme: str
@@ -52,11 +52,10 @@ class Reading:
 
 
 def readings(characters: Iterable[str]) -> dict[str, tuple[Reading, ...]]:
-    """The readings of each character that are in use; none where it has none.
+    """The readings of each character that are in use, possibly none.
 
-    pypinyin lists every reading that a dictionary records, and many are long forgotten. Counted
-    are the first of a character's list, and those that it has in a tenth or more of pypinyin's
-    phrases with it.
+    pypinyin lists all readings in dictionaries, many of which are obsolete. In use are the first
+    reading in a character's list, and those in at least a tenth of pypinyin's phrases with it.
 
     Raises:
         MissingExtraError: pypinyin is not installed.

@@ -1,8 +1,8 @@
 """The classical tone patterns of regulated verse.
 
-Of five characters the second, the fourth and the last decide; the rest is as strict as the
-handbooks have it (Wang Li, 诗词格律, 1962). 中 is either tone. A verse of seven is one of five with
-two characters of the opposite tone in front.
+In a verse of five characters the second, the fourth and the last are fixed; the others are as
+strict as in the handbooks (Wang Li, 诗词格律, 1962). 中 is either tone. A verse of seven is a verse
+of five preceded by two characters of the opposite tone.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from chargen.generation.poems.pronunciation import LEVEL, OBLIQUE
 
 EITHER = "中"
 
-# Small letters end oblique, capitals level; B's second way keeps a level tone beside its second
-# character where the first is oblique.
+# Verses of lower-case kinds end oblique, those of upper-case kinds level. B's second variant keeps
+# a level tone next to its second character if the first is oblique.
 _OF_FIVE: Mapping[str, tuple[str, ...]] = {
     "a": ("中仄平平仄",),
     "A": ("中仄仄平平",),
@@ -30,15 +30,15 @@ _OF_SEVEN: Mapping[str, tuple[str, ...]] = {
 _SEQUENCES = ("aBbA", "bAaB")
 
 Pattern = tuple[tuple[str, ...], ...]
-"""For each verse the ways in which it may go, each a string of 平, 仄 and 中."""
+"""For each verse its variants, each a string of 平, 仄 and 中."""
 
 
 def patterns(verses: int, characters: int) -> list[Pattern]:
-    """The patterns of a poem: the first verse doesn't rhyme, so even verses end level.
+    """The patterns of a poem whose first verse doesn't rhyme, and whose even verses end level.
 
     Args:
-        verses: any number; the sequence of four is repeated.
-        characters: 5 or 7.
+        verses: number of verses; the sequence of four is repeated.
+        characters: characters per verse, 5 or 7.
     """
     kinds = _OF_FIVE if characters == 5 else _OF_SEVEN
     return [
@@ -47,7 +47,7 @@ def patterns(verses: int, characters: int) -> list[Pattern]:
 
 
 def answer(classes: Sequence[frozenset[str]]) -> Pattern:
-    """The pattern of a couplet's second line: opposite to the first where it counts.
+    """The pattern of a couplet's second line: opposite to the first at the fixed places.
 
     Args:
         classes: the tones that each character of the first line can have.

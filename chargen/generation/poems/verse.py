@@ -1,4 +1,4 @@
-"""Poems under constraint: at each place, which pieces may stand there."""
+"""Constrained generation of poems: the pieces allowed at each place."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from chargen.generation.poems.pronunciation import LEVEL, Reading, readings
 from chargen.generation.poems.tones import EITHER, Pattern, answer, patterns
 
 Mask = NDArray[np.float32]
-"""(|V'|,): 0 for the pieces that may come, −∞ for all others."""
+"""(|V'|,): 0 for pieces that are allowed, −∞ for all others."""
 
 _HANZI = re.compile("[\u3007\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U000323af]")
 _COMMA, _FULL_STOP, _LINE_END = "，", "。", "\n"
@@ -25,24 +25,24 @@ _LAST_LINE = re.compile(r"([^\n，。！？；：、,.!?;:]*)([，。！？；�
 
 
 def lead(form: Form, prompt: str) -> str:
-    """The prompt as the model reads it before the poem: closed by a line end, or by a comma."""
+    """The prompt as the model reads it before the poem, ending with a line end or a comma."""
     if form.name == "couplet":
         return prompt if _last_line(prompt)[1] else prompt + _COMMA
     return prompt if not prompt or prompt.endswith(_LINE_END) else prompt + _LINE_END
 
 
 def _last_line(prompt: str) -> tuple[str, str]:
-    """The last line of a prompt, and the marks that close it."""
+    """The last line of a prompt, and the punctuation at its end."""
     match = _LAST_LINE.search(prompt)
     return (match[1], match[2]) if match else ("", "")
 
 
 class Poet:
-    """What a vocabulary can do for poems; made once, as the parts of it are asked for.
+    """Knowledge about the characters of a vocabulary, and their masks, computed when needed.
 
     Args:
-        tokenizer: the model's.
-        width: |V'|, numbers a mask.
+        tokenizer: the tokenizer of the model.
+        width: |V'|, the length of a mask.
     """
 
     def __init__(self, tokenizer: Tokenizer, width: int) -> None:
@@ -52,7 +52,7 @@ class Poet:
 
     @cached_property
     def ids(self) -> dict[str, int]:
-        """The piece of each character that may be drawn."""
+        """The piece id of each character that can be drawn."""
         drawable = np.flatnonzero(
             ~self._tokenizer.never_sampled & (self._tokenizer.byte_values < 0)
         )
@@ -65,7 +65,7 @@ class Poet:
 
     @cached_property
     def readings(self) -> dict[int, tuple[Reading, ...]]:
-        """How each of them is read."""
+        """The readings of the Chinese characters, by piece id."""
         known = readings(self.hanzi.values())
         return {id_: known[text] for id_, text in self.hanzi.items()}
 
@@ -75,7 +75,7 @@ class Poet:
         return mask
 
     def hanzi_mask(self, tones: frozenset[str]) -> Mask:
-        """The characters that can be read in one of ``tones``; all of them where 中 is one."""
+        """The mask of characters that can be read in one of ``tones``; all if 中 is among them."""
         if tones not in self._by_tones:
             self._by_tones[tones] = self.mask(n for n in self.hanzi if self.fits(n, tones))
         return self._by_tones[tones]
@@ -84,7 +84,7 @@ class Poet:
         return EITHER in tones or any(r.tone in tones for r in self.readings.get(id_, ()))
 
     def rhymes(self, id_: int, tones: frozenset[str]) -> frozenset[str]:
-        """The rhyme groups of a character's readings in one of ``tones``."""
+        """The rhyme groups of a character, read in one of ``tones``."""
         return frozenset(
             r.rhyme
             for r in self.readings.get(id_, ())
@@ -92,7 +92,7 @@ class Poet:
         )
 
     def rhyming(self, tones: frozenset[str]) -> dict[str, frozenset[int]]:
-        """The characters of each rhyme group, of those that can be read in one of ``tones``."""
+        """The characters that can be read in one of ``tones``, by rhyme group."""
         if tones not in self._rhyming:
             groups: dict[str, set[int]] = {}
             for id_ in self.hanzi:
@@ -102,22 +102,23 @@ class Poet:
         return self._rhyming[tones]
 
     def begin(self, form: Form, prompt: str) -> Verse:
-        """A poem with nothing written yet.
+        """Begin a poem.
 
         Raises:
-            GenerationError: the form is wrong, the prompt doesn't fit it, or the vocabulary
-                can't fulfil it.
+            GenerationError: the form isn't usable, the prompt doesn't fit it, or the vocabulary
+                lacks characters that it needs.
         """
         problems = form.problems()
         if problems:
             raise GenerationError(
-                f"The form can't be kept: {'; '.join(problems)}.", "Change the form."
+                f"The form is not usable: {'; '.join(problems)}.", "Change the form."
             )
         plan = _couplet_plan(form, prompt) if form.name == "couplet" else _poem_plan(form)
         self._check_characters(set("".join(plan.marks)) | set(form.acrostic))
         if not self.hanzi:
             raise GenerationError(
-                "The model knows no Chinese character.", "Forms are for models of Chinese texts."
+                "The model's vocabulary has no Chinese characters.",
+                "Use forms with models of Chinese texts.",
             )
         ways = self._ways(form, plan, prompt) if form.tones else [_free(plan)]
         rhymes = plan.verses // 2 if form.rhyme else 0
@@ -129,11 +130,11 @@ class Poet:
             shown = ", ".join(map(repr, missing))
             raise GenerationError(
                 f"The model can't write {shown}, which the form needs.",
-                "Use another acrostic or form, or train on texts that have it.",
+                "Use another acrostic or form, or a model of texts with these characters.",
             )
 
     def _ways(self, form: Form, plan: _Plan, prompt: str) -> list[Pattern]:
-        """The tone patterns that the acrostic leaves, and that the vocabulary can fill."""
+        """The tone patterns that fit the acrostic and for which there are characters."""
         if form.name == "couplet":
             line = _last_line(prompt)[0]
             known = readings(line)
@@ -152,14 +153,19 @@ class Poet:
         used = set("".join(line for way in ways for lines in way for line in lines)) - {EITHER}
         empty = [t for t in used if not np.isfinite(self.hanzi_mask(frozenset(t))).any()]
         if empty or not ways:
-            reason = f"no character is read {' or '.join(empty)}" if empty else "of the acrostic"
+            reason = (
+                f"no character is read {' or '.join(empty)}"
+                if empty
+                else "`acrostic` doesn't fit it"
+            )
             raise GenerationError(
-                f"The tone pattern can't be kept: {reason}.", "Leave tones out, or change them."
+                f"The tone pattern can't be kept: {reason}.",
+                "Leave out `tones`, or change the acrostic.",
             )
         return ways
 
     def _rhyme_groups(self, form: Form, rhymes: int) -> frozenset[str]:
-        """The groups with characters enough for ``rhymes`` different rhymes."""
+        """The rhyme groups that have at least ``rhymes`` characters."""
         if rhymes < 1:
             return frozenset()
         groups = self.rhyming(frozenset(LEVEL if form.tones else EITHER))
@@ -167,14 +173,14 @@ class Poet:
         if not enough:
             raise GenerationError(
                 f"No rhyme has {rhymes} characters in the model's vocabulary.",
-                "Leave rhyme out, or use a shorter form.",
+                "Leave out `rhyme`, or use a shorter form.",
             )
         return enough
 
 
 @dataclass(frozen=True)
 class _Plan:
-    """The shape of a poem: ``marks`` has what follows each verse."""
+    """The shape of a poem; ``marks`` is the text after each verse."""
 
     verses: int
     characters: int
@@ -195,9 +201,8 @@ def _couplet_plan(form: Form, prompt: str) -> _Plan:
     line, closing = _last_line(prompt)
     if not line or len(line) > MOST_CHARACTERS or not all(map(_HANZI.fullmatch, line)):
         raise GenerationError(
-            "The prompt's last line is not one of Chinese characters alone, which a "
-            f"{form.name} answers.",
-            f"Give a first line of 1 to {MOST_CHARACTERS} characters.",
+            f"A {form.name} needs a prompt whose last line has only Chinese characters.",
+            f"End the prompt with a line of 1 to {MOST_CHARACTERS} Chinese characters.",
         )
     return _Plan(1, len(line), ("" if closing == _LINE_END else _FULL_STOP,))
 
@@ -208,11 +213,11 @@ def _free(plan: _Plan) -> Pattern:
 
 @dataclass
 class Verse:
-    """A poem being written: which place comes next, and what may stand there.
+    """A poem being written: its next place, and the pieces allowed there.
 
     Attributes:
-        ways: the tone patterns that what is written leaves open.
-        rhymes: the rhyme groups that it leaves open.
+        ways: the tone patterns that the text so far fits.
+        rhymes: the rhyme groups that the text so far fits.
     """
 
     poet: Poet
@@ -227,11 +232,11 @@ class Verse:
 
     @property
     def characters(self) -> int:
-        """How many characters the whole poem has."""
+        """The number of characters of the whole poem."""
         return self.plan.verses * self.plan.characters + len("".join(self.plan.marks))
 
     def mask(self) -> Mask:
-        """What may come next."""
+        """The mask of the next piece."""
         if self._mark:
             return self.poet.mask([self.poet.ids[self._mark[0]]])
         place = len(self._written)
@@ -245,7 +250,7 @@ class Verse:
         return self.poet.mask(rhyming - self._rhymed)
 
     def add(self, id_: int) -> None:
-        """Take the piece that was drawn."""
+        """Append a piece."""
         if self._mark:
             self._mark = self._mark[1:]
             return
@@ -266,7 +271,7 @@ class Verse:
         return bool(self.rhymes) and last and self._verse % 2 == 1
 
     def _open(self, way: Pattern) -> list[str]:
-        """The ways in which this verse may go on under a pattern."""
+        """The variants of this verse in a pattern that the text so far fits."""
         return [
             line
             for line in way[self._verse]

@@ -102,11 +102,11 @@ def test_a_job_says_what_it_wants_and_the_defaults_say_the_rest() -> None:
         ('{"prompt": "a", "form": {"name": "wujue", "tone": true}}', "did you mean 'tones'?"),
         ('{"prompt": "a", "form": {"name": "wujue", "acrostic": "春江花月夜"}}', "only 4 verses"),
         ('{"prompt": "a", "id": 1.5}', "id: should be a string or an integer"),
-        ('{"prompt": "a", "stop": [""]}', "stop has an empty string"),
-        (r'{"id": "\ud800", "prompt": "a"}', "line 2, id: has a lone surrogate"),
-        (r'{"prompt": "a\udc00"}', "line 2, prompt: has a lone surrogate"),
-        (r'{"prompt": "", "stop": ["\ud800"]}', "line 2, stop: has a lone surrogate"),
-        (r'{"prompt": "", "form": {"name": "\ud800"}}', "line 2, form: has a lone surrogate"),
+        ('{"prompt": "a", "stop": [""]}', "stop contains an empty string"),
+        (r'{"id": "\ud800", "prompt": "a"}', "line 2, id: contains a lone surrogate"),
+        (r'{"prompt": "a\udc00"}', "line 2, prompt: contains a lone surrogate"),
+        (r'{"prompt": "", "stop": ["\ud800"]}', "line 2, stop: contains a lone surrogate"),
+        (r'{"prompt": "", "form": {"name": "\ud800"}}', "line 2, form: contains a lone surrogate"),
         (r'{"prompt": "", "\ud800": 1}', "line 2, "),
     ],
 )
@@ -147,7 +147,12 @@ def test_all_bad_lines_are_told_at_once_before_anything_is_written(
     jobs = '{"prompt": 1}\n{"prompt": ""}\n{"prompt": "", "id": 2}\nnonsense\n'
     with pytest.raises(GenerationError) as error:
         run(engine, jobs, tmp_path / "out")
-    for part in ("3 lines are", "line 1, prompt", "id: 2 is the id of line 2", "line 4, invalid"):
+    for part in (
+        "3 lines are",
+        "line 1, prompt",
+        "id: 2 is already the id of line 2",
+        "line 4, invalid",
+    ):
         assert part in error.value.message
     assert not list(tmp_path.iterdir())
 
@@ -169,7 +174,7 @@ def test_an_id_that_no_file_can_hold_does_not_end_the_batch(engine: Engine, tmp_
     jobs = r'{"id": "\ud800", "prompt": 5}' + '\n{"prompt": ""}\n'
     bad, good = run(engine, jobs, tmp_path / "out", BatchOptions(SHORT, keep_going=True))
     assert bad["id"] == 1
-    assert "id: has a lone surrogate" in bad["error"]
+    assert "id: contains a lone surrogate" in bad["error"]
     assert "prompt: " in bad["error"]
     assert good["characters"] == 6
 

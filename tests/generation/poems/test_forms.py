@@ -158,14 +158,14 @@ def test_a_likely_mark_or_line_end_does_not_come_early(tokenizer: Tokenizer) -> 
     [
         (Form("sonnet"), "", "`form` is 'sonnet', not one of"),
         (Form("qijeu"), "", "did you mean 'qijue'"),
-        (Form("wujue", "春江花月夜"), "", "5 characters, and wujue only 4 verses"),
+        (Form("wujue", "春江花月夜"), "", "5 characters, but wujue has only 4 verses"),
         (Form("wujue", lines=3), "", "belongs to the form lines"),
         (Form("lines", lines=3), "", "needs `characters`"),
         (Form("lines", lines=0, characters=5), "", "`lines` is 0"),
         (Form("lines", lines=4, characters=6, tones=True), "", "5 or 7"),
         (Form("couplet", rhyme=True), "春江", "don't rhyme"),
-        (Form("couplet"), "", "not one of Chinese characters"),
-        (Form("couplet"), "abc", "not one of Chinese characters"),
+        (Form("couplet"), "", "last line has only Chinese characters"),
+        (Form("couplet"), "abc", "last line has only Chinese characters"),
         (Form("wujue", "☃"), "", "can't write '☃'"),
     ],
 )
