@@ -156,6 +156,8 @@ def parents_of(path: Path) -> Iterator[None]:
     missing = []
     folder = path.parent
     while not folder.exists():
+        if folder.is_symlink():
+            raise NotADirectoryError(errno.ENOTDIR, "It is a link to nothing", str(folder))
         missing.append(folder)
         folder = folder.parent
     if not folder.is_dir():

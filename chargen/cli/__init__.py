@@ -4,19 +4,25 @@ from __future__ import annotations
 
 import sys
 
+from chargen.cli.streams import prepare_streams
 from chargen.machine.waiting import OtherPrograms
 
 
 def main() -> None:
     """Run the ``chargen`` command line."""
     others = OtherPrograms()
-    for stream, errors in ((sys.stdout, "surrogateescape"), (sys.stderr, "backslashreplace")):
-        if hasattr(stream, "reconfigure"):
-            stream.reconfigure(encoding="utf-8", errors=errors)
+    prepare_streams()
     try:
         from chargen.cli.app import app
 
         others.choose_waiting()
-        app(prog_name="chargen")
+        try:
+            app(prog_name="chargen")
+        finally:
+            sys.stdout.flush()
     except KeyboardInterrupt:  # raised outside a command: during an import, or at exit
         sys.exit(130)
+    except OSError as error:  # help that can't be written
+        from chargen.cli.boundary import report
+
+        sys.exit(report(error))

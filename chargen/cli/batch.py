@@ -33,7 +33,8 @@ def batch(
     jobs: Annotated[
         str,
         typer.Argument(
-            help="JSON lines, or a text file with one prompt per line; - is standard input.",
+            help="JSON lines, or a text file with one prompt per line of at most 4 MiB; - is "
+            "standard input. Input through a pipe is limited to 1 GiB.",
             show_default=False,
         ),
     ],

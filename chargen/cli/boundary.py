@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import functools
-import os
 import signal
 import sys
 from collections.abc import Callable
@@ -13,7 +12,9 @@ from typing import Any
 
 import typer
 
+from chargen.cli.streams import STANDARD_OUTPUT, give_up_output
 from chargen.errors import ChargenError, system_error_text
+from chargen.machine.memory import is_out_of_memory
 
 FAILED, INTERRUPTED, TERMINATED = 1, 130, 143
 
@@ -41,7 +42,7 @@ def bounded(command: Callable[..., None]) -> Callable[..., None]:
         except Exception as error:
             if isinstance(error, typer.Exit) or arguments.get("debug"):
                 raise
-            raise typer.Exit(_report(error)) from error
+            raise typer.Exit(report(error)) from error
 
     return run
 
@@ -50,19 +51,24 @@ def _terminate(_signal: int, _frame: FrameType | None) -> None:
     raise Terminated
 
 
-def _report(error: Exception) -> int:
+def report(error: Exception) -> int:
     """Print what is wrong and what to do, a line each, and return the exit status."""
     if isinstance(error, OSError) and error.errno == errno.EPIPE:
-        # The reader of our output has closed it. Python would report that again at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        give_up_output()  # the reader of our output has closed it
         return FAILED
     if isinstance(error, ChargenError):
         from chargen.cli.naming import in_flags
 
         say_error(in_flags(error.message), in_flags(error.remedy))
+    elif isinstance(error, OSError) and error.filename == STANDARD_OUTPUT:
+        give_up_output()
+        say_error(
+            f"Standard output can't be written: {error.strerror}.",
+            "Redirect it to a file or a pipe that takes all of it, and run the command again.",
+        )
     elif isinstance(error, OSError):
         say_error(f"{system_error_text(error)}.", "Check the path, its permissions and the disk.")
-    elif isinstance(error, MemoryError) or "not enough memory" in str(error):
+    elif is_out_of_memory(error):
         say_error("There is not enough memory.", "Use a smaller batch, window or model.")
     else:
         say_error(

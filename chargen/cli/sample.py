@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from chargen.cli.terminal.console import Terminal
     from chargen.generation.generator import Generator
 
+_MOST_PROMPT_BYTES = 4 << 20
+
 
 @command(
     only(BatchConfig, "num_samples", "seed", "oov_prompt", "device", seed="random"),
@@ -32,7 +34,9 @@ def sample(
     prompt: Annotated[str | None, typer.Option("--prompt", "-p", help="Text to continue.")] = None,
     prompt_file: Annotated[
         str | None,
-        typer.Option("--prompt-file", "-f", help="File with the prompt; - is standard input."),
+        typer.Option(
+            "--prompt-file", "-f", help="File with the prompt, at most 4 MiB; - is standard input."
+        ),
     ] = None,
     runs_dir: RunsDir = None,
     *,
@@ -94,7 +98,13 @@ def texts_wanted(options: dict[str, Any], also: list[str]) -> dict[str, Any]:
 def _read_prompt(name: str) -> str:
     """Read a prompt from a file or standard input, without its last line end."""
     try:
-        data = sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
+        with sys.stdin.buffer if name == "-" else Path(name).open("rb") as file:
+            data = file.read(_MOST_PROMPT_BYTES + 1)
+        if len(data) > _MOST_PROMPT_BYTES:
+            raise GenerationError(
+                f"The prompt in {name} has more than {_MOST_PROMPT_BYTES >> 20} MiB.",
+                "Give its end: a network remembers little of what lies further back.",
+            )
         text = data.decode("utf-8-sig")
     except OSError as error:
         raise GenerationError(
@@ -121,7 +131,7 @@ def _stream(generator: Generator, prompt: str, wanted: dict[str, Any]) -> None:
 
 def _write_all(generator: Generator, prompt: str, wanted: dict[str, Any], *, as_json: bool) -> None:
     show = _as_shown()
-    for n, result in enumerate(generator.results(prompt, **wanted)):
+    for n, result in enumerate(generator.iter_results(prompt, **wanted)):
         if as_json:
             line = {
                 "prompt": prompt,

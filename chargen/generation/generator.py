@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
     from chargen.generation.poems.forms import Form
     from chargen.generation.requests import Request, Result
     from chargen.runs.folder import LoadedModel
+
+_MOST_WAITING = 4096
+"""Texts that may be begun before one of them is given."""
 
 
 class Generator:
@@ -92,7 +96,7 @@ class Generator:
         from chargen.generation.requests import Chunk
 
         asked = {"seed": seed, "oov_prompt": oov_prompt}
-        (request,) = _requests(prompt, form, options, asked)
+        request = next(_requests(prompt, form, options, asked))
         engine = engine_of(self, slots=1, oov_prompt=oov_prompt)
         engine.check(request)
         return (part.text for part in engine.stream([request]) if isinstance(part, Chunk))
@@ -112,7 +116,7 @@ class Generator:
 
         Text number n is the same whatever ``num_samples`` is. Arguments and errors as ``stream``.
         """
-        results = self.results(
+        results = self.iter_results(
             prompt,
             num_samples=num_samples,
             seed=seed,
@@ -134,11 +138,32 @@ class Generator:
         **options: Any,
     ) -> list[Result]:
         """As ``generate``, each text with its seed, length and why it ended."""
+        found = self.iter_results(
+            prompt, num_samples=num_samples, seed=seed, oov_prompt=oov_prompt, form=form, **options
+        )
+        return list(found)
+
+    @keyword_options(SamplingConfig)
+    def iter_results(
+        self,
+        prompt: str = "",
+        *,
+        num_samples: int = 1,
+        seed: int = 0,
+        oov_prompt: str = "error",
+        form: Form | str | None = None,
+        **options: Any,
+    ) -> Iterator[Result]:
+        """As ``results``, one after the other as they are done, and few are held at a time.
+
+        Errors are raised at once.
+        """
         asked = {"num_samples": num_samples, "seed": seed, "oov_prompt": oov_prompt}
         requests = _requests(prompt, form, options, asked)
         engine = engine_of(self, slots=min(num_samples, 64), oov_prompt=oov_prompt)
-        found = engine.generate(requests)
-        return sorted(found, key=lambda result: result.index)
+        first = next(requests)
+        engine.check(first)
+        return _in_order(engine, chain([first], requests))
 
     def score(self, text: str, batch_size: int = 32) -> Score:
         """Bits per character of ``text`` and more, by the fixed protocol of ``evaluation``."""
@@ -165,8 +190,8 @@ def engine_of(
 
 def _requests(
     prompt: str, form: Form | str | None, options: Mapping[str, Any], asked: Mapping[str, Any]
-) -> list[Request]:
-    """A request for each text; ``asked`` are options of BatchConfig.
+) -> Iterator[Request]:
+    """A request for each text, made when it is asked for; ``asked`` are options of BatchConfig.
 
     Raises:
         ConfigError: names all options that are not usable.
@@ -180,4 +205,22 @@ def _requests(
     wanted, problems = read_form(form)
     check(sampling, batch, also=problems)
     seeds = (sample_seed(batch.seed, n) for n in range(batch.num_samples))
-    return [Request(prompt, sampling, each, wanted) for each in seeds]
+    return (Request(prompt, sampling, each, wanted) for each in seeds)
+
+
+def _in_order(engine: Engine, requests: Iterator[Request]) -> Iterator[Result]:
+    """The results of requests, in their order; a text that is slow holds up the others' begin."""
+    done: dict[int, Result] = {}
+    given = 0
+
+    def asked() -> Iterator[Request | None]:
+        for n, request in enumerate(requests):
+            while n - given >= _MOST_WAITING:
+                yield None
+            yield request
+
+    for result in engine.generate(asked()):
+        done[result.index] = result
+        while given in done:
+            yield done.pop(given)
+            given += 1

@@ -47,7 +47,7 @@ class ModelConfig(Config):
         256, "H, units per layer", low=1, default_text="the preset's", panel=NETWORK
     )
     num_layers: int = option(
-        1, "Number of layers", low=1, default_text="the preset's", panel=NETWORK
+        1, "Number of layers", low=1, high=1000, default_text="the preset's", panel=NETWORK
     )
     embedding_size: int = option(
         128,

@@ -82,7 +82,7 @@ def find_run(name: str | None, folder: Path) -> Path:
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         raise CheckpointError(
-            f"There can't be a run {name!r:.200}: {reason}.", TRAIN_ONE
+            f"There can't be a run {printable(name)!r:.200}: {reason}.", TRAIN_ONE
         ) from error
     if is_file and name:
         raise CheckpointError(f"{name} is a file, not a run folder.", TRAIN_ONE)

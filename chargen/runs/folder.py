@@ -280,6 +280,7 @@ class RunFolder:
                 raise CheckpointError(error.message, remedy) from error
             tensors, step = part(last[0], "model"), last[1]["step"]
             identity = digest(tensors)
+        wanted.require_room(network, 2, self.path)  # one mapped, one of its own
         model = CharModel(config.model)
         load_weights(model, tensors, path)
         return LoadedModel(self.path, model, tokenizer, config, identity, step)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
@@ -14,7 +16,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as tensors_to_bytes
 from torch import Tensor, nn
 
-from chargen.errors import CheckpointError
+from chargen.errors import CheckpointError, printable
 from chargen.files import write_bytes
 from chargen.runs.reading import (
     COPY_AGAIN,
@@ -146,7 +148,7 @@ def read_tensors(
     path = run / name
     found = regular_file(run, name)
     try:
-        with safe_open(found, framework="pt") as file:
+        with _opened(found) as file:
             facts = _facts(file, path)
             kinds = _kinds(file, path)
             if wanted is not None:
@@ -167,7 +169,7 @@ def require_header(run: Path, name: str, wanted: Mapping[str, Kind]) -> None:
     """Raise CheckpointError where a file has other tensors than wanted, by its header alone."""
     path = run / name
     try:
-        with safe_open(regular_file(run, name), framework="pt") as file:
+        with _opened(regular_file(run, name)) as file:
             require_fit(_kinds(file, path), wanted, path)
     except OSError as error:
         raise unreadable(path, error) from error
@@ -179,12 +181,27 @@ def read_facts(run: Path, name: str) -> Facts:
     """What a file by ``write_tensors`` says of its tensors, which stay unread."""
     path = run / name
     try:
-        with safe_open(regular_file(run, name), framework="pt") as file:
+        with _opened(regular_file(run, name)) as file:
             return _facts(file, path)
     except OSError as error:
         raise unreadable(path, error) from error
     except (SafetensorError, ValueError) as error:
         raise damaged(path, str(error)) from error
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Any]:
+    """A safetensors file, open; the library takes no path that isn't UTF-8."""
+    if printable(str(path)) == str(path):
+        with safe_open(path, framework="pt") as file:
+            yield file
+        return
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        with safe_open(f"/proc/self/fd/{handle}", framework="pt") as file:
+            yield file
+    finally:
+        os.close(handle)
 
 
 def _facts(file: Any, path: Path) -> Facts:

@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 
 from chargen.errors import CheckpointError
+from chargen.machine.memory import in_words, usable_bytes
 from chargen.network.model import CharModel
 from chargen.options import ModelConfig, TrainConfig
 from chargen.runs.reading import COPY_AGAIN
@@ -58,6 +59,18 @@ def resumable(network: CharModel, training: TrainConfig, step: int, where: Path)
     for layer, state in enumerate(carried):
         found |= {f"carried.{layer}.{n}": Kind.of(tensor) for n, tensor in enumerate(state)}
     return found
+
+
+def require_room(network: CharModel, copies: int, where: Path | str) -> None:
+    """Raise CheckpointError where copies of the weights can't all be in memory."""
+    needed = 4 * copies * sum(parameter.numel() for parameter in network.parameters())
+    usable = usable_bytes()
+    if usable is not None and needed > usable:
+        raise CheckpointError(
+            f"The network of {where} needs {in_words(needed)} of memory, and "
+            f"{in_words(usable)} can be had.",
+            "Use a machine with more memory, or a smaller network.",
+        )
 
 
 @contextmanager

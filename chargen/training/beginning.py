@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,11 +12,25 @@ from torch import Tensor
 
 from chargen.corpus.prepared import PreparedCorpus, piece_counts
 from chargen.corpus.tokenizer import Ids, Tokenizer
+from chargen.machine.devices import resolve_device
+from chargen.machine.settings import TrainingSettings
 from chargen.network.model import CharModel
 from chargen.options import Recipe
+from chargen.runs.config import RunConfig
+from chargen.training.state import TrainingState
 
 if TYPE_CHECKING:
     from chargen.runs.folder import LoadedModel
+
+
+def first_state(
+    config: RunConfig, corpus: PreparedCorpus, source: LoadedModel | None
+) -> TrainingState:
+    """The state that a run begins with, made under the settings that it is trained under."""
+    with closing(TrainingSettings(config.training.threads)) as settings, settings.block():
+        state = TrainingState(config, resolve_device(config.training.device))
+        begin_weights(state.model, corpus, source, config.recipe)
+    return state
 
 
 def begin_weights(

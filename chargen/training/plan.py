@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from chargen.runs.config import RunConfig
     from chargen.runs.folder import LoadedModel, RunFolder
     from chargen.runs.machine_record import MachineRecord
+    from chargen.training.state import TrainingState
 
 _UNLIKE = 0.05
 """Share of unknown pieces from which on a validation split is reported as unlike its text."""
@@ -82,14 +83,23 @@ class Plan:
 
 @dataclass(frozen=True)
 class PreparedRun:
-    """A run folder on disk, and what it is trained with."""
+    """A run folder on disk, and what it is trained with.
+
+    Attributes:
+        folder: of the run.
+        plan: what it is trained with.
+        state: what the folder's first checkpoint holds, where this process has just made it.
+    """
 
     folder: RunFolder
     plan: Plan
+    state: TrainingState | None = None
 
 
 def new_run(request: TrainRequest) -> PreparedRun:
-    """Plan a run and make its folder; whatever can be wrong is found before anything is written.
+    """Plan a run and make its folder, which appears with its first checkpoint in it.
+
+    Whatever can be wrong is found before anything is written.
 
     Raises:
         ConfigError, CorpusError: see ``plan``.
@@ -98,9 +108,12 @@ def new_run(request: TrainRequest) -> PreparedRun:
     made = plan(request)
     from chargen.runs.folder import RunFolder
     from chargen.runs.places import Places
+    from chargen.training.beginning import first_state
 
+    state = first_state(made.config, made.corpus, made.source)
+    first = state.tensors(), state.values()
     source = None if made.source is None else made.source.path
-    content = (made.config, made.corpus.tokenizer, Places(made.corpus.path, source))
+    content = (made.config, made.corpus.tokenizer, Places(made.corpus.path, source), first)
     stem = f"{made.config.corpus.name}-{made.config.model.cell}"
     try:
         if request.name is None:
@@ -112,7 +125,7 @@ def new_run(request: TrainRequest) -> PreparedRun:
             f"The run folder can't be made: {system_error_text(error)}.",
             "Choose another `runs_dir`, or correct the permissions.",
         ) from error
-    return PreparedRun(folder, made)
+    return PreparedRun(folder, made, state)
 
 
 def plan(request: TrainRequest) -> Plan:
@@ -136,8 +149,9 @@ def plan(request: TrainRequest) -> Plan:
     from chargen.machine.devices import resolve_device
     from chargen.runs.config import CorpusRecord, Origin, RunConfig
     from chargen.runs.finding import name_of
+    from chargen.training.room import require_room
 
-    resolve_device(asked.device)
+    device = resolve_device(asked.device)
     corpus = open_corpus(request.corpus, request.settings, request.on_progress)
     extent, recipe = Extent.of(corpus), Recipe()
     batch, window = fit(len(corpus.train), asked.batch_size, asked.seq_length)
@@ -149,6 +163,7 @@ def plan(request: TrainRequest) -> Plan:
     training = choose_training(preset, given, extent, model.hidden_size, recipe)
     training = replace(training, threads=training.threads or torch.get_num_threads())
     check(model, training, also=_problem_of_patience(training, len(corpus.val)))
+    require_room(model, training, device)
     config = RunConfig(
         model=model,
         training=training,

@@ -60,6 +60,7 @@ def resumed_run(request: TrainRequest) -> PreparedRun:
     from chargen.machine.devices import resolve_device
     from chargen.runs.finding import find_run
     from chargen.runs.folder import RunFolder
+    from chargen.training.room import require_room
 
     path = request.runs_dir / request.name if request.name else find_run(None, request.runs_dir)
     folder = RunFolder(path)
@@ -67,9 +68,10 @@ def resumed_run(request: TrainRequest) -> PreparedRun:
     config = resumed_config(recorded, request)
     threads = config.training.threads or torch.get_num_threads()
     config = replace(config, training=replace(config.training, threads=threads))
-    resolve_device(config.training.device)
+    device = resolve_device(config.training.device)
     corpus = _same_corpus(folder, recorded, request)
     folder.require_sizes(config)
+    require_room(config.model, config.training, device)
     config = replace(config, machine=machine_of(config.training), chargen_version=__version__)
     fresh = folder.last_step() < 0
     source = _source_again(folder, config) if fresh else None

@@ -20,6 +20,7 @@ from chargen.generation.sampler import sample_seed
 from chargen.machine.devices import autocast, resolve_device
 from chargen.network.model import ModelState
 from chargen.options import SamplingConfig
+from chargen.runs.layout import LAST
 from chargen.training.accumulation import accumulate_gradient
 from chargen.training.beginning import begin_weights
 from chargen.training.budget import Timetable
@@ -71,9 +72,10 @@ class Session:
         self.means = StepMeans(clock, corpus.manifest.train)
         self.device = resolve_device(options.device)
         self.autocast = autocast(options.precision, self.device)
-        self.state = TrainingState(self.config, self.device)
         self._saved_step = -1
-        if not self._load_last():
+        self._begins = run.state is not None and self.folder.last_step() == 0
+        self.state = (self._begins and run.state) or TrainingState(self.config, self.device)
+        if not self._begins and not self._load_last():
             begin_weights(self.state.model, corpus, run.plan.source, recipe)
         self.windows = Windows(
             corpus.train, options.batch_size, options.seq_length, corpus.tokenizer.newline_id
@@ -246,7 +248,10 @@ class Session:
         state.seconds = self.seconds
         if not self._val_characters:
             self.folder.save_best(state.model, state.step, None)
-        place = self.folder.save_last(state.step, state.tensors(), state.values())
+        if self._begins:  # with the folder its first checkpoint was written
+            place, self._begins = self.folder.path / LAST / str(state.step), False
+        else:
+            place = self.folder.save_last(state.step, state.tensors(), state.values())
         self._saved_at, self._saved_step = self._clock(), state.step
         self.means.skip()
         return Checkpoint(state.step, state.seconds, path=str(place))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-import shutil
+import io
+import os
+import stat
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
@@ -20,6 +22,11 @@ from chargen.options import BatchConfig, SamplingConfig
 
 _JSON_SUFFIXES = (".jsonl", ".ndjson", ".json")
 _BOM = b"\xef\xbb\xbf"
+_CHUNK_BYTES = 1 << 20
+MOST_LINE_BYTES = 4 << 20
+"""Of a job, prompt included."""
+MOST_PIPED_BYTES = 1 << 30
+"""Of all jobs, where they come through a pipe or from a device."""
 
 
 @dataclass(frozen=True)
@@ -89,13 +96,55 @@ def open_jobs(path: str) -> Iterator[BinaryIO]:
         try:
             given = sys.stdin.buffer if path == "-" else stack.enter_context(Path(path).open("rb"))
             file: BinaryIO = given
-            if not (given.seekable() and given.tell() == 0):
+            if not (_is_plain(given) and given.tell() == 0):
                 file = stack.enter_context(tempfile.TemporaryFile())
-                shutil.copyfileobj(given, file)
-                file.seek(0)
+                _spool(given, file, path)
         except OSError as error:
             raise _unreadable(path, error) from error
         yield file
+
+
+def _is_plain(file: BinaryIO) -> bool:
+    try:
+        return stat.S_ISREG(os.fstat(file.fileno()).st_mode)
+    except io.UnsupportedOperation:  # in memory
+        return False
+
+
+def _spool(given: BinaryIO, file: BinaryIO, path: str) -> None:
+    """Copy what has no size of its own; GenerationError where it doesn't end."""
+    size = line = 0
+    while chunk := given.read(_CHUNK_BYTES):
+        end = chunk.rfind(b"\n")
+        size, line = size + len(chunk), len(chunk) - end - 1 + (line if end < 0 else 0)
+        if line > MOST_LINE_BYTES:
+            raise _too_long(path)
+        if size > MOST_PIPED_BYTES:
+            raise GenerationError(
+                f"The jobs in {_called(path)} have more than {MOST_PIPED_BYTES >> 30} GiB.",
+                "Save them to a file, which may have any size, and name it.",
+            )
+        file.write(chunk)
+    file.seek(0)
+
+
+def _line(file: BinaryIO, path: str) -> bytes:
+    """The next line, empty at the end; GenerationError where it is too long."""
+    line = file.readline(MOST_LINE_BYTES + 1)
+    if len(line) > MOST_LINE_BYTES:
+        raise _too_long(path)
+    return line
+
+
+def _too_long(path: str) -> GenerationError:
+    return GenerationError(
+        f"A line in {_called(path)} has more than {MOST_LINE_BYTES >> 20} MiB.",
+        "Give jobs with shorter prompts, one a line.",
+    )
+
+
+def _called(path: str) -> str:
+    return "standard input" if path == "-" else path
 
 
 def _unreadable(path: str, error: OSError) -> GenerationError:
@@ -115,7 +164,8 @@ def is_json(name: str, file: BinaryIO) -> bool:
     if suffix in _JSON_SUFFIXES or suffix == ".txt":
         return suffix != ".txt"
     file.seek(0)
-    first = next((line for line in file if line.removeprefix(_BOM).strip()), b"")
+    lines = iter(lambda: _line(file, name), b"")
+    first = next((line for line in lines if line.removeprefix(_BOM).strip()), b"")
     return first.removeprefix(_BOM).lstrip().startswith(b"{")
 
 
@@ -131,7 +181,7 @@ def read_jobs(
         check: raises ChargenError if a request can't be carried out.
     """
     file.seek(0)
-    for number, line in enumerate(file, 1):
+    for number, line in enumerate(iter(lambda: _line(file, "the job file"), b""), 1):
         data = line.removeprefix(_BOM) if number == 1 else line
         if not data.strip():
             continue

@@ -21,6 +21,11 @@ def line_key(job_id: str | int, sample: int | None = None) -> int:
     return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "big")
 
 
+def encoded(line: dict[str, Any]) -> bytes:
+    """A line of the output as it is written."""
+    return json.dumps(line, ensure_ascii=False).encode() + b"\n"
+
+
 @dataclass(frozen=True)
 class Task:
     """An output line to write: a text to generate, or the problems of a job."""

@@ -7,8 +7,6 @@ beside it, and it can't be resumed.
 from __future__ import annotations
 
 import json
-import os
-from array import array
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,8 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chargen.errors import GenerationError
-from chargen.files import followed, is_special
-from chargen.generation.batch.lines import line_key
+from chargen.files import followed, is_special, read_json
+
+_MOST_SIDECAR_BYTES = 1 << 20
 
 
 def check_output(name: str, out: Path, *, resume: bool, force: bool) -> None:
@@ -46,11 +45,16 @@ def check_output(name: str, out: Path, *, resume: bool, force: bool) -> None:
         )
 
 
-def check_unchanged(identity: dict[str, Any], sidecar: Path, out: Path) -> None:
-    """Raise GenerationError if anything has changed since ``sidecar`` was written."""
+def check_unchanged(identity: dict[str, Any], sidecar: Path, out: Path) -> dict[str, Any] | None:
+    """What ``sidecar`` records of the lines that were written; None: nothing.
+
+    Raises:
+        GenerationError: the file is missing or damaged, or what it was made from has changed.
+    """
     try:
-        before = json.loads(sidecar.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        before = read_json(sidecar, _MOST_SIDECAR_BYTES)
+        written = before.pop("written", None)
+    except (OSError, ValueError, AttributeError) as error:
         raise GenerationError(
             f"{out} can't be resumed: {sidecar.name}, which records its job file and options, is "
             "missing or damaged.",
@@ -64,6 +68,7 @@ def check_unchanged(identity: dict[str, Any], sidecar: Path, out: Path) -> None:
             "Use the same job file, checkpoint and options as before, or start again with "
             "`force=True`.",
         )
+    return written if isinstance(written, dict) else None
 
 
 def _differences(before: Any, now: Any, name: str = "") -> Iterator[str]:
@@ -72,39 +77,6 @@ def _differences(before: Any, now: Any, name: str = "") -> Iterator[str]:
             yield from _differences(before.get(key), now.get(key), key)
     elif before != now:
         yield name
-
-
-def drop_torn_line(path: Path) -> None:
-    """Remove an incomplete last line, left by a kill."""
-    with path.open("rb+") as file:
-        end = file.seek(0, os.SEEK_END)
-        while end:
-            start = max(0, end - 65536)
-            file.seek(start)
-            newline = file.read(end - start).rfind(b"\n")
-            if newline >= 0:
-                end = start + newline + 1
-                break
-            end = start
-        file.truncate(end)
-
-
-def count_lines(path: Path) -> int:
-    with path.open("rb") as file:
-        return sum(1 for _ in file)
-
-
-def written_lines(path: Path) -> tuple[int, NDArray[np.uint64]]:
-    """The number of error lines, and the sorted keys of the others."""
-    errors, keys = 0, array("Q")
-    with path.open("rb") as file:
-        for line in file:
-            values = json.loads(line)
-            if "error" in values:
-                errors += 1
-            else:
-                keys.append(line_key(values["id"], values.get("sample")))
-    return errors, np.sort(np.frombuffer(keys, np.uint64))
 
 
 def contains(keys: NDArray[np.uint64], key: int) -> bool:

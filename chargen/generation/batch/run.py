@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import time
 from array import array
@@ -20,15 +19,9 @@ from numpy.typing import NDArray
 from chargen.errors import GenerationError, system_error_text
 from chargen.files import followed, is_special, open_in_place, write_json
 from chargen.generation.batch.jobs import BadLine, Defaults, Job, is_json, read_jobs
-from chargen.generation.batch.lines import InOrder, Task, line_key
-from chargen.generation.batch.output import (
-    check_output,
-    check_unchanged,
-    contains,
-    count_lines,
-    drop_torn_line,
-    written_lines,
-)
+from chargen.generation.batch.lines import InOrder, Task, encoded, line_key
+from chargen.generation.batch.output import check_output, check_unchanged, contains
+from chargen.generation.batch.written import Written, check_written
 from chargen.generation.engine import Engine
 from chargen.generation.requests import Request
 
@@ -154,8 +147,8 @@ class Batch:
                 yield from self._stream(survey)
                 return
             with FileLock(lock, timeout=0):
-                self._prepare(resume=resume, force=force)
-                yield from self._write(survey)
+                there = self._prepare(survey, resume=resume, force=force)
+                yield from self._write(survey, there)
                 lock.unlink(missing_ok=True)
         except Timeout as error:
             raise GenerationError(
@@ -191,54 +184,57 @@ class Batch:
                     found[job.line] = BadLine(job.id, job.line, (problem,))
         return found
 
-    def _prepare(self, *, resume: bool, force: bool) -> None:
-        """Make sure that an existing output belongs to this batch, or remove it."""
+    def _prepare(self, survey: Inventory, *, resume: bool, force: bool) -> Written:
+        """Make sure that what is there belongs to this batch, or clear it away."""
         check_output(self._name, self.out, resume=resume, force=force)
         if resume and self._target.exists():
-            check_unchanged(self._identity, self.sidecar, self.out)
-            drop_torn_line(self._target)
-            return
+            record = check_unchanged(self._identity, self.sidecar, self.out)
+            tasks = self._tasks(survey)
+            return check_written(self._target, tasks, record, ordered=self._options.ordered)
         self._target.unlink(missing_ok=True)
         write_json(self.sidecar, self._identity)
         self._target.touch()
+        return Written()
 
-    def _write(self, survey: Inventory) -> Iterator[BatchProgress]:
-        """Append the missing lines to a plain file."""
-        done = count_lines(self._target)
-        lines = self._missing(survey, done)
-        yield BatchProgress(done, survey.lines, done, 0)
+    def _write(self, survey: Inventory, there: Written) -> Iterator[BatchProgress]:
+        """Append to a plain file what is missing there; the file beside it says how far it is."""
         synced = time.monotonic()
         with self._target.open("ab") as file:
-            for progress in self._written(file, lines, survey, done):
+            for progress in self._written(file, survey, there):
                 if time.monotonic() - synced > _SYNC_SECONDS:
-                    os.fsync(file.fileno())
+                    self._sync(file, there)
                     synced = time.monotonic()
                 yield progress
-            os.fsync(file.fileno())
+            self._sync(file, there)
+
+    def _sync(self, file: BinaryIO, written: Written) -> None:
+        os.fsync(file.fileno())
+        write_json(self.sidecar, {**self._identity, "written": written.record()})
 
     def _stream(self, survey: Inventory) -> Iterator[BatchProgress]:
-        """Write all lines to a device, pipe or socket."""
-        yield BatchProgress(0, survey.lines, 0, 0)
+        """Write all lines to what isn't a plain file."""
         with open_in_place(self.out) as file:
-            yield from self._written(file, self._missing(survey, 0), survey, 0)
-
-    def _missing(self, survey: Inventory, done: int) -> Iterator[dict[str, Any]]:
-        """The output lines after the ``done`` ones that are already written."""
-        if self._options.ordered:
-            return self._ordered_lines(survey, done)
-        there = written_lines(self._target) if done else (0, np.empty(0, np.uint64))
-        return self._unordered_lines(survey, *there)
+            yield from self._written(file, survey, Written())
 
     def _written(
-        self, file: BinaryIO, lines: Iterator[dict[str, Any]], survey: Inventory, before: int
+        self, file: BinaryIO, survey: Inventory, there: Written
     ) -> Iterator[BatchProgress]:
-        """Write lines as they come, and yield the progress after each."""
-        characters = 0
-        for done, line in enumerate(lines, before + 1):
-            file.write(json.dumps(line, ensure_ascii=False).encode() + b"\n")
+        """Write lines as they come, and say after each how far it is."""
+        before, characters = there.lines, 0
+        yield BatchProgress(before, survey.lines, before, 0)
+        for line in self._missing(survey, there):
+            raw = encoded(line)
+            file.write(raw)
             file.flush()
+            there.add(raw)
             characters += line.get("characters", 0)
-            yield BatchProgress(done, survey.lines, before, characters)
+            yield BatchProgress(there.lines, survey.lines, before, characters)
+
+    def _missing(self, survey: Inventory, there: Written) -> Iterator[dict[str, Any]]:
+        """The lines of the output besides those that are in it already."""
+        if self._options.ordered:
+            return self._ordered_lines(survey, there.lines)
+        return self._unordered_lines(survey, there.errors, there.keys)
 
     def _tasks(self, survey: Inventory) -> Iterator[Task]:
         """Yield a task for each output line, in the order of the jobs."""
