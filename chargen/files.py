@@ -132,9 +132,8 @@ def new_folder(out: Path, *, replace: bool = True) -> Iterator[Path]:
         FileExistsError: ``out`` exists and ``replace`` is false.
     """
     out = Path(os.path.abspath(out))  # noqa: PTH100 - unlike resolve(), leaves links alone
-    with parents_of(out):
-        with errors_about(out):
-            temporary = Path(tempfile.mkdtemp(prefix=f"{unfinished_name(out)}-", dir=out.parent))
+    with parents_of(out), errors_about(out):
+        temporary = Path(tempfile.mkdtemp(prefix=f"{unfinished_name(out)}-", dir=out.parent))
         try:
             temporary.chmod(0o777 & ~_umask())
             yield temporary

@@ -70,9 +70,9 @@ def _text(place: Path | None, run: Path) -> str | None:
     """A path as JSON can hold it, with bytes that are no UTF-8 as ``%`` and two digits."""
     if place is None:
         return None
-    target = str(place.resolve())
+    target = os.path.realpath(place)  # unlike resolve(), knows no loops of links
     with contextlib.suppress(ValueError):  # on another drive
-        target = os.path.relpath(target, run.resolve())
+        target = os.path.relpath(target, os.path.realpath(run))
     return _NOT_TEXT.sub(lambda found: quote(os.fsencode(found[0])), target)
 
 

@@ -5,6 +5,7 @@ torch is imported only once options, name and texts are known to be usable.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -233,7 +234,7 @@ def check_name(request: TrainRequest, *, may_exist: bool = False) -> None:
     if request.name is None:
         return
     check_run_name(request.name)
-    if not may_exist and (request.runs_dir / request.name).exists():
+    if not may_exist and os.path.lexists(request.runs_dir / request.name):
         raise CheckpointError(
             f"{request.runs_dir / request.name} exists already.",
             "Continue it with `resume=True`, or choose another `name`.",

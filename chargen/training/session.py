@@ -43,10 +43,8 @@ from chargen.training.state import TrainingState
 
 SAMPLE = SamplingConfig(length=120, temperature=0.8)
 _SAVE_SECONDS = 60.0
-_TRIED_STEPS = 4
-"""Steps tried to time one; the first is slower, and one of the others may be disturbed."""
-_WHOLE_STEP = 1.1
-"""Time of a step, dropout and optimiser included, over that of its forward and backward pass."""
+_TRIED_STEPS = 4  # to time one; the first is slower, and one of the others may be disturbed
+_WHOLE_STEP = 1.1  # time of a step, with the optimiser, over that of its passes
 
 
 class Session:
@@ -248,10 +246,10 @@ class Session:
         state.seconds = self.seconds
         if not self._val_characters:
             self.folder.save_best(state.model, state.step, None)
-        if self._begins:  # with the folder its first checkpoint was written
-            place, self._begins = self.folder.path / LAST / str(state.step), False
-        else:
-            place = self.folder.save_last(state.step, state.tensors(), state.values())
+        place = self.folder.path / LAST / str(state.step)
+        if not self._begins:  # then it was written with the folder
+            self.folder.save_last(state.step, state.tensors(), state.values())
+        self._begins = False
         self._saved_at, self._saved_step = self._clock(), state.step
         self.means.skip()
         return Checkpoint(state.step, state.seconds, path=str(place))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import os
 import stat
@@ -113,12 +114,9 @@ def _is_plain(file: BinaryIO) -> bool:
 
 def _spool(given: BinaryIO, file: BinaryIO, path: str) -> None:
     """Copy what has no size of its own; GenerationError where it doesn't end."""
-    size = line = 0
-    while chunk := given.read(_CHUNK_BYTES):
-        end = chunk.rfind(b"\n")
-        size, line = size + len(chunk), len(chunk) - end - 1 + (line if end < 0 else 0)
-        if line > MOST_LINE_BYTES:
-            raise _too_long(path)
+    size = 0
+    for chunk in _chunks(given, path):
+        size += len(chunk)
         if size > MOST_PIPED_BYTES:
             raise GenerationError(
                 f"The jobs in {_called(path)} have more than {MOST_PIPED_BYTES >> 30} GiB.",
@@ -126,6 +124,26 @@ def _spool(given: BinaryIO, file: BinaryIO, path: str) -> None:
             )
         file.write(chunk)
     file.seek(0)
+
+
+def sha256_of_jobs(file: BinaryIO, path: str) -> str:
+    """The SHA-256 of all jobs; GenerationError where a line is too long."""
+    file.seek(0)
+    digest = hashlib.sha256()
+    for chunk in _chunks(file, path):
+        digest.update(chunk)
+    return digest.hexdigest()
+
+
+def _chunks(file: BinaryIO, path: str) -> Iterator[bytes]:
+    """All that is left of a file; GenerationError where a line is too long."""
+    line = 0
+    while chunk := file.read(_CHUNK_BYTES):
+        end = chunk.rfind(b"\n")
+        line = len(chunk) - end - 1 + (line if end < 0 else 0)
+        if line > MOST_LINE_BYTES:
+            raise _too_long(path)
+        yield chunk
 
 
 def _line(file: BinaryIO, path: str) -> bytes:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import time
 from array import array
@@ -18,7 +17,7 @@ from numpy.typing import NDArray
 
 from chargen.errors import GenerationError, system_error_text
 from chargen.files import followed, is_special, open_in_place, write_json
-from chargen.generation.batch.jobs import BadLine, Defaults, Job, is_json, read_jobs
+from chargen.generation.batch.jobs import BadLine, Defaults, Job, is_json, read_jobs, sha256_of_jobs
 from chargen.generation.batch.lines import InOrder, Task, encoded, line_key
 from chargen.generation.batch.output import check_output, check_unchanged, contains
 from chargen.generation.batch.written import Written, check_written
@@ -102,7 +101,7 @@ class Batch:
         self.sidecar = self._target.with_name(self._target.name + ".run.json")
         self._identity = {
             "format": FORMAT,
-            "jobs_sha256": _sha256(jobs),
+            "jobs_sha256": sha256_of_jobs(jobs, name),
             **identity,
             "oov_prompt": engine.oov_prompt,
             "logprobs": engine.logprobs,
@@ -278,11 +277,6 @@ class Batch:
 
         for result in self._engine.generate(requests()):
             yield running.pop(result.index).line(result)
-
-
-def _sha256(file: BinaryIO) -> str:
-    file.seek(0)
-    return hashlib.file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type]
 
 
 def _bad_jobs(bad: list[BadLine], count: int) -> GenerationError:

@@ -1,0 +1,165 @@
+"""Damaged files and hostile options, a case at a time."""
+
+from __future__ import annotations
+
+import random
+import shutil
+from pathlib import Path
+
+from tests.faults.mutations import HOSTILE, mutate
+from tests.faults.server import Command, Outcome
+from tests.faults.stage import BATCH, SAMPLE, Stage, checkpoint, resume
+from tests.faults.verdict import Tally, fault, words
+
+ON_RUNS = (
+    SAMPLE,
+    ("eval", "run", "text.txt", "--json", "-q"),
+    resume(),
+    ("inspect", "run"),
+    ("compare", "run", "run"),
+    ("batch", "jobs.jsonl", "-o", "new.jsonl", *BATCH),
+    ("train", "text.txt", "--init-from", "run", "--name", "child", "--max-steps", "2", "-q"),
+    ("gradients", "run", "--lags", "4"),
+)
+OPTIONS = {
+    "sample": "n temp top-k top-p min-p repetition-penalty repetition-window stop seed num-samples "
+    "form prompt oov-prompt device lines characters acrostic",
+    "train": "cell hidden-size num-layers embedding-size seq-length batch-size lr warmup-steps "
+    "optimizer weight-decay grad-clip dropout max-steps epochs max-minutes seed threads vocab-size "
+    "val-frac oov encoding errors name eval-every save-every patience precision device "
+    "gradient-accumulation-steps",
+    "prepare": "vocab-size val-frac oov encoding errors convert out",
+}
+
+
+def fuzz_case(stage: Stage, seed: int, number: int, work: Path, tally: Tally) -> None:
+    """One case, a function of ``seed`` and ``number``."""
+    rng = random.Random(f"{seed} {number}")
+    case = rng.choices((_run_file, _corpus_file, _jobs, _output, _options), (8, 2, 2, 2, 2))[0]
+    place = stage.copy(work / "case")
+    try:
+        kind, problem, about = case(stage, place, rng)
+        tally.add(f"fuzz {kind}", problem, f"--seed {seed}, case {number}: {about}", [place])
+    finally:
+        shutil.rmtree(place)
+
+
+def _tried(stage: Stage, place: Path, *arguments: str) -> tuple[Outcome, str | None]:
+    (outcome,) = stage.server.run(Command(arguments, str(place)))
+    return outcome, fault(outcome)
+
+
+def _run_file(stage: Stage, place: Path, rng: random.Random) -> tuple[str, str | None, str]:
+    run = place / "checkpoints" / "run"
+    path = rng.choice(sorted(each for each in run.rglob("*") if each.is_file()))
+    how = mutate(path, rng)
+    command = rng.choice(ON_RUNS)
+    outcome, problem = _tried(stage, place, *command)
+    if problem is None and outcome.status == 0 and not _is_right(stage, place, command, outcome):
+        about_options = path.name == "config.json" and command == resume()
+        problem = None if about_options else "a wrong result"
+    return "run", problem, f"{how}; {' '.join(command)}: {words(outcome)}"
+
+
+def _is_right(stage: Stage, place: Path, command: tuple[str, ...], outcome: Outcome) -> bool:
+    """Whether a command that succeeded did what it does with whole files."""
+    if command == SAMPLE:
+        return outcome.out == stage.sampled
+    if command[0] == "eval":
+        return outcome.out == stage.evaluated
+    if command == resume():
+        return checkpoint(place / "checkpoints" / "run") == stage.resumed
+    return True
+
+
+def _corpus_file(stage: Stage, place: Path, rng: random.Random) -> tuple[str, str | None, str]:
+    (corpus,) = (place / "corpora").iterdir()
+    how = mutate(rng.choice(sorted(corpus.iterdir())), rng)
+    name = str(corpus.relative_to(place))
+    command = rng.choice(
+        (
+            resume(),
+            ("inspect", name),
+            ("prepare", "text.txt"),
+            ("train", name, "--preset", "tiny", "--max-steps", "2", "-q", "--name", "new"),
+            ("train", "text.txt", "--preset", "tiny", "--max-steps", "2", "-q", "--name", "new"),
+        )
+    )
+    outcome, problem = _tried(stage, place, *command)
+    if problem is None and outcome.status == 0 and not _is_right(stage, place, command, outcome):
+        problem = "a wrong result"
+    return "corpus", problem, f"{how}; {' '.join(command)}: {words(outcome)}"
+
+
+def _jobs(stage: Stage, place: Path, rng: random.Random) -> tuple[str, str | None, str]:
+    how = mutate(place / "jobs.jsonl", rng)
+    more = rng.choice(((), ("--keep-going",), ("--unordered",)))
+    command = ("batch", "jobs.jsonl", "-o", "new.jsonl", *BATCH, *more)
+    if how.startswith("other_kind") and (place / "jobs.jsonl").is_fifo():
+        return "jobs", None, how  # nobody writes: whoever names a pipe waits for it
+    outcome, problem = _tried(stage, place, *command)
+    return "jobs", problem, f"{how}; {' '.join(command)}: {words(outcome)}"
+
+
+def _output(stage: Stage, place: Path, rng: random.Random) -> tuple[str, str | None, str]:
+    """A batch that was broken off, its output or the file beside it damaged, resumed."""
+    more = rng.choice(((), ("--unordered",)))
+    command = ("batch", "jobs.jsonl", "-o", "out.jsonl", *BATCH, *more)
+    stage.call(*command, cwd=place)
+    out = place / "out.jsonl"
+    whole = out.read_bytes()
+    if rng.random() < 0.5:
+        out.write_bytes(b"".join(whole.splitlines(keepends=True)[: rng.randrange(1, 8)]))
+    if rng.random() < 0.5:
+        (place / "out.jsonl.run.json").write_bytes(_without_record(place / "out.jsonl.run.json"))
+    how = mutate(rng.choice((out, out, out, place / "out.jsonl.run.json")), rng)
+    outcome, problem = _tried(stage, place, *command, "--resume")
+    if problem is None and outcome.status == 0:
+        ours = out.is_file() and sorted(out.read_bytes().splitlines()) == sorted(whole.splitlines())
+        problem = None if ours or _text_alone(out, whole) else "a wrong result"
+    return "output", problem, f"{how}; {' '.join(more)}: {words(outcome)}"
+
+
+def _without_record(path: Path) -> bytes:
+    """What lies beside an output that was killed before its first lines were recorded."""
+    import json
+
+    values = json.loads(path.read_bytes())
+    values.pop("written", None)
+    return json.dumps(values).encode()
+
+
+def _text_alone(out: Path, whole: bytes) -> bool:
+    """Whether lines differ in their texts only, which nothing tells before they are recorded."""
+    import json
+
+    def heads(data: bytes) -> list[str]:
+        values = [json.loads(line) for line in data.splitlines()]
+        return sorted(str([v["id"], v.get("sample"), v["seed"]]) for v in values)
+
+    return out.is_file() and heads(out.read_bytes()) == heads(whole)
+
+
+def _options(stage: Stage, place: Path, rng: random.Random) -> tuple[str, str | None, str]:
+    name = rng.choice(sorted(OPTIONS))
+    arguments = {
+        "sample": ("sample", "run", "-n", "9", "-q"),
+        "train": ("train", "text.txt", "--preset", "tiny", "--max-steps", "2", "-q"),
+        "prepare": ("prepare", "text.txt", "-q"),
+    }[name]
+    for option in rng.sample(OPTIONS[name].split(), rng.choice((1, 1, 2, 3))):
+        value = str(rng.choice(HOSTILE)).replace("\0", "?").encode("utf-8", "replace").decode()
+        dashes = "-" if len(option) == 1 else "--"
+        if (option, value) not in LONG:
+            arguments += (f"{dashes}{option}", value[:2000])
+    outcome, problem = _tried(stage, place, *arguments)
+    return "options", problem, f"{' '.join(arguments)[:300]}: {words(outcome)}"
+
+
+LONG = {
+    (option, str(value))
+    for option in ("n", "num-samples", "max-steps", "epochs", "max-minutes")
+    for value in HOSTILE
+    if isinstance(value, (int, float)) and value > 1000
+}
+"""Options that ask for work without end, and get it."""

@@ -1,0 +1,127 @@
+"""SIGKILL at random instants, and full disks; then the same command again, to its end."""
+
+from __future__ import annotations
+
+import random
+import shutil
+import subprocess
+from pathlib import Path
+
+from tests.faults.server import Command
+from tests.faults.stage import BATCH, TRAIN, Stage, checkpoint
+from tests.faults.verdict import KILLED, Tally, fault, words
+
+STEPS = 12
+TRAINING = ("train", "text.txt", "--name", "k", "--max-steps", str(STEPS), "--save-every", "1")
+BATCHING = ("batch", "jobs.jsonl", "-o", "out.jsonl", *BATCH, "--num-samples", "20")
+PREPARING = ("prepare", "text.txt", "--vocab-size", "20", "-q")
+COMMANDS = {
+    "train": ((*TRAINING, *TRAIN, "--resume"), (*TRAINING, *TRAIN, "--resume")),
+    "batch": ((*BATCHING, "--resume"), (*BATCHING, "--resume")),
+    "batch unordered": ((*BATCHING, "--unordered", "--resume"),) * 2,
+    "prepare": (PREPARING, PREPARING),
+}
+"""What is killed, and what is called then."""
+Right = dict[str, tuple[object, float]]
+"""What each command makes when nothing happens, and the seconds that it takes."""
+
+
+def result(kind: str, place: Path) -> object:
+    """What a command has made, to be compared byte for byte."""
+    if kind == "train":
+        run = place / "checkpoints" / "k"
+        return checkpoint(run), (run / "model.safetensors").read_bytes()
+    if kind.startswith("batch"):
+        lines = (place / "out.jsonl").read_bytes().splitlines()
+        return lines if kind == "batch" else sorted(lines)
+    folders = sorted((place / "corpora").iterdir())
+    return [(f.name, sorted((p.name, p.read_bytes()) for p in f.iterdir())) for f in folders]
+
+
+def unbroken(stage: Stage, work: Path) -> Right:
+    """What each command makes when nothing happens, and the seconds that it takes."""
+    found = {}
+    for kind, (command, _) in COMMANDS.items():
+        place = stage.copy(work / "unbroken")
+        outcome = stage.call(*command, cwd=place)
+        found[kind] = result(kind, place), outcome.seconds
+        shutil.rmtree(place)
+    return found
+
+
+def kill_case(
+    stage: Stage,
+    rng: random.Random,
+    work: Path,
+    right: dict[str, tuple[object, float]],
+    tally: Tally,
+) -> None:
+    """Kill a command up to three times, let it end, and compare."""
+    kind = rng.choice(sorted(COMMANDS))
+    command, again = COMMANDS[kind]
+    wanted, seconds = right[kind]
+    place = stage.copy(work / "case")
+    about = []
+    for _ in range(rng.choice((1, 1, 3))):
+        after = rng.uniform(0, 1.1 * seconds)
+        about.append(f"{after:.3f} s")
+        (outcome,) = stage.server.run(Command(command, str(place), kill_after=after), seconds=60)
+        if outcome.status not in (0, KILLED):
+            tally.add(f"kill {kind}", f"before a kill: {words(outcome)}", str(about), [place])
+    (outcome,) = stage.server.run(Command(again, str(place)), seconds=60)
+    problem = fault(outcome) or (words(outcome) if outcome.status else None)
+    if problem is None and result(kind, place) != wanted:
+        problem = "a different result"
+    litter = [p.name for p in place.rglob(".unfinished-*")]
+    tally.add(
+        f"kill {kind}", problem or (f"litter {litter}" if litter else None), str(about), [place]
+    )
+    shutil.rmtree(place)
+
+
+def disk_case(
+    stage: Stage,
+    rng: random.Random,
+    work: Path,
+    right: dict[str, tuple[object, float]],
+    tally: Tally,
+) -> None:
+    """Run a command on a disk that becomes full, then again on one that isn't."""
+    kind = rng.choice(sorted(COMMANDS))
+    command, again = COMMANDS[kind]
+    place = work / "disk"
+    place.mkdir()
+    size = rng.randrange(130, 330) * 1024
+    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", place], check=True)
+    try:
+        try:
+            shutil.copytree(stage.path, place, dirs_exist_ok=True)
+        except OSError:
+            return
+        (outcome,) = stage.server.run(Command(command, str(place)), seconds=60)
+        problem = fault(outcome)
+        subprocess.run(["mount", "-o", "remount,size=64m", place], check=True)
+        (second,) = stage.server.run(Command(again, str(place)), seconds=60)
+        problem = problem or fault(second) or (words(second) if second.status else None)
+        if problem is None and result(kind, place) != right[kind][0]:
+            problem = "a different result"
+        tally.add(f"full disk {kind}", problem, f"{size} bytes: {words(outcome)}", [place])
+    finally:
+        subprocess.run(["umount", place], check=True)
+        place.rmdir()
+
+
+def can_mount(work: Path) -> bool:
+    """Whether this user may mount a small disk."""
+    place = work / "mount"
+    place.mkdir()
+    try:
+        made = ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(place)]
+        if subprocess.run(made, check=False, capture_output=True).returncode:
+            return False
+        subprocess.run(["umount", place], check=True)
+    except FileNotFoundError:
+        return False
+    finally:
+        place.rmdir()
+    return True
