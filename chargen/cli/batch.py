@@ -19,6 +19,11 @@ if TYPE_CHECKING:
     from chargen.generation.batch.run import BatchProgress
     from chargen.generation.generator import Generator
 
+_JOBS_HELP = (
+    "JSON lines, or a text file with one prompt per line of at most 4 MiB; - is standard input. "
+    "Input through a pipe is limited to 1 GiB."
+)
+
 
 def _print_schema(wanted: bool) -> None:
     if wanted:
@@ -32,11 +37,7 @@ def _print_schema(wanted: bool) -> None:
 def batch(
     jobs: Annotated[
         str,
-        typer.Argument(
-            help="JSON lines, or a text file with one prompt per line of at most 4 MiB; - is "
-            "standard input. Input through a pipe is limited to 1 GiB.",
-            show_default=False,
-        ),
+        typer.Argument(help=_JOBS_HELP, show_default=False),
     ],
     out: Annotated[
         Path, typer.Option("--out", "-o", help="File to write: one JSON object per text.")
