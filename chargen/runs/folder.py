@@ -17,6 +17,7 @@ from typing import Any, Self
 from filelock import FileLock, Timeout
 from torch import Tensor
 
+from chargen.corpus.holding import held
 from chargen.corpus.tokenizer import Tokenizer
 from chargen.errors import ChargenError, CheckpointError
 from chargen.files import new_folder, sweep, write_json
@@ -133,7 +134,8 @@ class RunFolder:
         places: Places | None,
         first: First | None,
     ) -> Self:
-        with new_folder(path, replace=False) as folder:
+        # Held: the next one removes what a kill leaves.
+        with held(path, lambda: None), new_folder(path, replace=False) as folder:
             (folder / TOKENIZER).write_bytes(tokenizer.to_bytes())
             (places or Places()).write(folder, path)
             if first:
@@ -256,9 +258,8 @@ class RunFolder:
         Raises:
             CheckpointError: there are checkpoints, and none is whole.
         """
-        if not resumable.steps_of(self.path):
-            return None
-        return resumable.read_newest(self.path, self.read_config())
+        found = resumable.steps_of(self.path)
+        return resumable.read_newest(self.path, self.read_config()) if found else None
 
     def load_model(self) -> LoadedModel:
         """The best weights; before the first evaluation, the last ones.
@@ -268,7 +269,6 @@ class RunFolder:
         """
         config = self.read_config()
         tokenizer = self.read_tokenizer(config)
-        path = self.path / MODEL
         network = wanted.outline(config.model, self.path / CONFIG)
         try:
             tensors, facts = read_tensors(self.path, MODEL, wanted.weights(network))
@@ -282,7 +282,7 @@ class RunFolder:
             identity = digest(tensors)
         wanted.require_room(network, 2, self.path)  # one mapped, one of its own
         model = CharModel(config.model)
-        load_weights(model, tensors, path)
+        load_weights(model, tensors, self.path / MODEL)
         return LoadedModel(self.path, model, tokenizer, config, identity, step)
 
     def parameters_by_part(self, config: RunConfig) -> dict[str, int]:

@@ -72,7 +72,7 @@ def kill_case(
     problem = fault(outcome) or (words(outcome) if outcome.status else None)
     if problem is None and result(kind, place) != wanted:
         problem = "a different result"
-    litter = [p.name for p in place.rglob(".unfinished-*")]
+    litter = [p.name for p in place.rglob(".unfinished-*") if p.suffix != ".lock"]
     tally.add(
         f"kill {kind}", problem or (f"litter {litter}" if litter else None), str(about), [place]
     )

@@ -50,6 +50,15 @@ def test_kills_lose_nothing(stage: Stage, tmp_path: Path) -> None:
     assert tally.problems == []
 
 
+def test_a_killed_beginning_is_removed_by_the_next(stage: Stage, place: Path) -> None:
+    runs = place / "checkpoints"
+    (runs / ".unfinished-k-abcd1234").mkdir()
+    (runs / ".unfinished-k.lock").touch()
+    command = ("train", "text.txt", "--name", "other", "--max-steps", "2", *TRAIN)
+    assert run(stage, place, *command).status == 0
+    assert sorted(path.name for path in runs.iterdir()) == ["other", "run"]
+
+
 def test_commands_at_once(stage: Stage, tmp_path: Path) -> None:
     tally, rng = Tally(), random.Random(2)
     for _ in range(3):
