@@ -7,6 +7,7 @@ beside it, and it can't be resumed.
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chargen.errors import GenerationError
-from chargen.files import followed, is_special, read_json
+from chargen.files import flush, followed, is_special, read_json
 
 _MOST_SIDECAR_BYTES = 1 << 20
 
@@ -69,6 +70,20 @@ def check_unchanged(identity: dict[str, Any], sidecar: Path, out: Path) -> dict[
             "`force=True`.",
         )
     return written if isinstance(written, dict) else None
+
+
+def write_sidecar(path: Path, values: dict[str, Any]) -> None:
+    """Replace the file beside an output in one instant; the caller holds the output.
+
+    What a kill leaves has a fixed name, so that the next one replaces it.
+    """
+    new = path.with_name(path.name + ".new")
+    with new.open("wb") as file:
+        file.write(json.dumps(values, ensure_ascii=False, indent=2).encode() + b"\n")
+        file.flush()
+        os.fsync(file.fileno())
+    new.replace(path)
+    flush(path.parent)
 
 
 def _differences(before: Any, now: Any, name: str = "") -> Iterator[str]:

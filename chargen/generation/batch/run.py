@@ -16,10 +16,10 @@ from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 
 from chargen.errors import GenerationError, system_error_text
-from chargen.files import followed, is_special, open_in_place, write_json
+from chargen.files import followed, is_special, open_in_place
 from chargen.generation.batch.jobs import BadLine, Defaults, Job, is_json, read_jobs, sha256_of_jobs
 from chargen.generation.batch.lines import InOrder, Task, encoded, line_key
-from chargen.generation.batch.output import check_output, check_unchanged, contains
+from chargen.generation.batch.output import check_output, check_unchanged, contains, write_sidecar
 from chargen.generation.batch.written import Written, check_written
 from chargen.generation.engine import Engine
 from chargen.generation.requests import Request
@@ -191,7 +191,7 @@ class Batch:
             tasks = self._tasks(survey)
             return check_written(self._target, tasks, record, ordered=self._options.ordered)
         self._target.unlink(missing_ok=True)
-        write_json(self.sidecar, self._identity)
+        write_sidecar(self.sidecar, self._identity)
         self._target.touch()
         return Written()
 
@@ -208,7 +208,7 @@ class Batch:
 
     def _sync(self, file: BinaryIO, written: Written) -> None:
         os.fsync(file.fileno())
-        write_json(self.sidecar, {**self._identity, "written": written.record()})
+        write_sidecar(self.sidecar, {**self._identity, "written": written.record()})
 
     def _stream(self, survey: Inventory) -> Iterator[BatchProgress]:
         """Write all lines to what isn't a plain file."""
