@@ -55,6 +55,6 @@ def printable(text: str) -> str:
 
 
 def system_error_text(error: OSError) -> str:
-    """The message of the operating system, without Python's ``[Errno N]`` in front."""
+    """Return the message of the operating system, without Python's ``[Errno N]`` in front."""
     reason = error.strerror or str(error)
     return f"{reason}: {error.filename}" if error.filename else reason

@@ -49,7 +49,7 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def is_special(path: Path) -> bool:
-    """Whether ``path`` can only be written to in place: a device, a pipe, a socket.
+    """Return whether ``path`` can only be written to in place: a device, a pipe, a socket.
 
     This includes names of open files, such as ``/dev/stdout``, even of plain files.
     """
@@ -69,7 +69,7 @@ def open_in_place(path: Path) -> BinaryIO:
 
 
 def followed(path: Path) -> Path:
-    """The target of ``path`` if it is a symbolic link, else ``path`` itself."""
+    """Return the target of ``path`` if it is a symbolic link, else ``path`` itself."""
     return path.resolve() if path.is_symlink() else path
 
 
@@ -176,7 +176,7 @@ def parents_of(path: Path) -> Iterator[None]:
 
 
 def sha256_of(path: Path) -> str:
-    """The SHA-256 of a file."""
+    """Return the SHA-256 of a file."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
@@ -191,7 +191,7 @@ def sweep(folder: Path) -> None:
 
 
 def unfinished_name(out: Path) -> str:
-    """The prefix of temporary folders for ``out``; a dash and a random part follow it.
+    """Return the prefix of temporary folders for ``out``; a dash and a random part follow it.
 
     It contains the name of ``out``, so that a folder left by a kill can be attributed.
     """
@@ -225,7 +225,7 @@ def flush(path: Path) -> None:
 
 
 def _descriptor(path: Path) -> int | None:
-    """The file descriptor that ``path`` names, or None."""
+    """Return the file descriptor that ``path`` names, or None."""
     found = _OPEN_FILE.fullmatch(str(path))
     if not found:
         return None

@@ -99,7 +99,7 @@ class PlainLoop(nn.Module):
 
 
 def bare_products(model: CharModel, batch: int) -> Callable[[], None]:
-    """A function that computes only a step's matrix products: W·s, U·s above layer 1, V·s."""
+    """Return a function that computes only a step's products: W·s, U·s above layer 1, V·s."""
     output = model.output_matrix().detach()
     s = torch.randn(batch, model.config.hidden_size, device=output.device)
     matrices: list[Tensor] = [output]

@@ -19,7 +19,7 @@ class Timings:
         return statistics.median(self.seconds[name])
 
     def ratio(self, slow: str, fast: str) -> float:
-        """The time of ``slow`` over that of ``fast``: the median of the rounds' ratios."""
+        """Return the time of ``slow`` over that of ``fast``: the median of the rounds' ratios."""
         pairs = zip(self.seconds[slow], self.seconds[fast], strict=True)
         return statistics.median(a / b for a, b in pairs)
 

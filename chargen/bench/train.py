@@ -105,7 +105,7 @@ class PlainModel(nn.Module):
         self.linear = nn.Linear(hidden_size, vocab_size)
 
     def forward(self, ids: Tensor, state: Any) -> tuple[Tensor, Any]:
-        """The outputs s (T, B, H), before ``linear``, and the state after ``ids``."""
+        """Return the outputs s (T, B, H), before ``linear``, and the state after ``ids``."""
         s, state = self.lstm(self.embedding(ids), state)
         return s, state
 
@@ -113,7 +113,7 @@ class PlainModel(nn.Module):
 def plain_step(
     hidden_size: int, vocab_size: int, batch: int, window: int, device: torch.device
 ) -> Callable[[], None]:
-    """A function that makes a step of the plain loop on random characters, carrying the state."""
+    """Return a function that makes a step of the plain loop on random characters."""
     model = PlainModel(vocab_size, _EMBEDDING, hidden_size).to(device)
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3)
     ids = torch.randint(vocab_size, (window + 1, batch), device=device)
@@ -135,7 +135,7 @@ def plain_step(
 
 
 def network_config(network: str, hidden_size: int, vocab_size: int) -> ModelConfig:
-    """The network of a ``StepRow``."""
+    """Return the network of a ``StepRow``."""
     chosen: dict[str, Any] = {"embedding_size": _EMBEDDING}
     if network == "preset":
         chosen = suited_model(Extent(vocab_size, vocab_size, vocab_size), Recipe())
@@ -145,7 +145,7 @@ def network_config(network: str, hidden_size: int, vocab_size: int) -> ModelConf
 def chargen_step(
     config: ModelConfig, batch: int, window: int, device: torch.device
 ) -> Callable[[], None]:
-    """A function that makes the same step with chargen, in its number format, without dropout."""
+    """Return a function that makes the same step with chargen, without dropout."""
     vocab_size = config.vocab_size
     model = CharModel(config)
     model.reset_parameters(0)
@@ -171,7 +171,7 @@ def chargen_step(
 
 
 def flops_per_character(config: ModelConfig) -> float:
-    """Multiplications and additions per character in a step, forward and backward."""
+    """Count multiplications and additions per character in a step, forward and backward."""
     H, E, V = config.hidden_size, config.embedding_size, config.vocab_size
     softmax = E * (H + V) if config.tie_weights else H * V
     return 6.0 * (4 * H * (E + H) + softmax)
@@ -251,7 +251,7 @@ def _synchronised(run: Callable[[], object], device: torch.device) -> Callable[[
 
 
 def step_memory() -> dict[str, int] | None:
-    """Bytes that three steps add to the peak memory of a new process, for each candidate."""
+    """Measure the bytes that three steps add to the peak memory of a new process."""
     if peak_bytes() is None:
         return None
     context = multiprocessing.get_context("spawn")

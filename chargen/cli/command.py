@@ -106,7 +106,7 @@ def _keyword(name: str, annotation: Any, default: Any = None) -> inspect.Paramet
 
 
 def _annotation(entry: Entry, default_text: str | None) -> Any:
-    """The annotation of an option; its value is None or an empty list where it isn't given."""
+    """Return the annotation of an option, whose value is None or empty if it isn't given."""
     kind: Any = list[str] if entry.kind is tuple else entry.kind
     known = entry.option
     words = help_of(entry, default_text)
@@ -116,7 +116,7 @@ def _annotation(entry: Entry, default_text: str | None) -> Any:
 
 
 def help_of(entry: Entry, default_text: str | None = None) -> str:
-    """The help text: meaning, allowed values, cells, default; brackets are escaped for rich."""
+    """Return the help text: meaning, values, cells, default; brackets are escaped for rich."""
     known = entry.option
     words = known.help
     if known.choices is not None:

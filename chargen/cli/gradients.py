@@ -67,7 +67,7 @@ def _norm_rows(reports: Sequence[GradientReport]) -> Iterator[list[str]]:
 
 
 def _shown(last: int) -> list[int]:
-    """Lags 0, 1, 2, 3, 4, 6, 8, 12, 16, … and the last one."""
+    """Return lags 0, 1, 2, 3, 4, 6, 8, 12, 16, … and the last one."""
     powers = [2**n for n in range(last.bit_length())]
     between = [3 * power // 2 for power in powers if power > 1]
     return sorted({0, last, *(lag for lag in powers + between if lag <= last)})

@@ -10,11 +10,12 @@ from chargen.options.field import Entry
 
 _CONFIGS = (CorpusConfig, ModelConfig, TrainConfig, SamplingConfig, BatchConfig, Form)
 _OTHERS = {"runs_dir": "--runs"}
+_QUOTES = "\"'"
 _OPTION = re.compile(r"`([a-z][a-z_]*)(?:=([^`\s]+))?`")
 
 
 def flags_of(entry: Entry) -> tuple[str, ...]:
-    """The flags of an option, the main one first."""
+    """Return the flags of an option, the main one first."""
     known, name = entry.option, entry.parameter.replace("_", "-")
     flag = known.flag or (f"--{name}/--no-{name}" if known.negatable else f"--{name}")
     return flag, *known.aliases
@@ -23,8 +24,8 @@ def flags_of(entry: Entry) -> tuple[str, ...]:
 def in_flags(text: str) -> str:
     """Replace the option names in a library message by flags.
 
-    ```top_p``` becomes ``--top-p``, ```val_frac=0``` ``--val-frac 0``, and ```bias=False```
-    ``--no-bias``.
+    ```top_p``` becomes ``--top-p``, ```val_frac=0``` ``--val-frac 0``, ```oov="unk"``` ``--oov
+    unk``, and ```bias=False``` ``--no-bias``.
     """
     flags = {
         entry.parameter: flags_of(entry)[0]
@@ -37,6 +38,6 @@ def in_flags(text: str) -> str:
         on, _, off = flags.get(name, f"--{name.replace('_', '-')}").partition("/")
         if value == "False":
             return off or on
-        return on if value in (None, "True") else f"{on} {value}"
+        return on if value in (None, "True") else f"{on} {value.strip(_QUOTES)}"
 
     return _OPTION.sub(flag, text)

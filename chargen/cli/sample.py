@@ -148,7 +148,7 @@ def _write_all(generator: Generator, prompt: str, wanted: dict[str, Any], *, as_
 
 
 def _closed(prompt: str, form: Form | None) -> str:
-    """The prompt as it precedes the text: a poem begins on a line of its own."""
+    """Return the prompt as it precedes the text: a poem begins on a line of its own."""
     if form is None:
         return prompt
     from chargen.generation.poems.verse import lead
@@ -157,7 +157,7 @@ def _closed(prompt: str, form: Form | None) -> str:
 
 
 def _as_shown() -> Callable[[str], str]:
-    """A function that makes control characters visible if standard output is a terminal."""
+    """Return a function that makes control characters visible on a terminal."""
     if not sys.stdout.isatty():
         return lambda text: text
     from chargen.cli.terminal.words import visible

@@ -164,7 +164,7 @@ def longest_runs(texts: Sequence[str], corpus: str) -> list[Longest]:
 
 
 def _shared_with_corpus(data: NDArray[np.uint8], corpus_bytes: int) -> NDArray[np.int64]:
-    """For each byte, the length of the longest run from there that is in the corpus."""
+    """Return, for each byte, the length of the longest run from there in the corpus."""
     try:
         from pydivsufsort import divsufsort, kasai
     except ImportError as error:
@@ -181,7 +181,7 @@ def _shared_with_corpus(data: NDArray[np.uint8], corpus_bytes: int) -> NDArray[n
 
 
 def _least_since(common: NDArray[np.int64], marks: NDArray[np.bool_]) -> NDArray[np.int64]:
-    """The minimum of ``common`` since the last mark, at each place; 0 before the first mark.
+    """Return the minimum of ``common`` since the last mark at each place; 0 before any mark.
 
     ``common`` is the length that a place shares with the one before. A single running minimum
     serves all stretches between marks, because each stretch is raised above the next.

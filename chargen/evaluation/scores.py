@@ -165,7 +165,7 @@ def by_character(
 
 
 def head_of_text(tokenizer: Tokenizer, ids: NDArray[np.integer], most: int) -> NDArray[np.integer]:
-    """The first ``most`` pieces of ``ids`` at most, ending with a whole character."""
+    """Return at most the first ``most`` pieces of ``ids``, ending with a whole character."""
     if len(ids) <= most:
         return ids
     return ids[: int(np.flatnonzero(tokenizer.character_starts(ids[: most + 1]))[-1])]
@@ -231,7 +231,7 @@ def _score_batch(
 def _inputs_and_targets(
     tokenizer: Tokenizer, ids: NDArray[np.integer], span: Span
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """The input and target pieces of a segment, warm-up included."""
+    """Return the input and target pieces of a segment, warm-up included."""
     warm, _, end = span
     piece = np.asarray(ids[warm:end], dtype=np.int64)
     if warm == 0:

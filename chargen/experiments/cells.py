@@ -164,7 +164,7 @@ def compare_cells(
 
 
 def parameters_of(cell: str, hidden_size: int, extent: Extent) -> int:
-    """The number of parameters of a network of one layer in the preset ``small``."""
+    """Return the number of parameters of a network of one layer in the preset ``small``."""
     chosen = {"cell": cell, "hidden_size": hidden_size}
     model = choose_model(PRESETS[DEFAULT_PRESET], chosen, extent, Recipe())
     with torch.device("meta"):

@@ -193,7 +193,7 @@ def _search(
 
 
 def largest(cell: str) -> WaveNetwork:
-    """The widest network with at most ``PARAMETERS`` parameters."""
+    """Return the widest network with at most ``PARAMETERS`` parameters."""
     units = 1
     while WaveNetwork(cell, units + 1, **NETWORKS[cell]).size <= PARAMETERS:
         units += 1

@@ -39,12 +39,12 @@ class Budget:
         return contender.steps if self.in_steps else contender.watch()
 
     def part(self, divisor: int) -> Budget:
-        """A fraction of the budget, at least one step."""
+        """Return a fraction of the budget, at least one step."""
         amount = self.amount / divisor
         return Budget(max(1.0, amount) if self.in_steps else amount, self.in_steps)
 
     def options(self) -> dict[str, float]:
-        """The budget as an option of ``chargen.train``."""
+        """Return the budget as an option of ``chargen.train``."""
         if self.in_steps:
             return {"max_steps": int(self.amount)}
         return {"max_minutes": self.amount / 60}
@@ -136,7 +136,7 @@ class Chargen(Contender):
         self.steps = self._session.state.step
 
     def _is_done(self) -> bool:
-        """Whether all steps are made; the last checkpoint and sample are skipped."""
+        """Return whether all steps are made; the last checkpoint and sample are skipped."""
         return self._ended or self.steps == self._session.timetable.total_steps
 
     def score(self, ids: Ids) -> CharScores:
@@ -147,5 +147,5 @@ class Chargen(Contender):
 
 
 def size_of(model: nn.Module) -> int:
-    """The number of parameters of a network."""
+    """Return the number of parameters of a network."""
     return sum(p.numel() for p in model.parameters())

@@ -24,7 +24,7 @@ class Outcome(Protocol):
     """The result of an experiment."""
 
     def tables(self) -> tuple[Table, ...]:
-        """The main figures, as tables."""
+        """Return the main figures, as tables."""
         ...
 
     def draw(self, out: Path) -> None:
@@ -36,7 +36,7 @@ class Outcome(Protocol):
         ...
 
     def to_dict(self) -> dict[str, Any]:
-        """All figures, curves included, as JSON values."""
+        """Return all figures, curves included, as JSON values."""
         ...
 
 

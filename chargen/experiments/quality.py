@@ -20,7 +20,7 @@ import torch
 from chargen import api
 from chargen.corpus.prepared import PreparedCorpus
 from chargen.corpus.preparing import prepare
-from chargen.corpus.shipped import shipped_text
+from chargen.corpus.shipped import PROSE, shipped_text
 from chargen.corpus.tokenizer import Tokenizer
 from chargen.errors import CorpusError
 from chargen.evaluation.scores import head_of_text
@@ -28,7 +28,6 @@ from chargen.experiments.contenders import Budget, Chargen, Contender, Ids
 from chargen.experiments.curves import LearningCurve, Point, draw_curves
 from chargen.experiments.outcome import ShowProgress, Table, silent
 from chargen.experiments.references import Plain, SmallGPT
-from chargen.experiments.runs import DEFAULT_TEXT
 from chargen.machine.devices import resolve_device
 from chargen.machine.processor import processor_name
 from chargen.options import CorpusConfig, TrainConfig, check
@@ -169,7 +168,7 @@ def compare_quality(
     budget = Budget(minutes * 60) if steps is None else Budget(steps, in_steps=True)
     learning = {"seed": seed, "device": device, "threads": threads, **budget.options()}
     check(settings, TrainConfig.from_dict(learning))
-    path = Path(shipped_text(DEFAULT_TEXT) if text is None else text)
+    path = Path(shipped_text(PROSE) if text is None else text)
     place = resolve_device(device)
     with TemporaryDirectory() as folder, ExitStack() as stack:
         corpus = prepare([path], Path(folder) / "corpus", settings)

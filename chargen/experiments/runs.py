@@ -10,17 +10,14 @@ from typing import Any
 from chargen import api
 from chargen.corpus.opening import open_corpus
 from chargen.corpus.prepared import PreparedCorpus
-from chargen.corpus.shipped import shipped_text
+from chargen.corpus.shipped import PROSE, shipped_text
 from chargen.evaluation.scores import NATS_TO_BITS
 from chargen.training.events import Evaluation, Event, Planned, RolledBack, Started, Step
 
-DEFAULT_TEXT = "shipan.txt"
-"""The shipped text that experiments use by default."""
-
 
 def open_text(corpus: api.Source | None) -> PreparedCorpus:
-    """Open a text or a prepared corpus; None is ``DEFAULT_TEXT``."""
-    return open_corpus(shipped_text(DEFAULT_TEXT) if corpus is None else corpus, {}, None)
+    """Open a text or a prepared corpus; None is the shipped prose."""
+    return open_corpus(shipped_text(PROSE) if corpus is None else corpus, {}, None)
 
 
 @dataclass(frozen=True)

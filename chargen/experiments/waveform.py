@@ -59,7 +59,7 @@ class WaveNetwork(nn.Module):
             gates[self.cell.gate_names.index("f")].fill_(OPEN)
 
     def forward(self, samples: int) -> Tensor:
-        """The output (samples,): one step of the cell per sample, from a state of zeros."""
+        """Return the output (samples,): one step of the cell per sample, from a state of zeros."""
         cell, outputs = self.cell, []
         u = cell.project(torch.zeros(1, cell.gates * cell.hidden_size))
         state = cell.initial_state(1)

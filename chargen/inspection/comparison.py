@@ -48,11 +48,11 @@ class ComparedRun:
         return cls(name, path, config, parameters, history_of(lines), tuple(lines))
 
     def validation(self, over: str) -> Points:
-        """Bits per character of each evaluation."""
+        """Return bits per character of each evaluation."""
         return self._points("evaluation", "bits_per_char", over, 1.0)
 
     def training(self, over: str) -> Points:
-        """Bits per piece of each record of the training loss."""
+        """Return bits per piece of each record of the training loss."""
         return self._points("step", "loss", over, NATS_TO_BITS)
 
     def _points(self, event: str, value: str, over: str, scale: float) -> Points:
@@ -68,7 +68,7 @@ class ComparedRun:
         return max((e["characters"] for e in self.lines if e["event"] == "evaluation"), default=0)
 
     def options(self) -> dict[str, Any]:
-        """All options of the run."""
+        """Return all options of the run."""
         config, origin = self.config, self.config.init_from
         return {
             "preset": config.preset,
@@ -150,13 +150,13 @@ class Comparison:
 
 
 def _reading(run: ComparedRun) -> Hashable:
-    """The settings that decide, besides the files, which characters a run's text has."""
+    """Return the settings that decide, besides the files, which characters a run's text has."""
     settings = run.config.corpus.settings
     return settings.encoding, settings.errors, settings.convert
 
 
 def _measured(run: ComparedRun) -> Hashable:
-    """The figures that decide which characters of the text a run was evaluated on."""
+    """Return the figures that decide which characters of the text a run was evaluated on."""
     corpus = run.config.corpus
     return corpus.characters, corpus.val_characters, run.measured
 

@@ -127,7 +127,7 @@ def measure_gradients(path: Path, lags: int = 64, positions: int = 256) -> Gradi
 
 
 def _windows(folder: RunFolder, loaded: LoadedModel, length: int, count: int) -> NDArray[np.int64]:
-    """Windows of consecutive pieces of the run's corpus, (≤ count, length)."""
+    """Read windows of consecutive pieces of the run's corpus, (≤ count, length)."""
     record, name = loaded.config.corpus, name_of(folder.path)
     remedy = (
         f"Prepare {', '.join(text.name for text in record.sources)} again, with the same settings, "

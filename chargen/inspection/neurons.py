@@ -68,7 +68,7 @@ class NeuronReport:
     followed: tuple[Followed, ...]
 
     def ranking(self) -> dict[str, Any]:
-        """The units that follow each property, as JSON values."""
+        """Return the units that follow each property, as JSON values."""
         return {
             "run": self.run,
             "characters": len(self.characters),
@@ -135,7 +135,7 @@ def _outputs(loaded: LoadedModel, ids: Tensor) -> Iterator[tuple[int, Tensor]]:
 
 
 def _likeliest(tokenizer: Tokenizer, logp: Tensor) -> list[Alternatives]:
-    """The likeliest pieces of each row of ``logp`` (C, |V|), with their probabilities."""
+    """Return the likeliest pieces of each row of ``logp`` (C, |V|), with their probabilities."""
     top, best = logp.topk(min(ALTERNATIVES, logp.shape[1]), dim=-1)
     return [
         tuple((_named(tokenizer.piece(id_)), p) for id_, p in zip(ids, shares, strict=True))
@@ -148,7 +148,7 @@ def _named(piece: str) -> str:
 
 
 def tracks(text: str) -> Mapping[str, Array]:
-    """Properties of ``text`` that a unit may follow, as numbers after each character, (N,)."""
+    """Return properties of ``text`` that a unit may follow, as numbers per character, (N,)."""
     return {
         "position in the line": _since(text, "\n"),
         "distance to the last comma": _since(text, _COMMAS),
@@ -160,7 +160,7 @@ def tracks(text: str) -> Mapping[str, Array]:
 
 
 def _since(text: str, marks: str) -> Array:
-    """Characters since the last of ``marks`` or since the beginning, up to 50."""
+    """Count characters since the last of ``marks`` or since the beginning, up to 50."""
     found, count = np.empty(len(text)), 0
     for n, character in enumerate(text):
         count = 0 if character in marks else count + 1
@@ -169,7 +169,7 @@ def _since(text: str, marks: str) -> Array:
 
 
 def _inside(text: str) -> Array:
-    """1 between opening and closing marks; straight quotation marks alternate between the two."""
+    """Return 1 between opening and closing marks; straight quotation marks alternate."""
     found, depth, quoted = np.empty(len(text)), 0, False
     for n, character in enumerate(text):
         if character in _OPENING:
@@ -219,6 +219,6 @@ class _Sums:
 
 
 def _best(name: str, r: Array) -> Followed:
-    """The units with the largest absolute correlation ``r`` (H,) with a track."""
+    """Return the units with the largest absolute correlation ``r`` (H,) with a track."""
     units = np.argsort(-np.abs(r), kind="stable")[:BEST]
     return Followed(name, tuple(units.tolist()), tuple(r[units].tolist()))

@@ -85,7 +85,7 @@ def summarise_run(path: Path) -> RunSummary:
 
 
 def _notes_on_corpus(folder: RunFolder, config: RunConfig) -> list[str]:
-    """Problems with the corpus, which resuming needs and sampling doesn't."""
+    """Describe problems with the corpus, which resuming needs and sampling doesn't."""
     try:
         place = folder.read_places().corpus
         if place is None:

@@ -171,7 +171,7 @@ class _Glibc:
         self._library.mallopt(_TOP_PAD, thresholds.pad)
 
     def _mmap_threshold(self) -> int:
-        """The smallest size tried for which a block gets its own pages.
+        """Return the smallest size tried for which a block gets its own pages.
 
         Sizes are tried upwards, because freeing such a block may raise the threshold to its size.
         The last result is tried first, so that it isn't raised each time it is restored.
@@ -187,7 +187,7 @@ class _Glibc:
         return self._found
 
     def _gets_own_pages(self, size: int) -> bool:
-        """Whether a block of this size gets its own pages; skips blocks that fill gaps."""
+        """Return whether a block of this size gets its own pages; skip blocks that fill gaps."""
         before, blocks = self._library.mallinfo2(), []
         try:
             for _ in range(_TRIALS):

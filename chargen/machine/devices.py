@@ -12,7 +12,7 @@ from chargen.options import TrainConfig
 
 
 def resolve_device(name: str) -> torch.device:
-    """The device called ``name``; ``auto`` is CUDA if available, else the CPU.
+    """Return the device called ``name``; ``auto`` is CUDA if available, else the CPU.
 
     Raises:
         ConfigError: the name is unknown, or the machine has no such device.
@@ -22,14 +22,14 @@ def resolve_device(name: str) -> torch.device:
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     if name == "cuda" and not torch.cuda.is_available():
-        raise ConfigError("There is no CUDA device that torch can use.", "Use `device=cpu`.")
+        raise ConfigError("There is no CUDA device that torch can use.", 'Use `device="cpu"`.')
     if name == "mps" and not torch.backends.mps.is_available():
-        raise ConfigError("There is no MPS device that torch can use.", "Use `device=cpu`.")
+        raise ConfigError("There is no MPS device that torch can use.", 'Use `device="cpu"`.')
     return torch.device(name)
 
 
 def autocast(precision: str, device: torch.device) -> torch.autocast:
-    """A reusable context in which matrix products are computed in ``precision``."""
+    """Return a reusable context in which matrix products are computed in ``precision``."""
     enabled = resolve_precision(precision, device) == "bfloat16"
     return torch.autocast(device.type, torch.bfloat16, enabled=enabled)
 

@@ -17,7 +17,7 @@ _DENIED = re.compile("not enough memory|can't allocate memory|out of memory", re
 
 
 def peak_bytes() -> int | None:
-    """The peak resident memory of this process; None if the system doesn't report it.
+    """Return the peak resident memory of this process, or None if it isn't reported.
 
     On Linux a process inherits ``ru_maxrss`` from its parent; VmHWM is its own.
     """

@@ -17,13 +17,13 @@ _CUDNN_WITH_BFLOAT16 = 91300
 
 
 def product_dtype(x: Tensor) -> torch.dtype:
-    """The format of a matrix product with x: autocast's if enabled for x's device, else x's."""
+    """Return the format of a matrix product with x: autocast's if enabled, else x's."""
     kind = x.device.type
     return torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else x.dtype
 
 
 def kernel_dtype(x: Tensor, full: torch.dtype) -> torch.dtype:
-    """The format of a fused recurrence over x: autocast's, or ``full`` if cuDNN lacks it."""
+    """Return the format of a fused recurrence: autocast's, or ``full`` if cuDNN lacks it."""
     dtype = product_dtype(x)
     old = x.is_cuda and _cudnn_version() < _CUDNN_WITH_BFLOAT16
     return full if old and dtype == torch.bfloat16 else dtype
@@ -45,5 +45,5 @@ def exact_float32() -> Iterator[None]:
 
 
 def no_autocast(x: Tensor) -> torch.autocast:
-    """A context without autocast on x's device."""
+    """Return a context without autocast on x's device."""
     return torch.autocast(x.device.type, enabled=False)

@@ -10,7 +10,7 @@ _CPUINFO = Path("/proc/cpuinfo")
 
 
 def processor_name() -> str:
-    """The model of the processor and the number of cores that this process may use."""
+    """Return the model of the processor and the number of cores that this process may use."""
     name = platform.processor() or platform.machine()
     if _CPUINFO.exists():
         models = [x for x in _CPUINFO.read_text().splitlines() if x.startswith("model name")]
@@ -20,7 +20,7 @@ def processor_name() -> str:
 
 
 def usable_cores() -> int:
-    """The number of cores that this process may use."""
+    """Return the number of cores that this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1

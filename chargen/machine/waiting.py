@@ -33,7 +33,7 @@ class OtherPrograms:
         return os.environ.setdefault(VARIABLE, _SPINS_IF_BUSY if busy else _SPINS_IF_FREE)
 
     def cores(self) -> float:
-        """Cores that other programs have kept busy; 0 if the system doesn't report it."""
+        """Return how many cores other programs have kept busy; 0 if it isn't reported."""
         used, began = self._began
         return (self._others() - used) / max(time.monotonic() - began, 1e-3)
 

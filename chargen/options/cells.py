@@ -22,7 +22,6 @@ class CellRow:
 
     Attributes:
         module, class_name: where its class is.
-        summary: what the name stands for.
         options: the fields of ModelConfig that belong to this cell.
         wants_output: whether it is fed the model's own softmax, so that it can only be the last
             layer.
@@ -30,7 +29,6 @@ class CellRow:
 
     module: str
     class_name: str
-    summary: str
     options: Mapping[str, Any] = field(default_factory=dict)
     wants_output: bool = False
 
@@ -67,48 +65,38 @@ CELLS: Mapping[str, CellRow] = MappingProxyType(
         "rnn": CellRow(
             "chargen.cells.fast.rnn",
             "FastRNN",
-            "simple recurrence",
             {"activation": _ACTIVATION, "recurrent_init": _RECURRENT_INIT},
         ),
         "jordan": CellRow(
             "chargen.cells.fast.jordan",
             "FastJordan",
-            "recurrence through the output",
             {"activation": _ACTIVATION, "teacher_forcing": _TEACHER_FORCING},
             wants_output=True,
         ),
-        "lstm": CellRow("chargen.cells.fast.lstm", "FastLSTM", "long short-term memory"),
-        "gru": CellRow("chargen.cells.fast.gru", "FastGRU", "gated recurrent unit"),
-        "peephole": CellRow(
-            "chargen.cells.fast.peephole", "FastPeephole", "an LSTM whose gates see its cell state"
-        ),
+        "lstm": CellRow("chargen.cells.fast.lstm", "FastLSTM"),
+        "gru": CellRow("chargen.cells.fast.gru", "FastGRU"),
+        "peephole": CellRow("chargen.cells.fast.peephole", "FastPeephole"),
         "clockwork": CellRow(
             "chargen.cells.fast.clockwork",
             "FastClockwork",
-            "modules that update every 1, 2, 4, … steps",
             {"activation": _ACTIVATION, "modules": _MODULES},
         ),
         "ctrnn": CellRow(
             "chargen.cells.fast.ctrnn",
             "FastCTRNN",
-            "continuous time",
             {"activation": _ACTIVATION, "dt": _DT},
         ),
-        "mingru": CellRow(
-            "chargen.cells.fast.minimal", "FastMinGRU", "a GRU whose gates see the input alone"
-        ),
-        "minlstm": CellRow(
-            "chargen.cells.fast.minimal", "FastMinLSTM", "an LSTM whose gates see the input alone"
-        ),
+        "mingru": CellRow("chargen.cells.fast.minimal", "FastMinGRU"),
+        "minlstm": CellRow("chargen.cells.fast.minimal", "FastMinLSTM"),
     }
 )
 
 
 def cells_with(name: str) -> tuple[str, ...]:
-    """The cells that an option belongs to."""
+    """Return the cells that an option belongs to."""
     return tuple(cell for cell, row in CELLS.items() if name in row.options)
 
 
 def cell_options() -> dict[str, Any]:
-    """The options of all cells, as dataclass fields by name."""
+    """Return the options of all cells, as dataclass fields by name."""
     return {name: each for row in CELLS.values() for name, each in row.options.items()}

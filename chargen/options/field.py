@@ -68,7 +68,7 @@ class Option:
     derived: bool = False
 
     def fault(self, value: Any) -> str | None:
-        """What is allowed instead of ``value``, which has the right type; None if it is allowed."""
+        """Return what is allowed instead of ``value``, which has the right type, or None."""
         if self.choices is not None and value not in self.choices:
             return f"one of {', '.join(self.choices)}"
         if isinstance(value, (int, float)) and not isinstance(value, bool):
@@ -78,7 +78,7 @@ class Option:
         return self.rule(value) if self.rule else None
 
     def _bounds(self, value: float) -> list[tuple[bool, str]]:
-        """Each bound of a number: whether ``value`` is within it, and its description."""
+        """Return each bound of a number: whether ``value`` is within it, and its description."""
         bounds = []
         if self.low is not None:
             bounds.append((value >= self.low, f"at least {_in_words(self.low)}"))
@@ -163,7 +163,7 @@ class Entry:
 
 
 def _shown(value: Any) -> str:
-    """The repr of a value, cut if it is long."""
+    """Return the repr of a value, cut if it is long."""
     try:
         text = repr(value)
     except ValueError:  # Python limits the length of integers it converts to text
@@ -194,7 +194,7 @@ class Config:
 
     @classmethod
     def entries(cls) -> Mapping[str, Entry]:
-        """The options of this config, by the names of its fields."""
+        """Return the options of this config, by the names of its fields."""
         found: Mapping[str, Entry] = _ENTRIES.get(cls) or _entries(cls)
         return found
 
@@ -274,7 +274,7 @@ def reject_unknown(values: Iterable[str], known: Iterable[str]) -> None:
 
 
 def nearest(name: str, known: Iterable[str]) -> str | None:
-    """The known name that begins with ``name``, or the most similar one; None if there is none."""
+    """Return the known name that begins with ``name``, or the most similar one, or None."""
     known = list(known)
     close = [each for each in known if name and each.startswith(name)]
     return next(iter(close or difflib.get_close_matches(name, known, n=1, cutoff=0.7)), None)

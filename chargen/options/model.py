@@ -92,25 +92,25 @@ class ModelConfig(Config):
         return found
 
     def can_tie(self) -> bool:
-        """Whether the embeddings can serve as V: there are some, and no cell owns V."""
+        """Return whether the embeddings can serve as V: there are some, and no cell owns V."""
         return self.embedding_size > 0 and not any(
             CELLS[name].wants_output for name in self.layer_cells()
         )
 
     def layer_cells(self) -> tuple[str, ...]:
-        """The name of each layer's cell, bottom first."""
+        """Return the name of each layer's cell, bottom first."""
         names = tuple(self.cell.split(","))
         return names * self.num_layers if len(names) == 1 else names
 
     def options_of(self, cell: str) -> dict[str, Any]:
-        """The values of the options that belong to ``cell``."""
+        """Return the values of the options that belong to ``cell``."""
         return {name: getattr(self, name) for name in CELLS[cell].options}
 
     def idle_options(self) -> dict[str, Any]:
-        """The defaults of cell options that belong to none of this network's cells."""
+        """Return the defaults of cell options that belong to none of this network's cells."""
         own = {name for cell in self.layer_cells() for name in CELLS[cell].options}
         return {n: each.default for n, each in cell_options().items() if n not in own}
 
     def without_idle_options(self) -> Self:
-        """The same network, with cell options that it doesn't have at today's defaults."""
+        """Return the same network, with cell options that it doesn't have at today's defaults."""
         return replace(self, **self.idle_options())

@@ -97,5 +97,5 @@ class Recipe:
     clock_overtime: float = 1.1
 
     def to_dict(self) -> dict[str, Any]:
-        """The constants as JSON values."""
+        """Return the constants as JSON values."""
         return asdict(self)

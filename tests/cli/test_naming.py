@@ -15,7 +15,7 @@ from chargen.options import SamplingConfig, TrainConfig
         ("`temperature` is -1", "--temp is -1"),
         ("Go on with it with `resume=True`.", "Go on with it with --resume."),
         ("Keep none with `val_frac=0`.", "Keep none with --val-frac 0."),
-        ("Use `device=cpu`, or another `name`.", "Use --device cpu, or another --name."),
+        ('Use `device="cpu"`, or another `name`.', "Use --device cpu, or another --name."),
         ("`bias=False` or `bias=True`", "--no-bias or --bias"),
         ("`ordered=False`", "--unordered"),
         ("`tie_weights` needs an embedding", "--tie-weights needs an embedding"),

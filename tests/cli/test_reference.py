@@ -21,8 +21,8 @@ WIDTH = 96
 HEAD = """\
 # The commands
 
-What every command says about itself with `--help`. This page is generated, and a test compares it
-with the program: after a change of options, run `python -m tests.cli.test_reference`.
+The `--help` of every command. This page is generated, and a test compares it with the program.
+After a change of options, run `python -m tests.cli.test_reference`.
 """
 _SCRIPT = """
 import json, sys

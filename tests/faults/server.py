@@ -37,6 +37,8 @@ _WARM = (
     *("chargen.inspection.gradients", "chargen.evaluation.scores", "chargen.runs.folder"),
 )
 """What commands import, the slow parts of torch among them."""
+_SETTINGS = {"OMP_NUM_THREADS": "1", "CHARGEN_RUNS": "", "CUDA_VISIBLE_DEVICES": ""}
+"""CUDA can't be used after a fork."""
 CLOSED, FULL, BROKEN = "closed", "full", "broken"
 """States of a standard stream."""
 
@@ -97,7 +99,7 @@ class Server:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             cwd=Path(__file__).parents[2],
-            env={**os.environ, "OMP_NUM_THREADS": "1", "CHARGEN_RUNS": ""},
+            env={**os.environ, **_SETTINGS},
         )
 
     def __enter__(self) -> Self:

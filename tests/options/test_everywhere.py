@@ -208,7 +208,7 @@ def test_cells_share_an_option_only_as_the_same() -> None:
 def test_a_cell_with_an_option_needs_only_its_row(monkeypatch: pytest.MonkeyPatch) -> None:
     """A row is added to a copy of the table, and ``ModelConfig`` made anew from that."""
     gain = option(1.0, "Factor of the state", above=0, panel=NETWORK)
-    row = CellRow("nowhere", "Fake", "a cell for this test", {"gain": gain})
+    row = CellRow("nowhere", "Fake", {"gain": gain})
     monkeypatch.setattr(table, "CELLS", {**CELLS, "fake": row})
     spec = importlib.util.spec_from_file_location("model_with_fake", model_options.__file__)
     assert spec

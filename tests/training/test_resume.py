@@ -216,13 +216,13 @@ def test_a_resumed_run_trains_by_its_own_recipe(
     assert last_state(again.path) == last_state(whole.path)
 
 
-def test_patience_needs_validation_in_a_resumed_run_too(corpus: Path, tmp_path: Path) -> None:
-    text = tmp_path / "text.txt"
+def test_patience_needs_validation_in_a_resumed_run_too(here: Path) -> None:
+    text = here / "text.txt"
     text.write_text("abcd" * 300, encoding="utf-8")
     without = {"val_frac": 0.0}
-    train_tiny(text, tmp_path, **without)
+    train_tiny(text, here, **without)
     with pytest.raises(ConfigError, match="patience"):
-        train_tiny(text, tmp_path, resume=True, patience=1, max_steps=30, **without)
+        train_tiny(text, here, resume=True, patience=1, max_steps=30, **without)
 
 
 def test_init_from_contradicts_resume(run: Path, corpus: Path) -> None:

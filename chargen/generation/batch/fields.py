@@ -19,7 +19,7 @@ _STRICT = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 
 
 def _fields_of(config: type[Config], *names: str) -> dict[str, Any]:
-    """The options of a config as fields of a pydantic model, none of them required."""
+    """Return the options of a config as fields of a pydantic model, none of them required."""
     entries = config.entries().values()
     return {each.name: _field_of(each) for each in entries if not names or each.name in names}
 
@@ -31,7 +31,7 @@ def _field_of(entry: Entry) -> tuple[Any, Any]:
 
 
 def _schema_of(entry: Entry) -> Callable[[dict[str, Any]], None]:
-    """A function that adds the constraints of an option to its JSON Schema."""
+    """Return a function that adds the constraints of an option to its JSON Schema."""
     known = entry.option
     bounds = {
         "minimum": known.low,
@@ -94,7 +94,7 @@ class JobFields(BaseModel):
         return [value] if isinstance(value, str) else value
 
     def given(self, config: type[Config]) -> dict[str, Any]:
-        """The line's values for options of ``config``, converted as the config does."""
+        """Return the line's values for options of ``config``, converted as the config does."""
         entries = config.entries()
         return {
             name: entries[name].normalised(value)
@@ -121,7 +121,7 @@ _WholeJob = create_model(
 
 
 def job_schema() -> dict[str, Any]:
-    """The JSON Schema of a job."""
+    """Return the JSON Schema of a job."""
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "A job of chargen batch",
@@ -145,7 +145,7 @@ def parse_job(text: str) -> JobFields | tuple[str, ...]:
 
 
 def _surrogates(text: str) -> list[str]:
-    """The problems of a line with lone surrogates; empty if it has none.
+    """Return the problems of a line with lone surrogates; empty if it has none.
 
     pydantic's JSON parser stops at the first one and doesn't report the field, so Python's is used.
     """
@@ -169,7 +169,7 @@ def _surrogates(text: str) -> list[str]:
 
 
 def id_of(text: str, number: int) -> str | int:
-    """The id of an invalid line if it is usable, else its number."""
+    """Return the id of an invalid line if it is usable, else its number."""
     try:
         found = json.loads(text)["id"]
     except (ValueError, TypeError, KeyError, RecursionError):
@@ -179,7 +179,7 @@ def id_of(text: str, number: int) -> str | int:
 
 
 def _writable(text: str) -> bool:
-    """Whether ``text`` can be encoded as UTF-8."""
+    """Return whether ``text`` can be encoded as UTF-8."""
     try:
         text.encode()
     except UnicodeEncodeError:

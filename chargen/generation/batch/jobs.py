@@ -177,7 +177,7 @@ def _unreadable(path: str, error: OSError) -> GenerationError:
 
 
 def is_json(name: str, file: BinaryIO) -> bool:
-    """Whether a job file holds JSON lines, by its suffix or its first line that isn't blank."""
+    """Return whether a job file holds JSON lines, by its suffix or its first line."""
     suffix = Path(name).suffix.lower()
     if suffix in _JSON_SUFFIXES or suffix == ".txt":
         return suffix != ".txt"

@@ -16,7 +16,7 @@ _MOST_WAITING = 4096
 
 
 def line_key(job_id: str | int, sample: int | None = None) -> int:
-    """A 64-bit key that identifies an output line."""
+    """Return a 64-bit key that identifies an output line."""
     text = json.dumps([job_id, sample])
     return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "big")
 

@@ -52,7 +52,7 @@ class Reading:
 
 
 def readings(characters: Iterable[str]) -> dict[str, tuple[Reading, ...]]:
-    """The readings of each character that are in use, possibly none.
+    """Return the readings of each character that are in use, possibly none.
 
     pypinyin lists all readings in dictionaries, many of which are obsolete. In use are the first
     reading in a character's list, and those in at least a tenth of pypinyin's phrases with it.

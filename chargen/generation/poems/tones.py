@@ -34,7 +34,7 @@ Pattern = tuple[tuple[str, ...], ...]
 
 
 def patterns(verses: int, characters: int) -> list[Pattern]:
-    """The patterns of a poem whose first verse doesn't rhyme, and whose even verses end level.
+    """Return the patterns of a poem whose first verse doesn't rhyme, and even verses end level.
 
     Args:
         verses: number of verses; the sequence of four is repeated.
@@ -47,7 +47,7 @@ def patterns(verses: int, characters: int) -> list[Pattern]:
 
 
 def answer(classes: Sequence[frozenset[str]]) -> Pattern:
-    """The pattern of a couplet's second line: opposite to the first at the fixed places.
+    """Return the pattern of a couplet's second line: opposite to the first at the fixed places.
 
     Args:
         classes: the tones that each character of the first line can have.

@@ -25,14 +25,14 @@ _LAST_LINE = re.compile(r"([^\n，。！？；：、,.!?;:]*)([，。！？；�
 
 
 def lead(form: Form, prompt: str) -> str:
-    """The prompt as the model reads it before the poem, ending with a line end or a comma."""
+    """Return the prompt before the poem, closed by a line end or a comma."""
     if form.name == "couplet":
         return prompt if _last_line(prompt)[1] else prompt + _COMMA
     return prompt if not prompt or prompt.endswith(_LINE_END) else prompt + _LINE_END
 
 
 def _last_line(prompt: str) -> tuple[str, str]:
-    """The last line of a prompt, and the punctuation at its end."""
+    """Return the last line of a prompt, and the punctuation at its end."""
     match = _LAST_LINE.search(prompt)
     return (match[1], match[2]) if match else ("", "")
 
@@ -75,7 +75,7 @@ class Poet:
         return mask
 
     def hanzi_mask(self, tones: frozenset[str]) -> Mask:
-        """The mask of characters that can be read in one of ``tones``; all if 中 is among them."""
+        """Return the mask of characters that can be read in one of ``tones`` (中: all)."""
         if tones not in self._by_tones:
             self._by_tones[tones] = self.mask(n for n in self.hanzi if self.fits(n, tones))
         return self._by_tones[tones]
@@ -84,7 +84,7 @@ class Poet:
         return EITHER in tones or any(r.tone in tones for r in self.readings.get(id_, ()))
 
     def rhymes(self, id_: int, tones: frozenset[str]) -> frozenset[str]:
-        """The rhyme groups of a character, read in one of ``tones``."""
+        """Return the rhyme groups of a character, read in one of ``tones``."""
         return frozenset(
             r.rhyme
             for r in self.readings.get(id_, ())
@@ -92,7 +92,7 @@ class Poet:
         )
 
     def rhyming(self, tones: frozenset[str]) -> dict[str, frozenset[int]]:
-        """The characters that can be read in one of ``tones``, by rhyme group."""
+        """Return the characters that can be read in one of ``tones``, by rhyme group."""
         if tones not in self._rhyming:
             groups: dict[str, set[int]] = {}
             for id_ in self.hanzi:
@@ -134,7 +134,7 @@ class Poet:
             )
 
     def _ways(self, form: Form, plan: _Plan, prompt: str) -> list[Pattern]:
-        """The tone patterns that fit the acrostic and for which there are characters."""
+        """Return the tone patterns that fit the acrostic and for which there are characters."""
         if form.name == "couplet":
             line = _last_line(prompt)[0]
             known = readings(line)
@@ -165,7 +165,7 @@ class Poet:
         return ways
 
     def _rhyme_groups(self, form: Form, rhymes: int) -> frozenset[str]:
-        """The rhyme groups that have at least ``rhymes`` characters."""
+        """Return the rhyme groups that have at least ``rhymes`` characters."""
         if rhymes < 1:
             return frozenset()
         groups = self.rhyming(frozenset(LEVEL if form.tones else EITHER))
@@ -236,7 +236,7 @@ class Verse:
         return self.plan.verses * self.plan.characters + len("".join(self.plan.marks))
 
     def mask(self) -> Mask:
-        """The mask of the next piece."""
+        """Return the mask of the next piece."""
         if self._mark:
             return self.poet.mask([self.poet.ids[self._mark[0]]])
         place = len(self._written)
@@ -271,7 +271,7 @@ class Verse:
         return bool(self.rhymes) and last and self._verse % 2 == 1
 
     def _open(self, way: Pattern) -> list[str]:
-        """The variants of this verse in a pattern that the text so far fits."""
+        """Return the variants of this verse in a pattern that the text so far fits."""
         return [
             line
             for line in way[self._verse]
