@@ -148,6 +148,6 @@ def test_the_page_comes_to_life_in_a_browser(trained: Path, tmp_path: Path) -> N
     best = report.followed[0].units[0]
     assert f'<button data-unit="{best}" aria-pressed="true">' in document
     assert document.count("<h2>") == len(report.followed)
-    assert document.count("nothing of it in this text</div>") == sum(
+    assert document.count("does not occur in this text</div>") == sum(
         not any(followed.correlations) for followed in report.followed
     )
