@@ -25,7 +25,7 @@ def fault(outcome: Outcome) -> str | None:
         return "hung"
     if outcome.status < 0:
         return f"died of signal {-outcome.status}"
-    if "Traceback (most recent" in err or "Unexpected " in err or "Exception ignored" in err:
+    if re.search(r"Traceback \(most recent|error: Unexpected \w+:|Exception ignored", err):
         return "unexpected error"
     if outcome.peak > MEMORY or "not enough memory" in err:
         return "too much memory"
