@@ -84,7 +84,7 @@ def check_codec(name: str) -> str:
         codecs.getincrementaldecoder(name)
     except (LookupError, UnicodeError, ValueError) as error:
         raise CorpusError(
-            f"There is no text encoding called {name!r}.",
+            f"There is no text encoding called {name!r:.60}.",
             'Use `encoding="auto"`, or a name such as utf-8, gb18030, big5, utf-16 or shift_jis.',
         ) from error
     return name

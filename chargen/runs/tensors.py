@@ -31,6 +31,7 @@ from chargen.runs.reading import (
 
 _ENTRY = "chargen"
 _MOST_TENSORS = 100_000
+_MOST_HEADER_BYTES = 32 << 20
 _DTYPES = {
     "F64": torch.float64,
     "F32": torch.float32,
@@ -191,7 +192,12 @@ def read_facts(run: Path, name: str) -> Facts:
 
 @contextmanager
 def _opened(path: Path) -> Iterator[Any]:
-    """A safetensors file, open; the library takes no path that isn't UTF-8."""
+    """A safetensors file, open; the library takes no path that isn't UTF-8.
+
+    Raises:
+        ValueError: it is longer than its header says; the library would map all of it first.
+    """
+    _require_length(path)
     if printable(str(path)) == str(path):
         with safe_open(path, framework="pt") as file:
             yield file
@@ -202,6 +208,23 @@ def _opened(path: Path) -> Iterator[Any]:
             yield file
     finally:
         os.close(handle)
+
+
+def _require_length(path: Path) -> None:
+    """Raise ValueError where a file is longer than its header says; the rest is safetensors'."""
+    with path.open("rb") as file:
+        size = int.from_bytes(file.read(8), "little")
+        if size > _MOST_HEADER_BYTES:
+            raise ValueError(f"its header has more than {_MOST_HEADER_BYTES:,} bytes")
+        header = parse(file.read(size), path)
+        length = os.fstat(file.fileno()).st_size
+    try:
+        ends = [each["data_offsets"][1] for name, each in header.items() if name != "__metadata__"]
+        expected = 8 + size + max(ends, default=0)
+    except (AttributeError, LookupError, TypeError):
+        return
+    if length > expected:
+        raise ValueError(f"it has {length:,} bytes, not {expected:,}")
 
 
 def _facts(file: Any, path: Path) -> Facts:

@@ -65,9 +65,9 @@ def _cases(
 ) -> Iterator[Callable[[], None]]:
     """Cases without end: streams and names once, the others in turn."""
     if "streams" in parts:
-        yield lambda: stream_cases(stage, work, tally)
+        yield from stream_cases(stage, work, tally)
     if "names" in parts:
-        yield lambda: name_cases(stage, work, tally)
+        yield from name_cases(stage, work, tally)
     rng = random.Random(seed)
     right = unbroken(stage, work) if {"kills", "disks"} & set(parts) else {}
     number = itertools.count()

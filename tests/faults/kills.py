@@ -34,7 +34,7 @@ def result(kind: str, place: Path) -> object:
     if kind.startswith("batch"):
         lines = (place / "out.jsonl").read_bytes().splitlines()
         return lines if kind == "batch" else sorted(lines)
-    folders = sorted((place / "corpora").iterdir())
+    folders = sorted(path for path in (place / "corpora").iterdir() if path.is_dir())
     return [(f.name, sorted((p.name, p.read_bytes()) for p in f.iterdir())) for f in folders]
 
 

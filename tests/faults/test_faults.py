@@ -14,7 +14,7 @@ import pytest
 from tests.faults.fuzz import fuzz_case
 from tests.faults.kills import kill_case, unbroken
 from tests.faults.server import BROKEN, CLOSED, FULL, Command, Outcome
-from tests.faults.stage import BATCH, SAMPLE, TRAIN, Stage
+from tests.faults.stage import BATCH, SAMPLE, STEPS, TRAIN, Stage, resume
 from tests.faults.together import PAIRS, pair_case
 from tests.faults.verdict import KILLED, Tally, fault
 
@@ -40,6 +40,14 @@ def test_damaged_files_and_hostile_options(stage: Stage, tmp_path: Path, number:
         fuzz_case(stage, 1, n, tmp_path, tally)
     assert tally.problems == []
     assert sum(tally.tried.values()) == 8
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", f"last/{STEPS}/state.safetensors"])
+def test_a_file_with_a_hole_behind_it_is_not_mapped(stage: Stage, place: Path, name: str) -> None:
+    with (place / "checkpoints" / "run" / name).open("rb+") as file:
+        file.truncate(1 << 36)
+    command = SAMPLE if name.startswith("model") else resume()
+    assert "68,719,476,736 bytes, not" in the_error(stage, place, *command)
 
 
 def test_kills_lose_nothing(stage: Stage, tmp_path: Path) -> None:

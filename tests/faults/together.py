@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import itertools
 import json
-import os
 import random
 import shutil
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 from tests.faults.server import BROKEN, CLOSED, FULL, Command, Outcome
 from tests.faults.stage import BATCH, SAMPLE, TEXT, TRAIN, Stage
 from tests.faults.verdict import Tally, fault, words
 
+State = tuple[str | None, str | None, str | None]
 SHORT = ("--max-steps", "2", *TRAIN)
 NAMES = (
     *(
@@ -122,21 +124,27 @@ def _mixed(place: Path) -> str | None:
     return None
 
 
-def stream_cases(stage: Stage, work: Path, tally: Tally) -> None:
+def stream_cases(stage: Stage, work: Path, tally: Tally) -> Iterator[Callable[[], None]]:
     """Every command with every standard stream closed, full and broken."""
-    states = [(s, None, None) for s in (CLOSED, BROKEN)]
+    states: list[State] = [(s, None, None) for s in (CLOSED, BROKEN)]
     states += [(None, s, None) for s in (CLOSED, FULL, BROKEN)]
     states += [(None, None, s) for s in (CLOSED, FULL, BROKEN)]
     states += [(CLOSED, CLOSED, CLOSED), (None, FULL, FULL)]
     for command, state in itertools.product(STREAMED, states):
-        place = stage.copy(work / "case")
-        (outcome,) = stage.server.run(Command(command, str(place), state, "春\n"))
-        told = state[2] is None
-        problem = fault(outcome) if told and state[1] != BROKEN else _without_words(outcome)
-        if problem is None and state[1] == FULL and outcome.status == 0 and _writes(command):
-            problem = "success, and nothing written"
-        tally.add("stream", problem, f"{' '.join(command)} {state}: {words(outcome)}")
-        shutil.rmtree(place)
+        yield partial(_stream_case, stage, work, tally, command, state)
+
+
+def _stream_case(
+    stage: Stage, work: Path, tally: Tally, command: tuple[str, ...], state: State
+) -> None:
+    place = stage.copy(work / "case")
+    (outcome,) = stage.server.run(Command(command, str(place), state, "春\n"))
+    told = state[2] is None
+    problem = fault(outcome) if told and state[1] != BROKEN else _without_words(outcome)
+    if problem is None and state[1] == FULL and outcome.status == 0 and _writes(command):
+        problem = "success, and nothing written"
+    tally.add("stream", problem, f"{' '.join(command)} {state}: {words(outcome)}")
+    shutil.rmtree(place)
 
 
 def _writes(command: tuple[str, ...]) -> bool:
@@ -150,25 +158,27 @@ def _without_words(outcome: Outcome) -> str | None:
     return fault(outcome) or f"status {outcome.status}"
 
 
-def name_cases(stage: Stage, work: Path, tally: Tally) -> None:
+def name_cases(stage: Stage, work: Path, tally: Tally) -> Iterator[Callable[[], None]]:
     """Texts, runs, corpora and outputs of every name, used again by that name."""
     for name in NAMES:
-        place = stage.copy(work / "case")
-        (place / os.fsdecode(os.fsencode(f"{name}.txt"))).write_text(TEXT, "utf-8")
-        text, out, few = f"./{name}.txt", f"./{name}.o", ("-n", "3", "-q")
-        for commands in (
-            (("train", text, *SHORT), ("sample", *few)),
-            (("train", "text.txt", f"--name={name}", *SHORT), ("sample", *few, "--", name)),
-            (("prepare", text, "-o", f"./c{name}"), ("inspect", f"./c{name}")),
-            (("batch", "jobs.jsonl", "-o", out, *BATCH), ("novelty", out, text)),
-            (("sample", "run", "-f", text, *few), ("eval", "run", text)),
-        ):
-            refused = False
-            for command in commands:
-                (outcome,) = stage.server.run(Command(command, str(place)))
-                problem = fault(outcome)
-                if problem is None and outcome.status and not refused and command != commands[0]:
-                    problem = "made, and then not found"
-                refused = refused or outcome.status != 0
-                tally.add("name", problem, f"{command!r}: {words(outcome)}")
-        shutil.rmtree(place)
+        yield partial(_name_case, stage, work, tally, name)
+
+
+def _name_case(stage: Stage, work: Path, tally: Tally, name: str) -> None:
+    place = stage.copy(work / "case")
+    text, out, few = f"./{name}.txt", f"./{name}.o", ("-n", "3", "-q")
+    (place / text).write_text(TEXT, "utf-8")
+    for first, second in (
+        (("train", text, *SHORT), ("sample", *few)),
+        (("train", "text.txt", f"--name={name}", *SHORT), ("sample", *few, "--", name)),
+        (("prepare", text, "-o", f"./c{name}"), ("inspect", f"./c{name}")),
+        (("batch", "jobs.jsonl", "-o", out, *BATCH), ("novelty", out, text)),
+        (("sample", "run", "-f", text, *few), ("eval", "run", text)),
+    ):
+        made, used = (
+            stage.server.run(Command(command, str(place)))[0] for command in (first, second)
+        )
+        tally.add("name", fault(made), f"{first!r}: {words(made)}")
+        lost = "made, and then not found" if used.status and not made.status else None
+        tally.add("name", fault(used) or lost, f"{second!r}: {words(used)}")
+    shutil.rmtree(place)
