@@ -22,7 +22,7 @@ from chargen.corpus.tokenizer import Tokenizer
 from chargen.errors import ChargenError, CheckpointError
 from chargen.files import new_folder, sweep, write_json
 from chargen.network.model import CharModel
-from chargen.runs import resumable, wanted
+from chargen.runs import checkpoints, expected_tensors
 from chargen.runs.config import RunConfig
 from chargen.runs.layout import CONFIG, LAST, LOCK, MODEL, TOKENIZER
 from chargen.runs.places import Places
@@ -139,7 +139,7 @@ class RunFolder:
             (folder / TOKENIZER).write_bytes(tokenizer.to_bytes())
             (places or Places()).write(folder, path)
             if first:
-                resumable.write(folder, *first)
+                checkpoints.write(folder, *first)
             write_json(folder / CONFIG, config.to_dict())
         return cls(path)
 
@@ -230,19 +230,19 @@ class RunFolder:
         Args:
             step: steps made.
             tensors: of the training state.
-            values: the fields of ``chargen.runs.standing.Standing``.
+            values: the fields of ``chargen.runs.state_values.StateValues``.
         """
-        place = resumable.write(self.path, tensors, {**values, "step": step})
-        resumable.remove_others(self.path, step)
+        place = checkpoints.write(self.path, tensors, {**values, "step": step})
+        checkpoints.remove_others(self.path, step)
         return place
 
     def change_last(self, step: int, values: Mapping[str, Any]) -> None:
         """Replace the values of the checkpoint that ``save_last`` wrote at ``step``."""
-        resumable.change(self.path, step, values)
+        checkpoints.change(self.path, step, values)
 
     def last_step(self) -> int:
         """The step of the newest resumable checkpoint; -1 where there is none."""
-        return max(resumable.steps_of(self.path), default=-1)
+        return max(checkpoints.steps_of(self.path), default=-1)
 
     def require_sizes(self, config: RunConfig) -> None:
         """Raise CheckpointError where a resume of this config would not fit the files.
@@ -250,7 +250,7 @@ class RunFolder:
         Nothing of the network's size is allocated.
         """
         self.read_tokenizer(config)
-        resumable.require_sizes(self.path, config)
+        checkpoints.require_sizes(self.path, config)
 
     def load_last(self) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
         """Tensors and values of the newest whole checkpoint; None where there is none.
@@ -258,8 +258,8 @@ class RunFolder:
         Raises:
             CheckpointError: there are checkpoints, and none is whole.
         """
-        found = resumable.steps_of(self.path)
-        return resumable.read_newest(self.path, self.read_config()) if found else None
+        found = checkpoints.steps_of(self.path)
+        return checkpoints.read_newest(self.path, self.read_config()) if found else None
 
     def load_model(self) -> LoadedModel:
         """The best weights; before the first evaluation, the last ones.
@@ -269,9 +269,9 @@ class RunFolder:
         """
         config = self.read_config()
         tokenizer = self.read_tokenizer(config)
-        network = wanted.outline(config.model, self.path / CONFIG)
+        network = expected_tensors.outline(config.model, self.path / CONFIG)
         try:
-            tensors, facts = read_tensors(self.path, MODEL, wanted.weights(network))
+            tensors, facts = read_tensors(self.path, MODEL, expected_tensors.of_weights(network))
             step, identity = facts.step, facts.sha256
         except MissingFileError as error:
             last = self.load_last()
@@ -280,14 +280,14 @@ class RunFolder:
                 raise CheckpointError(error.message, remedy) from error
             tensors, step = part(last[0], "model"), last[1]["step"]
             identity = digest(tensors)
-        wanted.require_room(network, 2, self.path)  # one mapped, one of its own
+        expected_tensors.require_room(network, 2, self.path)  # one mapped, one of its own
         model = CharModel(config.model)
         load_weights(model, tensors, self.path / MODEL)
         return LoadedModel(self.path, model, tokenizer, config, identity, step)
 
     def parameters_by_part(self, config: RunConfig) -> dict[str, int]:
         """The number of parameters of each part of the network, found without its memory."""
-        return wanted.outline(config.model, self.path / CONFIG).parameters_by_part()
+        return expected_tensors.outline(config.model, self.path / CONFIG).parameters_by_part()
 
     def verify(self) -> list[str]:
         """What is wrong with the run's files, one line each; nothing: all is well."""

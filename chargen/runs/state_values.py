@@ -1,4 +1,4 @@
-"""Where a training run stands: the numbers of ``last/STEP/state.json``."""
+"""The values of a resumable checkpoint, besides its tensors: ``last/STEP/state.json``."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from chargen.runs.tensors import digest_of_values
 
 
 @dataclass(frozen=True)
-class Standing:
+class StateValues:
     """Everything besides tensors that decides how a run goes on.
 
     Attributes:
@@ -46,8 +46,8 @@ class Standing:
 
 def sealed(values: Mapping[str, Any], tensors_sha256: str, where: Path) -> dict[str, Any]:
     """The JSON of ``state.json``: values, and a digest that binds them to their tensors."""
-    standing = asdict(typed(dict(values), Standing, where))
-    return {**standing, "sha256": _digest(standing, tensors_sha256)}
+    checked = asdict(typed(dict(values), StateValues, where))
+    return {**checked, "sha256": _digest(checked, tensors_sha256)}
 
 
 def unsealed(values: Any, tensors_sha256: str, step: int, where: Path) -> dict[str, Any]:
@@ -68,13 +68,13 @@ def unsealed(values: Any, tensors_sha256: str, step: int, where: Path) -> dict[s
         raise damaged(where, "it is no JSON object")
     values = dict(values)
     seal = values.pop("sha256", None)
-    standing = asdict(typed(values, Standing, where))
-    if seal is not None and seal != _digest(standing, tensors_sha256):
+    checked = asdict(typed(values, StateValues, where))
+    if seal is not None and seal != _digest(checked, tensors_sha256):
         raise damaged(where, "its digest differs")
-    if standing["step"] != step:
-        raise damaged(where, f"its step is {standing['step']}, not {step}")
-    return standing
+    if checked["step"] != step:
+        raise damaged(where, f"its step is {checked['step']}, not {step}")
+    return checked
 
 
-def _digest(standing: Mapping[str, Any], tensors_sha256: str) -> str:
-    return digest_of_values({**standing, "tensors_sha256": tensors_sha256})
+def _digest(values: Mapping[str, Any], tensors_sha256: str) -> str:
+    return digest_of_values({**values, "tensors_sha256": tensors_sha256})

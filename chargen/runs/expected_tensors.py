@@ -33,12 +33,14 @@ def outline(model: ModelConfig, where: Path) -> CharModel:
         return CharModel(model)
 
 
-def weights(network: CharModel) -> dict[str, Kind]:
+def of_weights(network: CharModel) -> dict[str, Kind]:
     """The tensors of ``model.safetensors``."""
     return {name: Kind.of(tensor) for name, tensor in network.state_dict().items()}
 
 
-def resumable(network: CharModel, training: TrainConfig, step: int, where: Path) -> dict[str, Kind]:
+def of_checkpoint(
+    network: CharModel, training: TrainConfig, step: int, where: Path
+) -> dict[str, Kind]:
     """The tensors of ``last/STEP``: weights, memories of the optimiser, generator, carried state.
 
     Before the first step there are neither memories nor a carried state.
@@ -46,7 +48,7 @@ def resumable(network: CharModel, training: TrainConfig, step: int, where: Path)
     Raises:
         CheckpointError: there can be no such state.
     """
-    found = {f"model.{name}": kind for name, kind in weights(network).items()}
+    found = {f"model.{name}": kind for name, kind in of_weights(network).items()}
     found["generator"] = Kind(torch.uint8, None)  # its length is the device's own
     if not step:
         return found

@@ -1,6 +1,7 @@
 """Resumable checkpoints: ``last/STEP``, all that an exact resume needs.
 
-Each is a folder that appears whole. The older ones are removed once a newer one is on disk.
+Each is a folder that appears whole and durable (``chargen.files.new_folder``). The
+older ones are removed once a newer one is on disk.
 """
 
 from __future__ import annotations
@@ -14,11 +15,11 @@ from torch import Tensor
 
 from chargen.errors import CheckpointError
 from chargen.files import new_folder, write_json
-from chargen.runs import wanted
+from chargen.runs import expected_tensors
 from chargen.runs.config import RunConfig
 from chargen.runs.layout import CONFIG, LAST, STATE_TENSORS, STATE_VALUES, last_steps
 from chargen.runs.reading import MOST_VALUES_BYTES, parse, read_file, unreadable
-from chargen.runs.standing import sealed, unsealed
+from chargen.runs.state_values import sealed, unsealed
 from chargen.runs.tensors import Kind, read_facts, read_tensors, require_header, write_tensors
 
 _MOST_LISTINGS = 1000
@@ -38,7 +39,11 @@ def steps_of(run: Path) -> list[int]:
 
 
 def write(run: Path, tensors: Tensors, values: Values) -> Path:
-    """Write a checkpoint in one instant, and return its folder; ``values`` are a ``Standing``'s."""
+    """Write a checkpoint in one instant, and return its folder.
+
+    It is durable once ``new_folder`` has flushed and renamed it. ``values`` are the fields of a
+    ``StateValues``.
+    """
     place = run / LAST / str(values["step"])
     with new_folder(place) as folder:
         sha256 = write_tensors(folder / STATE_TENSORS, tensors, values["step"])
@@ -121,8 +126,8 @@ def _read(run: Path, step: int, config: RunConfig) -> tuple[dict[str, Tensor], d
 
 
 def _kinds(run: Path, step: int, config: RunConfig) -> dict[str, Kind]:
-    network = wanted.outline(config.model, run / CONFIG)
-    return wanted.resumable(network, config.training, step, run / CONFIG)
+    network = expected_tensors.outline(config.model, run / CONFIG)
+    return expected_tensors.of_checkpoint(network, config.training, step, run / CONFIG)
 
 
 def _tensors(step: int) -> str:

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from chargen.errors import CheckpointError
 from chargen.options import CELLS
-from chargen.runs import resumable, wanted
+from chargen.runs import checkpoints, expected_tensors
 from chargen.runs.config import RunConfig
 from chargen.runs.folder import RunFolder
 from chargen.runs.tensors import Kind
@@ -48,12 +48,12 @@ def test_what_is_wanted_is_what_training_saves(
     options = {"optimizer": optimizer, "cell": cell, **rest, "lr": 1e-3, "device": "cpu"}
     run = train_tiny(corpus, tmp_path, max_steps=1, **options).path
     config = RunFolder(run).read_config()
-    network = wanted.outline(config.model, run)
+    network = expected_tensors.outline(config.model, run)
     saved = RunFolder(run).load_last()
     assert saved is not None
     kinds = {name: Kind.of(tensor) for name, tensor in saved[0].items()}
     kinds["generator"] = Kind(torch.uint8, None)
-    assert wanted.resumable(network, config.training, 1, run) == kinds
+    assert expected_tensors.of_checkpoint(network, config.training, 1, run) == kinds
 
 
 Change = Callable[[dict[str, Tensor]], object]
@@ -128,14 +128,14 @@ def test_a_checkpoint_that_is_replaced_while_it_is_read_is_no_damage(
     folder = RunFolder(run)
     saved = folder.load_last()
     assert saved is not None
-    read, left = resumable._read, [44, 43, 42, 41]
+    read, left = checkpoints._read, [44, 43, 42, 41]
 
     def replaced(path: Path, step: int, config: RunConfig) -> Any:
         if left:
             folder.save_last(left.pop(), *saved)
         return read(path, step, config)
 
-    monkeypatch.setattr(resumable, "_read", replaced)
+    monkeypatch.setattr(checkpoints, "_read", replaced)
     found = folder.load_last()
     assert found is not None
     assert found[1]["step"] == 44
