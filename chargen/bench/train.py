@@ -26,8 +26,9 @@ from chargen.machine.precision import exact_float32, product_dtype
 from chargen.machine.processor import processor_name
 from chargen.network.model import CharModel, map_state
 from chargen.options import ModelConfig, Recipe, TrainConfig
+from chargen.training.extent import Extent
 from chargen.training.optimizer import build_optimizer, clip_gradients
-from chargen.training.presets import Extent, suited_model
+from chargen.training.presets import suited_model
 
 SIZES = (256, 512)
 NETWORKS = ("preset", "loop")

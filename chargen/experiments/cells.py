@@ -19,7 +19,8 @@ from chargen.experiments.runs import Course, open_text, train_course
 from chargen.inspection.plots import new_figure, save_figure
 from chargen.network.model import CharModel
 from chargen.options import CELLS, Recipe, TrainConfig, check
-from chargen.training.presets import DEFAULT_PRESET, PRESETS, Extent, choose_model
+from chargen.training.extent import Extent
+from chargen.training.presets import DEFAULT_PRESET, PRESETS, choose_model
 
 TOLERANCE = 0.02
 """The relative difference allowed between numbers of parameters."""

@@ -7,10 +7,11 @@ from collections.abc import Callable, Generator
 
 from chargen.machine.settings import under_training_settings
 from chargen.training.accumulation import accumulate_gradient
+from chargen.training.dropout import dropout_share
 from chargen.training.events import Event
+from chargen.training.learning_rate import learning_rate
 from chargen.training.optimizer import clip_gradients, set_learning_rate
 from chargen.training.plan import PreparedRun
-from chargen.training.schedule import dropout_share, learning_rate
 from chargen.training.session import Session
 
 LOG_EVERY = 10

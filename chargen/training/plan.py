@@ -17,10 +17,10 @@ from chargen.corpus.sources import find_sources
 from chargen.corpus.windows import fit
 from chargen.errors import CheckpointError, system_error_text
 from chargen.options import CorpusConfig, ModelConfig, Recipe, TrainConfig, check
+from chargen.training.extent import Extent
 from chargen.training.presets import (
     DEFAULT_PRESET,
     PRESETS,
-    Extent,
     Preset,
     choose_model,
     choose_training,

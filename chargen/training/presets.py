@@ -9,12 +9,12 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from chargen.options import ModelConfig, Recipe, TrainConfig
-
-if TYPE_CHECKING:
-    from chargen.corpus.prepared import PreparedCorpus
+from chargen.training.dropout import suited_dropout
+from chargen.training.extent import Extent
+from chargen.training.learning_rate import highest_learning_rate
 
 
 @dataclass(frozen=True)
@@ -59,26 +59,6 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
 DEFAULT_PRESET = "small"
 
 
-@dataclass(frozen=True)
-class Extent:
-    """The size of a corpus.
-
-    Attributes:
-        vocab_size: |V|.
-        characters: to learn from.
-        pieces: that these characters became.
-    """
-
-    vocab_size: int
-    characters: int
-    pieces: int
-
-    @classmethod
-    def of(cls, corpus: PreparedCorpus) -> Extent:
-        train = corpus.manifest.train
-        return cls(corpus.tokenizer.size, train.characters, train.pieces)
-
-
 def choose_model(
     preset: Preset, given: Mapping[str, Any], extent: Extent, recipe: Recipe
 ) -> ModelConfig:
@@ -121,7 +101,7 @@ def suited_model(extent: Extent, recipe: Recipe) -> dict[str, Any]:
     seen: one table for input and output is faster and learns sooner. With a hundred characters a
     small table is enough.
     """
-    large = _is_large(extent, recipe)
+    large = extent.is_large(recipe)
     return {"embedding_size": recipe.embedding_size[large], "tie_weights": large}
 
 
@@ -141,40 +121,12 @@ def suited_training(
     """
     config = TrainConfig(**chosen)
     suited = {
-        "lr": suited_learning_rate(extent, hidden_size, config, recipe),
-        "weight_decay": recipe.weight_decay[_is_large(extent, recipe)],
+        "lr": highest_learning_rate(extent, hidden_size, config, recipe),
+        "weight_decay": recipe.weight_decay[extent.is_large(recipe)],
     }
     if "dropout" not in chosen and "dropout_growth" not in chosen:
         suited |= suited_dropout(extent, recipe)
     return suited
-
-
-def suited_learning_rate(
-    extent: Extent, hidden_size: int, config: TrainConfig, recipe: Recipe
-) -> float:
-    """The highest learning rate of a run; ``schedule.learning_rate`` has that of each step.
-
-    A wider network gets a lower one. So does a smaller step, whose gradient is noisier.
-    """
-    lr = recipe.lr_of_optimizer[config.optimizer] * recipe.lr[_is_large(extent, recipe)]
-    smaller = min(1, config.batch_size * config.seq_length / recipe.lr_pieces)
-    return round(lr * math.sqrt(recipe.lr_units / hidden_size * smaller), 5)
-
-
-def suited_dropout(extent: Extent, recipe: Recipe) -> dict[str, float]:
-    """Dropout that grows with the passes: the shorter the text, the faster.
-
-    It grows faster for a large vocabulary, whose rare characters are soon memorised. A short text
-    with a large vocabulary is memorised within a pass or two: it gets a high share from the start.
-    """
-    large, characters = _is_large(extent, recipe), max(1, extent.characters)
-    if large and characters < recipe.short_text:
-        halvings = math.log2(recipe.short_dropout_characters / characters)
-        share = recipe.short_dropout + recipe.short_dropout_halving * halvings
-        return {"dropout": round(min(recipe.short_dropout_limit, share), 2)}
-    halvings = math.log2(recipe.growth_characters / characters)
-    growth = recipe.growth[large] + recipe.growth_halving[large] * halvings
-    return {"dropout_growth": round(max(0.0, growth), 3)}
 
 
 def default_passes(characters: int, recipe: Recipe) -> float:
@@ -186,8 +138,3 @@ def default_passes(characters: int, recipe: Recipe) -> float:
     """
     passes = recipe.passes_root / math.sqrt(max(1, characters))
     return min(recipe.passes_limit, max(1.0, passes))
-
-
-def _is_large(extent: Extent, recipe: Recipe) -> bool:
-    """Whether the vocabulary is large; as an index, the second value of a pair in the recipe."""
-    return extent.vocab_size >= recipe.large_vocabulary

@@ -17,7 +17,8 @@ from chargen.experiments.vanishing import compare_vanishing
 from chargen.inspection.gradients import measure_gradients
 from chargen.network.model import CharModel
 from chargen.options import CELLS, Recipe
-from chargen.training.presets import PRESETS, Extent, choose_model
+from chargen.training.extent import Extent
+from chargen.training.presets import PRESETS, choose_model
 
 CHINESE = Extent(3000, 100_000, 100_000)
 

@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 
 from chargen.options import CELLS, ModelConfig, Recipe, TrainConfig, check
+from chargen.training.extent import Extent
 from chargen.training.presets import (
     PRESETS,
-    Extent,
     choose_model,
     choose_training,
     default_passes,

@@ -30,8 +30,8 @@ from chargen.training.events import (
     Started,
     Step,
 )
+from chargen.training.learning_rate import learning_rate
 from chargen.training.optimizer import clip_gradients
-from chargen.training.schedule import learning_rate
 from tests.support import files_in, last_state, metrics, train_tiny
 
 

@@ -5,7 +5,7 @@ import math
 import pytest
 
 from chargen.options import Recipe, TrainConfig
-from chargen.training.schedule import dropout_share, learning_rate
+from chargen.training.learning_rate import learning_rate
 
 RECIPE = Recipe()
 
@@ -43,11 +43,3 @@ def test_no_rate_before_the_fall_depends_on_the_number_of_steps() -> None:
 def test_short_runs_have_a_finite_rate(step: int, total: int) -> None:
     rate = learning_rate(step, total, TrainConfig(lr=1.0, warmup_steps=0), RECIPE)
     assert 0 < rate <= 1
-
-
-def test_dropout_grows_at_each_doubling_of_the_passes() -> None:
-    config = TrainConfig(dropout=0.1, dropout_growth=0.05)
-    shares = [dropout_share(passes, config, RECIPE) for passes in (0, 1, 3, 7, 1e9)]
-    assert shares == pytest.approx([0.1, 0.15, 0.2, 0.25, 0.5])
-    assert dropout_share(7, TrainConfig(dropout=0.7, dropout_growth=0.1), RECIPE) == 0.7
-    assert dropout_share(7, TrainConfig(dropout=0.2), RECIPE) == 0.2

@@ -1,13 +1,23 @@
-"""The schedules: which learning rate and which share of dropout each step gets.
-
-Which learning rate a run has at its highest is decided in ``presets``.
-"""
+"""The learning rate: how high it is in a run, and what each step gets."""
 
 from __future__ import annotations
 
 import math
 
 from chargen.options import Recipe, TrainConfig
+from chargen.training.extent import Extent
+
+
+def highest_learning_rate(
+    extent: Extent, hidden_size: int, config: TrainConfig, recipe: Recipe
+) -> float:
+    """The highest learning rate of a run, where neither an option nor the preset says.
+
+    A wider network gets a lower one. So does a smaller step, whose gradient is noisier.
+    """
+    lr = recipe.lr_of_optimizer[config.optimizer] * recipe.lr[extent.is_large(recipe)]
+    smaller = min(1, config.batch_size * config.seq_length / recipe.lr_pieces)
+    return round(lr * math.sqrt(recipe.lr_units / hidden_size * smaller), 5)
 
 
 def learning_rate(step: int, total_steps: int | None, config: TrainConfig, recipe: Recipe) -> float:
@@ -24,14 +34,3 @@ def learning_rate(step: int, total_steps: int | None, config: TrainConfig, recip
     done = max(0.0, step - held) / max(1, total_steps - held)
     cosine = 0.5 * (1 + math.cos(math.pi * min(1.0, done)))
     return config.lr * (config.lr_final + (1 - config.lr_final) * cosine)
-
-
-def dropout_share(passes: float, config: TrainConfig, recipe: Recipe) -> float:
-    """The share dropped after so many passes over the text: it rises with their logarithm.
-
-    A new text needs no dropout, which only slows learning down; the more often it has been read,
-    the more of it is memorised. The share depends on what has been read, not on the budget, so
-    that a run by the clock can be repeated by its number of steps.
-    """
-    grown = config.dropout + config.dropout_growth * math.log2(1 + passes)
-    return max(config.dropout, min(recipe.growth_limit, grown))
