@@ -72,10 +72,10 @@ def batch(
         )
         wanted = BatchOptions(defaults, ordered=todo.ordered, keep_going=todo.keep_going)
         work = Batch(engine, file, str(jobs), out, wanted, model.identity())
-        survey = work.survey()
+        inventory = work.inventory()
         if on_begin:
-            on_begin(model, survey.lines)
-        for progress in work.run(survey, resume=todo.resume, force=todo.force):
+            on_begin(model, inventory.lines)
+        for progress in work.run(inventory, resume=todo.resume, force=todo.force):
             if on_progress:
                 on_progress(progress)
 

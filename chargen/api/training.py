@@ -160,7 +160,8 @@ def find_lr(
         out: a PNG to draw.
         on_progress: called with the progress of preparing the text.
         on_step: called with the number of steps made and the total.
-        options: as for ``train``; the rates tried lie around ``lr``.
+        options: as for ``train``; the rates tried lie around ``lr``. Budgets and intervals have no
+            effect.
 
     Raises:
         ConfigError, CorpusError, CheckpointError: as ``train``; or ``out`` can't be written.

@@ -10,25 +10,19 @@ import typer
 
 from chargen.cli.command import command, only
 from chargen.cli.flags import Json
-from chargen.options import TrainConfig, check
+from chargen.options import CorpusConfig, ModelConfig, TrainConfig
 
 if TYPE_CHECKING:
     from chargen.bench.generate import GenerateReport
     from chargen.cli.terminal.console import Terminal
 
 
-@command(only(TrainConfig, "threads", "device", device="cpu"))
+@command(
+    only(ModelConfig, cell="lstm", hidden_size=512, num_layers=1, embedding_size=128),
+    only(CorpusConfig, "vocab_size"),
+    only(TrainConfig, "threads", device="cpu"),
+)
 def bench_generate(
-    cell: Annotated[str, typer.Option("--cell", help="lstm, gru or rnn.")] = "lstm",
-    hidden_size: Annotated[
-        int, typer.Option("--hidden-size", min=1, help="Units per layer.")
-    ] = 512,
-    num_layers: Annotated[int, typer.Option("--num-layers", min=1, help="Layers.")] = 1,
-    embedding_size: Annotated[
-        int,
-        typer.Option("--embedding-size", min=1, help="Length of a character's embedding."),
-    ] = 128,
-    vocab_size: Annotated[int, typer.Option("--vocab-size", min=1, help="Characters.")] = 3000,
     slots: Annotated[
         list[int] | None,
         typer.Option(
@@ -51,18 +45,9 @@ def bench_generate(
     from chargen.bench.generate import bench_generate as measure
     from chargen.machine.devices import cpu_threads, resolve_device
 
-    check(also=TrainConfig.problems_in(options))
-    with cpu_threads(options.get("threads", 0)):
-        report = measure(
-            cell=cell,
-            hidden_size=hidden_size,
-            num_layers=num_layers,
-            embedding_size=embedding_size,
-            vocab_size=vocab_size,
-            slots=slots or SLOTS,
-            rounds=rounds,
-            device=str(resolve_device(options.get("device", "cpu"))),
-        )
+    with cpu_threads(options.pop("threads", 0)):
+        device = str(resolve_device(options.pop("device")))
+        report = measure(slots=slots or SLOTS, rounds=rounds, device=device, **options)
     if as_json:
         typer.echo(json.dumps(asdict(report)))
     else:

@@ -9,7 +9,7 @@ import typer
 
 from chargen.cli.command import command, only
 from chargen.cli.flags import Json
-from chargen.options import TrainConfig, check
+from chargen.options import CorpusConfig, TrainConfig
 
 if TYPE_CHECKING:
     from chargen.bench.train import TrainReport
@@ -18,13 +18,11 @@ if TYPE_CHECKING:
 _NETWORKS = {"preset": "preset's", "loop": "loop's"}
 
 
-@command(only(TrainConfig, "threads", "device"))
+@command(
+    only(CorpusConfig, "vocab_size"),
+    only(TrainConfig, "batch_size", "seq_length", "threads", "device"),
+)
 def bench_train(
-    vocab_size: Annotated[int, typer.Option("--vocab-size", min=2, help="|V|.")] = 3000,
-    batch_size: Annotated[int, typer.Option("--batch-size", min=1, help="Lanes.")] = 32,
-    seq_length: Annotated[
-        int, typer.Option("--seq-length", min=1, help="Characters per window.")
-    ] = 64,
     rounds: Annotated[int, typer.Option("--rounds", min=1, help="Timed rounds.")] = 9,
     *,
     options: dict[str, Any],
@@ -41,15 +39,8 @@ def bench_train(
     from chargen.bench.train import bench_train as measure
     from chargen.machine.devices import cpu_threads
 
-    check(also=TrainConfig.problems_in(options))
-    with cpu_threads(options.get("threads", 0)):
-        report = measure(
-            vocab_size=vocab_size,
-            batch_size=batch_size,
-            seq_length=seq_length,
-            rounds=rounds,
-            device=options.get("device", "auto"),
-        )
+    with cpu_threads(options.pop("threads", 0)):
+        report = measure(rounds=rounds, **options)
     if as_json:
         typer.echo(json.dumps(report.to_dict()))
     else:

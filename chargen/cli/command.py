@@ -13,7 +13,7 @@ import typer
 
 from chargen.cli.boundary import bounded
 from chargen.cli.naming import flags_of
-from chargen.options import Config
+from chargen.options import Config, check
 from chargen.options.cells import cells_with
 from chargen.options.field import Entry
 
@@ -25,16 +25,30 @@ _COMMON = {
 
 @dataclass(frozen=True)
 class Selection:
-    """Some options of a config; ``defaults`` overrides how their defaults are described."""
+    """Some options of a config.
+
+    Attributes:
+        config: which has them.
+        names: of the options.
+        defaults: values of those that the command sets where they aren't given.
+        described: how the defaults of some are described.
+    """
 
     config: type[Config]
     names: tuple[str, ...]
-    defaults: Mapping[str, str] = field(default_factory=dict)
+    defaults: Mapping[str, Any] = field(default_factory=dict)
+    described: Mapping[str, str] = field(default_factory=dict)
+
+    def problems(self, options: Mapping[str, Any]) -> list[str]:
+        """Describe the problems of the selected options, one line each."""
+        return self.config.problems_in({n: options[n] for n in self.names if n in options})
 
 
-def only(config: type[Config], *names: str, **defaults: str) -> Selection:
-    """Select the options ``names`` of a config; ``defaults`` describes the defaults of some."""
-    return Selection(config, names, defaults)
+def only(
+    config: type[Config], *names: str, described: Mapping[str, str] | None = None, **defaults: Any
+) -> Selection:
+    """Select the options ``names`` of a config, and those in ``defaults`` with another default."""
+    return Selection(config, (*names, *defaults), defaults, described or {})
 
 
 def command(
@@ -43,10 +57,11 @@ def command(
     """Make a Typer command of a function.
 
     If the function has a parameter ``options``, the command gets an option for each field of
-    ``sources``, and the function a dict of the options that were given. A parameter ``terminal``
-    receives a ``Terminal``. Every command takes ``--quiet`` and ``--debug``; its exceptions become
-    lines on standard error and an exit status.
+    ``sources``, and the function a dict of the options that were given or that a ``Selection`` has
+    a default for. A parameter ``terminal`` receives a ``Terminal``. Every command takes ``--quiet``
+    and ``--debug``; its exceptions become lines on standard error and an exit status.
     """
+    selections = [source for source in sources if isinstance(source, Selection)]
     entries = {entry.parameter: (entry, text) for entry, text in _entries(sources)}
 
     def made(function: Callable[..., None]) -> Callable[..., None]:
@@ -58,7 +73,12 @@ def command(
                 name: _value(entry, arguments.pop(name)) for name, (entry, _) in entries.items()
             }
             if "options" in own:
-                arguments["options"] = {n: v for n, v in options.items() if v is not None}
+                given = {n: v for n, v in options.items() if v is not None}
+                for selection in selections:
+                    given = {**selection.defaults, **given}
+                if len(selections) == len(sources):  # a whole config is checked when it is made
+                    check(also=[line for each in selections for line in each.problems(given)])
+                arguments["options"] = given
             if "terminal" in own:
                 from chargen.cli.terminal.console import Terminal
 
@@ -79,7 +99,8 @@ def _entries(sources: tuple[type[Config] | Selection, ...]) -> Iterator[tuple[En
     for source in sources:
         if isinstance(source, Selection):
             known = source.config.entries()
-            yield from ((known[name], source.defaults.get(name)) for name in source.names)
+            described = {**{n: f"{v}" for n, v in source.defaults.items()}, **source.described}
+            yield from ((known[name], described.get(name)) for name in source.names)
         else:
             chosen = (each for each in source.entries().values() if not each.option.derived)
             yield from ((each, None) for each in chosen)

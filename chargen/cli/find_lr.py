@@ -33,7 +33,8 @@ def find_lr(
 ) -> None:
     """Try learning rates, draw the loss curve, and suggest one; nothing is saved.
 
-    Makes up to 300 steps, each at a higher learning rate than the one before.
+    Makes up to 300 steps, each at a higher learning rate than the one before. Takes all options of
+    chargen train, so that its command line can be copied; budgets and intervals have no effect.
     """
     from chargen import api
     from chargen.cli.terminal.plain import PlainView

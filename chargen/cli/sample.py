@@ -25,7 +25,7 @@ _MOST_PROMPT_BYTES = 4 << 20
 
 
 @command(
-    only(BatchConfig, "num_samples", "seed", "oov_prompt", "device", seed="random"),
+    only(BatchConfig, "num_samples", "seed", "oov_prompt", "device", described={"seed": "random"}),
     SamplingConfig,
     Form,
 )

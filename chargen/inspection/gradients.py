@@ -136,6 +136,8 @@ def _windows(folder: RunFolder, loaded: LoadedModel, length: int, count: int) ->
     place = folder.read_places().corpus
     if place is None:
         raise CorpusError(f"{name} doesn't record where its corpus {record.name} is.", remedy)
+    if not place.is_dir():
+        raise CorpusError(f"{place}, the corpus of {name}, is missing.", remedy)
     corpus = PreparedCorpus.open(place)
     if not record.is_of(corpus.manifest):
         raise CorpusError(f"{corpus.path} is not the corpus that {name} was trained on.", remedy)

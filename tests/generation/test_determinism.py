@@ -46,7 +46,7 @@ def output(model: CharModel, tokenizer: Tokenizer, lines: list[str], slots: int,
     jobs = io.BytesIO("\n".join(lines).encode())
     engine = Engine(model, tokenizer, slots=slots, logprobs=True)
     batch = Batch(engine, jobs, "-", out, BatchOptions(), {})
-    for _ in batch.run(batch.survey(), resume=False, force=True):
+    for _ in batch.run(batch.inventory(), resume=False, force=True):
         pass
     return out.read_text("utf-8")
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from chargen.cli.command import command, only
-from chargen.cli.experiment.running import Out, Seed, Text, carry_out
+from chargen.cli.experiment.running import Out, Text, carry_out
 from chargen.cli.flags import Json
 from chargen.options import CELLS, ModelConfig, TrainConfig, check
 
@@ -17,26 +17,19 @@ if TYPE_CHECKING:
     from chargen.experiments.outcome import Outcome, ShowProgress
 
 
-@command(only(TrainConfig, "threads"))
+@command(only(ModelConfig, hidden_size=128), only(TrainConfig, "threads", seed=0))
 def cells(
     corpus: Text = None,
     cell: Annotated[
         list[str] | None,
         typer.Option("--cell", help="A cell to compare; repeatable. \\[default: all]"),
     ] = None,
-    hidden_size: Annotated[
-        int,
-        typer.Option(
-            "--hidden-size", min=1, help="Units of the LSTM; the others get as many parameters."
-        ),
-    ] = 128,
     steps: Annotated[
         int, typer.Option("--steps", min=1, help="Steps of each run at equal steps.")
     ] = 200,
     minutes: Annotated[
-        float, typer.Option("--minutes", help="Minutes of each run at equal time.")
+        float, typer.Option("--minutes", min=1e-4, help="Minutes of each run at equal time.")
     ] = 0.5,
-    seed: Seed = 0,
     out: Out = Path("cells.png"),
     *,
     options: dict[str, Any],
@@ -45,21 +38,20 @@ def cells(
 ) -> None:
     """Train all cells on the same text with equal numbers of parameters.
 
-    First for equal numbers of steps, then for equal time. Everything but the cell and its width
-    is that of the preset small. The validation figure is the best of about ten evaluations.
+    First for equal numbers of steps, then for equal time. The hidden size is that of the LSTM.
+    Everything but the cell and its width is that of the preset small. The validation figure is the
+    best of about ten evaluations.
     """
-    wrong = [line for each in cell or () for line in ModelConfig.problems_in({"cell": each})]
-    check(also=wrong + TrainConfig.problems_in(options))
+    problems = [line for each in cell or () for line in ModelConfig.problems_in({"cell": each})]
+    check(also=problems)
     from chargen.experiments.cells import compare_cells
 
     def run(on_progress: ShowProgress) -> Outcome:
         return compare_cells(
             corpus,
             cells=tuple(dict.fromkeys(cell or CELLS)),
-            hidden_size=hidden_size,
             steps=steps,
             minutes=minutes,
-            seed=seed,
             on_progress=on_progress,
             **options,
         )

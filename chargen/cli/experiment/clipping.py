@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from chargen.cli.command import command, only
-from chargen.cli.experiment.running import Out, Seed, Text, carry_out
+from chargen.cli.experiment.running import Out, Text, carry_out
 from chargen.cli.flags import Json
-from chargen.options import TrainConfig, check
+from chargen.options import TrainConfig
 
 if TYPE_CHECKING:
     from chargen.cli.terminal.console import Terminal
     from chargen.experiments.outcome import Outcome, ShowProgress
 
 
-@command(only(TrainConfig, "threads"))
+@command(only(TrainConfig, "threads", seed=0))
 def clipping(
     corpus: Text = None,
     rate: Annotated[
@@ -25,7 +25,6 @@ def clipping(
         typer.Option("--rate", help="Learning rate; repeatable. \\[default: 0.1, 0.3, 1, 3]"),
     ] = None,
     steps: Annotated[int, typer.Option("--steps", min=1, help="Training steps of each run.")] = 200,
-    seed: Seed = 0,
     out: Out = Path("clipping.png"),
     *,
     options: dict[str, Any],
@@ -37,7 +36,6 @@ def clipping(
     Uses SGD and long windows. A run whose loss becomes NaN or infinite is reported as diverged;
     so is one that ends worse than guessing.
     """
-    check(also=TrainConfig.problems_in(options))
     from chargen.experiments.clipping import RATES, compare_clipping
 
     def run(on_progress: ShowProgress) -> Outcome:
@@ -45,7 +43,6 @@ def clipping(
             corpus,
             rates=tuple(dict.fromkeys(rate or RATES)),
             steps=steps,
-            seed=seed,
             on_progress=on_progress,
             **options,
         )

@@ -10,14 +10,14 @@ import typer
 from chargen.cli.command import command, only
 from chargen.cli.experiment.running import Out, carry_out
 from chargen.cli.flags import Json
-from chargen.options import TrainConfig, check
+from chargen.options import TrainConfig
 
 if TYPE_CHECKING:
     from chargen.cli.terminal.console import Terminal
     from chargen.experiments.outcome import Outcome, ShowProgress
 
 
-@command(only(TrainConfig, "threads"))
+@command(only(TrainConfig, "threads", seed=0))
 def clockwork(
     steps: Annotated[
         int, typer.Option("--steps", min=1, help="Training steps of each network.")
@@ -25,7 +25,6 @@ def clockwork(
     seeds: Annotated[
         int, typer.Option("--seeds", min=1, help="Seeds tried at each learning rate.")
     ] = 5,
-    seed: Annotated[int, typer.Option("--seed", min=0, help="First seed.")] = 0,
     out: Out = Path("clockwork.png"),
     *,
     options: dict[str, Any],
@@ -38,14 +37,12 @@ def clockwork(
     momentum. Each network is trained at every learning rate from several seeds; gradients are
     clipped.
     """
-    check(also=TrainConfig.problems_in(options))
     from chargen.experiments.clockwork import draw_wave
 
     def run(on_progress: ShowProgress) -> Outcome:
         return draw_wave(
             steps=steps,
             seeds=seeds,
-            seed=seed,
             on_progress=on_progress,
             **options,
         )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from chargen.cli.command import command, only
-from chargen.cli.experiment.running import Out, Seed, carry_out
+from chargen.cli.experiment.running import Out, carry_out
 from chargen.cli.flags import Json
 from chargen.options import CorpusConfig, TrainConfig
 from chargen.training.presets import DEFAULT_PRESET, PRESETS
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from chargen.experiments.outcome import Outcome, ShowProgress
 
 
-@command(only(TrainConfig, "threads", "device"), only(CorpusConfig, "vocab_size"))
+@command(only(TrainConfig, "threads", "device", seed=0), only(CorpusConfig, "vocab_size"))
 def quality(
     text: Annotated[
         Path | None,
@@ -30,7 +30,6 @@ def quality(
     preset: Annotated[
         str, typer.Option("--preset", help=f"{', '.join(PRESETS)}.")
     ] = DEFAULT_PRESET,
-    seed: Seed = 0,
     out: Out = Path("quality.png"),
     *,
     options: dict[str, Any],
@@ -50,7 +49,6 @@ def quality(
             text,
             minutes=minutes,
             preset=preset,
-            seed=seed,
             on_progress=on_progress,
             **options,
         )

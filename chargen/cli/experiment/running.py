@@ -17,7 +17,6 @@ Text = Annotated[
     Path | None,
     typer.Option("--corpus", help="A text file or a prepared corpus. \\[default: shipan]"),
 ]
-Seed = Annotated[int, typer.Option("--seed", min=0, help="Seed of initial weights and dropout.")]
 Out = Annotated[Path, typer.Option("--out", "-o", help="PNG to write.")]
 
 

@@ -8,22 +8,20 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from chargen.cli.command import command, only
-from chargen.cli.experiment.running import Out, Seed, Text, carry_out
+from chargen.cli.experiment.running import Out, Text, carry_out
 from chargen.cli.flags import Json
-from chargen.options import TrainConfig, check
+from chargen.options import ModelConfig, TrainConfig
 
 if TYPE_CHECKING:
     from chargen.cli.terminal.console import Terminal
     from chargen.experiments.outcome import Outcome, ShowProgress
 
 
-@command(only(TrainConfig, "threads"))
+@command(only(ModelConfig, hidden_size=192), only(TrainConfig, "threads", seed=0))
 def vanishing(
     corpus: Text = None,
     steps: Annotated[int, typer.Option("--steps", min=1, help="Training steps.")] = 300,
     lags: Annotated[int, typer.Option("--lags", min=1, help="Largest lag, in steps.")] = 64,
-    hidden_size: Annotated[int, typer.Option("--hidden-size", min=1, help="Units.")] = 192,
-    seed: Seed = 0,
     out: Out = Path("vanishing.png"),
     *,
     options: dict[str, Any],
@@ -34,7 +32,6 @@ def vanishing(
 
     Reports the norm of ∂L_t/∂s_(t−k) for each lag k, as chargen gradients measures it.
     """
-    check(also=TrainConfig.problems_in(options))
     from chargen.experiments.vanishing import compare_vanishing
 
     def run(on_progress: ShowProgress) -> Outcome:
@@ -42,8 +39,6 @@ def vanishing(
             corpus,
             steps=steps,
             lags=lags,
-            hidden_size=hidden_size,
-            seed=seed,
             on_progress=on_progress,
             **options,
         )

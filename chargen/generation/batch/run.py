@@ -108,7 +108,7 @@ class Batch:
             **asdict(options),
         }
 
-    def survey(self) -> Inventory:
+    def inventory(self) -> Inventory:
         """Read all jobs once, to count output lines and find problems.
 
         Raises:
@@ -132,7 +132,7 @@ class Batch:
             raise GenerationError("There are no jobs.", "Write one job or prompt per line.")
         return Inventory(lines, repeated)
 
-    def run(self, survey: Inventory, *, resume: bool, force: bool) -> Iterator[BatchProgress]:
+    def run(self, inventory: Inventory, *, resume: bool, force: bool) -> Iterator[BatchProgress]:
         """Write the missing lines, and yield the progress after each.
 
         Raises:
@@ -143,11 +143,11 @@ class Batch:
         try:
             if is_special(self.out):
                 check_output(self._name, self.out, resume=resume, force=force)
-                yield from self._stream(survey)
+                yield from self._stream(inventory)
                 return
             with FileLock(lock, timeout=0):
-                there = self._prepare(survey, resume=resume, force=force)
-                yield from self._write(survey, there)
+                there = self._prepare(inventory, resume=resume, force=force)
+                yield from self._write(inventory, there)
                 lock.unlink(missing_ok=True)
         except Timeout as error:
             raise GenerationError(
@@ -183,23 +183,23 @@ class Batch:
                     found[job.line] = BadLine(job.id, job.line, (problem,))
         return found
 
-    def _prepare(self, survey: Inventory, *, resume: bool, force: bool) -> Written:
+    def _prepare(self, inventory: Inventory, *, resume: bool, force: bool) -> Written:
         """Make sure that what is there belongs to this batch, or clear it away."""
         check_output(self._name, self.out, resume=resume, force=force)
         if resume and self._target.exists():
             record = check_unchanged(self._identity, self.sidecar, self.out)
-            tasks = self._tasks(survey)
+            tasks = self._tasks(inventory)
             return check_written(self._target, tasks, record, ordered=self._options.ordered)
         self._target.unlink(missing_ok=True)
         write_sidecar(self.sidecar, self._identity)
         self._target.touch()
         return Written()
 
-    def _write(self, survey: Inventory, there: Written) -> Iterator[BatchProgress]:
+    def _write(self, inventory: Inventory, there: Written) -> Iterator[BatchProgress]:
         """Append to a plain file what is missing there; the file beside it says how far it is."""
         synced = time.monotonic()
         with self._target.open("ab") as file:
-            for progress in self._written(file, survey, there):
+            for progress in self._written(file, inventory, there):
                 if time.monotonic() - synced > _SYNC_SECONDS:
                     self._sync(file, there)
                     synced = time.monotonic()
@@ -210,36 +210,36 @@ class Batch:
         os.fsync(file.fileno())
         write_sidecar(self.sidecar, {**self._identity, "written": written.record()})
 
-    def _stream(self, survey: Inventory) -> Iterator[BatchProgress]:
+    def _stream(self, inventory: Inventory) -> Iterator[BatchProgress]:
         """Write all lines to what isn't a plain file."""
         with open_in_place(self.out) as file:
-            yield from self._written(file, survey, Written())
+            yield from self._written(file, inventory, Written())
 
     def _written(
-        self, file: BinaryIO, survey: Inventory, there: Written
+        self, file: BinaryIO, inventory: Inventory, there: Written
     ) -> Iterator[BatchProgress]:
         """Write lines as they come, and say after each how far it is."""
         before, characters = there.lines, 0
-        yield BatchProgress(before, survey.lines, before, 0)
-        for line in self._missing(survey, there):
+        yield BatchProgress(before, inventory.lines, before, 0)
+        for line in self._missing(inventory, there):
             raw = encoded(line)
             file.write(raw)
             file.flush()
             there.add(raw)
             characters += line.get("characters", 0)
-            yield BatchProgress(there.lines, survey.lines, before, characters)
+            yield BatchProgress(there.lines, inventory.lines, before, characters)
 
-    def _missing(self, survey: Inventory, there: Written) -> Iterator[dict[str, Any]]:
+    def _missing(self, inventory: Inventory, there: Written) -> Iterator[dict[str, Any]]:
         """The lines of the output besides those that are in it already."""
         if self._options.ordered:
-            return self._ordered_lines(survey, there.lines)
-        return self._unordered_lines(survey, there.errors, there.keys)
+            return self._ordered_lines(inventory, there.lines)
+        return self._unordered_lines(inventory, there.errors, there.keys)
 
-    def _tasks(self, survey: Inventory) -> Iterator[Task]:
+    def _tasks(self, inventory: Inventory) -> Iterator[Task]:
         """Yield a task for each output line, in the order of the jobs."""
         for job in self._read():
-            if job.line in survey.repeated:
-                yield Task(job.id, None, survey.repeated[job.line])
+            if job.line in inventory.repeated:
+                yield Task(job.id, None, inventory.repeated[job.line])
                 continue
             if isinstance(job, BadLine):
                 yield Task(job.id, None, job)
@@ -248,9 +248,9 @@ class Batch:
             for n, request in enumerate(job.requests()):
                 yield Task(job.id, n if many else None, request)
 
-    def _ordered_lines(self, survey: Inventory, skip: int) -> Iterator[dict[str, Any]]:
+    def _ordered_lines(self, inventory: Inventory, skip: int) -> Iterator[dict[str, Any]]:
         """Yield the lines after the first ``skip`` in the order of the jobs."""
-        tasks = islice(self._tasks(survey), skip, None)
+        tasks = islice(self._tasks(inventory), skip, None)
         lines = InOrder(tasks)
         while not lines.all_taken:
             for result in self._engine.generate(lines.requests()):
@@ -259,17 +259,17 @@ class Batch:
             yield from lines.ready()
 
     def _unordered_lines(
-        self, survey: Inventory, errors: int, written: NDArray[np.uint64]
+        self, inventory: Inventory, errors: int, written: NDArray[np.uint64]
     ) -> Iterator[dict[str, Any]]:
         """Yield errors of jobs first, then texts as they are completed."""
-        bad = (task for task in self._tasks(survey) if isinstance(task.what, BadLine))
+        bad = (task for task in self._tasks(inventory) if isinstance(task.what, BadLine))
         for task in islice(bad, errors, None):
             yield task.error()
         running: dict[int, Task] = {}
 
         def requests() -> Iterator[Request]:
             taken = 0
-            for task in self._tasks(survey):
+            for task in self._tasks(inventory):
                 if isinstance(task.what, Request) and not contains(written, task.key):
                     running[taken] = task
                     taken += 1

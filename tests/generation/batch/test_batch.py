@@ -73,7 +73,7 @@ def run(
     work = Batch(
         engine, io.BytesIO(jobs.encode()), "-", out, options or BatchOptions(SHORT), identity
     )
-    for progress in work.run(work.survey(), resume=resume, force=force):
+    for progress in work.run(work.inventory(), resume=resume, force=force):
         if progress.texts == stop_after:
             break
     return [json.loads(line) for line in out.read_text("utf-8").splitlines()]
@@ -191,7 +191,7 @@ def test_samples_are_made_one_at_a_time(
     monkeypatch.setattr(jobs_module, "sample_seed", counted)
     text = '{"prompt": "", "seed": 4, "num_samples": 1000000}\n'
     work = Batch(engine, io.BytesIO(text.encode()), "-", tmp_path / "out", BatchOptions(SHORT), {})
-    assert work.survey().lines == 1000000
+    assert work.inventory().lines == 1000000
     assert len(made) <= 1
     (job,) = parse(text)
     assert isinstance(job, Job)
@@ -321,7 +321,7 @@ def test_a_pipe_gets_its_lines_in_place(
     with ThreadPoolExecutor() as pool:
         read = pool.submit((folder / "pipe").read_bytes)
         work = Batch(engine, text, "-", folder / "pipe", options, {})
-        for _ in work.run(work.survey(), resume=False, force=force):
+        for _ in work.run(work.inventory(), resume=False, force=force):
             pass
         assert [json.loads(line) for line in read.result(20).splitlines()] == whole
     assert [path.name for path in folder.iterdir()] == ["pipe"]
@@ -405,7 +405,7 @@ def test_progress_counts_what_an_earlier_run_wrote(engine: Engine, tmp_path: Pat
         BatchOptions(SHORT),
         {},
     )
-    told = list(work.run(work.survey(), resume=True, force=False))
+    told = list(work.run(work.inventory(), resume=True, force=False))
     assert told[0] == BatchProgress(5, 12, 5, 0)
     assert told[-1].texts == 12
 
@@ -477,7 +477,7 @@ def main() -> None:
     engine = Engine(make_model(tokenizer), tokenizer, slots=3)
     with open_jobs(jobs) as file:
         work = Batch(engine, file, jobs, Path(out), BatchOptions(SHORT), {})
-        for _ in work.run(work.survey(), resume=True, force=False):
+        for _ in work.run(work.inventory(), resume=True, force=False):
             pass
 
 
