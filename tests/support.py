@@ -6,7 +6,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -120,3 +120,11 @@ def shell(
         check=False,
         **options,
     )
+
+
+def of_type(events: Iterable[object], kind: type) -> list[Any]:
+    return [event for event in events if isinstance(event, kind)]
+
+
+def without_best(state: dict[str, Any]) -> dict[str, Any]:
+    return {n: v for n, v in state.items() if n not in ("best_bits", "evaluations_since_best")}

@@ -1,0 +1,153 @@
+from __future__ import annotations
+
+from functools import partial
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+import torch
+
+from chargen.corpus.prepared import PreparedCorpus
+from chargen.options import Recipe
+from chargen.runs.folder import RunFolder
+from chargen.training import loop, session
+from chargen.training import plan as planning
+from chargen.training.events import (
+    Checkpoint,
+    Evaluation,
+    Event,
+    Finished,
+    Planned,
+    Sample,
+    Step,
+)
+from chargen.training.learning_rate import learning_rate
+from chargen.training.optimizer import clip_gradients
+from tests.support import last_state, of_type, train_tiny, without_best
+
+
+class Clock:
+    """Stands still but for the steps, which take longer by the half after so many.
+
+    Step ``hiccup`` takes two seconds more.
+    """
+
+    def __init__(self, slower_after: int, hiccup: int = 0) -> None:
+        self.now, self.left, self.until_hiccup = 0.0, slower_after, hiccup
+
+    def __call__(self) -> float:
+        return self.now
+
+    def clip(self, parameters: list[torch.nn.Parameter], largest: float) -> float:
+        """A part of every step."""
+        self.left -= 1
+        self.now += 0.15 if self.left < 0 else 0.1
+        self.until_hiccup -= 1
+        self.now += 2 if self.until_hiccup == 0 else 0
+        return clip_gradients(parameters, largest)
+
+
+@pytest.mark.parametrize("warm_up", [0, 10])
+def test_a_run_by_minutes_is_repeated_by_its_steps(
+    corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, warm_up: int
+) -> None:
+    patient = Recipe(clock_overtime=1e9)  # a busy machine must not cut it short
+    monkeypatch.setattr(planning, "Recipe", lambda: patient)
+    events: list[Event] = []
+    options = {"warmup_steps": warm_up}
+    by_clock = {"max_steps": None, "max_minutes": 0.015, "on_event": events.append}
+    timed = train_tiny(corpus, tmp_path / "timed", **by_clock, **options)
+    planned = of_type(events, Planned)
+    assert planned[-1].fixed
+    assert (timed.reason, timed.steps) == ("done", planned[-1].total_steps)
+    config = RunFolder(timed.path).read_config()
+    assert config.total_steps == timed.steps
+    repeated = train_tiny(corpus, tmp_path / "repeated", max_steps=timed.steps, **options)
+    assert without_best(last_state(repeated.path)) == without_best(last_state(timed.path))
+
+
+@pytest.mark.parametrize(
+    ("slower_after", "hiccup"), [(0, 0), (5, 0), (20, 0), (1000, 0), (1000, 31)]
+)
+@pytest.mark.parametrize("eval_every", [0, 2])
+def test_no_rate_before_the_plan_differs_from_that_of_the_plan(
+    corpus: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    slower_after: int,
+    hiccup: int,
+    eval_every: int,
+) -> None:
+    clock = Clock(slower_after, hiccup)
+    monkeypatch.setattr(loop, "clip_gradients", clock.clip)
+    monkeypatch.setattr(loop, "Session", partial(session.Session, clock=clock))
+    options = {"max_minutes": 0.15, "warmup_steps": 0, "eval_every": eval_every}
+    events: list[Event] = []
+    run = train_tiny(corpus, tmp_path, max_steps=None, on_event=events.append, **options)
+    plans = of_type(events, Planned)
+    assert [plan.fixed for plan in plans] == [False] * (len(plans) - 1) + [True]
+    assert len(plans) > 1
+    assert run.steps == plans[-1].total_steps > 40
+    assert 6 < clock.now < 10
+    training = RunFolder(run.path).read_config().training
+    for event in of_type(events, Step):
+        assert event.lr == learning_rate(event.step - 1, run.steps, training, Recipe())
+
+
+def test_a_run_whose_minutes_are_over_before_it_begins_makes_a_step(
+    corpus: Path, tmp_path: Path
+) -> None:
+    run = train_tiny(corpus, tmp_path, max_steps=None, max_minutes=1e-9)
+    assert run.steps == 1
+
+
+def test_a_minute_that_is_over_at_the_last_step_takes_nothing_from_the_end(
+    corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(session, "_SAVE_SECONDS", -1.0)
+    events: list[Event] = []
+    train_tiny(corpus, tmp_path, on_event=events.append)
+    last = [type(event) for event in events if event.step == 20]
+    assert last == [Step, Evaluation, Sample, Checkpoint, Finished]
+
+
+def test_the_speed_is_that_of_the_characters_trained_on(
+    corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = Clock(slower_after=10**9)
+    monkeypatch.setattr(loop, "clip_gradients", clock.clip)
+    monkeypatch.setattr(loop, "Session", partial(session.Session, clock=clock))
+    events: list[Event] = []
+    train = PreparedCorpus.open(corpus).manifest.train
+    lane = train.pieces // 4
+    options = {"seq_length": lane // 5, "epochs": 1.0, "max_steps": None}  # and a short window
+    train_tiny(corpus, tmp_path, on_event=events.append, **options)
+    steps = of_type(events, Step)
+    seconds = [0.1 * (b - a) for a, b in pairwise([0, *(event.step for event in steps)])]
+    characters = sum(e.chars_per_second * s for e, s in zip(steps, seconds, strict=True))
+    assert steps[-1].step == 6
+    assert characters == pytest.approx(4 * lane * train.characters / train.pieces)
+
+
+def test_by_the_clock_and_without_validation_nothing_is_evaluated(
+    tmp_path: Path, here: Path
+) -> None:
+    Path("all.txt").write_text("天地玄黄宇宙洪荒\n" * 200, encoding="utf-8")
+    events: list[Event] = []
+    train_tiny(
+        "all.txt",
+        tmp_path,
+        val_frac=0,
+        max_steps=None,
+        max_minutes=0.01,
+        eval_every=2,
+        on_event=events.append,
+    )
+    assert not of_type(events, Evaluation)
+
+
+def test_all_steps_of_an_epoch_see_the_text_once(corpus: Path, tmp_path: Path) -> None:
+    events: list[Event] = []
+    run = train_tiny(corpus, tmp_path, max_steps=None, epochs=2, on_event=events.append)
+    assert run.steps == 2 * events[0].steps_per_epoch  # type: ignore[attr-defined]
+    assert of_type(events, Step)[-1].epoch == 2
