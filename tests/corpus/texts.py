@@ -6,6 +6,8 @@ from pathlib import Path
 
 from hypothesis import strategies as st
 
+from chargen.corpus.prepared import PreparedCorpus
+
 CHINESE = (
     "清晨的渔村还没有完全醒来，雾气贴着水面慢慢地走。老人把船推下浅滩，回头望了一眼山坡上的灯。\n"
     "孩子们在学校门口等着钟声，手里拿着昨天写好的作业。有人说今天会下雨，有人说不会。\n"
@@ -38,3 +40,15 @@ any_text = st.text(st.characters(exclude_categories=["Cs"]) | st.sampled_from(OD
 def write(path: Path, text: str, encoding: str = "utf-8") -> Path:
     path.write_bytes(text.encode(encoding))
     return path
+
+
+def text_of(corpus: PreparedCorpus) -> str:
+    return corpus.tokenizer.decode(corpus.train) + corpus.tokenizer.decode(corpus.val)
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
