@@ -76,7 +76,8 @@ def train(
         tensorboard: also write curves and samples for TensorBoard to the run folder.
         on_event: called with every event of the training.
         on_progress: called with the progress of preparing the text.
-        stop: called before every step; returning True saves and ends the run.
+        stop: called before every step, under the process settings of training; returning True
+            saves and ends the run.
         options: as in ``chargen train``: network, learning, budget, preparation of the text.
 
     Raises:
