@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -34,6 +35,8 @@ LEVEL = {name: n for n, names in enumerate(ORDER) for name in names}
 PLANNED = {"serving", "export"}
 """Rooms that have their place already, and nothing in them yet."""
 MODULES = sorted(ROOT.rglob("*.py"))
+PRINTS_OR_EXITS = {"print", "exit", "quit", "sys.exit", "os._exit", "input"}
+STREAMS = {"sys.stdout", "sys.stderr"}
 
 
 def part(module: str) -> str:
@@ -46,12 +49,22 @@ def name_of(path: Path) -> str:
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
-def imported(path: Path) -> Iterator[str]:
+@cache
+def parsed(path: Path) -> ast.Module:
+    return ast.parse(path.read_text("utf-8"))
+
+
+@cache
+def imported(path: Path) -> tuple[str, ...]:
     """Every module that a file imports, inside functions too, but not for type checkers alone.
 
     What is imported from a module is listed as ``module.name``, whether that is a module or not.
     """
-    tree = ast.parse(path.read_text("utf-8"))
+    return tuple(_imported(path))
+
+
+def _imported(path: Path) -> Iterator[str]:
+    tree = parsed(path)
     for_types = {
         id(node)
         for block in ast.walk(tree)
@@ -100,22 +113,20 @@ def circles(edges: Mapping[str, set[str]]) -> list[set[str]]:
     return [set(circle) for circle in found]
 
 
-def each_module(test: object) -> object:
-    return pytest.mark.parametrize("path", MODULES, ids=[name_of(p) for p in MODULES])(test)
-
-
-@each_module
-def test_imports_go_downwards(path: Path) -> None:
-    name = name_of(path)
-    if name in ("chargen", "chargen.__main__"):
-        return
-    here = part(name)
-    for module in imported(path):
-        if not module.startswith("chargen.") or module == "chargen.__version__":
+def test_imports_go_downwards() -> None:
+    wrong = []
+    for path in MODULES:
+        name = name_of(path)
+        if name in ("chargen", "chargen.__main__"):
             continue
-        there = part(module)
-        assert there in LEVEL, f"{name} imports {module}, which has no place in the order"
-        assert there == here or LEVEL[there] < LEVEL[here], f"{name} imports {module}, upwards"
+        for module in imported(path):
+            if not module.startswith("chargen.") or module == "chargen.__version__":
+                continue
+            here, there = part(name), part(module)
+            assert there in LEVEL, f"{name} imports {module}, which has no place in the order"
+            if there != here and LEVEL[there] >= LEVEL[here]:
+                wrong.append(f"{name} imports {module}, upwards")
+    assert wrong == []
 
 
 def test_no_modules_import_each_other() -> None:
@@ -128,65 +139,69 @@ def test_every_part_has_its_place() -> None:
     assert parts - {"__main__"} | PLANNED == set(LEVEL)
 
 
-@each_module
-def test_only_the_terminal_knows_rich(path: Path) -> None:
-    name, roots = name_of(path), {module.split(".")[0] for module in imported(path)}
-    if not name.startswith("chargen.cli.terminal."):
-        assert "rich" not in roots
-    if not name.startswith("chargen.cli"):
-        assert not roots & {"typer", "click"}
+def importers(roots: set[str]) -> set[str]:
+    """The modules that import one of some packages."""
+    return {
+        name_of(path)
+        for path in MODULES
+        if roots & {module.split(".")[0] for module in imported(path)}
+    }
 
 
-@each_module
-def test_the_library_never_prints_and_never_exits(path: Path) -> None:
-    if name_of(path).startswith("chargen.cli"):
-        return
-    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
-        if isinstance(node, ast.Call):
-            called = ast.unparse(node.func)
-            assert called not in {"print", "exit", "quit", "sys.exit", "os._exit", "input"}
-        if isinstance(node, ast.Attribute):
-            assert ast.unparse(node) not in {"sys.stdout", "sys.stderr"}
+def test_only_the_terminal_knows_rich() -> None:
+    assert {n for n in importers({"rich"}) if not n.startswith("chargen.cli.terminal.")} == set()
+    assert {n for n in importers({"typer", "click"}) if not n.startswith("chargen.cli")} == set()
 
 
-@each_module
-def test_the_library_names_no_flags(path: Path) -> None:
+def test_corpus_and_counts_need_no_torch() -> None:
+    without = ("chargen.corpus", "chargen.ngrams")
+    assert {name for name in importers({"torch"}) if name.startswith(without)} == set()
+
+
+def test_the_library_never_prints_and_never_exits() -> None:
+    wrong = []
+    for path in MODULES:
+        if name_of(path).startswith("chargen.cli"):
+            continue
+        for node in ast.walk(parsed(path)):
+            if isinstance(node, ast.Call) and ast.unparse(node.func) in PRINTS_OR_EXITS:
+                wrong.append(f"{path}:{node.lineno}")
+            if isinstance(node, ast.Attribute) and ast.unparse(node) in STREAMS:
+                wrong.append(f"{path}:{node.lineno}")
+    assert wrong == []
+
+
+def test_the_library_names_no_flags() -> None:
     """Messages name options as ``name`` or ``name=value``; the command line makes flags of them."""
-    if name_of(path).startswith(("chargen.cli", "chargen.options")):
-        return
-    tree = ast.parse(path.read_text("utf-8"))
     documented = (ast.Module, ast.ClassDef, ast.FunctionDef)
-    docstrings = {
-        id(node.body[0].value)
-        for node in ast.walk(tree)
-        if isinstance(node, documented) and node.body and isinstance(node.body[0], ast.Expr)
+    wrong = []
+    for path in MODULES:
+        if name_of(path).startswith(("chargen.cli", "chargen.options")):
+            continue
+        docstrings = {
+            id(node.body[0].value)
+            for node in ast.walk(parsed(path))
+            if isinstance(node, documented) and node.body and isinstance(node.body[0], ast.Expr)
+        }
+        wrong += [
+            f"{path}:{node.lineno}: {node.value}"
+            for node in ast.walk(parsed(path))
+            if isinstance(node, ast.Constant) and isinstance(node.value, str)
+            if id(node) not in docstrings and re.search(r"(^|[^-])--[a-z]", node.value)
+        ]
+    assert wrong == []
+
+
+def test_no_module_and_no_function_is_too_long() -> None:
+    lengths = {str(path): len(path.read_text("utf-8").splitlines()) for path in MODULES}
+    assert {path: lines for path, lines in lengths.items() if lines > 300} == {}
+    functions = {
+        f"{path}:{node.name}": (node.end_lineno or 0) - node.lineno + 1
+        for path in MODULES
+        for node in ast.walk(parsed(path))
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))
     }
-    texts = {
-        node.value
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Constant) and isinstance(node.value, str)
-        if id(node) not in docstrings
-    }
-    assert [text for text in texts if re.search(r"(^|[^-])--[a-z]", text)] == []
-
-
-@each_module
-def test_corpus_and_counts_need_no_torch(path: Path) -> None:
-    if name_of(path).startswith(("chargen.corpus", "chargen.ngrams")):
-        assert "torch" not in {module.split(".")[0] for module in imported(path)}
-
-
-@each_module
-def test_no_module_is_too_long(path: Path) -> None:
-    assert len(path.read_text("utf-8").splitlines()) <= 300
-
-
-@each_module
-def test_no_function_is_too_long(path: Path) -> None:
-    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
-        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
-            assert node.end_lineno
-            assert node.end_lineno - node.lineno < 60, node.name
+    assert {name: lines for name, lines in functions.items() if lines > 60} == {}
 
 
 LAZY = {
