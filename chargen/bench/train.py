@@ -20,7 +20,7 @@ from torch.nn import functional as F
 
 from chargen.bench.timing import alternate
 from chargen.machine.allocator import freed_memory_kept, freed_memory_returned
-from chargen.machine.devices import autocast, resolve_device
+from chargen.machine.devices import autocast, resolve_device, resolve_precision
 from chargen.machine.memory import peak_bytes
 from chargen.machine.precision import exact_float32, product_dtype
 from chargen.machine.processor import processor_name
@@ -33,6 +33,8 @@ from chargen.training.presets import suited_model
 SIZES = (256, 512)
 NETWORKS = ("preset", "loop")
 _EMBEDDING = 128
+_PRODUCT_SIZE = 2048
+_PRODUCT_FLOPS = 2.0 * _PRODUCT_SIZE**3
 _SETTLING_STEPS = 3
 """Steps after which the allocator holds all the memory that a step needs."""
 _MEMORY_SHAPE = (256, 3000, 64, 128)
@@ -47,14 +49,17 @@ class StepRow:
         hidden_size: H, of one LSTM layer.
         network: ``preset`` if embedding and tying are the presets', ``loop`` if they are those of
             the plain loop.
+        precision: ``float32``, as in the plain loop, or ``bfloat16``, where the machine is made
+            for it.
         chars_per_second: speed of chargen's step.
         against_loop: its speed relative to that of the plain loop.
-        of_products: its arithmetic rate relative to that of large matrix products.
+        of_products: its arithmetic rate relative to that of large matrix products in its format.
         gflops: arithmetic rate of chargen's step, 10⁹ per second.
     """
 
     hidden_size: int
     network: str
+    precision: str
     chars_per_second: float
     against_loop: float
     of_products: float
@@ -66,7 +71,7 @@ class TrainReport:
     """The results of ``chargen bench train``, and the conditions.
 
     Attributes:
-        product_gflops: arithmetic rate of large matrix products, 10⁹ per second.
+        product_gflops: arithmetic rate of large matrix products in each format, 10⁹ per second.
         memory: bytes that the first steps add to the peak memory of a process, for ``chargen``
             and ``plain``; None if the system doesn't report it.
     """
@@ -79,7 +84,7 @@ class TrainReport:
     batch_size: int
     seq_length: int
     rounds: int
-    product_gflops: float
+    product_gflops: dict[str, float]
     rows: tuple[StepRow, ...]
     memory: dict[str, int] | None
 
@@ -144,7 +149,7 @@ def network_config(network: str, hidden_size: int, vocab_size: int) -> ModelConf
 
 
 def chargen_step(
-    config: ModelConfig, batch: int, window: int, device: torch.device
+    config: ModelConfig, precision: str, batch: int, window: int, device: torch.device
 ) -> Callable[[], None]:
     """Return a function that makes the same step with chargen, without dropout."""
     vocab_size = config.vocab_size
@@ -155,7 +160,7 @@ def chargen_step(
     parameters = list(model.parameters())
     ids = torch.randint(vocab_size, (window + 1, batch), device=device)
     carried = model.initial_state(batch)
-    forward = autocast("auto", device)
+    forward = autocast(precision, device)
 
     def step() -> None:
         nonlocal carried
@@ -188,33 +193,41 @@ def bench_train(
 ) -> TrainReport:
     """Measure with random weights and characters, on torch's current number of threads."""
     place = resolve_device(device)
-    rows, rates = [], []
+    formats = sorted({"float32", resolve_precision("auto", place)}, reverse=True)
+    rows: list[StepRow] = []
+    rates: dict[str, float] = dict.fromkeys(formats, 0.0)
     for hidden_size in SIZES:
         shape = (batch_size, seq_length, place)
         plain = plain_step(hidden_size, vocab_size, *shape)
         configs = {name: network_config(name, hidden_size, vocab_size) for name in NETWORKS}
-        candidates = {
-            "plain": freed_memory_returned()(_synchronised(plain, place)),
-            "products": _synchronised(_square_product(place), place),
-        }
-        for name, config in configs.items():
-            step = exact_float32()(chargen_step(config, *shape))
-            candidates[name] = _synchronised(step, place)
+        candidates = {"plain": freed_memory_returned()(_synchronised(plain, place))}
+        for precision in formats:
+            product = _square_product(precision, place)
+            candidates[f"products {precision}"] = _synchronised(product, place)
+            for name, config in configs.items():
+                step = exact_float32()(chargen_step(config, precision, *shape))
+                candidates[f"{name} {precision}"] = _synchronised(step, place)
         with freed_memory_kept():
             timings = alternate(candidates, rounds, settle=_SETTLING_STEPS)
-        rates.append(2.0 * 2048**3 / timings.median("products") / 1e9)
-        for name, config in configs.items():
-            work = flops_per_character(config) * batch_size * seq_length
-            rows.append(
-                StepRow(
-                    hidden_size=hidden_size,
-                    network=name,
-                    chars_per_second=batch_size * seq_length / timings.median(name),
-                    against_loop=timings.ratio("plain", name),
-                    of_products=timings.ratio("products", name) * work / (2.0 * 2048**3),
-                    gflops=work / timings.median(name) / 1e9,
+        for precision in formats:
+            products = f"products {precision}"
+            rate = _PRODUCT_FLOPS / timings.median(products) / 1e9
+            rates[precision] = max(rates[precision], rate)
+            for name, config in configs.items():
+                ours = f"{name} {precision}"
+                work = flops_per_character(config) * batch_size * seq_length
+                share = work / _PRODUCT_FLOPS
+                rows.append(
+                    StepRow(
+                        hidden_size=hidden_size,
+                        network=name,
+                        precision=precision,
+                        chars_per_second=batch_size * seq_length / timings.median(ours),
+                        against_loop=timings.ratio("plain", ours),
+                        of_products=timings.ratio(products, ours) * share,
+                        gflops=work / timings.median(ours) / 1e9,
+                    )
                 )
-            )
     return TrainReport(
         machine=processor_name(),
         device=str(place),
@@ -224,16 +237,16 @@ def bench_train(
         batch_size=batch_size,
         seq_length=seq_length,
         rounds=rounds,
-        product_gflops=max(rates),
+        product_gflops=rates,
         rows=tuple(rows),
         memory=step_memory() if place.type == "cpu" else None,
     )
 
 
-def _square_product(device: torch.device) -> Callable[[], object]:
-    with autocast("auto", device):
+def _square_product(precision: str, device: torch.device) -> Callable[[], object]:
+    with autocast(precision, device):
         dtype = product_dtype(torch.empty(0, device=device))
-    a = torch.randn(2048, 2048, device=device).to(dtype)
+    a = torch.randn(_PRODUCT_SIZE, _PRODUCT_SIZE, device=device).to(dtype)
     out = torch.empty_like(a)
     return lambda: torch.mm(a, a, out=out)
 
@@ -264,7 +277,7 @@ def _peak_growth(name: str) -> int:
     hidden_size, vocab_size, batch, window = _MEMORY_SHAPE
     shape = (batch, window, torch.device("cpu"))
     if name == "chargen":
-        step = chargen_step(network_config("loop", hidden_size, vocab_size), *shape)
+        step = chargen_step(network_config("loop", hidden_size, vocab_size), "float32", *shape)
     else:
         step = plain_step(hidden_size, vocab_size, *shape)
     before = peak_bytes() or 0

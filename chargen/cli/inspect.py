@@ -83,7 +83,7 @@ def _run_rows(summary: RunSummary) -> list[tuple[str, str]]:
             "training",
             f"{training.optimizer}, lr {training.lr:g}, batch {training.batch_size}, windows of "
             f"{training.seq_length}, {dropout}, clip {training.grad_clip:g}, "
-            f"seed {training.seed}, {training.threads} threads",
+            f"seed {training.seed}, {training.threads} threads, {summary.config.precision}",
         ),
         ("corpus", f"{corpus.name} ({corpus.characters:,} characters)"),
         ("made from", ", ".join(text.name for text in corpus.sources)),

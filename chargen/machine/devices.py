@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import torch
 
 from chargen.errors import ConfigError
+from chargen.machine.precision import MUCH_FASTER, bfloat16_speedup
 from chargen.options import TrainConfig
 
 
@@ -35,10 +36,16 @@ def autocast(precision: str, device: torch.device) -> torch.autocast:
 
 
 def resolve_precision(name: str, device: torch.device) -> str:
-    """Resolve ``auto``: bfloat16 on a GPU that supports it in hardware, else float32."""
+    """Resolve ``auto``: bfloat16 where the hardware is made for it, else float32.
+
+    That is a GPU that supports it, and a CPU whose products are much faster in it.
+    """
     if name != "auto":
         return name
-    made_for_it = device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
+    if device.type == "cuda":
+        made_for_it = torch.cuda.is_bf16_supported(including_emulation=False)
+    else:
+        made_for_it = device.type == "cpu" and bfloat16_speedup() >= MUCH_FASTER
     return "bfloat16" if made_for_it else "float32"
 
 

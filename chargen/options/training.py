@@ -147,7 +147,7 @@ class TrainConfig(Config):
         "auto",
         "Number format of matrix products",
         choices={
-            "auto": "bfloat16 on a GPU that supports it, else float32",
+            "auto": "bfloat16 on a GPU or CPU that is made for it, else float32",
             "float32": "",
             "bfloat16": "",
         },

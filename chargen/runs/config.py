@@ -109,6 +109,11 @@ class RunConfig:
     recipe: Recipe = field(default_factory=Recipe)
     machine: MachineRecord | None = None
 
+    @property
+    def precision(self) -> str:
+        """Number format of matrix products on the machine where the run is trained."""
+        return (self.machine and self.machine.precision) or self.training.precision
+
     def to_dict(self) -> dict[str, Any]:
         """The JSON of ``config.json``; ``chargen.runs.versions`` reads it back."""
         return {

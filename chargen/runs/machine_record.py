@@ -62,6 +62,14 @@ class MachineRecord:
             spin=os.environ.get("GOMP_SPINCOUNT"),
         )
 
+    def began_in_float32(self, device: _Device) -> bool:
+        """Whether this is a CPU that computed in float32, and ``device`` is a CPU too.
+
+        What an older release didn't record counts as that.
+        """
+        cpu = device.type == "cpu" and self.device in (None, "cpu")
+        return cpu and self.precision in (None, "float32")
+
     def differences(self, other: MachineRecord) -> tuple[str, ...]:
         """What decides bits and is different in ``other``, a later record, each in words."""
         pairs = ((words, getattr(self, n), getattr(other, n)) for n, words in _IN_WORDS.items())

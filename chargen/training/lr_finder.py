@@ -120,7 +120,7 @@ def _losses(plan: Plan, rates: Sequence[float]) -> Generator[float, None, None]:
     state = TrainingState(plan.config, device)
     model, optimizer = state.model, state.optimizer
     state.set_dropout(options.dropout)
-    forward = autocast(options.precision, device)
+    forward = autocast(plan.config.precision, device)
     begin_weights(model, corpus, plan.source, plan.config.recipe)
     windows = Windows(
         corpus.train, options.batch_size, options.seq_length, corpus.tokenizer.newline_id

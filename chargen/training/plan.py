@@ -241,8 +241,14 @@ def check_name(request: TrainRequest, *, may_exist: bool = False) -> None:
         )
 
 
-def machine_of(training: TrainConfig) -> MachineRecord:
-    """What a run with this config is computed by, in this process."""
+def machine_of(training: TrainConfig, before: MachineRecord | None = None) -> MachineRecord:
+    """What a run with this config is computed by, in this process.
+
+    Args:
+        training: its config.
+        before: what it was computed by so far, if it goes on: with ``precision="auto"``, a run
+            that was begun on a CPU in float32 stays in it, though this one be faster in bfloat16.
+    """
     import torch
 
     from chargen.machine.devices import resolve_device, resolve_precision
@@ -250,6 +256,8 @@ def machine_of(training: TrainConfig) -> MachineRecord:
 
     device = resolve_device(training.device)
     threads = training.threads or torch.get_num_threads()
+    if training.precision == "auto" and before and before.began_in_float32(device):
+        return MachineRecord.here(device, threads, "float32")
     return MachineRecord.here(device, threads, resolve_precision(training.precision, device))
 
 

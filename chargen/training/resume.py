@@ -72,7 +72,8 @@ def resumed_run(request: TrainRequest) -> PreparedRun:
     corpus = _same_corpus(folder, recorded, request)
     folder.require_sizes(config)
     require_room(config.model, config.training, device)
-    config = replace(config, machine=machine_of(config.training), chargen_version=__version__)
+    machine = machine_of(config.training, recorded.machine)
+    config = replace(config, machine=machine, chargen_version=__version__)
     fresh = folder.last_step() < 0
     source = _source_again(folder, config) if fresh else None
     notes = () if fresh else _notes(recorded, config)

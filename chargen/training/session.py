@@ -69,7 +69,7 @@ class Session:
         corpus, options, recipe = self.corpus, self.config.training, self.config.recipe
         self.means = StepMeans(clock, corpus.manifest.train)
         self.device = resolve_device(options.device)
-        self.autocast = autocast(options.precision, self.device)
+        self.autocast = autocast(self.config.precision, self.device)
         self._saved_step = -1
         self._begins = run.state is not None and self.folder.last_step() == 0
         self.state = (self._begins and run.state) or TrainingState(self.config, self.device)

@@ -10,6 +10,7 @@ from chargen.bench.train import (
     network_config,
     step_memory,
 )
+from chargen.machine import devices
 from chargen.network.model import CharModel
 
 
@@ -24,16 +25,23 @@ def test_every_number_of_a_matrix_is_multiplied_once_forwards_and_twice_backward
     assert flops_per_character(config) == 6 * (sum(sizes.values()) - looked_up)
 
 
-def test_rows_are_rates_of_the_same_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("speedup", "formats"), [(1.0, ["float32"]), (7.0, ["float32", "bfloat16"])]
+)
+def test_rows_are_rates_of_the_same_steps(
+    speedup: float, formats: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(devices, "bfloat16_speedup", lambda: speedup)
     monkeypatch.setattr(train, "SIZES", (8,))
     monkeypatch.setattr(train, "step_memory", lambda: {"chargen": 1, "plain": 4})
     report = bench_train(vocab_size=600, batch_size=2, seq_length=3, rounds=1, device="cpu")
-    assert [row.network for row in report.rows] == list(NETWORKS)
+    assert [row.network for row in report.rows] == list(NETWORKS) * len(formats)
+    assert [row.precision for row in report.rows[:: len(NETWORKS)]] == formats
     assert report.memory_ratio == 0.25
     for row in report.rows:
         work = flops_per_character(network_config(row.network, 8, 600))
         assert row.gflops == pytest.approx(row.chars_per_second * work / 1e9)
-        assert row.of_products == pytest.approx(row.gflops / report.product_gflops)
+        assert row.of_products == pytest.approx(row.gflops / report.product_gflops[row.precision])
 
 
 def test_a_step_needs_less_than_half_of_the_plain_loops_memory() -> None:

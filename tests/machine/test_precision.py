@@ -1,16 +1,20 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
 from torch.nn import functional as F
 
+from chargen.machine import devices
 from chargen.machine.devices import autocast
-from chargen.machine.precision import exact_float32
+from chargen.machine.precision import bfloat16_speedup, exact_float32
 from chargen.network.model import CharModel, Dropout
 from chargen.network.softmax import softmax_loss
 from chargen.options import CELLS, ModelConfig
+from chargen.runs.folder import RunFolder
+from chargen.training.events import Event, Started
 from tests.support import last_state, metrics, train_tiny
 
 CPU = torch.device("cpu")
@@ -69,16 +73,55 @@ def test_the_mixed_loss_is_that_of_rounded_factors(biased: bool) -> None:
         assert (grad - expected).norm() < 0.01 * expected.norm()
 
 
-def test_auto_is_float32_on_a_cpu(corpus: Path, tmp_path: Path) -> None:
-    assert not autocast("auto", CPU)._enabled
-    runs = [
-        train_tiny(corpus, tmp_path / precision, precision=precision).path
-        for precision in ("auto", "float32", "bfloat16")
-    ]
-    auto, full, mixed = ({**last_state(run)} for run in runs)
-    assert auto == full != mixed
-    losses = [metrics(run)[-1]["best_bits_per_char"] for run in runs]
-    assert losses[2] == pytest.approx(losses[1], rel=0.02)
+@pytest.fixture
+def speedup(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
+    """Sets how much faster this CPU is found to multiply in bfloat16."""
+    return lambda found: monkeypatch.setattr(devices, "bfloat16_speedup", lambda: found)
+
+
+def precision_of(run: Path) -> str | None:
+    machine = RunFolder(run).read_config().machine
+    return machine and machine.precision
+
+
+def test_the_speed_of_bfloat16_products_is_measured_once() -> None:
+    assert 0.01 < bfloat16_speedup() < 100
+    assert bfloat16_speedup() == bfloat16_speedup()
+
+
+def test_auto_is_what_a_cpu_is_made_for(
+    corpus: Path, tmp_path: Path, speedup: Callable[[float], None]
+) -> None:
+    runs = {}
+    for name, found in (("auto", 2.0), ("float32", 9.0), ("bfloat16", 1.0), ("made for it", 7.0)):
+        speedup(found)
+        asked = name if name in ("float32", "bfloat16") else "auto"
+        runs[name] = train_tiny(corpus, tmp_path / name, precision=asked, device="cpu").path
+    states = {name: dict(last_state(run)) for name, run in runs.items()}
+    assert states["auto"] == states["float32"] != states["bfloat16"] == states["made for it"]
+    assert precision_of(runs["made for it"]) == precision_of(runs["bfloat16"]) == "bfloat16"
+    bits = [metrics(runs[name])[-1]["best_bits_per_char"] for name in ("float32", "bfloat16")]
+    assert bits[1] == pytest.approx(bits[0], rel=0.02)
+
+
+def test_a_run_goes_on_in_the_format_it_was_begun_in(
+    corpus: Path, tmp_path: Path, speedup: Callable[[float], None]
+) -> None:
+    def resumed(found: float, steps: int) -> tuple[str | None, tuple[str, ...]]:
+        events: list[Event] = []
+        speedup(found)
+        run = train_tiny(
+            corpus, tmp_path, device="cpu", max_steps=steps, resume=True, on_event=events.append
+        )
+        return precision_of(run.path), next(e.notes for e in events if isinstance(e, Started))
+
+    assert resumed(1.0, 2) == ("float32", ())
+    assert resumed(7.0, 4) == ("float32", ())
+    (tmp_path / "run").rename(tmp_path / "slow")
+    assert resumed(7.0, 2) == ("bfloat16", ())
+    precision, (note,) = resumed(1.0, 4)
+    assert precision == "float32"
+    assert "the precision was bfloat16, is float32" in note
 
 
 def test_dropout_keeps_the_format_of_what_it_drops() -> None:
