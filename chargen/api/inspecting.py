@@ -24,7 +24,11 @@ def _find(run: str | Path | None, runs_dir: str | Path | None) -> Path:
 
 
 def load(
-    run: str | Path | None = None, *, runs_dir: str | Path | None = None, device: str = "auto"
+    run: str | Path | None = None,
+    *,
+    runs_dir: str | Path | None = None,
+    device: str = "auto",
+    ngram: bool = True,
 ) -> Generator:
     """Load a trained model.
 
@@ -33,6 +37,7 @@ def load(
         runs_dir: the folder of runs; by default the environment variable CHARGEN_RUNS, else
             ``checkpoints``.
         device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
+        ngram: False: the network alone, without the run's n-gram counts.
 
     Raises:
         CheckpointError: the run is missing, damaged, or in a format that can't be read.
@@ -44,19 +49,23 @@ def load(
 
     folder = _find(run, runs_dir)
     target = resolve_device(device)
-    loaded = RunFolder(folder).load_model()
+    loaded = RunFolder(folder).load_model(ngram=ngram)
     loaded.model.to(target)
     return Generator(folder, loaded)
 
 
 def inspect(
-    path: str | Path | None = None, *, runs_dir: str | Path | None = None
+    path: str | Path | None = None,
+    *,
+    runs_dir: str | Path | None = None,
+    ngram: bool = True,
 ) -> RunSummary | CorpusSummary:
     """Report what a run folder or a prepared corpus holds, and verify its files.
 
     Args:
         path: a run folder, the name of a run, or a prepared corpus; None is the newest run.
         runs_dir: the folder of runs.
+        ngram: False: the network alone; a run's n-gram counts are neither read nor verified.
 
     Raises:
         CheckpointError, CorpusError: there is no such run or corpus, or its description is damaged.
@@ -67,7 +76,7 @@ def inspect(
         return summarise_corpus(Path(path))
     from chargen.inspection.summary import summarise_run
 
-    return summarise_run(_find(path, runs_dir))
+    return summarise_run(_find(path, runs_dir), ngram=ngram)
 
 
 def gradients(
@@ -104,6 +113,7 @@ def neurons(
     run: str | Path | None = None,
     *,
     runs_dir: str | Path | None = None,
+    ngram: bool = True,
     out: str | Path | None = None,
 ) -> tuple[NeuronReport, Path]:
     """Measure what each unit of a run does while it reads a text, and write an HTML page.
@@ -112,6 +122,7 @@ def neurons(
         text: a text file.
         run: a run folder, or a name in ``runs_dir``; None is the newest run.
         runs_dir: the folder of runs.
+        ngram: False: the network alone, without the run's n-gram counts.
         out: the page; by default ``neurons.html`` in the run folder.
 
     Returns:
@@ -126,7 +137,7 @@ def neurons(
     from chargen.inspection.neurons import inspect_neurons
     from chargen.inspection.page import neuron_page
 
-    generator = load(run, runs_dir=runs_dir, device="cpu")
+    generator = load(run, runs_dir=runs_dir, device="cpu", ngram=ngram)
     report = inspect_neurons(generator.loaded, generator.as_learnt(read_text(text)))
     page = Path(out) if out is not None else generator.path / "neurons.html"
     write_bytes(page, neuron_page(report).encode("utf-8"))

@@ -30,6 +30,7 @@ def batch(
     *,
     runs_dir: str | Path | None = None,
     form: Form | str | None = None,
+    ngram: bool = True,
     on_begin: Callable[[Generator, int], None] | None = None,
     on_progress: Callable[[BatchProgress], None] | None = None,
     **options: Any,
@@ -43,6 +44,7 @@ def batch(
         run: a run folder, or a name in ``runs_dir``; None is the newest run.
         runs_dir: the folder of runs.
         form: the form of jobs that don't name one: an object, a name or JSON.
+        ngram: False: the network alone, without the run's n-gram counts.
         on_begin: called with the model and the number of texts before anything is written.
         on_progress: called after each text.
         options: as in ``chargen batch``; sampling options are the jobs' defaults.
@@ -66,7 +68,7 @@ def batch(
     defaults = Defaults(sampling, todo.seed, todo.num_samples, wanted_form)
     with open_jobs(str(jobs)) as file:
         check_output(str(jobs), out, resume=todo.resume, force=todo.force)
-        model = load(run, runs_dir=runs_dir, device=todo.device)
+        model = load(run, runs_dir=runs_dir, device=todo.device, ngram=ngram)
         engine = engine_of(
             model, slots=todo.batch_size, oov_prompt=todo.oov_prompt, logprobs=todo.logprobs
         )

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from chargen.cli.command import command
-from chargen.cli.flags import RunsDir
+from chargen.cli.flags import NoNgram, RunsDir
 from chargen.cli.sample import say_conversion, texts_wanted
 from chargen.generation.poems.forms import Form
 from chargen.options import BatchConfig, SamplingConfig
@@ -35,10 +35,7 @@ def _print_schema(wanted: bool) -> None:
 
 @command(BatchConfig, SamplingConfig, Form)
 def batch(
-    jobs: Annotated[
-        str,
-        typer.Argument(help=_JOBS_HELP, show_default=False),
-    ],
+    jobs: Annotated[str, typer.Argument(help=_JOBS_HELP, show_default=False)],
     out: Annotated[
         Path, typer.Option("--out", "-o", help="File to write: one JSON object per text.")
     ],
@@ -49,6 +46,7 @@ def batch(
         ),
     ] = None,
     runs_dir: RunsDir = None,
+    no_ngram: NoNgram = False,
     schema: Annotated[
         bool,
         typer.Option(
@@ -90,6 +88,7 @@ def batch(
             out,
             run,
             runs_dir=runs_dir,
+            ngram=not no_ngram,
             on_begin=on_begin,
             on_progress=on_progress,
             **wanted,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from chargen.cli.command import command, only
-from chargen.cli.flags import Json, NamedRun, RunsDir
+from chargen.cli.flags import Json, NamedRun, NoNgram, RunsDir
 from chargen.cli.sample import say_conversion
 from chargen.options import CorpusConfig, TrainConfig
 
@@ -38,6 +38,7 @@ def evaluate(
         ),
     ] = None,
     runs_dir: RunsDir = None,
+    no_ngram: NoNgram = False,
     *,
     options: dict[str, Any],
     as_json: Json = False,
@@ -51,7 +52,8 @@ def evaluate(
     """
     from chargen import api
 
-    generator = api.load(run, runs_dir=runs_dir, device=options.pop("device", "auto"))
+    device = options.pop("device", "auto")
+    generator = api.load(run, runs_dir=runs_dir, device=device, ngram=not no_ngram)
     text = api.read_text(file, **options)
     say_conversion(terminal, generator, "The text")
     scores = generator.score_characters(text, batch_size)

@@ -42,6 +42,9 @@ Preset = Annotated[
     str | None,
     typer.Option("--preset", help=f"{', '.join(PRESETS)}. \\[default: {DEFAULT_PRESET}]"),
 ]
+NoNgram = Annotated[
+    bool, typer.Option("--no-ngram", help="The network alone, without the run's n-gram counts.")
+]
 InitFrom = Annotated[
     str | None, typer.Option("--init-from", help="Run to take the initial weights from.")
 ]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from chargen.cli.command import command
-from chargen.cli.flags import Json, RunsDir
+from chargen.cli.flags import Json, NoNgram, RunsDir
 from chargen.errors import ChargenError
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ def inspect(
         ),
     ] = None,
     runs_dir: RunsDir = None,
+    no_ngram: NoNgram = False,
     *,
     as_json: Json = False,
     terminal: Terminal,
@@ -34,7 +35,7 @@ def inspect(
     from chargen.cli.prepare import corpus_rows
     from chargen.inspection.corpora import CorpusSummary
 
-    summary = api.inspect(path, runs_dir=runs_dir)
+    summary = api.inspect(path, runs_dir=runs_dir, ngram=not no_ngram)
     if as_json:
         typer.echo(json.dumps(summary.to_dict(), ensure_ascii=False))
     else:
@@ -106,6 +107,15 @@ def _run_rows(summary: RunSummary) -> list[tuple[str, str]]:
             "weights",
             f"of step {summary.step_of_best}, sha256 {sha256[:16]}",
         ),
+        *_ngram_row(summary),
         ("written by", f"chargen {summary.config.chargen_version}"),
     ]
     return rows
+
+
+def _ngram_row(summary: RunSummary) -> list[tuple[str, str]]:
+    """The counts that are mixed in, if there are any."""
+    if summary.ngram is None:
+        return []
+    order, ngrams, size = (summary.ngram[name] for name in ("order", "ngrams", "bytes"))
+    return [("counts", f"{ngrams:,} n-grams of up to {order} pieces, {size / 1e6:.1f} MB")]

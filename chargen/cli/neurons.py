@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from chargen.cli.command import command
-from chargen.cli.flags import Json, NamedRun, RunsDir
+from chargen.cli.flags import Json, NamedRun, NoNgram, RunsDir
 
 if TYPE_CHECKING:
     from chargen.cli.terminal.console import Terminal
@@ -26,6 +26,7 @@ def neurons(
         ),
     ] = None,
     runs_dir: RunsDir = None,
+    no_ngram: NoNgram = False,
     *,
     as_json: Json = False,
     terminal: Terminal,
@@ -37,7 +38,7 @@ def neurons(
     """
     from chargen import api
 
-    report, written = api.neurons(file, run, runs_dir=runs_dir, out=out)
+    report, written = api.neurons(file, run, runs_dir=runs_dir, ngram=not no_ngram, out=out)
     if as_json:
         typer.echo(json.dumps({**report.ranking(), "page": str(written)}, ensure_ascii=False))
         return

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from chargen.cli.command import command, only
-from chargen.cli.flags import Run, RunsDir
+from chargen.cli.flags import NoNgram, Run, RunsDir
 from chargen.errors import GenerationError, system_error_text
 from chargen.generation.poems.forms import Form
 from chargen.options import BatchConfig, SamplingConfig, check, distribute
@@ -39,6 +39,7 @@ def sample(
         ),
     ] = None,
     runs_dir: RunsDir = None,
+    no_ngram: NoNgram = False,
     *,
     options: dict[str, Any],
     as_json: Annotated[
@@ -58,7 +59,7 @@ def sample(
         also.append("`prompt` and `prompt_file` contradict each other: give one")
     wanted = texts_wanted(options, also)
     text = _read_prompt(prompt_file) if prompt_file is not None else prompt or ""
-    generator = api.load(run, runs_dir=runs_dir, device=wanted.pop("device"))
+    generator = api.load(run, runs_dir=runs_dir, device=wanted.pop("device"), ngram=not no_ngram)
     wanted.setdefault("seed", secrets.randbelow(2**31))
     if not terminal.quiet and not as_json:
         print(f"{generator.path}, seed {wanted['seed']}", file=sys.stderr)

@@ -7,12 +7,14 @@ carries the state from one window to the next.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from chargen.errors import CorpusError
+
+_Number = TypeVar("_Number", bound=np.generic)
 
 # Shorter lanes would start anew too often to learn from the carried state.
 WINDOWS_PER_LANE = 4
@@ -57,13 +59,22 @@ class Windows:
             Inputs and targets, each (T', B) int64 and contiguous, the targets one time step
             ahead; and whether the state is reset, as it is in the first window of an epoch.
         """
-        start = step % self.steps_per_epoch * self.seq_length
-        end = min(start + self.seq_length, self.lane_length)
+        start, end = self._span(step)
         targets = self._lanes[:, start:end].T.astype(np.int64, order="C")
         inputs = np.empty_like(targets)
         inputs[0] = self._lanes[:, start - 1] if start else self._before
         inputs[1:] = targets[:-1]
         return inputs, targets, start == 0
+
+    def of_targets(self, values: NDArray[_Number], step: int) -> NDArray[_Number]:
+        """The values of a window's targets, (T', B) and contiguous, of one for each token, (N,)."""
+        start, end = self._span(step)
+        lanes = values[: self.batch_size * self.lane_length].reshape(self.batch_size, -1)
+        return np.ascontiguousarray(lanes[:, start:end].T)
+
+    def _span(self, step: int) -> tuple[int, int]:
+        start = step % self.steps_per_epoch * self.seq_length
+        return start, min(start + self.seq_length, self.lane_length)
 
 
 def fit(tokens_count: int, batch_size: int, seq_length: int) -> tuple[int, int]:

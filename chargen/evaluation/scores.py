@@ -8,18 +8,20 @@ preceded by a newline.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from chargen import ngrams
 from chargen.corpus.tokenizer import Tokenizer
 from chargen.errors import CorpusError
 from chargen.machine.precision import exact_float32
+from chargen.ngrams import KneserNey
 
 SEGMENT = 2048
 WARM_UP = 512
@@ -110,6 +112,14 @@ class Predictor(Protocol):
     def score(self, s: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]: ...
 
 
+class Mixer(Predictor, Protocol):
+    """A predictor that can be mixed with counts."""
+
+    def score_mixed(
+        self, s: Tensor, targets: Tensor, counted: Tensor, rows_of: Callable[[Tensor], Tensor]
+    ) -> tuple[Tensor, Tensor]: ...
+
+
 def score(
     model: Predictor, tokenizer: Tokenizer, ids: NDArray[np.integer], batch_size: int = 32
 ) -> Score:
@@ -123,14 +133,16 @@ def score_characters(
     tokenizer: Tokenizer,
     ids: NDArray[np.integer],
     batch_size: int = 32,
+    ngram: KneserNey | None = None,
 ) -> CharScores:
     """Score each character of ``ids``.
 
     Args:
-        model: the model, on its device.
+        model: the model, on its device; with ``ngram``, a ``CharModel`` that has a gate.
         tokenizer: the tokenizer that made ``ids``.
         ids: pieces of a text, (N,).
         batch_size: number of segments that are scored at once.
+        ngram: the counts that are mixed in, or None.
 
     Raises:
         CorpusError: ``ids`` is empty.
@@ -140,8 +152,9 @@ def score_characters(
     starts = np.flatnonzero(tokenizer.character_starts(ids))
     nats = np.zeros(len(ids))
     correct = np.zeros(len(ids), dtype=bool)
+    judge = _alone(model, ids) if ngram is None else _mixed(cast("Mixer", model), ngram, ids)
     for batch in _batches(starts, len(ids), batch_size):
-        _score_batch(model, tokenizer, ids, batch, nats, correct)
+        _score_batch(model, judge, tokenizer, ids, batch, nats, correct)
     return by_character(tokenizer, ids, nats, correct)
 
 
@@ -171,6 +184,9 @@ def head_of_text(tokenizer: Tokenizer, ids: NDArray[np.integer], most: int) -> N
     return ids[: int(np.flatnonzero(tokenizer.character_starts(ids[: most + 1]))[-1])]
 
 
+_Judge = Callable[[Tensor, NDArray[np.int64]], tuple[Tensor, Tensor]]
+"""Outputs (n, H) and the positions of the pieces that come next, (n,), to the cost of each and
+whether it was the likeliest."""
 Span = tuple[int, int, int]
 """A segment as positions of pieces: start of the warm-up, start of the charged part, end."""
 
@@ -190,8 +206,37 @@ def _batches(starts: NDArray[np.intp], count: int, batch_size: int) -> Iterator[
         yield spans[n : n + batch_size]
 
 
+def _alone(model: Predictor, ids: NDArray[np.integer]) -> _Judge:
+    """The network alone."""
+
+    def judge(s: Tensor, at: NDArray[np.int64]) -> tuple[Tensor, Tensor]:
+        return model.score(s, _on(s, ids[at].astype(np.int64)))
+
+    return judge
+
+
+def _mixed(model: Mixer, ngram: KneserNey, ids: NDArray[np.integer]) -> _Judge:
+    """The mixture of the network and of counting."""
+    counted = ngrams.score(ngram, ids).astype(np.float32)
+
+    def judge(s: Tensor, at: NDArray[np.int64]) -> tuple[Tensor, Tensor]:
+        def rows_of(some: Tensor) -> Tensor:
+            states = ngrams.states_before(ngram, ids, at[some.cpu().numpy()])
+            return _on(s, ngram.row(states))
+
+        wanted = _on(s, ids[at].astype(np.int64))
+        return model.score_mixed(s, wanted, _on(s, counted[at]), rows_of)
+
+    return judge
+
+
+def _on(s: Tensor, array: NDArray[Any]) -> Tensor:
+    return torch.from_numpy(array).to(s.device)
+
+
 def _score_batch(
     model: Predictor,
+    judge: _Judge,
     tokenizer: Tokenizer,
     ids: NDArray[np.integer],
     spans: list[Span],
@@ -199,14 +244,13 @@ def _score_batch(
     correct: NDArray[np.bool_],
 ) -> None:
     """Score the segments ``spans`` as one batch, and store the cost of their charged pieces."""
-    rows = [_inputs_and_targets(tokenizer, ids, span) for span in spans]
-    steps = max(len(inputs) for inputs, _ in rows)
+    rows = [_inputs(tokenizer, ids, span) for span in spans]
+    steps = max(map(len, rows))
     inputs = np.zeros((steps, len(rows)), dtype=np.int64)
-    targets = np.full((steps, len(rows)), -1, dtype=np.int64)
-    for n, (given, wanted) in enumerate(rows):
+    places = np.full((steps, len(rows)), -1, dtype=np.int64)  # of the charged pieces in the text
+    for n, (given, (_, first, end)) in enumerate(zip(rows, spans, strict=True)):
         inputs[: len(given), n] = given
-        targets[: len(wanted), n] = wanted
-        targets[: spans[n][1] - (spans[n][2] - len(wanted)), n] = -1
+        places[len(given) - (end - first) : len(given), n] = np.arange(first, end)
     pieces_nats = np.zeros((steps, len(rows)))
     pieces_correct = np.zeros((steps, len(rows)), dtype=bool)
     device = model.table.device
@@ -215,25 +259,19 @@ def _score_batch(
         for first in range(0, steps, _TIME_CHUNK):
             part = slice(first, first + _TIME_CHUNK)
             s, state = model(torch.from_numpy(inputs[part]).to(device), state)
-            mask = targets[part] >= 0
+            mask = places[part] >= 0
             if mask.any():
-                next_ids = torch.from_numpy(targets[part][mask]).to(device)
-                chosen = s[torch.from_numpy(mask).to(device)]
-                cost, top = model.score(chosen, next_ids)
+                cost, top = judge(s[torch.from_numpy(mask).to(device)], places[part][mask])
                 pieces_nats[part][mask] = cost.cpu().double().numpy()
                 pieces_correct[part][mask] = top.cpu().numpy()
     for n, (_, first, end) in enumerate(spans):
-        charged = targets[:, n] >= 0
+        charged = places[:, n] >= 0
         nats[first:end] = pieces_nats[charged, n]
         correct[first:end] = pieces_correct[charged, n]
 
 
-def _inputs_and_targets(
-    tokenizer: Tokenizer, ids: NDArray[np.integer], span: Span
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return the input and target pieces of a segment, warm-up included."""
+def _inputs(tokenizer: Tokenizer, ids: NDArray[np.integer], span: Span) -> NDArray[np.int64]:
+    """Return the input pieces of a segment, warm-up included: the one before each target."""
     warm, _, end = span
-    piece = np.asarray(ids[warm:end], dtype=np.int64)
-    if warm == 0:
-        return np.concatenate([[tokenizer.newline_id], piece[:-1]]), piece
-    return piece[:-1], piece[1:]
+    piece = np.asarray(ids[warm : end - 1], dtype=np.int64)
+    return piece if warm else np.concatenate([[tokenizer.newline_id], piece])

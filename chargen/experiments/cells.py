@@ -165,8 +165,8 @@ def compare_cells(
 
 
 def parameters_of(cell: str, hidden_size: int, extent: Extent) -> int:
-    """Return the number of parameters of a network of one layer in the preset ``small``."""
-    chosen = {"cell": cell, "hidden_size": hidden_size}
+    """Return the number of parameters of a network of one layer, ``small`` without n-grams."""
+    chosen = {"cell": cell, "hidden_size": hidden_size, "ngram": "0"}
     model = choose_model(PRESETS[DEFAULT_PRESET], chosen, extent, Recipe())
     with torch.device("meta"):
         return sum(parameter.numel() for parameter in CharModel(model).parameters())

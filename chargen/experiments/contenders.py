@@ -116,8 +116,9 @@ class Chargen(Contender):
         request = TrainRequest(
             corpus, folder, preset=preset, name=name, training={**budget.options(), **options}
         )
-        run = new_run(request)
         self._settings = TrainingSettings(threads)
+        with self.watch.running():
+            run = new_run(request)
         with self.settings(), self.watch.running():
             self._session = Session(run, clock=self.watch, validate=False)
         self._model = self._session.state.model
@@ -140,7 +141,7 @@ class Chargen(Contender):
         return self._ended or self.steps == self._session.timetable.total_steps
 
     def score(self, ids: Ids) -> CharScores:
-        return score_characters(self._model, self._tokenizer, ids)
+        return score_characters(self._model, self._tokenizer, ids, ngram=self._session.ngram)
 
     def close(self) -> None:
         self._settings.close()

@@ -70,7 +70,7 @@ def train_course(
         folder: the folder of runs.
         name: name of the run.
         on_share: called with the share of the training that is done.
-        options: as ``chargen.api.train`` takes them.
+        options: as ``chargen.api.train`` takes them; by default nothing is counted.
     """
     events: list[Event] = []
 
@@ -83,7 +83,8 @@ def train_course(
     def diverged() -> bool:
         return any(isinstance(event, RolledBack) for event in events)
 
-    api.train(corpus, name=name, runs_dir=folder, on_event=on_event, stop=diverged, **options)
+    settings = {"ngram": 0, **options}
+    api.train(corpus, name=name, runs_dir=folder, on_event=on_event, stop=diverged, **settings)
     on_share(1.0)
     return _course(name, events)
 

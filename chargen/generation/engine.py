@@ -18,6 +18,7 @@ from chargen.generation.requests import Chunk, Request, Result
 from chargen.generation.sampler import drawing_device
 from chargen.generation.slots import Slots
 from chargen.network.model import CharModel
+from chargen.ngrams import KneserNey
 from chargen.options import BatchConfig
 
 
@@ -30,6 +31,7 @@ class Engine:
     Args:
         model: on the device that is to do the work.
         tokenizer: the model's.
+        ngram: the counts that are mixed with the network; None: the network alone.
         slots: texts that run at once, at most.
         oov_prompt: ``error`` or ``skip``, for prompt characters that the model can't read.
         logprobs: whether to tell ``bits_per_char``.
@@ -40,6 +42,7 @@ class Engine:
         self,
         model: CharModel,
         tokenizer: Tokenizer,
+        ngram: KneserNey | None = None,
         *,
         slots: int = 64,
         oov_prompt: str = "error",
@@ -49,7 +52,7 @@ class Engine:
         self._set(slots, oov_prompt, logprobs=logprobs)
         self._convert = convert
         with torch.inference_mode():
-            self.network = Network(model)
+            self.network = Network(model, ngram)
         self.tokenizer = tokenizer
         self.drawing_device = drawing_device(self.network.device)
         self.masks = Masks(tokenizer, self.network.width, self.drawing_device)

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import numpy as np
+import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
 from chargen.cells.fast.rows import RowProduct, padded
 from chargen.cells.fast.stepper import stepper_of
+from chargen.generation.mixture import Mixture
 from chargen.generation.sampler import BLOCK
 from chargen.network.model import CharModel, ModelState
+from chargen.ngrams import KneserNey
 
 RowState = tuple[Tensor, ...]
 """One row's state: a copy of its row of each tensor, bottom layer first."""
@@ -17,25 +22,36 @@ RowState = tuple[Tensor, ...]
 class Network:
     """The weights as they are now, laid out for generation; the model itself is left alone.
 
-    U·x + b of the first layer is a table with a row a piece, looked up.
+    U·x + b of the first layer is a table with a row a piece, looked up. With counts, a spare row of
+    the output matrix is the gate's.
+
+    Args:
+        model: with a gate, if there are counts.
+        ngram: the counts that are mixed with the network, or None.
 
     Attributes:
         tile: the number of rows must be a multiple of this.
         width: |V'|, logits a row: |V| rounded up to whole blocks.
+        mixture: of the network with the counts, or None.
     """
 
-    def __init__(self, model: CharModel) -> None:
+    def __init__(self, model: CharModel, ngram: KneserNey | None = None) -> None:
         self.steppers = []
         inputs = 0
         for cell in model.cells:
             self.steppers.append(stepper_of(cell, inputs))
             inputs = self.steppers[-1].outputs
         self.table = self.steppers[0].arrange(model.input_table().T).T.contiguous()
-        self.width = padded(model.config.vocab_size, BLOCK)
-        spare = self.width - model.config.vocab_size
+        size = model.config.vocab_size
+        self.width = padded(size if ngram is None else size + 1, BLOCK)
+        self.mixture = None if ngram is None else Mixture(ngram)
+        spare = self.width - size
         V = F.pad(model.output_matrix().detach(), [0, inputs - model.config.hidden_size, 0, spare])
-        c = model.table.new_zeros(model.config.vocab_size) if model.c is None else model.c.detach()
-        self.output = RowProduct(V, F.pad(c, [0, spare], value=float("-inf")))
+        c = model.table.new_zeros(size) if model.c is None else model.c.detach()
+        c = F.pad(c, [0, spare], value=float("-inf"))
+        if self.mixture is not None and model.w is not None and model.b is not None:
+            V[-1, : len(model.w)], c[-1:] = model.w.detach(), model.b.detach()
+        self.output = RowProduct(V, c)
         self.tile = max([self.output.tile, *(stepper.tile for stepper in self.steppers)])
         self.device = model.table.device
 
@@ -50,10 +66,6 @@ class Network:
             s = stepper.step(stepper.project(s) if n else s, layer)
         return s
 
-    def logits(self, s: Tensor) -> Tensor:
-        """The logits V·s + c of outputs (B, H'): (B, |V'|), which the caller may overwrite."""
-        return self.output(s)
-
 
 class Rows:
     """The recurrent state of the texts that are being generated, a row each."""
@@ -64,15 +76,37 @@ class Rows:
         fresh = (stepper.initial_state(1) for stepper in network.steppers)
         self._fresh: RowState = tuple(tensor[0] for layer in fresh for tensor in layer)
         self._tensors = tuple(tensor for layer in self._state for tensor in layer)
+        self._mixture = network.mixture
+        if self._mixture is not None:
+            self._read = self._mixture.ngram.initial_state(capacity)
+            self._spare = np.empty((capacity, self._mixture.ngram.size), np.float32)
+            self._fresh += (torch.from_numpy(self._read[0].copy()),)
+            self._tensors += (torch.from_numpy(self._read),)
         self._count = 0
         self._view: ModelState = ()
 
-    def step(self, ids: Tensor) -> Tensor:
-        """Feed the first rows one piece each, ids (B,): outputs (B, H')."""
+    def step(self, fed: NDArray[np.int64]) -> Tensor:
+        """Feed the first rows one piece each, (B,): outputs (B, H')."""
+        ids = torch.from_numpy(fed).to(self._network.device)
+        if self._mixture is not None:
+            before = self._read[: len(fed)]
+            before[:] = self._mixture.ngram.advance(before, fed)
         if len(ids) != self._count:
             self._count = len(ids)
             self._view = tuple(tuple(t[: len(ids)] for t in layer) for layer in self._state)
         return self._network.step(ids, self._view)
+
+    def logits(self, s: Tensor, count: int) -> Tensor:
+        """The logits of the first ``count`` rows, whose outputs are the first of s (B, H').
+
+        They are V·s + c, or, with counts, the logarithms of the mixture: (count, |V'|), which the
+        caller may overwrite.
+        """
+        tile = self._network.tile
+        o = self._network.output(s[: -(-count // tile) * tile])[:count]
+        if self._mixture is None:
+            return o
+        return self._mixture.log(o, self._read[:count], self._spare[:count])
 
     def load(self, row: int, saved: RowState | None) -> None:
         """Give a row the state that ``save`` returned; None: that before the first piece."""

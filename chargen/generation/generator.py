@@ -36,7 +36,8 @@ class Generator:
     def _engine(self) -> Engine:
         from chargen.generation.engine import Engine
 
-        return Engine(self.loaded.model, self.loaded.tokenizer, convert=self.as_learnt)
+        loaded = self.loaded
+        return Engine(loaded.model, loaded.tokenizer, loaded.ngram, convert=self.as_learnt)
 
     @property
     def conversion(self) -> str:
@@ -65,6 +66,7 @@ class Generator:
         return {
             "weights_sha256": loaded.weights_sha256,
             "tokenizer_sha256": loaded.tokenizer.sha256,
+            **({"ngram_sha256": loaded.ngram_sha256} if loaded.ngram_sha256 else {}),
             "device": self._engine.network.device.type,
         }
 
@@ -175,7 +177,7 @@ class Generator:
 
         loaded = self.loaded
         ids = loaded.tokenizer.encode(self.as_learnt(text))
-        return score_characters(loaded.model, loaded.tokenizer, ids, batch_size)
+        return score_characters(loaded.model, loaded.tokenizer, ids, batch_size, loaded.ngram)
 
 
 def engine_of(

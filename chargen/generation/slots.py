@@ -125,13 +125,11 @@ class Slots:
         count, tile = len(self._texts), self._network.tile
         fed = self._next[: -(-count // tile) * tile]
         with torch.inference_mode():
-            s = self._rows.step(torch.from_numpy(fed).to(self._network.device))
+            s = self._rows.step(fed)
             self._sampler.note(fed[:count])
             if not self._drawing:
                 return [], []
-            whole_tiles = -(-self._drawing // tile) * tile
-            logits = self._network.logits(s[:whole_tiles])[: self._drawing]
-            logits = logits.to(self._engine.drawing_device)
+            logits = self._rows.logits(s, self._drawing).to(self._engine.drawing_device)
             own = torch.log_softmax(logits, 1) if self._engine.logprobs else None
             self._mask(logits)
             ids = self._sampler.draw(logits, self._draw_uniforms().to(logits.device))

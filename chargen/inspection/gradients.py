@@ -107,7 +107,7 @@ def measure_gradients(path: Path, lags: int = 64, positions: int = 256) -> Gradi
         CorpusError: its corpus is missing, was replaced, or is too short.
     """
     folder = RunFolder(path)
-    loaded = folder.load_model()
+    loaded = folder.load_model(ngram=False)
     ids = _windows(folder, loaded, WARM_UP + lags + 2, positions)
     norms, flat = torch.zeros(lags + 1, dtype=torch.float64), _Flatness()
     for batch in torch.split(torch.from_numpy(ids), ROWS):

@@ -14,6 +14,7 @@ from torch import Tensor
 from chargen.corpus.tokenizer import Tokenizer
 from chargen.errors import CorpusError
 from chargen.evaluation.scores import NATS_TO_BITS
+from chargen.ngrams import states_before
 from chargen.runs.finding import name_of
 from chargen.runs.folder import LoadedModel
 
@@ -92,7 +93,7 @@ def inspect_neurons(loaded: LoadedModel, text: str, shown: int = SHOWN) -> Neuro
         raise CorpusError(
             f"The text has only {len(text)} characters.", "Use a text of at least two characters."
         )
-    model, tokenizer = loaded.model, loaded.tokenizer
+    tokenizer = loaded.tokenizer
     ids = torch.from_numpy(np.asarray(tokenizer.encode(text), dtype=np.int64))
     starts = np.flatnonzero(tokenizer.character_starts(ids.numpy()))
     edges = np.append(starts, len(ids))
@@ -102,7 +103,7 @@ def inspect_neurons(loaded: LoadedModel, text: str, shown: int = SHOWN) -> Neuro
     alternatives: list[Alternatives] = []
     for first, outputs in _outputs(loaded, ids):
         targets = ids[first : first + len(outputs)]
-        logp = torch.log_softmax(model.logits(outputs[: len(targets)]), dim=-1)
+        logp = _distributions(loaded, ids, first, outputs[: len(targets)])
         nats[first : first + len(targets)] = -logp.gather(1, targets[:, None])[:, 0].numpy()
         # The output at edges[n] has read character n - 1, and expects character n.
         low, high = np.searchsorted(edges, (first, first + len(outputs)))
@@ -132,6 +133,19 @@ def _outputs(loaded: LoadedModel, ids: Tensor) -> Iterator[tuple[int, Tensor]]:
     for first in range(0, len(inputs), _CHUNK):
         s, state = loaded.model(inputs[first : first + _CHUNK, None], state)
         yield first, s[:, 0]
+
+
+def _distributions(loaded: LoadedModel, ids: Tensor, first: int, s: Tensor) -> Tensor:
+    """The logarithms of what is expected at each piece from ``first`` on, after outputs s (C, H).
+
+    With counts that is the mixture.
+    """
+    logp = torch.log_softmax(loaded.model.logits(s), dim=-1)
+    if loaded.ngram is None:
+        return logp
+    states = states_before(loaded.ngram, ids.numpy(), np.arange(first, first + len(s)))
+    counted, gate = torch.from_numpy(loaded.ngram.row(states)), loaded.model.gate(s)
+    return (gate * logp.exp() + (1 - gate) * counted).log()
 
 
 def _likeliest(tokenizer: Tokenizer, logp: Tensor) -> list[Alternatives]:

@@ -11,7 +11,7 @@ from chargen.errors import ChargenError, CheckpointError, printable
 from chargen.runs.config import RunConfig
 from chargen.runs.folder import RunFolder
 from chargen.runs.history import History, history_of
-from chargen.runs.layout import MODEL
+from chargen.runs.layout import MODEL, NGRAM
 from chargen.runs.metrics import read_metrics
 
 
@@ -26,6 +26,7 @@ class RunSummary:
         history: the course of its training.
         step_of_best: the training step of the weights that sampling uses.
         weights_sha256: SHA-256 of these weights.
+        ngram: order, number of n-grams and bytes of its counts, or None.
         problems: what is wrong with its files, one line each.
         notes: problems that don't affect sampling, such as a missing corpus, one line each.
     """
@@ -36,6 +37,7 @@ class RunSummary:
     history: History
     step_of_best: int | None
     weights_sha256: str | None
+    ngram: dict[str, int] | None
     problems: tuple[str, ...]
     notes: tuple[str, ...]
 
@@ -49,24 +51,28 @@ class RunSummary:
             "history": asdict(self.history),
             "step_of_best": self.step_of_best,
             "weights_sha256": self.weights_sha256,
+            "ngram": self.ngram,
             "problems": list(self.problems),
             "notes": list(self.notes),
         }
 
 
-def summarise_run(path: Path) -> RunSummary:
-    """Read a run and verify each of its files.
+def summarise_run(path: Path, *, ngram: bool = True) -> RunSummary:
+    """Read a run and verify each of its files; with ``ngram=False``, all but its counts.
 
     Raises:
         CheckpointError: its config can't be read; other damage is listed in ``problems``.
     """
     folder = RunFolder(path)
     config = folder.read_config()
-    problems = folder.verify()
-    step, sha256 = None, None
+    problems = folder.verify(ngram=ngram)
+    step, sha256, counts = None, None, None
     if not problems:
-        loaded = folder.load_model()
+        loaded = folder.load_model(ngram=ngram)
         step, sha256 = loaded.step, loaded.weights_sha256
+        if loaded.ngram is not None:
+            entries, size = int(loaded.ngram.trie.levels[-1]), (path / NGRAM).stat().st_size
+            counts = {"order": loaded.ngram.order, "ngrams": entries, "bytes": size}
     try:
         lines = read_metrics(path)
     except CheckpointError as error:
@@ -79,6 +85,7 @@ def summarise_run(path: Path) -> RunSummary:
         history=history_of(lines),
         step_of_best=step if (path / MODEL).exists() else None,
         weights_sha256=sha256,
+        ngram=counts,
         problems=tuple(problems),
         notes=tuple(_notes_on_corpus(folder, config)),
     )

@@ -13,7 +13,8 @@ from torch.nn import functional as F
 from chargen.cells import build_cell
 from chargen.cells.base import Cell, State
 from chargen.cells.jordan import Output
-from chargen.network.softmax import score_targets, softmax_loss
+from chargen.machine.precision import no_autocast
+from chargen.network.softmax import Rows, score_mixed, score_targets, softmax_loss
 from chargen.options import ModelConfig
 
 ModelState = tuple[State, ...]
@@ -65,6 +66,10 @@ class CharModel(nn.Module):
     back to the size of an embedding; the input is then multiplied by √E. A character's row learns
     from where it stands and from where it is predicted, and the softmax costs E instead of H:
     Press and Wolf, "Using the output embedding to improve language models", EACL 2017.
+
+    With an ``ngram`` order the distribution is a mixture of the network and of counting,
+    p(x) = g · softmax(o_t)(x) + (1 − g) · P_n(x). The network learns its share at each position:
+    the gate g = σ(w·s_t + b). The counts are not part of this module; what they say is passed in.
     """
 
     def __init__(self, config: ModelConfig) -> None:
@@ -79,6 +84,11 @@ class CharModel(nn.Module):
         else:
             self.V = nn.Parameter(torch.empty(config.vocab_size, config.hidden_size))
         self.c = nn.Parameter(torch.empty(config.vocab_size)) if config.bias else None
+        self.w: nn.Parameter | None = None
+        self.b: nn.Parameter | None = None
+        if config.ngram_order:
+            self.w = nn.Parameter(torch.empty(config.hidden_size))
+            self.b = nn.Parameter(torch.empty(1))
         layers = [
             build_cell(
                 name,
@@ -115,8 +125,9 @@ class CharModel(nn.Module):
             self.V.uniform_(-spread, spread, generator=generator)
         if self.P is not None:
             self.P.normal_(0, spread, generator=generator)
-        if self.c is not None:
-            self.c.zero_()
+        for parameter in (self.c, self.w, self.b):
+            if parameter is not None:
+                parameter.zero_()
 
     @torch.no_grad()
     def expect(self, counts: Tensor) -> None:
@@ -149,12 +160,32 @@ class CharModel(nn.Module):
         return x, tuple(after)
 
     def loss(
-        self, ids: Tensor, targets: Tensor, state: ModelState, dropout: Dropout | None = None
+        self,
+        ids: Tensor,
+        targets: Tensor,
+        state: ModelState,
+        dropout: Dropout | None = None,
+        counted: Tensor | None = None,
     ) -> tuple[Tensor, ModelState]:
-        """Mean nats a piece over a window, ids and targets (T, B), and the state after it."""
+        """Mean nats a piece over a window, ids and targets (T, B), and the state after it.
+
+        With ``counted`` (T, B), P_n of the targets, that is half −log of the mixture and half −log
+        of the network: by the mixture's alone the gate closes before the network has learnt.
+        """
         s, state = self(ids, state, dropout)
-        features, V = self._read_out(s.flatten(0, 1))
-        return softmax_loss(features, V, self.c, targets.flatten()), state
+        s = s.flatten(0, 1)
+        features, V = self._read_out(s)
+        if counted is None:
+            return softmax_loss(features, V, self.c, targets.flatten()), state
+        p = counted.reshape(-1, 1).to(V.dtype)
+        return softmax_loss(features, V, self.c, targets.flatten(), self.gate(s), p), state
+
+    def gate(self, s: Tensor) -> Tensor:
+        """The network's share g of the mixture after rows s (N, H): (N, 1)."""
+        assert self.w is not None
+        assert self.b is not None
+        with no_autocast(s):
+            return torch.sigmoid(torch.mv(s.to(self.w.dtype), self.w) + self.b)[:, None]
 
     def _read_out(self, s: Tensor) -> tuple[Tensor, Tensor]:
         """What the softmax multiplies: rows s (N, H), or P·s (N, E), and V."""
@@ -167,6 +198,14 @@ class CharModel(nn.Module):
         """What each target costs after rows s (N, H), in nats, and whether it was likeliest."""
         features, V = self._read_out(s)
         return score_targets(features, V, self.c, targets)
+
+    def score_mixed(
+        self, s: Tensor, targets: Tensor, counted: Tensor, rows_of: Rows
+    ) -> tuple[Tensor, Tensor]:
+        """As ``score``, under the mixture; see ``chargen.network.softmax.score_mixed``."""
+        features, V = self._read_out(s)
+        gate, p = self.gate(s), counted[:, None].to(V.dtype)
+        return score_mixed(features, V, self.c, targets, gate, p, rows_of)
 
     def logits(self, s: Tensor) -> Tensor:
         """The logits o = V s + c: (…, H) to (…, |V|)."""
@@ -199,4 +238,6 @@ class CharModel(nn.Module):
             parts[f"layer {n}"] = sum(p.numel() for p in cell.parameters())
         output = (self.V, self.P, self.c)
         parts["output"] = sum(p.numel() for p in output if p is not None)
+        if self.w is not None and self.b is not None:
+            parts["gate"] = self.w.numel() + self.b.numel()
         return parts

@@ -5,7 +5,7 @@ from chargen.ngrams.model import KneserNey, count
 from chargen.ngrams.order import choose_order
 from chargen.ngrams.pruning import choose_drop, without_singletons
 from chargen.ngrams.storage import from_arrays, to_arrays
-from chargen.ngrams.texts import leave_one_out, score
+from chargen.ngrams.texts import leave_one_out, score, states_before
 
 __all__ = [
     "KneserNey",
@@ -18,6 +18,7 @@ __all__ = [
     "neighbour_information",
     "piece_counts",
     "score",
+    "states_before",
     "to_arrays",
     "without_singletons",
 ]

@@ -98,12 +98,18 @@ class KneserNey:
             after[:, 1:] = self.trie.child(state[:, :-1], np.asarray(pieces)[:, None])
         return after
 
-    def row(self, state: Entries, out: NDArray[np.float32] | None = None) -> NDArray[np.float32]:
+    def row(
+        self,
+        state: Entries,
+        out: NDArray[np.float32] | None = None,
+        scale: NDArray[np.float32] | None = None,
+    ) -> NDArray[np.float32]:
         """Return P_n(· | state), (B, |V|) float32; into ``out`` where it is given.
 
-        A row's bits depend on its state alone, not on the rows beside it.
+        Each row is multiplied by its number in ``scale`` (B,) where that is given. A row's bits
+        depend on its state and that number alone, not on the rows beside it.
         """
-        return self._tables.row(state, out)
+        return self._tables.row(state, out, scale)
 
     def probabilities(self, state: Entries, pieces: Ids) -> NDArray[np.float32]:
         """Return P_n of one piece of each row, (B,) float32: the same bits as in ``row``."""

@@ -49,8 +49,15 @@ class RowTables:
         self._longer = self._alphas[trie.size : -1]
         self._make_dense(unigrams.astype(np.float32))
 
-    def row(self, state: Entries, out: NDArray[np.float32] | None = None) -> NDArray[np.float32]:
+    def row(
+        self,
+        state: Entries,
+        out: NDArray[np.float32] | None = None,
+        scale: NDArray[np.float32] | None = None,
+    ) -> NDArray[np.float32]:
         """Return the distributions after ``state`` (B, n − 1), as (B, |V|) float32.
+
+        With ``scale`` (B,) each is multiplied by its number.
 
         Raises:
             ValueError: ``out`` isn't C-contiguous.
@@ -60,6 +67,8 @@ class RowTables:
         elif not out.flags.c_contiguous:
             raise ValueError("`out` must be C-contiguous")
         slots, base, weights = self._weights(state)
+        if scale is not None:
+            base, weights = base * scale, weights * scale[:, None]
         np.take(self._dense, slots, axis=0, out=out, mode="clip")
         out *= base[:, None]
         lengths = self._length[state]

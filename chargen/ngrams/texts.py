@@ -47,6 +47,19 @@ def score(
     return result
 
 
+def states_before(model: KneserNey, ids: Ids, positions: NDArray[np.integer[Any]]) -> Entries:
+    """Return the state before each of some positions of a text, (positions, n − 1).
+
+    The text ``ids`` (N,) is preceded by the newline.
+    """
+    state = model.initial_state(len(positions))
+    for back in range(model.order - 1, 0, -1):
+        at = positions - back
+        pieces = np.where(at >= 0, ids[np.maximum(at, 0)], model.newline).astype(np.int64)
+        state = np.where(at[:, None] >= -1, model.advance(state, pieces), state)
+    return state
+
+
 def leave_one_out(
     model: KneserNey, ids: Ids, first: int = 0, last: int | None = None, drop_from: int = 0
 ) -> NDArray[np.float64]:

@@ -39,8 +39,7 @@ class Option:
         above, below: exclusive bounds.
         choices: the values allowed, each with its meaning or an empty string.
         rule: a check beyond bounds: returns what is allowed, in words, or None if the value is.
-        flag: the flag on the command line; by default made from the name.
-        aliases: other flags for the same option.
+        flag, aliases: the flags on the command line; by default one made from the name.
         parameter: the name on the command line and in Python if it isn't that of the field.
         panel: the heading under which ``--help`` lists it.
         negatable: whether ``--no-…`` turns it off.
@@ -48,6 +47,7 @@ class Option:
         changeable: whether a resumed run may change it.
         escaped: whether escapes such as that of a newline are replaced on the command line.
         derived: whether it follows from the corpus and can't be set.
+        integers: whether an integer stands for the string of its digits.
     """
 
     help: str
@@ -66,6 +66,7 @@ class Option:
     changeable: bool = False
     escaped: bool = False
     derived: bool = False
+    integers: bool = False
 
     def fault(self, value: Any) -> str | None:
         """Return what is allowed instead of ``value``, which has the right type, or None."""
@@ -150,9 +151,12 @@ class Entry:
     def normalised(self, value: Any) -> Any:
         """Convert a value for a config: lists and strings to tuples, NumPy numbers to Python's."""
         if self.kind is tuple:
-            return (value,) if isinstance(value, str) else _as_tuple(value)
+            value = (value,) if isinstance(value, str) else value
+            return tuple(value) if isinstance(value, list) else value
         if isinstance(value, bool) or not isinstance(value, Real):
             return value
+        if self.option.integers and isinstance(value, Integral):
+            return str(int(value))
         return int(value) if isinstance(value, Integral) else _as_float(value)
 
     def _comparable(self, value: Any) -> Any:
@@ -176,10 +180,6 @@ def _as_float(value: Any) -> float:
         return float(value)
     except OverflowError:
         return math.inf if value > 0 else -math.inf
-
-
-def _as_tuple(value: Any) -> Any:
-    return tuple(value) if isinstance(value, list) else value
 
 
 _ENTRIES: dict[type, Mapping[str, Entry]] = {}

@@ -11,10 +11,18 @@ from chargen.options.field import Config, option
 
 _Class = TypeVar("_Class", bound=type)
 
+_AUTO = "auto"
+_LONGEST_NGRAM = 16
+
 
 def _known_cells(value: str) -> str | None:
     unknown = [name for name in value.split(",") if name not in CELLS]
     return f"one of {', '.join(CELLS)}" if unknown else None
+
+
+def _order(value: str) -> str | None:
+    known = value == _AUTO or (value in map(str, range(_LONGEST_NGRAM + 1)))
+    return None if known else f"{_AUTO}, or 0 to {_LONGEST_NGRAM}"
 
 
 def _with_cell_options(config: _Class) -> _Class:
@@ -66,6 +74,14 @@ class ModelConfig(Config):
         default_text="for a large vocabulary",
         panel=NETWORK,
     )
+    ngram: str = option(
+        "0",
+        "Longest n-grams whose counts are mixed with the network; auto: by the vocabulary; 0: none",
+        rule=_order,
+        integers=True,
+        default_text="auto; 0 in tiny and lecture",
+        panel=NETWORK,
+    )
 
     @classmethod
     def conflicts_in(cls, values: Mapping[str, Any]) -> list[str]:
@@ -89,13 +105,28 @@ class ModelConfig(Config):
             found.append(
                 "`tie_weights` needs an embedding, and a last layer that isn't fed the output"
             )
+        if config.ngram_order and not config.can_mix():
+            found.append(f"`ngram` is {config.ngram}, but the cell {config.cell} is fed the output")
         return found
+
+    @property
+    def ngram_order(self) -> int:
+        """The order of the n-gram model; 0: there is none, or it isn't chosen yet."""
+        return 0 if self.ngram == _AUTO else int(self.ngram)
+
+    def with_ngram_order(self, suited: int) -> Self:
+        """The same network with an order in place of ``auto``: ``suited``, or 0 if it can't mix."""
+        if self.ngram != _AUTO:
+            return self
+        return replace(self, ngram=str(suited if self.can_mix() else 0))
+
+    def can_mix(self) -> bool:
+        """Whether its output may be mixed with counts: no cell is fed the network's own output."""
+        return not any(CELLS[name].wants_output for name in self.layer_cells())
 
     def can_tie(self) -> bool:
         """Return whether the embeddings can serve as V: there are some, and no cell owns V."""
-        return self.embedding_size > 0 and not any(
-            CELLS[name].wants_output for name in self.layer_cells()
-        )
+        return self.embedding_size > 0 and self.can_mix()
 
     def layer_cells(self) -> tuple[str, ...]:
         """Return the name of each layer's cell, bottom first."""

@@ -63,14 +63,33 @@ def of_checkpoint(
     return found
 
 
+def of_ngram(model: ModelConfig) -> dict[str, Kind]:
+    """The tensors of ``ngram.safetensors``; see ``chargen.ngrams.storage``."""
+    pieces = torch.uint16 if model.vocab_size <= 1 << 16 else torch.uint32
+    found = {
+        "facts": Kind(torch.int64, (3,)),
+        "discounts": Kind(torch.float64, (model.ngram_order, 4)),
+        "levels": Kind(torch.int64, (model.ngram_order + 1,)),
+        "pieces": Kind(pieces, (-1,)),
+    }
+    for name in ("continuations", "counts", "dropped"):
+        found[name] = Kind(torch.uint8, (-1,))
+        found[f"{name}.large"] = Kind(torch.uint32, (-1,))
+    return found
+
+
 def require_room(network: CharModel, copies: int, where: Path | str) -> None:
     """Raise CheckpointError where copies of the weights can't all be in memory."""
-    needed = 4 * copies * sum(parameter.numel() for parameter in network.parameters())
+    numbers = sum(parameter.numel() for parameter in network.parameters())
+    require_bytes(4 * copies * numbers, f"The network of {where}")
+
+
+def require_bytes(needed: int, what: str) -> None:
+    """Raise CheckpointError where so many bytes of memory can't be had for ``what``."""
     usable = usable_bytes()
     if usable is not None and needed > usable:
         raise CheckpointError(
-            f"The network of {where} needs {in_words(needed)} of memory, and "
-            f"{in_words(usable)} can be had.",
+            f"{what} needs {in_words(needed)} of memory, and {in_words(usable)} can be had.",
             "Use a machine with more memory, or a smaller network.",
         )
 

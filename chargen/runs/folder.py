@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from hashlib import sha256
 from itertools import count
 from pathlib import Path
@@ -22,9 +23,11 @@ from chargen.corpus.tokenizer import Tokenizer
 from chargen.errors import ChargenError, CheckpointError
 from chargen.files import new_folder, sweep, write_json
 from chargen.network.model import CharModel
+from chargen.ngrams import KneserNey
 from chargen.runs import checkpoints, expected_tensors
 from chargen.runs.config import RunConfig
 from chargen.runs.layout import CONFIG, LAST, LOCK, MODEL, TOKENIZER
+from chargen.runs.ngram import read_ngram, write_ngram
 from chargen.runs.places import Places
 from chargen.runs.reading import (
     COPY_AGAIN,
@@ -45,16 +48,35 @@ First = tuple[Mapping[str, Tensor], Mapping[str, Any]]
 
 
 @dataclass(frozen=True)
+class Content:
+    """What is in a run folder from the beginning.
+
+    Attributes:
+        config: what the run records of itself.
+        tokenizer: of its corpus.
+        places: where a resume finds what it needs.
+        first: tensors and values of its first checkpoint, if it begins with one.
+        ngram: the counts that are mixed in, or None.
+    """
+
+    config: RunConfig
+    tokenizer: Tokenizer
+    places: Places = field(default_factory=Places)
+    first: First | None = None
+    ngram: KneserNey | None = None
+
+
+@dataclass(frozen=True)
 class LoadedModel:
     """All that sampling and evaluation need.
 
     Attributes:
         path: of the run folder.
         model: with its weights, on the CPU.
-        tokenizer: of the run.
-        config: of the run.
+        tokenizer, config: of the run.
         weights_sha256: identifies the weights.
         step: training steps after which they were taken.
+        ngram, ngram_sha256: the counts that are mixed in and what identifies them, or None.
     """
 
     path: Path
@@ -63,6 +85,8 @@ class LoadedModel:
     config: RunConfig
     weights_sha256: str
     step: int
+    ngram: KneserNey | None = None
+    ngram_sha256: str | None = None
 
 
 class RunFolder:
@@ -72,29 +96,15 @@ class RunFolder:
         self.path = path
 
     @classmethod
-    def create(
-        cls,
-        path: Path,
-        config: RunConfig,
-        tokenizer: Tokenizer,
-        places: Places | None = None,
-        first: First | None = None,
-    ) -> Self:
-        """Make a new run, in one instant.
-
-        Args:
-            path: where nothing is yet.
-            config: what it records of itself.
-            tokenizer: of its corpus.
-            places: where a resume finds what it needs.
-            first: tensors and values of its first checkpoint, if it begins with one.
+    def create(cls, path: Path, content: Content) -> Self:
+        """Make a new run in one instant at ``path``, where nothing is yet.
 
         Raises:
             CheckpointError: there is something at ``path``.
             OSError: the folder can't be written.
         """
         try:
-            return cls._create(path, config, tokenizer, places, first)
+            return cls._create(path, content)
         except FileExistsError as error:
             raise CheckpointError(
                 f"{path} exists already.",
@@ -102,15 +112,7 @@ class RunFolder:
             ) from error
 
     @classmethod
-    def create_numbered(
-        cls,
-        folder: Path,
-        stem: str,
-        config: RunConfig,
-        tokenizer: Tokenizer,
-        places: Places | None = None,
-        first: First | None = None,
-    ) -> Self:
+    def create_numbered(cls, folder: Path, stem: str, content: Content) -> Self:
         """Make a new run in ``folder``, named ``stem`` and the lowest number that is free.
 
         Two processes never take the same number. What a name can't have (dots at its beginning,
@@ -122,25 +124,19 @@ class RunFolder:
             if path.exists() or path.is_symlink():
                 continue
             with contextlib.suppress(FileExistsError):  # another process was faster
-                return cls._create(path, config, tokenizer, places, first)
+                return cls._create(path, content)
         raise AssertionError
 
     @classmethod
-    def _create(
-        cls,
-        path: Path,
-        config: RunConfig,
-        tokenizer: Tokenizer,
-        places: Places | None,
-        first: First | None,
-    ) -> Self:
+    def _create(cls, path: Path, content: Content) -> Self:
         # Held: the next one removes what a kill leaves.
         with held(path, lambda: None), new_folder(path, replace=False) as folder:
-            (folder / TOKENIZER).write_bytes(tokenizer.to_bytes())
-            (places or Places()).write(folder, path)
-            if first:
-                checkpoints.write(folder, *first)
-            write_json(folder / CONFIG, config.to_dict())
+            (folder / TOKENIZER).write_bytes(content.tokenizer.to_bytes())
+            content.places.write(folder, path)
+            write_ngram(folder, content.ngram)
+            if content.first:
+                checkpoints.write(folder, *content.first)
+            write_json(folder / CONFIG, content.config.to_dict())
         return cls(path)
 
     @contextlib.contextmanager
@@ -227,10 +223,7 @@ class RunFolder:
     ) -> Path:
         """Write what an exact resume needs; older checkpoints go once this one is on disk.
 
-        Args:
-            step: steps made.
-            tensors: of the training state.
-            values: the fields of ``chargen.runs.state_values.StateValues``.
+        ``values`` are the fields of ``chargen.runs.state_values.StateValues``.
         """
         place = checkpoints.write(self.path, tensors, {**values, "step": step})
         checkpoints.remove_others(self.path, step)
@@ -261,8 +254,10 @@ class RunFolder:
         found = checkpoints.steps_of(self.path)
         return checkpoints.read_newest(self.path, self.read_config()) if found else None
 
-    def load_model(self) -> LoadedModel:
-        """The best weights; before the first evaluation, the last ones.
+    def load_model(self, *, ngram: bool = True) -> LoadedModel:
+        """The best weights, or the last ones before the first evaluation; and its counts.
+
+        With ``ngram=False`` its counts aren't read, and the result has none.
 
         Raises:
             CheckpointError: a file is missing, damaged, or doesn't fit the others.
@@ -283,16 +278,20 @@ class RunFolder:
         expected_tensors.require_room(network, 2, self.path)  # one mapped, one of its own
         model = CharModel(config.model)
         load_weights(model, tensors, self.path / MODEL)
-        return LoadedModel(self.path, model, tokenizer, config, identity, step)
+        counts = read_ngram(self.path, config.model) if ngram else (None, None)
+        return LoadedModel(self.path, model, tokenizer, config, identity, step, *counts)
 
     def parameters_by_part(self, config: RunConfig) -> dict[str, int]:
         """The number of parameters of each part of the network, found without its memory."""
         return expected_tensors.outline(config.model, self.path / CONFIG).parameters_by_part()
 
-    def verify(self) -> list[str]:
-        """What is wrong with the run's files, one line each; nothing: all is well."""
+    def verify(self, *, ngram: bool = True) -> list[str]:
+        """What is wrong with the run's files, one line each; nothing: all is well.
+
+        With ``ngram=False`` its counts may be lost or damaged.
+        """
         found = []
-        for load in (self.load_model, self.load_last, self.read_places):
+        for load in (partial(self.load_model, ngram=ngram), self.load_last, self.read_places):
             try:
                 load()
             except CheckpointError as error:

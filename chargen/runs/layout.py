@@ -3,12 +3,13 @@
     config.json         what the network is, how it is trained, what it learns from
     tokenizer.model     its characters
     model.safetensors   the best weights by validation so far
+    ngram.safetensors   the n-gram counts that are mixed in, where the run has them
     last/STEP/          what an exact resume needs; the newest whole one counts
     metrics.jsonl       one line per event
     places.json         where the corpus lies on this machine
     tensorboard/        curves and samples for TensorBoard, where they were asked for
 
-The first three are all that sampling needs. No pickle is ever read.
+The first four are all that sampling needs. No pickle is ever read.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from pathlib import Path
 CONFIG = "config.json"
 TOKENIZER = "tokenizer.model"
 MODEL = "model.safetensors"
+NGRAM = "ngram.safetensors"
 METRICS = "metrics.jsonl"
 PLACES = "places.json"
 LOCK = ".lock"

@@ -39,6 +39,8 @@ _DTYPES = {
     "BF16": torch.bfloat16,
     "I64": torch.int64,
     "I32": torch.int32,
+    "U32": torch.uint32,
+    "U16": torch.uint16,
     "U8": torch.uint8,
     "BOOL": torch.bool,
 }
@@ -47,7 +49,8 @@ _DTYPES = {
 class Kind(NamedTuple):
     """The type and the shape of a tensor.
 
-    A shape of None stands for any vector of at most ``_MOST_ANY`` numbers.
+    A shape of None stands for any vector of at most ``_MOST_ANY`` numbers, a length of -1 for any
+    length.
     """
 
     dtype: torch.dtype | str
@@ -59,14 +62,15 @@ class Kind(NamedTuple):
 
     def admits(self, other: Kind) -> bool:
         """Whether a tensor of the kind ``other`` may stand where this kind is wanted."""
-        if self.shape is None and other.shape is not None:
-            fits = len(other.shape) == 1 and other.shape[0] <= _MOST_ANY
-        else:
-            fits = self.shape == other.shape
-        return fits and self.dtype == other.dtype
+        if self.dtype != other.dtype or other.shape is None:
+            return False
+        if self.shape is None:
+            return len(other.shape) == 1 and other.shape[0] <= _MOST_ANY
+        pairs = zip(self.shape, other.shape, strict=False)
+        return len(self.shape) == len(other.shape) and all(a in (-1, b) for a, b in pairs)
 
     def __str__(self) -> str:
-        shape = "a short vector" if self.shape is None else str(self.shape)
+        shape = "a short vector" if self.shape is None else str(self.shape).replace("-1", "n")
         return f"{shape} of {str(self.dtype).removeprefix('torch.')}"
 
 
@@ -105,7 +109,8 @@ def digest(tensors: Mapping[str, Tensor]) -> str:
     for name in sorted(tensors):
         tensor = tensors[name].detach().cpu().contiguous()
         sha.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
-        sha.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
+        if tensor.numel():  # an empty one may have no stride by which it can be viewed
+            sha.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
     return sha.hexdigest()
 
 
@@ -269,6 +274,8 @@ def require_fit(found: Mapping[str, Kind], wanted: Mapping[str, Kind], where: Pa
 
 def _require_finite(tensors: Mapping[str, Tensor], path: Path) -> None:
     for name, tensor in tensors.items():
+        if not tensor.is_floating_point():
+            continue
         # A finite sum has finite terms, and costs a fifth of looking at each.
         if not bool(torch.isfinite(tensor.sum())) and not bool(torch.isfinite(tensor).all()):
             raise damaged(path, f"{name} has numbers that are not finite")

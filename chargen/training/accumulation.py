@@ -17,6 +17,7 @@ def accumulate_gradient(
     ids: Tensor,
     targets: Tensor,
     state: ModelState,
+    counted: Tensor | None = None,
     dropout: Dropout | None = None,
     parts: int = 1,
     autocast: AbstractContextManager[object] | None = None,
@@ -32,6 +33,7 @@ def accumulate_gradient(
         ids: characters, (T, B).
         targets: the characters that follow them, (T, B).
         state: before the window.
+        counted: P_n of the targets, (T, B), for the loss with counts; see ``CharModel.loss``.
         dropout: its generator advances by the draws of one window, however many parts there are.
         parts: gradient accumulation steps; a part has at least one lane.
         autocast: the precision of the forward pass.
@@ -50,7 +52,8 @@ def accumulate_gradient(
             dropout = replace(dropout, batch=batch, rows=rows)
         before = _rows_of(state, rows)
         with autocast or nullcontext():
-            loss, after = model.loss(ids[:, rows], targets[:, rows], before, dropout)
+            p = None if counted is None else counted[:, rows]
+            loss, after = model.loss(ids[:, rows], targets[:, rows], before, dropout, p)
         share = loss * ((last - first) / batch)
         share.backward()  # type: ignore[no-untyped-call]
         losses.append(share.detach())

@@ -93,8 +93,8 @@ def adopt_weights(model: CharModel, tokenizer: Tokenizer, source: LoadedModel) -
     """Copy the weights of ``source`` into ``model``, whose vocabulary may differ.
 
     The layers are copied whole, so their shapes must agree. Of the table, V and c, the rows of
-    pieces that both know are copied; the other rows stay as they are. Returns the number of pieces
-    shared.
+    pieces that both know are copied; the other rows stay as they are. So does the gate where the
+    source has none. Returns the number of pieces shared.
     """
     theirs = {source.tokenizer.piece(n): n for n in range(source.tokenizer.size)}
     pairs = [
@@ -106,6 +106,8 @@ def adopt_weights(model: CharModel, tokenizer: Tokenizer, source: LoadedModel) -
     for name, tensor in model.state_dict().items():
         if name in ("table", "V", "c"):
             tensor[new] = given[name][old].to(tensor)
+        elif name in ("w", "b") and name not in given:
+            continue  # the gate of a network whose source had no counts
         else:
             tensor.copy_(given[name])
     return len(pairs)

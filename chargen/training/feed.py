@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -9,8 +11,20 @@ from torch import Tensor
 
 from chargen.corpus.windows import Windows
 
-Window = tuple[Tensor, Tensor, bool]
-"""Inputs and targets, (T, B) each, on the device; whether the state starts anew."""
+
+class Window(NamedTuple):
+    """A window on the device.
+
+    Attributes:
+        ids, targets: what is read and what follows, (T, B) int64 each.
+        fresh: whether the state starts anew.
+        counted: P_n of the targets, (T, B) float32, where n-grams were counted.
+    """
+
+    ids: Tensor
+    targets: Tensor
+    fresh: bool
+    counted: Tensor | None
 
 
 class Feed:
@@ -18,10 +32,17 @@ class Feed:
 
     They are sent to a CUDA device from pinned memory, without waiting. ``prepare`` starts that
     while the device is still busy with the window before. On a CPU nothing is copied.
+
+    Args:
+        windows: of the text.
+        device: that trains.
+        counted: P_n of each token of the text, (N,) float32, or None.
     """
 
-    def __init__(self, windows: Windows, device: torch.device) -> None:
-        self._windows, self._device = windows, device
+    def __init__(
+        self, windows: Windows, device: torch.device, counted: NDArray[np.float32] | None = None
+    ) -> None:
+        self._windows, self._device, self._counted = windows, device, counted
         self._ready: dict[int, Window] = {}
 
     def window(self, step: int) -> Window:
@@ -35,9 +56,12 @@ class Feed:
 
     def _send(self, step: int) -> Window:
         ids, targets, fresh = self._windows.window(step)
-        return self._to_device(ids), self._to_device(targets), fresh
+        counted = None
+        if self._counted is not None:
+            counted = self._to_device(self._windows.of_targets(self._counted, step))
+        return Window(self._to_device(ids), self._to_device(targets), fresh, counted)
 
-    def _to_device(self, array: NDArray[np.int64]) -> Tensor:
+    def _to_device(self, array: NDArray[np.int64] | NDArray[np.float32]) -> Tensor:
         tensor = torch.from_numpy(array)
         if self._device.type == "cuda":
             return tensor.pin_memory().to(self._device, non_blocking=True)

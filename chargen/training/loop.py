@@ -40,9 +40,9 @@ def _events(run: PreparedRun, stop: Callable[[], bool]) -> Generator[Event, None
 def session_events(session: Session, stop: Callable[[], bool]) -> Generator[Event, None, None]:
     """Train in an open session; the caller has changed the settings of the process.
 
-    For every window: forward, −log softmax(o_t)[x_{t+1}] averaged over it, backward (in parts,
-    where the gradient is accumulated), clip, step. The state is carried to the next window, cut
-    off from the graph behind it.
+    For every window: forward, −log softmax(o_t)[x_{t+1}] averaged over it (with counts, half of
+    that and half of the mixture's), backward (in parts, where the gradient is accumulated), clip,
+    step. The state is carried to the next window, cut off from the graph behind it.
     """
     options, recipe = session.config.training, session.config.recipe
     state, means, timetable = session.state, session.means, session.timetable
@@ -60,10 +60,10 @@ def session_events(session: Session, stop: Callable[[], bool]) -> Generator[Even
         lr = state.lr_scale * learning_rate(state.step, timetable.total_steps, options, recipe)
         set_learning_rate(state.optimizer, lr)
         state.set_dropout(dropout_share(session.passes, options, recipe))
-        ids, targets, before = session.next_window()
+        window = session.next_window()
         state.optimizer.zero_grad(set_to_none=True)
         loss, after = accumulate_gradient(
-            state.model, ids, targets, before, state.dropout, parts, session.autocast
+            state.model, *window, state.dropout, parts, session.autocast
         )
         session.feed.prepare(state.step + 1)
         norm = clip_gradients(list(state.model.parameters()), options.grad_clip)
@@ -75,7 +75,7 @@ def session_events(session: Session, stop: Callable[[], bool]) -> Generator[Even
         state.carried = after
         state.step += 1
         timetable.pace.end_step()
-        means.add(ids.numel(), nats, norm, clipped=0 < options.grad_clip < norm)
+        means.add(window[0].numel(), nats, norm, clipped=0 < options.grad_clip < norm)
         if state.step % LOG_EVERY == 0 or state.step in (1, timetable.total_steps):
             yield session.step_event(lr)
         save = session.save_due()

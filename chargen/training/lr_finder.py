@@ -20,6 +20,7 @@ from chargen.machine.devices import autocast, resolve_device
 from chargen.machine.settings import under_training_settings
 from chargen.training.accumulation import accumulate_gradient
 from chargen.training.beginning import begin_weights
+from chargen.training.counts import Counts
 from chargen.training.feed import Feed
 from chargen.training.optimizer import clip_gradients, set_learning_rate
 from chargen.training.plan import Plan
@@ -125,13 +126,14 @@ def _losses(plan: Plan, rates: Sequence[float]) -> Generator[float, None, None]:
     windows = Windows(
         corpus.train, options.batch_size, options.seq_length, corpus.tokenizer.newline_id
     )
-    feed = Feed(windows, device)
+    counts = Counts.of(corpus, plan.config.model)
+    feed = Feed(windows, device, counts.counted)
     for lr in rates:
-        ids, targets, fresh = feed.window(state.step)
+        ids, targets, fresh, counted = feed.window(state.step)
         before = state.before_window(epoch_starts=fresh)
         optimizer.zero_grad(set_to_none=True)
         loss, state.carried = accumulate_gradient(
-            model, ids, targets, before, state.dropout, parts, forward
+            model, ids, targets, before, counted, state.dropout, parts, forward
         )
         yield float(loss)
         clip_gradients(list(model.parameters()), options.grad_clip)

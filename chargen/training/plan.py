@@ -24,6 +24,7 @@ from chargen.training.presets import (
     Preset,
     choose_model,
     choose_training,
+    with_ngram_order,
 )
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from chargen.runs.config import RunConfig
     from chargen.runs.folder import LoadedModel, RunFolder
     from chargen.runs.machine_record import MachineRecord
+    from chargen.training.counts import Counts
     from chargen.training.state import TrainingState
 
 _UNLIKE = 0.05
@@ -90,11 +92,13 @@ class PreparedRun:
         folder: of the run.
         plan: what it is trained with.
         state: what the folder's first checkpoint holds, where this process has just made it.
+        counts: the n-grams of its text, where this process has just counted them.
     """
 
     folder: RunFolder
     plan: Plan
     state: TrainingState | None = None
+    counts: Counts | None = None
 
 
 def new_run(request: TrainRequest) -> PreparedRun:
@@ -107,26 +111,29 @@ def new_run(request: TrainRequest) -> PreparedRun:
         CheckpointError: the name is taken, or the folder can't be made.
     """
     made = plan(request)
-    from chargen.runs.folder import RunFolder
+    from chargen.runs.folder import Content, RunFolder
     from chargen.runs.places import Places
     from chargen.training.beginning import first_state
+    from chargen.training.counts import Counts
 
     state = first_state(made.config, made.corpus, made.source)
+    counts = Counts.of(made.corpus, made.config.model)
+    state.seconds = counts.seconds
     first = state.tensors(), state.values()
-    source = None if made.source is None else made.source.path
-    content = (made.config, made.corpus.tokenizer, Places(made.corpus.path, source), first)
+    places = Places(made.corpus.path, None if made.source is None else made.source.path)
+    content = Content(made.config, made.corpus.tokenizer, places, first, counts.ngram)
     stem = f"{made.config.corpus.name}-{made.config.model.cell}"
     try:
         if request.name is None:
-            folder = RunFolder.create_numbered(request.runs_dir, stem, *content)
+            folder = RunFolder.create_numbered(request.runs_dir, stem, content)
         else:
-            folder = RunFolder.create(request.runs_dir / request.name, *content)
+            folder = RunFolder.create(request.runs_dir / request.name, content)
     except OSError as error:
         raise CheckpointError(
             f"The run folder can't be made: {system_error_text(error)}.",
             "Choose another `runs_dir`, or correct the permissions.",
         ) from error
-    return PreparedRun(folder, made, state)
+    return PreparedRun(folder, made, state, counts)
 
 
 def plan(request: TrainRequest) -> Plan:
@@ -159,7 +166,9 @@ def plan(request: TrainRequest) -> Plan:
     if source is None:
         model = choose_model(preset, request.model, extent, recipe)
     else:
-        model = replace(source.config.model, vocab_size=extent.vocab_size)
+        ngram = {name: value for name, value in request.model.items() if name == "ngram"}
+        model = replace(source.config.model, vocab_size=extent.vocab_size, **ngram)
+        model = with_ngram_order(model)
     given = {**request.training, "batch_size": batch, "seq_length": window}
     training = choose_training(preset, given, extent, model.hidden_size, recipe)
     training = replace(training, threads=training.threads or torch.get_num_threads())
@@ -191,7 +200,8 @@ def _source(request: TrainRequest) -> LoadedModel | None:
     from chargen.runs.finding import find_run
     from chargen.runs.folder import RunFolder
 
-    return RunFolder(find_run(str(request.init_from), request.runs_dir)).load_model()
+    folder = RunFolder(find_run(str(request.init_from), request.runs_dir))
+    return folder.load_model(ngram=False)
 
 
 def _checked_preset(name: str, request: TrainRequest, source: LoadedModel | None) -> Preset:
@@ -211,8 +221,10 @@ def _checked_preset(name: str, request: TrainRequest, source: LoadedModel | None
         problems += [
             f"`{option}` is {value}, but the run of `init_from` has {getattr(own, option)}"
             for option, value in {**(preset.model if of_preset else {}), **request.model}.items()
-            if getattr(own, option) != value
+            if option != "ngram" and getattr(own, option) != value
         ]
+        given = {"ngram": request.model.get("ngram", own.ngram)}
+        problems += ModelConfig.problems_in({**own.to_dict(), **given})
     problems += TrainConfig.problems_in({**preset.training, **request.training})
     problems += CorpusConfig.problems_in(request.settings)
     if request.training.get("patience") and request.settings.get("val_frac") == 0:

@@ -37,13 +37,13 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
     {
         "tiny": Preset(
             "a toy for tests: seconds, and gibberish",
-            {"hidden_size": 32, "embedding_size": 16},
+            {"hidden_size": 32, "embedding_size": 16, "ngram": "0"},
             {"seq_length": 16, "batch_size": 4, "lr": 1e-2, "warmup_steps": 10},
             suits=False,
         ),
         "lecture": Preset(
             "the textbook's network: one-hot input, 50 tanh units, no biases, windows of 50",
-            {"cell": "rnn", "hidden_size": 50, "embedding_size": 0, "bias": False},
+            {"cell": "rnn", "hidden_size": 50, "embedding_size": 0, "bias": False, "ngram": "0"},
             {"seq_length": 50, "batch_size": 16, "lr": 4e-3, "weight_decay": 0.0},
             suits=False,
         ),
@@ -64,14 +64,23 @@ def choose_model(
 ) -> ModelConfig:
     """The network for a corpus: options, else the preset, else what suits the vocabulary.
 
-    Its embeddings are tied where that suits, unless an option says otherwise or the network can't.
+    Its embeddings are tied and n-grams counted where that suits, unless an option says otherwise
+    or the network can't.
     """
-    suited = suited_model(extent, recipe) if preset.suits else {}
+    suited = {**suited_model(extent, recipe), "ngram": "auto"} if preset.suits else {}
     values = {**suited, **preset.model, **given}
     model = ModelConfig(**{"vocab_size": extent.vocab_size, **values})
+    model = with_ngram_order(model)
     if model.tie_weights and "tie_weights" not in given and not model.can_tie():
         return replace(model, tie_weights=False)
     return model
+
+
+def with_ngram_order(model: ModelConfig) -> ModelConfig:
+    """The same network with an order that suits its vocabulary where ``ngram`` is ``auto``."""
+    from chargen.ngrams.order import choose_order  # NumPy is slow to import
+
+    return model.with_ngram_order(choose_order(model.vocab_size))
 
 
 def choose_training(

@@ -105,6 +105,8 @@ def resumed_config(config: RunConfig, request: TrainRequest) -> RunConfig:
     """
     recorded = {**config.model.to_dict(), **config.training.to_dict(), "preset": config.preset}
     given = {**request.model, **request.training}
+    if given.get("ngram") == "auto":
+        del given["ngram"]  # the run has chosen
     if request.preset is not None:
         given["preset"] = request.preset
     problems = [
@@ -198,7 +200,7 @@ def _source_again(folder: RunFolder, config: RunConfig) -> LoadedModel | None:
             f"{folder.path} doesn't say where {origin.name} lies, whose weights it begins with.",
             "Train under a new `name`.",
         )
-    source = type(folder)(place).load_model()
+    source = type(folder)(place).load_model(ngram=False)
     if source.weights_sha256 != origin.weights_sha256:
         raise CheckpointError(
             f"The weights of {source.path}, from which this run begins, have changed since.",

@@ -24,6 +24,7 @@ from chargen.runs.layout import LAST
 from chargen.training.accumulation import accumulate_gradient
 from chargen.training.beginning import begin_weights
 from chargen.training.budget import Timetable
+from chargen.training.counts import Counts
 from chargen.training.events import (
     Checkpoint,
     Evaluation,
@@ -52,6 +53,7 @@ class Session:
 
     Attributes:
         config: of the run; the session alone changes it, here and in the folder.
+        ngram: the counts that are mixed with the network, or None.
 
     Args:
         run: what is to be trained, and where it is kept.
@@ -78,15 +80,15 @@ class Session:
         self.windows = Windows(
             corpus.train, options.batch_size, options.seq_length, corpus.tokenizer.newline_id
         )
-        self.feed = Feed(self.windows, self.device)
+        counts = run.counts or Counts.again(self.folder.path, corpus, self.config.model)
+        self.ngram, self.feed = counts.ngram, Feed(self.windows, self.device, counts.counted)
         self._val = head_of_text(corpus.tokenizer, corpus.val, recipe.evaluated_pieces)
         scored = validate and len(corpus.val) > 0
         self._val_characters = corpus.manifest.val.characters if scored else 0
         self.timetable = Timetable(
             self.config, self.windows.steps_per_epoch, self._val_characters, clock
         )
-        self._began = began - self.state.seconds
-        self._saved_at = clock()
+        self._began, self._saved_at = began - self.state.seconds, clock()
 
     @property
     def seconds(self) -> float:
@@ -167,10 +169,10 @@ class Session:
             return "time"
         return ""
 
-    def next_window(self) -> tuple[Tensor, Tensor, ModelState]:
-        """Inputs (T, B), targets (T, B) and the carried state of the next step."""
-        ids, targets, fresh = self.feed.window(self.state.step)
-        return ids, targets, self.state.before_window(epoch_starts=fresh)
+    def next_window(self) -> tuple[Tensor, Tensor, ModelState, Tensor | None]:
+        """Inputs (T, B), targets (T, B), carried state and P_n (T, B) of the next step."""
+        ids, targets, fresh, counted = self.feed.window(self.state.step)
+        return ids, targets, self.state.before_window(epoch_starts=fresh), counted
 
     def due(self, every: int) -> bool:
         """Whether something that happens every so many steps does now."""
@@ -190,8 +192,7 @@ class Session:
     def is_sound(self) -> bool:
         """Whether the next step has a finite loss and gradient; changes nothing.
 
-        Weights that a step has blown up show it only in the next one. They must not be saved,
-        since there would be no way back from them.
+        Only the next step shows that the last one blew up the weights, which must not be saved.
         """
         loss, norm = self._try_step()
         return math.isfinite(loss + norm)
@@ -199,8 +200,7 @@ class Session:
     def _try_step(self) -> tuple[float, float]:
         """Loss and gradient norm of the next window, without dropout; changes nothing."""
         model, parts = self.state.model, self.config.training.gradient_accumulation_steps
-        window = self.next_window()
-        loss, _ = accumulate_gradient(model, *window, parts=parts, autocast=self.autocast)
+        loss, _ = accumulate_gradient(model, *self.next_window(), None, parts, self.autocast)
         norm = clip_gradients(list(model.parameters()), 0)
         self.state.optimizer.zero_grad(set_to_none=True)
         return float(loss), norm
@@ -211,8 +211,8 @@ class Session:
 
     def evaluate(self) -> Evaluation:
         """Score the validation split; the best weights so far go to disk."""
-        state = self.state
-        scores = score_characters(state.model, self.corpus.tokenizer, self._val).total()
+        state, tokenizer = self.state, self.corpus.tokenizer
+        scores = score_characters(state.model, tokenizer, self._val, ngram=self.ngram).total()
         best = scores.bits_per_char < state.best_bits
         if best:
             state.best_bits = scores.bits_per_char
@@ -234,7 +234,7 @@ class Session:
 
     def sample(self) -> Sample:
         """Let the model write a little, with random numbers of its own."""
-        engine = Engine(self.state.model, self.corpus.tokenizer, slots=1)
+        engine = Engine(self.state.model, self.corpus.tokenizer, self.ngram, slots=1)
         seed = sample_seed(self.config.training.seed, self.state.step)
         (result,) = engine.generate([Request("", SAMPLE, seed)])
         self.means.skip()

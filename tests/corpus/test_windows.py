@@ -35,6 +35,9 @@ def test_windows_equal_a_naive_loop(n: int, batch_size: int, seq_length: int, st
     assert inputs.tolist() == expected_inputs
     assert targets.tolist() == expected_targets
     assert fresh == (start == 0)
+    beside = windows.of_targets(10 * tokens, step)
+    assert beside.tolist() == [[10 * token for token in row] for row in expected_targets]
+    assert beside.flags.c_contiguous
 
 
 def test_windows_are_contiguous_int64_from_a_read_only_map(tmp_path: Path) -> None:

@@ -5,13 +5,17 @@ from __future__ import annotations
 import math
 from collections import Counter
 
+import numpy as np
 import pytest
 import torch
+from torch import Tensor
 
 from chargen.corpus.tokenizer import Tokenizer
 from chargen.errors import CorpusError
 from chargen.evaluation.scores import Score, head_of_text, score, score_characters
 from chargen.network.model import CharModel
+from chargen.ngrams import KneserNey, count, without_singletons
+from chargen.ngrams.counting import Ids
 from tests.support import small_model
 
 TEXT = "".join("青山不改，绿水长流。\nab"[n * n % 13 :][: 1 + n % 5] for n in range(2000))[:4300]
@@ -22,8 +26,11 @@ def tokenizer(oov: str, text: str = TEXT) -> Tokenizer:
     return Tokenizer.train(Counter(text), 3000, oov)
 
 
-def naive(model: CharModel, words: Tokenizer, text: str) -> tuple[float, int, int]:
+def naive(
+    model: CharModel, words: Tokenizer, text: str, ngram: KneserNey | None = None
+) -> tuple[float, int, int]:
     """Nats, right characters and unseen ones: segments of 2048, each after 512 to warm up."""
+    before = np.array([words.newline_id, *words.encode(text)])
     nats, right, unseen = 0.0, 0, 0
     for first in range(0, len(text), 2048):
         warm = max(0, first - 512)
@@ -34,6 +41,8 @@ def naive(model: CharModel, words: Tokenizer, text: str) -> tuple[float, int, in
         with torch.no_grad():
             s, _ = model(torch.tensor(pieces)[:, None], model.initial_state(1))
             log_p = torch.log_softmax(model.logits(s[:, 0]), dim=1)
+            if ngram is not None:
+                log_p = mixed(model, s[:, 0], log_p, ngram, before, len(words.encode(text[:warm])))
         at = len(read)
         for _, each in todo:
             all_right = True
@@ -46,6 +55,22 @@ def naive(model: CharModel, words: Tokenizer, text: str) -> tuple[float, int, in
             right += all_right
             unseen += len(each) > 1 or each[0] == words.unk_id or words.byte_values[each[0]] >= 0
     return nats, right, unseen
+
+
+def mixed(
+    model: CharModel, s: Tensor, log_p: Tensor, ngram: KneserNey, before: Ids, first: int
+) -> Tensor:
+    """The logarithms of the mixture after pieces of ``before``, from number ``first`` on.
+
+    After a newline a text of its own begins, so the first piece read counts as number 0.
+    """
+    state, rows = ngram.initial_state(1), []
+    for piece in before[: first + 1 + len(s)]:
+        state = ngram.advance(state, np.array([piece]))
+        rows.append(ngram.row(state)[0])
+    p = torch.from_numpy(np.array(rows[first + (first > 0) :][: len(s)])).double()
+    g = model.gate(s)
+    return torch.log(g * log_p.exp() + (1 - g) * p)
 
 
 def with_rare(text: str) -> str:
@@ -67,6 +92,24 @@ def test_is_what_the_description_says(oov: str, cell: str) -> None:
     assert (found.correct, found.unseen) == (right, unseen)
 
 
+@pytest.mark.parametrize("oov", ["unk", "bytes"])
+def test_with_counts_it_is_the_mixture(oov: str) -> None:
+    words = tokenizer(oov)
+    model = small_model(words.size, ngram="4")
+    text = with_rare(TEXT)
+    ngram = counts(words)
+    found = score_characters(model, words, words.encode(text), 3, ngram).total()
+    nats, right, unseen = naive(model, words, text, ngram)
+    assert found.nats == pytest.approx(nats, rel=1e-6)
+    assert (found.correct, found.unseen) == (right, unseen)
+    assert found.nats < naive(model, words, text)[0] - 1000
+
+
+def counts(words: Tokenizer) -> KneserNey:
+    whole = count(words.encode(TEXT[:3000]), words.size, 4, words.newline_id)
+    return without_singletons(whole, 4)
+
+
 @pytest.mark.parametrize("length", [1, 2, 2047, 2048, 2049, 4096, 4097])
 def test_lengths_at_the_edges(length: int) -> None:
     words = tokenizer("unk")
@@ -82,6 +125,16 @@ def test_batch_size_changes_nothing() -> None:
     ids = words.encode(with_rare(TEXT * 3))
     figures = [score(model, words, ids, batch_size=n).bits_per_char for n in (1, 2, 5, 32)]
     assert max(figures) - min(figures) < 1e-6
+
+
+def test_batch_size_changes_nothing_of_the_mixture() -> None:
+    words = tokenizer("bytes")
+    model = small_model(words.size, ngram="4").float()
+    ids, ngram = words.encode(with_rare(TEXT * 3)), counts(words)
+    totals = [score_characters(model, words, ids, n, ngram).total() for n in (1, 2, 5, 32)]
+    figures = [total.bits_per_char for total in totals]
+    assert max(figures) - min(figures) < 1e-6
+    assert len({total.correct for total in totals}) == 1
 
 
 def test_a_sure_model_needs_no_bits_and_an_unsure_one_all_of_them() -> None:

@@ -36,7 +36,7 @@ def test_the_width_solves_for_the_parameters(cell: str) -> None:
 
 @pytest.mark.parametrize("cell", CELLS)
 def test_parameters_are_counted_as_they_are(cell: str) -> None:
-    chosen = {"cell": cell, "hidden_size": 24}
+    chosen = {"cell": cell, "hidden_size": 24, "ngram": "0"}
     config = choose_model(PRESETS["small"], chosen, CHINESE, Recipe())
     real = sum(parameter.numel() for parameter in CharModel(config).parameters())
     assert parameters_of(cell, 24, CHINESE) == real
@@ -74,6 +74,7 @@ def test_cells_are_trained_alike_by_steps_and_by_time(corpus: Path) -> None:
         hidden_size=each.hidden_size,
         max_steps=12,
         threads=1,
+        ngram=0,
     )
     assert again.bits_per_char == each.by_steps.best
     by_steps, by_time = outcome.tables()
@@ -85,9 +86,8 @@ def test_cells_are_trained_alike_by_steps_and_by_time(corpus: Path) -> None:
 def test_gradients_are_those_of_runs_trained_alike(corpus: Path, tmp_path: Path) -> None:
     outcome = compare_vanishing(corpus, steps=4, lags=6, hidden_size=8, threads=1)
     assert [report.run for report in outcome.reports] == list(MEASURED)
-    run = chargen.train(
-        corpus, name="rnn", runs_dir=tmp_path, cell="rnn", hidden_size=8, max_steps=4, threads=1
-    )
+    options = {"cell": "rnn", "hidden_size": 8, "max_steps": 4, "threads": 1, "ngram": 0}
+    run = chargen.train(corpus, name="rnn", runs_dir=tmp_path, **options)
     assert outcome.reports[0] == measure_gradients(run.path, 6)
     shown, _ = outcome.tables()
     assert [row[0] for row in shown.rows] == ["0", "1", "2", "4", "6"]

@@ -9,6 +9,7 @@ import torch
 
 from chargen.corpus.tokenizer import Tokenizer
 from chargen.network.model import CharModel
+from chargen.ngrams import KneserNey, count, without_singletons
 from chargen.options import ModelConfig
 
 CORPORA = Path(__file__).parents[2] / "corpora"
@@ -26,6 +27,20 @@ def make_model(tokenizer: Tokenizer, *, sharpness: float = 4.0, **shape: object)
     model.reset_parameters(0)
     with torch.no_grad():
         model.output_matrix().mul_(sharpness)
+    return model
+
+
+def make_counts(tokenizer: Tokenizer, order: int = 4) -> KneserNey:
+    whole = count(tokenizer.encode(TEXT), tokenizer.size, order, tokenizer.newline_id)
+    return without_singletons(whole, order)
+
+
+def make_mixed_model(tokenizer: Tokenizer, **shape: object) -> CharModel:
+    """A model whose gate moves about the middle."""
+    model = make_model(tokenizer, **{"ngram": "4", **shape})
+    assert model.w is not None
+    with torch.no_grad():
+        model.w.normal_(0, 4, generator=torch.Generator().manual_seed(1))
     return model
 
 

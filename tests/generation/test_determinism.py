@@ -4,6 +4,7 @@ import io
 import json
 import random
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -12,7 +13,8 @@ from chargen.corpus.tokenizer import Tokenizer
 from chargen.generation.batch.run import Batch, BatchOptions
 from chargen.generation.engine import Engine
 from chargen.network.model import CharModel
-from tests.generation.conftest import TEXT, make_model
+from chargen.ngrams import KneserNey
+from tests.generation.conftest import TEXT, make_counts, make_mixed_model, make_model
 
 JOBS = 500
 
@@ -42,9 +44,16 @@ def job_lines(count: int) -> list[str]:
     ]
 
 
-def output(model: CharModel, tokenizer: Tokenizer, lines: list[str], slots: int, out: Path) -> str:
+def output(
+    model: CharModel,
+    tokenizer: Tokenizer,
+    lines: list[str],
+    slots: int,
+    out: Path,
+    ngram: KneserNey | None = None,
+) -> str:
     jobs = io.BytesIO("\n".join(lines).encode())
-    engine = Engine(model, tokenizer, slots=slots, logprobs=True)
+    engine = Engine(model, tokenizer, ngram, slots=slots, logprobs=True)
     batch = Batch(engine, jobs, "-", out, BatchOptions(), {})
     for _ in batch.run(batch.inventory(), resume=False, force=True):
         pass
@@ -64,25 +73,31 @@ def output(model: CharModel, tokenizer: Tokenizer, lines: list[str], slots: int,
             JOBS,
             [(1, 1), (3, 1), (7, 1), (64, 1), (255, 4)],
         ),
+        (
+            {"hidden_size": 100, "ngram": "4"},
+            200,
+            [(1, 1), (3, 1), (64, 4), (255, 3)],
+        ),
         ({"hidden_size": 100, "cell": "gru"}, 100, [(1, 1), (64, 1)]),
         ({"hidden_size": 100, "cell": "rnn"}, 100, [(1, 1), (64, 1)]),
     ],
-    ids=["lstm-100x2", "lstm-512", "gru", "rnn"],
+    ids=["lstm-100x2", "lstm-512", "ngram", "gru", "rnn"],
 )
 def test_a_job_gives_the_same_line_in_any_batch_order_and_on_any_threads(
     wide_tokenizer: Tokenizer,
     tmp_path: Path,
-    shape: dict[str, int],
+    shape: dict[str, Any],
     count: int,
     settings: list[tuple[int, int]],
 ) -> None:
-    model = make_model(wide_tokenizer, **shape)
+    ngram = make_counts(wide_tokenizer) if "ngram" in shape else None
+    model = (make_mixed_model if ngram else make_model)(wide_tokenizer, **shape)
     lines = job_lines(count)
-    want = sorted(output(model, wide_tokenizer, lines, 16, tmp_path / "out").splitlines())
+    want = sorted(output(model, wide_tokenizer, lines, 16, tmp_path / "out", ngram).splitlines())
     assert len(set(want)) == count
     for slots, threads in settings:
         torch.set_num_threads(threads)
         random.Random(slots).shuffle(lines)
-        got = output(model, wide_tokenizer, lines, slots, tmp_path / "out").splitlines()
+        got = output(model, wide_tokenizer, lines, slots, tmp_path / "out", ngram).splitlines()
         assert [json.loads(line)["id"] for line in got] == [json.loads(x)["id"] for x in lines]
         assert sorted(got) == want

@@ -4,6 +4,7 @@ import random
 from collections.abc import Iterator
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -15,8 +16,9 @@ from chargen.generation.folded import Network
 from chargen.generation.requests import Chunk, Request, Result
 from chargen.generation.sampler import Uniforms
 from chargen.network.model import CharModel
+from chargen.ngrams import KneserNey
 from chargen.options import CELLS, SamplingConfig
-from tests.generation.conftest import TEXT, make_model
+from tests.generation.conftest import TEXT, make_counts, make_mixed_model, make_model
 
 GREEDY = SamplingConfig(length=12, temperature=0)
 
@@ -45,7 +47,9 @@ def texts(engine: Engine, wanted: list[Request]) -> list[Result]:
     return sorted(engine.generate(wanted), key=lambda result: result.index)
 
 
-def plain_text(model: CharModel, tokenizer: Tokenizer, request: Request) -> tuple[str, float]:
+def plain_text(
+    model: CharModel, tokenizer: Tokenizer, request: Request, ngram: KneserNey | None = None
+) -> tuple[str, float]:
     """One text by the model's own forward in double precision; and its bits per character."""
     model = make_copy(model).double()
     ids = [tokenizer.newline_id, *tokenizer.encode(request.prompt).tolist()]
@@ -56,6 +60,12 @@ def plain_text(model: CharModel, tokenizer: Tokenizer, request: Request) -> tupl
         s, state = model(torch.tensor(ids)[:, None], state)
         while len(drawn) < request.config.length:
             o = model.logits(s[-1, 0])
+            if ngram is not None:
+                read = ngram.initial_state(1)
+                for id_ in [*ids, *drawn]:
+                    read = ngram.advance(read, np.array([id_]))
+                counted, g = torch.from_numpy(ngram.row(read)[0]), model.gate(s[-1])[0]
+                o = torch.log(g * torch.softmax(o, 0) + (1 - g) * counted)
             masked = o.masked_fill(~allowed, -torch.inf)
             u = next(uniforms)
             if request.config.temperature == 0:
@@ -67,6 +77,31 @@ def plain_text(model: CharModel, tokenizer: Tokenizer, request: Request) -> tupl
             drawn.append(id_)
             s, state = model(torch.tensor([[id_]]), state)
     return tokenizer.decode(drawn), bits / len(drawn)
+
+
+def test_a_text_with_counts_is_what_the_mixture_says(unk_tokenizer: Tokenizer) -> None:
+    model, ngram = make_mixed_model(unk_tokenizer, hidden_size=24), make_counts(unk_tokenizer)
+    wanted = [
+        Request("", SamplingConfig(length=20, temperature=0), 0),
+        Request("春江", SamplingConfig(length=20, temperature=0.7), 1),
+        Request("早春\n残雪", SamplingConfig(length=20, temperature=1.0), 2),
+        Request("春江", SamplingConfig(length=20, temperature=1.0), 3),  # a cached prompt
+    ]
+    engine = Engine(model, unk_tokenizer, ngram, slots=2, logprobs=True)
+    for request, result in zip(wanted, texts(engine, wanted), strict=True):
+        text, bits = plain_text(model, unk_tokenizer, request, ngram)
+        assert result.text == text
+        assert result.bits_per_char == pytest.approx(bits, rel=1e-4)
+        assert text != plain_text(model, unk_tokenizer, request)[0]
+
+
+def test_without_counts_a_model_with_a_gate_writes_what_its_network_says(
+    unk_tokenizer: Tokenizer,
+) -> None:
+    model = make_mixed_model(unk_tokenizer, hidden_size=24)
+    request = Request("春江", SamplingConfig(length=12, temperature=0.7), 1)
+    (result,) = texts(Engine(model, unk_tokenizer), [request])
+    assert result.text == plain_text(model, unk_tokenizer, request)[0]
 
 
 def make_copy(model: CharModel) -> CharModel:
@@ -150,14 +185,14 @@ def test_no_logits_are_made_for_rows_that_read(
 ) -> None:
     def rows_of_logits(wanted: list[Request]) -> int:
         engine = Engine(model, tokenizer, slots=8)
-        logits, rows = engine.network.logits, 0
+        logits, rows = engine.network.output, 0
 
         def counted(s: Tensor) -> Tensor:
             nonlocal rows
             rows += len(s)
             return logits(s)
 
-        monkeypatch.setattr(engine.network, "logits", counted)
+        monkeypatch.setattr(engine.network, "output", counted)
         monkeypatch.setattr(engine.network, "tile", 1)
         texts(engine, wanted)
         return rows
@@ -235,6 +270,6 @@ def test_a_step_agrees_with_the_cell(unk_tokenizer: Tokenizer, cell: str) -> Non
         s, _ = model(ids, model.initial_state(16))
         want = model.logits(s)
         for t in range(len(ids)):
-            got = network.logits(rows.step(ids[t]))
+            got = rows.logits(rows.step(ids[t].numpy()), 16)
             torch.testing.assert_close(got[:, : unk_tokenizer.size], want[t], rtol=1e-4, atol=1e-4)
             assert torch.isneginf(got[:, unk_tokenizer.size :]).all()

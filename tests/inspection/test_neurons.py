@@ -14,13 +14,20 @@ from chargen.api import load
 from chargen.inspection import neurons
 from chargen.inspection.neurons import inspect_neurons, tracks
 from chargen.inspection.page import neuron_page
-from tests.support import LEARNABLE, call
+from tests.support import LEARNABLE, call, train_tiny
 
 TEXT = LEARNABLE[:300]
 
 
 def test_surprisal_is_what_evaluation_charges(trained: Path) -> None:
     generator = load(trained, device="cpu")
+    report = inspect_neurons(generator.loaded, TEXT)
+    charged = generator.score_characters(TEXT)
+    np.testing.assert_allclose(report.bits, charged.nats / np.log(2), rtol=1e-4, atol=1e-5)
+
+
+def test_surprisal_with_counts_is_what_evaluation_charges(corpus: Path, tmp_path: Path) -> None:
+    generator = train_tiny(corpus, tmp_path, ngram=3).load()
     report = inspect_neurons(generator.loaded, TEXT)
     charged = generator.score_characters(TEXT)
     np.testing.assert_allclose(report.bits, charged.nats / np.log(2), rtol=1e-4, atol=1e-5)

@@ -141,3 +141,70 @@ def test_map_state_keeps_the_structure() -> None:
     doubled = map_state(model.initial_state(2), lambda tensor: tensor + 1)
     assert [len(layer) for layer in doubled] == [2, 2]
     assert all((tensor == 1).all() for layer in doubled for tensor in layer)
+
+
+def mixture_loss(
+    model: CharModel, ids: torch.Tensor, targets: torch.Tensor, counted: torch.Tensor
+) -> torch.Tensor:
+    """The loss with counts as its formula has it, for autograd."""
+    assert model.w is not None
+    assert model.b is not None
+    s, _ = model(ids, model.initial_state(B))
+    p = torch.softmax(model.logits(s), -1).gather(-1, targets[..., None])[..., 0]
+    g = 1 / (1 + torch.exp(-(s @ model.w + model.b)))
+    return (-0.5 * torch.log(g * p + (1 - g) * counted) - 0.5 * torch.log(p)).mean()
+
+
+@each_shape
+def test_loss_with_counts_and_its_gradients_are_the_formulas(options: dict[str, Any]) -> None:
+    model = small_model(V, ngram="3", **options)
+    assert model.w is not None
+    with torch.no_grad():
+        model.w.mul_(4)
+    ids, targets = window()
+    counted = torch.rand(T, B, generator=torch.Generator().manual_seed(5), dtype=torch.float64)
+    loss, _ = model.loss(ids, targets, model.initial_state(B), counted=counted)
+    wanted = mixture_loss(model, ids, targets, counted)
+    torch.testing.assert_close(loss, wanted, rtol=1e-12, atol=1e-12)
+    leaves = list(model.parameters())
+    ours = torch.autograd.grad(loss, leaves)
+    assert all(gradient.abs().sum() > 0 for gradient in ours)
+    torch.testing.assert_close(ours, torch.autograd.grad(wanted, leaves), rtol=1e-9, atol=1e-12)
+    with torch.no_grad():
+        alone, _ = model.loss(ids, targets, model.initial_state(B), counted=counted)
+    torch.testing.assert_close(alone, wanted, rtol=1e-12, atol=1e-12)
+
+
+def test_scores_of_the_mixture_are_those_of_whole_distributions() -> None:
+    model = small_model(V, ngram="3")
+    generator = torch.Generator().manual_seed(2)
+    s = torch.randn(300, 8, generator=generator, dtype=torch.float64)
+    targets = torch.randint(V, (300,), generator=generator)
+    rows = torch.softmax(3 * torch.randn(300, V, generator=generator, dtype=torch.float64), 1)
+    asked: list[int] = []
+
+    def rows_of(at: torch.Tensor) -> torch.Tensor:
+        asked.extend(at.tolist())
+        return rows[at]
+
+    counted = rows.gather(1, targets[:, None])[:, 0]
+    with torch.no_grad():
+        nats, top = model.score_mixed(s, targets, counted, rows_of)
+        g = model.gate(s)
+        mixture = g * torch.softmax(model.logits(s), 1) + (1 - g) * rows
+    wanted = -mixture.gather(1, targets[:, None])[:, 0].log()
+    torch.testing.assert_close(nats, wanted, rtol=1e-12, atol=1e-12)
+    assert torch.equal(top, mixture.argmax(1) == targets)
+    assert 0 < int(top.sum()) < 300
+    assert 0 < len(asked) < 200
+
+
+def test_a_gate_changes_nothing_of_the_networks_initial_weights() -> None:
+    plain, mixed = (
+        small_model(V).state_dict(),
+        CharModel(ModelConfig(V, hidden_size=8, embedding_size=5, ngram="3")).double(),
+    )
+    mixed.reset_parameters(0)
+    with_gate = mixed.state_dict()
+    assert set(with_gate) - set(plain) == {"w", "b"}
+    assert torch.equal(plain["V"], with_gate["V"])

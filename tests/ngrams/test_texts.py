@@ -13,6 +13,7 @@ from chargen.ngrams import (
     counting,
     leave_one_out,
     score,
+    states_before,
     without_singletons,
 )
 from tests.ngrams.reference import Reference
@@ -84,3 +85,16 @@ def test_leaving_one_out_needs_everything_counted() -> None:
     smaller = without_singletons(count(ids, 6, 4, newline=2), 3)
     with pytest.raises(ValueError, match="whole model"):
         leave_one_out(smaller, ids)
+
+
+@pytest.mark.parametrize("order", [1, 2, 4])
+def test_states_before_positions_are_those_of_reading_up_to_them(order: int) -> None:
+    text = np.random.default_rng(0).integers(4, size=60)
+    model = count(text, 5, order, newline=4)
+    state = model.advance(model.initial_state(1), np.array([4]))
+    wanted = []
+    for piece in text:
+        wanted.append(state[0])
+        state = model.advance(state, np.array([piece]))
+    places = np.array([7, 0, 59, 1, 2, 7, 3])
+    assert_array_equal(states_before(model, text, places), np.array(wanted)[places])

@@ -13,7 +13,7 @@ from chargen.corpus.prepared import PreparedCorpus
 from chargen.corpus.tokenizer import Tokenizer
 from chargen.errors import CheckpointError
 from chargen.files import UNFINISHED
-from chargen.runs.folder import RunFolder
+from chargen.runs.folder import Content, RunFolder
 from chargen.runs.places import Places
 from chargen.runs.tensors import digest
 from tests.runs.damage import change_json, the_error
@@ -136,16 +136,15 @@ def test_a_new_run_never_replaces_one(run: Path, trained: Path) -> None:
     loaded = RunFolder(trained).load_model()
     before = files_in(run)
     with pytest.raises(CheckpointError, match="exists already"):
-        RunFolder.create(run, loaded.config, loaded.tokenizer)
+        RunFolder.create(run, Content(loaded.config, loaded.tokenizer))
     assert files_in(run) == before
 
 
 def test_a_run_appears_with_its_first_checkpoint(trained: Path, tmp_path: Path) -> None:
     loaded, first = RunFolder(trained).load_model(), RunFolder(trained).load_last()
     assert first is not None
-    made = RunFolder.create(
-        tmp_path / "new", loaded.config, loaded.tokenizer, Places(tmp_path / "corpus"), first
-    )
+    content = Content(loaded.config, loaded.tokenizer, Places(tmp_path / "corpus"), first)
+    made = RunFolder.create(tmp_path / "new", content)
     found = made.load_last()
     assert found is not None
     assert (digest(found[0]), found[1]) == (digest(first[0]), first[1])
@@ -155,12 +154,12 @@ def test_a_run_appears_with_its_first_checkpoint(trained: Path, tmp_path: Path) 
 
 def test_a_run_without_a_name_takes_the_lowest_free_number(trained: Path, tmp_path: Path) -> None:
     loaded = RunFolder(trained).load_model()
-    content = loaded.config, loaded.tokenizer
+    content = Content(loaded.config, loaded.tokenizer)
     (tmp_path / "new-2").mkdir()
     (tmp_path / "new-3").symlink_to("nowhere")
-    made = [RunFolder.create_numbered(tmp_path, "new", *content).path.name for _ in range(2)]
+    made = [RunFolder.create_numbered(tmp_path, "new", content).path.name for _ in range(2)]
     assert made == ["new-1", "new-4"]
-    odd = RunFolder.create_numbered(tmp_path, "..a\\b", *content)
+    odd = RunFolder.create_numbered(tmp_path, "..a\\b", content)
     assert odd.path.name == "a_b-1"
 
 
@@ -171,7 +170,9 @@ def test_a_number_that_another_process_takes_first_is_passed_over(
     exists = Path.exists  # each process looks before the other makes its folder
     monkeypatch.setattr(Path, "exists", lambda p: not p.name.startswith("new-") and exists(p))
     made = [
-        RunFolder.create_numbered(tmp_path, "new", loaded.config, loaded.tokenizer).path.name
+        RunFolder.create_numbered(
+            tmp_path, "new", Content(loaded.config, loaded.tokenizer)
+        ).path.name
         for _ in range(3)
     ]
     assert made == ["new-1", "new-2", "new-3"]
@@ -180,7 +181,7 @@ def test_a_number_that_another_process_takes_first_is_passed_over(
 HOLD = """
 import sys, time
 from pathlib import Path
-from chargen.runs.folder import RunFolder
+from chargen.runs.folder import Content, RunFolder
 with RunFolder(Path(sys.argv[1])).lock():
     print("held", flush=True)
     time.sleep(60)
@@ -228,7 +229,7 @@ def test_a_run_is_not_written_through_links(name: str, run: Path, tmp_path: Path
 KILLED = """
 import os, shutil, sys
 from pathlib import Path
-from chargen.runs.folder import RunFolder
+from chargen.runs.folder import Content, RunFolder
 run, fatal, calls = Path(sys.argv[1]), 0, 0
 
 def watched(name):

@@ -24,7 +24,8 @@ def a_step(model: Any, parts: int, dropout: Dropout | None) -> tuple[Any, Any, l
     with torch.no_grad():
         _, state = model(first, model.initial_state(B))
     model.zero_grad(set_to_none=True)
-    loss, after = accumulate_gradient(model, ids[:-1], ids[1:], state, dropout, parts)
+    counted = torch.rand(T, B, generator=generator) if model.config.ngram_order else None
+    loss, after = accumulate_gradient(model, ids[:-1], ids[1:], state, counted, dropout, parts)
     return loss, after, [p.grad.clone() for p in model.parameters() if p.grad is not None]
 
 
@@ -33,6 +34,12 @@ def a_step(model: Any, parts: int, dropout: Dropout | None) -> tuple[Any, Any, l
 def test_loss_gradient_and_state_are_those_of_the_whole_batch(cell: str, parts: int) -> None:
     model = small_model(cell=cell, num_layers=1)
     whole, split = a_step(model, 1, None), a_step(model, parts, None)
+    torch.testing.assert_close(split, whole, rtol=1e-12, atol=1e-13)
+
+
+def test_counts_go_with_their_lanes() -> None:
+    model = small_model(ngram="2")
+    whole, split = a_step(model, 1, None), a_step(model, 3, None)
     torch.testing.assert_close(split, whole, rtol=1e-12, atol=1e-13)
 
 

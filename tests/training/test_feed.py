@@ -18,9 +18,10 @@ def test_windows_come_in_any_order_prepared_or_not(device: str) -> None:
     feed.prepare(5)
     for step in (0, 5, 5, 4, 7, windows.steps_per_epoch):
         feed.prepare(step + 1)
-        ids, targets, fresh = feed.window(step)
+        ids, targets, fresh, counted = feed.window(step)
         wanted_ids, wanted_targets, wanted_fresh = windows.window(step)
         assert fresh == wanted_fresh
+        assert counted is None
         assert (ids.shape, targets.shape) == (wanted_ids.shape, wanted_targets.shape)
         assert ids.device.type == targets.device.type == device
         if device != "meta":
