@@ -140,7 +140,7 @@ class RunFolder:
             (places or Places()).write(folder, path)
             if first:
                 checkpoints.write(folder, *first)
-            write_json(folder / CONFIG, config.to_dict())
+            write_json(folder / CONFIG, config.sealed())
         return cls(path)
 
     @contextlib.contextmanager
@@ -185,7 +185,7 @@ class RunFolder:
 
     def write_config(self, config: RunConfig) -> None:
         """Replace the config; a run of an older version becomes one of this version."""
-        write_json(self.path / CONFIG, config.to_dict())
+        write_json(self.path / CONFIG, config.sealed())
 
     def read_places(self) -> Places:
         """Where a resume finds what it needs, as far as the run knows."""

@@ -23,6 +23,7 @@ from chargen.runs.reading import (
     MOST_VALUES_BYTES,
     STRICT,
     damaged,
+    digest_of_values,
     parse,
     regular_file,
     typed,
@@ -108,11 +109,6 @@ def digest(tensors: Mapping[str, Tensor]) -> str:
         sha.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
         sha.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
     return sha.hexdigest()
-
-
-def digest_of_values(values: Mapping[str, Any]) -> str:
-    """SHA-256 over names and values, which JSON can hold, in the order of the names."""
-    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
 
 
 def write_tensors(
