@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 from chargen.options import CELLS, CorpusConfig, ModelConfig, TrainConfig
 from chargen.options.recipe import Recipe
 from chargen.runs.machine_record import MachineRecord
-from chargen.runs.reading import STRICT
+from chargen.runs.reading import STRICT, digest_of_values
 
 if TYPE_CHECKING:
     from chargen.corpus.manifest import Manifest
@@ -114,8 +114,16 @@ class RunConfig:
         """Number format of matrix products on the machine where the run is trained."""
         return (self.machine and self.machine.precision) or self.training.precision
 
+    def sealed(self) -> dict[str, Any]:
+        """The JSON of ``config.json``: values, and the digest of all of them.
+
+        ``chargen.runs.versions`` reads it back.
+        """
+        values = self.to_dict()
+        return {**values, "sha256": digest_of_values(values)}
+
     def to_dict(self) -> dict[str, Any]:
-        """The JSON of ``config.json``; ``chargen.runs.versions`` reads it back."""
+        """Values that JSON can hold."""
         return {
             "format": FORMAT,
             "version": VERSION,

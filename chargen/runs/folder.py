@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from hashlib import sha256
 from itertools import count
@@ -26,6 +26,7 @@ from chargen.network.model import CharModel
 from chargen.ngrams import KneserNey
 from chargen.runs import checkpoints, expected_tensors
 from chargen.runs.config import RunConfig
+from chargen.runs.content import Content
 from chargen.runs.layout import CONFIG, LAST, LOCK, MODEL, TOKENIZER
 from chargen.runs.ngram import read_ngram, write_ngram
 from chargen.runs.places import Places
@@ -42,28 +43,6 @@ from chargen.runs.tensors import digest, load_weights, part, read_tensors, write
 from chargen.runs.versions import config_of, places_of
 
 _MOST_TOKENIZER_BYTES = 64 << 20
-
-First = tuple[Mapping[str, Tensor], Mapping[str, Any]]
-"""Tensors and values of the checkpoint that a run begins with."""
-
-
-@dataclass(frozen=True)
-class Content:
-    """What is in a run folder from the beginning.
-
-    Attributes:
-        config: what the run records of itself.
-        tokenizer: of its corpus.
-        places: where a resume finds what it needs.
-        first: tensors and values of its first checkpoint, if it begins with one.
-        ngram: the counts that are mixed in, or None.
-    """
-
-    config: RunConfig
-    tokenizer: Tokenizer
-    places: Places = field(default_factory=Places)
-    first: First | None = None
-    ngram: KneserNey | None = None
 
 
 @dataclass(frozen=True)
@@ -136,7 +115,7 @@ class RunFolder:
             write_ngram(folder, content.ngram)
             if content.first:
                 checkpoints.write(folder, *content.first)
-            write_json(folder / CONFIG, content.config.to_dict())
+            write_json(folder / CONFIG, content.config.sealed())
         return cls(path)
 
     @contextlib.contextmanager
@@ -181,7 +160,7 @@ class RunFolder:
 
     def write_config(self, config: RunConfig) -> None:
         """Replace the config; a run of an older version becomes one of this version."""
-        write_json(self.path / CONFIG, config.to_dict())
+        write_json(self.path / CONFIG, config.sealed())
 
     def read_places(self) -> Places:
         """Where a resume finds what it needs, as far as the run knows."""

@@ -12,6 +12,8 @@ import json
 import math
 import os
 import stat
+from collections.abc import Mapping
+from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
@@ -127,6 +129,11 @@ def typed(value: Any, schema: type[T], where: Path) -> T:
         field = ".".join(map(str, first["loc"]))
         raise damaged(where, f"{field}: {first['msg']}" if field else first["msg"]) from error
     return found
+
+
+def digest_of_values(values: Mapping[str, Any]) -> str:
+    """SHA-256 over names and values, which JSON can hold, in the order of the names."""
+    return sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
 
 
 def _adapter(schema: type) -> TypeAdapter[Any]:

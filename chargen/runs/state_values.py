@@ -7,8 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
-from chargen.runs.reading import STRICT, damaged, typed
-from chargen.runs.tensors import digest_of_values
+from chargen.runs.reading import STRICT, damaged, digest_of_values, typed
 
 
 @dataclass(frozen=True)

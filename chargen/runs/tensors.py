@@ -9,20 +9,21 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, BinaryIO, ClassVar, NamedTuple
 
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as tensors_to_bytes
 from torch import Tensor, nn
 
-from chargen.errors import CheckpointError, printable
+from chargen.errors import CheckpointError
 from chargen.files import write_bytes
 from chargen.runs.reading import (
     COPY_AGAIN,
     MOST_VALUES_BYTES,
     STRICT,
     damaged,
+    digest_of_values,
     parse,
     regular_file,
     typed,
@@ -32,6 +33,7 @@ from chargen.runs.reading import (
 _ENTRY = "chargen"
 _MOST_TENSORS = 100_000
 _MOST_HEADER_BYTES = 32 << 20
+_DESCRIPTORS = Path("/dev/fd")
 _DTYPES = {
     "F64": torch.float64,
     "F32": torch.float32,
@@ -114,11 +116,6 @@ def digest(tensors: Mapping[str, Tensor]) -> str:
     return sha.hexdigest()
 
 
-def digest_of_values(values: Mapping[str, Any]) -> str:
-    """SHA-256 over names and values, which JSON can hold, in the order of the names."""
-    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
-
-
 def write_tensors(
     path: Path, tensors: Mapping[str, Tensor], step: int, bits_per_char: float | None = None
 ) -> str:
@@ -197,32 +194,28 @@ def read_facts(run: Path, name: str) -> Facts:
 
 @contextmanager
 def _opened(path: Path) -> Iterator[Any]:
-    """A safetensors file, open; the library takes no path that isn't UTF-8.
+    """A safetensors file, open.
+
+    The library takes no path that isn't UTF-8, and opens it twice, for the header and for the
+    numbers; meanwhile another file may have taken its place. So it gets one that is open already.
 
     Raises:
         ValueError: it is longer than its header says; the library would map all of it first.
     """
-    _require_length(path)
-    if printable(str(path)) == str(path):
-        with safe_open(path, framework="pt") as file:
-            yield file
-        return
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        with safe_open(f"/proc/self/fd/{handle}", framework="pt") as file:
-            yield file
-    finally:
-        os.close(handle)
-
-
-def _require_length(path: Path) -> None:
-    """Raise ValueError where a file is longer than its header says; the rest is safetensors'."""
     with path.open("rb") as file:
-        size = int.from_bytes(file.read(8), "little")
-        if size > _MOST_HEADER_BYTES:
-            raise ValueError(f"its header has more than {_MOST_HEADER_BYTES:,} bytes")
-        header = parse(file.read(size), path)
-        length = os.fstat(file.fileno()).st_size
+        _require_length(file, path)
+        name = f"/dev/fd/{file.fileno()}" if _DESCRIPTORS.is_dir() else str(path)
+        with safe_open(name, framework="pt") as tensors:
+            yield tensors
+
+
+def _require_length(file: BinaryIO, path: Path) -> None:
+    """Raise ValueError where a file is longer than its header says; the rest is safetensors'."""
+    size = int.from_bytes(file.read(8), "little")
+    if size > _MOST_HEADER_BYTES:
+        raise ValueError(f"its header has more than {_MOST_HEADER_BYTES:,} bytes")
+    header = parse(file.read(size), path)
+    length = os.fstat(file.fileno()).st_size
     try:
         ends = [each["data_offsets"][1] for name, each in header.items() if name != "__metadata__"]
         expected = 8 + size + max(ends, default=0)

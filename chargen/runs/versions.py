@@ -2,7 +2,8 @@
 
 Version 2 is current. It names its texts instead of giving their paths, keeps the places that a
 resume needs in ``places.json``, and records the recipe and the machine. Version 1 had neither: its
-recipe was that of the only release that wrote it, and stands here in full.
+recipe was that of the only release that wrote it, and stands here in full. A config with a digest
+must have that digest; version 1 had none.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from chargen.options.recipe import Recipe
 from chargen.runs.config import FORMAT, CorpusRecord, Origin, RunConfig, SourceText
 from chargen.runs.machine_record import MachineRecord
 from chargen.runs.places import Places
-from chargen.runs.reading import TRAIN_ONE, damaged, typed
+from chargen.runs.reading import TRAIN_ONE, damaged, digest_of_values, typed
 
 _MOST_LAYERS = 10_000
 RECIPE_OF_VERSION_1 = Recipe(
@@ -81,6 +82,8 @@ def places_of(values: Any, where: Path) -> Places:
 def _by_version(values: Any, where: Path) -> RunConfig | _Version1:
     if not isinstance(values, dict) or values.get("format") != FORMAT:
         raise CheckpointError(f"{where} is not the config of a chargen run.", TRAIN_ONE)
+    values = dict(values)
+    seal = values.pop("sha256", None)
     version = values.get("version")
     if version not in (1, 2) or isinstance(version, (bool, float)):
         raise _unknown_version(values, where)
@@ -103,6 +106,8 @@ def _by_version(values: Any, where: Path) -> RunConfig | _Version1:
         raise damaged(where, error.message) from error
     if config.total_steps is not None and config.total_steps < 1:
         raise damaged(where, f"total_steps is {config.total_steps}")
+    if seal not in (None, digest_of_values(values)):
+        raise damaged(where, "its digest differs")
     return replace(config, model=model)
 
 

@@ -18,6 +18,7 @@ from chargen.corpus.windows import fit
 from chargen.errors import CheckpointError, system_error_text
 from chargen.options import CorpusConfig, ModelConfig, Recipe, TrainConfig, check
 from chargen.training.extent import Extent
+from chargen.training.notes import notes_on
 from chargen.training.presets import (
     DEFAULT_PRESET,
     PRESETS,
@@ -35,9 +36,6 @@ if TYPE_CHECKING:
     from chargen.runs.machine_record import MachineRecord
     from chargen.training.counts import Counts
     from chargen.training.state import TrainingState
-
-_UNLIKE = 0.05
-"""Share of unknown pieces from which on a validation split is reported as unlike its text."""
 
 
 @dataclass(frozen=True)
@@ -111,7 +109,8 @@ def new_run(request: TrainRequest) -> PreparedRun:
         CheckpointError: the name is taken, or the folder can't be made.
     """
     made = plan(request)
-    from chargen.runs.folder import Content, RunFolder
+    from chargen.runs.content import Content
+    from chargen.runs.folder import RunFolder
     from chargen.runs.places import Places
     from chargen.training.beginning import first_state
     from chargen.training.counts import Counts
@@ -190,7 +189,7 @@ def plan(request: TrainRequest) -> Plan:
         },
         recipe=recipe,
     )
-    return Plan(config, corpus, tuple(_notes(request, corpus, config)), source)
+    return Plan(config, corpus, tuple(notes_on(request.corpus, corpus, config)), source)
 
 
 def _source(request: TrainRequest) -> LoadedModel | None:
@@ -271,37 +270,3 @@ def machine_of(training: TrainConfig, before: MachineRecord | None = None) -> Ma
     if training.precision == "auto" and before and before.began_in_float32(device):
         return MachineRecord.here(device, threads, "float32")
     return MachineRecord.here(device, threads, resolve_precision(training.precision, device))
-
-
-def _notes(request: TrainRequest, corpus: PreparedCorpus, config: RunConfig) -> list[str]:
-    """What the user should know of a new run, one line each."""
-    notes = []
-    if request.corpus is None:
-        (text,) = texts_of(None)
-        notes.append(f"No text was named: training on the shipped text {text.name}.")
-    notes += [*corpus.manifest.warnings, *_note_on_validation(corpus)]
-    asked, used = config.asked, config.training
-    shrunk = []
-    if "batch_size" in asked:
-        shrunk.append(f"batch {used.batch_size} instead of {asked['batch_size']}")
-    if "seq_length" in asked:
-        shrunk.append(f"windows of {used.seq_length} instead of {asked['seq_length']}")
-    if shrunk:
-        notes.append(f"The text is short: {', '.join(shrunk)}.")
-    return notes
-
-
-def _note_on_validation(corpus: PreparedCorpus) -> list[str]:
-    """A note where the validation split has characters that the training split never shows."""
-    from chargen.corpus.prepared import piece_counts
-
-    size = corpus.tokenizer.size
-    unseen = piece_counts(corpus.train, size) == 0
-    share = float(piece_counts(corpus.val, size)[unseen].sum()) / max(1, len(corpus.val))
-    if share < _UNLIKE:
-        return []
-    return [
-        f"{share:.0%} of the validation split, the end of the text, is characters that the "
-        "training split doesn't have, so its scores say little. Put a typical part at the end of "
-        "the text, or keep no validation split (`val_frac=0`)."
-    ]

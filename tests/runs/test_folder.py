@@ -13,7 +13,8 @@ from chargen.corpus.prepared import PreparedCorpus
 from chargen.corpus.tokenizer import Tokenizer
 from chargen.errors import CheckpointError
 from chargen.files import UNFINISHED
-from chargen.runs.folder import Content, RunFolder
+from chargen.runs.content import Content
+from chargen.runs.folder import RunFolder
 from chargen.runs.places import Places
 from chargen.runs.tensors import digest
 from tests.runs.damage import change_json, the_error
@@ -181,7 +182,8 @@ def test_a_number_that_another_process_takes_first_is_passed_over(
 HOLD = """
 import sys, time
 from pathlib import Path
-from chargen.runs.folder import Content, RunFolder
+from chargen.runs.content import Content
+from chargen.runs.folder import RunFolder
 with RunFolder(Path(sys.argv[1])).lock():
     print("held", flush=True)
     time.sleep(60)
@@ -229,7 +231,8 @@ def test_a_run_is_not_written_through_links(name: str, run: Path, tmp_path: Path
 KILLED = """
 import os, shutil, sys
 from pathlib import Path
-from chargen.runs.folder import Content, RunFolder
+from chargen.runs.content import Content
+from chargen.runs.folder import RunFolder
 run, fatal, calls = Path(sys.argv[1]), 0, 0
 
 def watched(name):

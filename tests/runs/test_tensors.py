@@ -31,6 +31,25 @@ def test_tensors_come_back_bit_for_bit(tmp_path: Path) -> None:
     assert read_facts(tmp_path, "file") == facts
 
 
+def test_a_file_that_is_replaced_while_it_is_opened_is_read_as_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """safetensors opens a path twice: for the header, and for the numbers."""
+    path, newer = tmp_path / "model.safetensors", tmp_path / "newer"
+    old = write_tensors(path, {"w": torch.zeros(3)}, 1)
+    write_tensors(newer, {"w": torch.ones(3)}, 2)
+    from_file = torch.UntypedStorage.from_file
+
+    def late(*arguments: object, **more: object) -> torch.UntypedStorage:
+        newer.replace(path)
+        return from_file(*arguments, **more)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(torch.UntypedStorage, "from_file", late)
+    tensors, facts = read_tensors(tmp_path, path.name)
+    assert not newer.exists()
+    assert (facts.sha256, facts.step, tensors["w"].tolist()) == (old, 1, [0.0, 0.0, 0.0])
+
+
 def test_a_digest_tells_names_shapes_and_numbers_apart() -> None:
     tensors = {"a": torch.zeros(2, 3), "b": torch.ones(2)}
     others = [

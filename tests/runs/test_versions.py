@@ -83,12 +83,23 @@ def test_a_damaged_config_names_the_part(
     assert "damaged" in message
 
 
+@pytest.mark.parametrize(
+    ("old", "new"), [(b'"lr": 0.', b'"lr": 1.'), (b'"seed": 0', b'"seed": 1'), (b"0", b"1")]
+)
+def test_a_config_that_changed_to_another_that_may_be_is_told(
+    old: bytes, new: bytes, run: Path
+) -> None:
+    path = run / "config.json"
+    path.write_bytes(path.read_bytes().replace(old, new, 1))
+    assert "config.json is damaged" in the_error(run).message
+
+
 @pytest.mark.parametrize("name", list(CELLS))
 def test_only_options_of_the_cell_are_written(name: str) -> None:
     record = CorpusRecord("a", (), CorpusConfig(), {}, 9, 9, 0)
     model = ModelConfig(9, cell=name)
     config = RunConfig(model, TrainConfig(), record, "", "tiny", "1")
-    written = config.to_dict()
+    written = config.sealed()
     others = {option for entry in CELLS.values() for option in entry.options}
     assert others & written["model"].keys() == set(CELLS[name].options)
     assert config_of(json.loads(json.dumps(written)), Path("config.json")) == config
