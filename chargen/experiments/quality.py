@@ -1,5 +1,7 @@
 """Comparison of chargen, a plain PyTorch loop and a small GPT trained for equal time.
 
+Two references that only count stand beside them: a Kneser-Ney model and 7-Zip's PPMd.
+
 All are trained on the same 90 % of the text, alternating in short turns so that other load on the
 machine affects all of them equally. Each has a clock that stops while others train and while it is
 scored. All are scored on the same beginning of the other 10 %. Another run of chargen is planned
@@ -25,6 +27,7 @@ from chargen.corpus.tokenizer import Tokenizer
 from chargen.errors import CorpusError
 from chargen.evaluation.scores import head_of_text
 from chargen.experiments.contenders import Budget, Chargen, Contender, Ids
+from chargen.experiments.counting import counting_alone, ppmd
 from chargen.experiments.curves import LearningCurve, Point, draw_curves
 from chargen.experiments.outcome import ShowProgress, Table, silent
 from chargen.experiments.references import Plain, SmallGPT
@@ -39,6 +42,7 @@ MARKS = (1 / 32, 1 / 16, 1 / 12, 1 / 8, 3 / 16, 1 / 4, 3 / 8, 1 / 2, 5 / 8, 3 / 
 _SLICES = 50
 _SCORED_PIECES = 1 << 16
 _SCORED_AT_THE_END = 1 << 18
+_CURVES = ("chargen", "short", "plain", "gpt", "counting", "ppmd")
 
 
 @dataclass(frozen=True)
@@ -50,6 +54,8 @@ class QualityOutcome:
         short: the run of the same preset planned for an eighth of the budget.
         plain: the plain loop with char-rnn's defaults.
         gpt: the small GPT.
+        counting: a Kneser-Ney model, without a network.
+        ppmd: a compressor, which goes on learning while it is scored.
     """
 
     machine: str
@@ -65,10 +71,12 @@ class QualityOutcome:
     short: LearningCurve
     plain: LearningCurve
     gpt: LearningCurve
+    counting: LearningCurve
+    ppmd: LearningCurve
 
     @property
     def curves(self) -> tuple[LearningCurve, ...]:
-        return self.chargen, self.short, self.plain, self.gpt
+        return tuple(getattr(self, name) for name in _CURVES)
 
     @property
     def goal(self) -> float:
@@ -102,7 +110,7 @@ class QualityOutcome:
                 tuple(
                     (
                         curve.name,
-                        f"{curve.parameters:,}",
+                        f"{curve.parameters:,}" if curve.parameters else "-",
                         f"{curve.points[-1].steps:,}",
                         f"{curve.seconds:.1f}",
                         f"{curve.bits_per_char:.3f}",
@@ -162,7 +170,7 @@ def compare_quality(
     Raises:
         ConfigError: an option is not usable.
         CorpusError: the text can't be read or is too short.
-        MissingExtraError: the package transformers is not installed.
+        MissingExtraError: the package transformers or pyppmd is not installed.
     """
     settings = CorpusConfig(vocab_size=vocab_size)
     budget = Budget(minutes * 60) if steps is None else Budget(steps, in_steps=True)
@@ -179,6 +187,7 @@ def compare_quality(
             stack.callback(each.close)
         val = head_of_text(corpus.tokenizer, corpus.val, _SCORED_AT_THE_END)
         curves = _learn_by_turns(contenders, corpus.tokenizer, val, on_progress)
+        curves += [counting_alone(corpus, val), ppmd(corpus, val)]
     return QualityOutcome(
         machine=processor_name(),
         device=str(place),
@@ -189,10 +198,7 @@ def compare_quality(
         train_characters=corpus.manifest.train.characters,
         scored_characters=int(corpus.tokenizer.character_starts(val).sum()),
         seed=seed,
-        chargen=curves[0],
-        short=curves[1],
-        plain=curves[2],
-        gpt=curves[3],
+        **dict(zip(_CURVES, curves, strict=True)),
     )
 
 

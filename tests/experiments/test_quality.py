@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyppmd
 import pytest
 import torch
 from torch.nn import functional as F
@@ -14,9 +15,11 @@ from chargen.bench.timing import Stopwatch
 from chargen.corpus.prepared import PreparedCorpus
 from chargen.errors import ConfigError
 from chargen.experiments.contenders import Budget
+from chargen.experiments.counting import counting_alone, ppmd
 from chargen.experiments.curves import LearningCurve, Point
 from chargen.experiments.quality import QualityOutcome, compare_quality
 from chargen.experiments.references import Plain, SmallGPT
+from chargen.ngrams import choose_order, count
 from tests.support import LEARNABLE
 
 STEPS = 16
@@ -57,7 +60,10 @@ def test_the_outcome_is_tables_json_and_a_picture(outcome: QualityOutcome, tmp_p
     values = json.loads(json.dumps(outcome.to_dict()))
     assert values["gpt"]["bits_per_char"] == outcome.gpt.bits_per_char
     learnt, reached = outcome.tables()
-    assert [row[0] for row in learnt.rows] == ["tiny", "tiny, short", "plain loop", "small GPT"]
+    assert [row[0] for row in learnt.rows] == [
+        *("tiny", "tiny, short", "plain loop", "small GPT"),
+        *("counting alone", "PPMd"),
+    ]
     assert all(len(row) == len(learnt.header) for row in learnt.rows)
     assert [row[0] for row in reached.rows] == ["tiny", "tiny, short"]
     outcome.draw(tmp_path / "curves.png")
@@ -134,3 +140,27 @@ def test_a_stopped_watch_stands_still() -> None:
     with watch.running():
         pass
     assert 0 < watch() == watch()
+
+
+def test_counting_alone_is_a_kneser_ney_model(corpus: Path) -> None:
+    prepared = PreparedCorpus.open(corpus)
+    curve = counting_alone(prepared, prepared.val)
+    n, newline = prepared.tokenizer.size, prepared.tokenizer.newline_id
+    model = count(prepared.train, n, choose_order(n), newline)
+    bits, state = 0.0, model.advance(model.initial_state(1), np.array([newline]))
+    for piece in prepared.val:
+        bits -= np.log2(model.row(state)[0][piece])
+        state = model.advance(state, np.array([piece]))
+    assert curve.bits_per_char == pytest.approx(bits / len(prepared.val), rel=1e-5)
+    assert curve.parameters == len(model.trie.counts)
+
+
+def test_ppmd_costs_what_the_end_adds_to_the_compressed_text(corpus: Path) -> None:
+    prepared = PreparedCorpus.open(corpus)
+    train, val = (prepared.tokenizer.decode(ids) for ids in (prepared.train, prepared.val))
+    whole, beginning = (
+        len(pyppmd.compress(each, max_order=6, mem_size=1 << 24, variant="H"))
+        for each in (train + val, train)
+    )
+    found = ppmd(prepared, prepared.val).bits_per_char * len(val) / 8
+    assert found == pytest.approx(whole - beginning, abs=8)

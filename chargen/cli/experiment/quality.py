@@ -40,7 +40,8 @@ def quality(
 
     The plain loop has char-rnn's defaults. The models alternate, and scoring is not timed. A
     short run of the preset, planned for an eighth of the minutes, is compared with the end of the
-    GPT's curve. Needs the extras bench and plot.
+    GPT's curve. Counting alone, and the compressor PPMd, stand beside them. Needs the extras bench
+    and plot.
     """
     from chargen.experiments.quality import compare_quality
 
