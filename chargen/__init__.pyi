@@ -26,6 +26,7 @@ from .evaluation.scores import Score as Score
 from .generation.batch.run import BatchProgress as BatchProgress
 from .generation.generator import Generator as Generator
 from .generation.poems.forms import Form as Form
+from .generation.ranking import Ranked as Ranked
 from .generation.requests import Result as Result
 from .inspection.comparison import Comparison as Comparison
 from .inspection.corpora import CorpusSummary as CorpusSummary

@@ -17,10 +17,10 @@ if TYPE_CHECKING:
     from chargen.inspection.summary import RunSummary
 
 
-def _find(run: str | Path | None, runs_dir: str | Path | None) -> Path:
+def _find(run: str | Path | None, runs_dir: str | Path | None, *, finished: bool = False) -> Path:
     from chargen.runs.finding import find_run, runs_folder
 
-    return find_run(None if run is None else str(run), runs_folder(runs_dir))
+    return find_run(None if run is None else str(run), runs_folder(runs_dir), finished=finished)
 
 
 def load(
@@ -33,7 +33,8 @@ def load(
     """Load a trained model.
 
     Args:
-        run: a run folder, or the name of a run in ``runs_dir``; None is the newest run there.
+        run: a run folder, or the name of a run in ``runs_dir``; None is the newest run there that
+            has finished, or the newest if none has.
         runs_dir: the folder of runs; by default the environment variable CHARGEN_RUNS, else
             ``checkpoints``.
         device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
@@ -47,7 +48,7 @@ def load(
     from chargen.machine.devices import resolve_device
     from chargen.runs.folder import RunFolder
 
-    folder = _find(run, runs_dir)
+    folder = _find(run, runs_dir, finished=True)
     target = resolve_device(device)
     loaded = RunFolder(folder).load_model(ngram=ngram)
     loaded.model.to(target)

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from chargen.cli.command import command
-from chargen.cli.flags import NoNgram, RunsDir
-from chargen.cli.sample import say_conversion, texts_wanted
+from chargen.cli.flags import Checkpoint, NoNgram, Run, RunsDir
+from chargen.cli.sample import run_named, say_conversion, texts_wanted
 from chargen.generation.poems.forms import Form
 from chargen.options import BatchConfig, SamplingConfig
 
@@ -39,12 +39,8 @@ def batch(
     out: Annotated[
         Path, typer.Option("--out", "-o", help="File to write: one JSON object per text.")
     ],
-    run: Annotated[
-        str | None,
-        typer.Option(
-            "--checkpoint", help="A run folder or the name of a run. \\[default: the newest run]"
-        ),
-    ] = None,
+    run: Run = None,
+    checkpoint: Checkpoint = None,
     runs_dir: RunsDir = None,
     no_ngram: NoNgram = False,
     schema: Annotated[
@@ -70,7 +66,7 @@ def batch(
     from chargen import api
 
     def on_begin(model: Generator, texts: int) -> None:
-        terminal.say(f"{model.path}: {texts:,} texts to {out}")
+        terminal.say(f"{model.path}: {texts:,} text{'' if texts == 1 else 's'} to {out}")
         say_conversion(terminal, model, "Each prompt")
 
     with terminal.progress("generating", "characters") as show:
@@ -86,7 +82,7 @@ def batch(
         api.batch(
             jobs,
             out,
-            run,
+            run_named(run, checkpoint),
             runs_dir=runs_dir,
             ngram=not no_ngram,
             on_begin=on_begin,

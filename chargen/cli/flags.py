@@ -21,7 +21,13 @@ RunsDir = Annotated[
 ]
 Run = Annotated[
     str | None,
-    typer.Argument(help="A run folder or the name of a run; by default the newest run."),
+    typer.Argument(
+        help="A run folder or the name of a run; by default the newest one that has finished."
+    ),
+]
+Checkpoint = Annotated[
+    str | None,
+    typer.Option("--checkpoint", help="The same as an option: a run folder or the name of a run."),
 ]
 NamedRun = Annotated[
     str, typer.Argument(help="A run folder or the name of a run.", show_default=False)

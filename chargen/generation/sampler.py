@@ -6,8 +6,6 @@ have logits of −∞. What a row becomes depends on nothing but that row, to th
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Sequence
 
 import numpy as np
@@ -24,17 +22,6 @@ _SORTED_FIRST = 512
 """Top-p looks at so many of the likeliest first; most often they reach the share asked for."""
 
 _COLDEST, _HOTTEST = 1e-30, 1e30
-
-
-def sample_seed(command_seed: int, key: int | str) -> int:
-    """A sample's own seed, below 2⁵³, so that every reader of JSON keeps it exactly.
-
-    Args:
-        command_seed: the seed that was given to the command.
-        key: what tells the sample from others: its number, or its job's id.
-    """
-    digest = hashlib.sha256(json.dumps([command_seed, key]).encode()).digest()
-    return int.from_bytes(digest[:8], "big") >> 11
 
 
 class Uniforms:

@@ -29,8 +29,10 @@ class _Text:
         self.prompt = engine.prompt_ids(request.prompt, request.form)
         self.position = 0
         self.verse = engine.verse(request, request.form) if request.form else None
-        length = request.config.length if self.verse is None else self.verse.characters
-        self.grown = GrowingText(engine.tokenizer, length, request.config.stop)
+        length, end = request.config.length, request.config.end
+        if self.verse is not None:
+            length, end = self.verse.characters, "none"
+        self.grown = GrowingText(engine.tokenizer, length, request.config.stop, end)
         self.bits: list[float] = []
         self._uniforms = Uniforms(request.seed)
         self._ready: list[float] = []
@@ -130,13 +132,17 @@ class Slots:
             if not self._drawing:
                 return [], []
             logits = self._rows.logits(s, self._drawing).to(self._engine.drawing_device)
-            own = torch.log_softmax(logits, 1) if self._engine.logprobs else None
+            own = torch.log_softmax(logits, 1) if self._wants_bits() else None
             self._mask(logits)
             ids = self._sampler.draw(logits, self._draw_uniforms().to(logits.device))
             if own is None:
                 return ids.tolist(), []
             nats = own.gather(1, ids[:, None]).squeeze(1).double()
             return ids.tolist(), (nats / -math.log(2)).tolist()
+
+    def _wants_bits(self) -> bool:
+        drawing = self._texts[: self._drawing]
+        return self._engine.logprobs or any(text.request.best_of > 1 for text in drawing)
 
     def _draw_uniforms(self) -> Tensor:
         """A number for each row that draws, (B, 1), float64."""

@@ -16,7 +16,7 @@ from chargen.errors import TrainingError
 from chargen.evaluation.scores import head_of_text, score_characters
 from chargen.generation.engine import Engine
 from chargen.generation.requests import Request
-from chargen.generation.sampler import sample_seed
+from chargen.generation.seeds import sample_seed
 from chargen.machine.devices import autocast, resolve_device
 from chargen.network.model import ModelState
 from chargen.options import SamplingConfig

@@ -7,7 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chargen.generation import sampler
-from chargen.generation.sampler import Sampler, Uniforms, drawing_device, sample_seed
+from chargen.generation.sampler import Sampler, Uniforms, drawing_device
+from chargen.generation.seeds import sample_seed
 from chargen.options import SamplingConfig
 
 WIDTH = 5 * sampler.BLOCK

@@ -18,7 +18,7 @@ from chargen.errors import ChargenError, GenerationError, system_error_text
 from chargen.generation.batch.fields import JobFields, id_of, parse_job, plain_job
 from chargen.generation.poems.forms import Form
 from chargen.generation.requests import Request
-from chargen.generation.sampler import sample_seed
+from chargen.generation.seeds import sample_seed, text_seeds
 from chargen.options import BatchConfig, SamplingConfig
 
 _JSON_SUFFIXES = (".jsonl", ".ndjson", ".json")
@@ -38,12 +38,14 @@ class Defaults:
         sampling: sampling options.
         seed: seed from which, with the id of a job, its seed is derived.
         num_samples: texts per job.
+        best_of: texts drawn for each of them.
         form: form of the texts.
     """
 
     sampling: SamplingConfig = field(default_factory=SamplingConfig)
     seed: int = 0
     num_samples: int = 1
+    best_of: int = 1
     form: Form | None = None
 
 
@@ -65,11 +67,8 @@ class Job:
 
     def requests(self) -> Iterator[Request]:
         """Yield a request per sample; there may be a million."""
-        if self.samples == 1:
-            yield self.request
-            return
-        for n in range(self.samples):
-            yield replace(self.request, seed=sample_seed(self.request.seed, n))
+        for seed in text_seeds(self.request.seed, self.samples):
+            yield replace(self.request, seed=seed)
 
 
 @dataclass(frozen=True)
@@ -230,7 +229,8 @@ def _job(
         return BadLine(job_id, number, tuple(line.replace("`", "") for line in problems))
     seed = own["seed"] if "seed" in own else sample_seed(defaults.seed, job_id)
     samples = own.get("num_samples", defaults.num_samples)
-    request = Request(fields.prompt, sampling, seed, form)
+    best_of = own.get("best_of", defaults.best_of)
+    request = Request(fields.prompt, sampling, seed, form, best_of)
     try:
         check(request)
     except ChargenError as error:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from array import array
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -22,7 +22,8 @@ from chargen.generation.batch.lines import InOrder, Task, encoded, line_key
 from chargen.generation.batch.output import check_output, check_unchanged, contains, write_sidecar
 from chargen.generation.batch.written import Written, check_written
 from chargen.generation.engine import Engine
-from chargen.generation.requests import Request
+from chargen.generation.ranking import best_results
+from chargen.generation.requests import Request, Result
 
 FORMAT = 1
 _MOST_LISTED = 20
@@ -84,6 +85,7 @@ class Batch:
         out: the output file.
         options: the options of the batch.
         identity: what else the texts depend on, such as the checkpoint's hash.
+        typical_bits: bits per character of real text, by which the best of several is chosen.
     """
 
     def __init__(
@@ -94,7 +96,9 @@ class Batch:
         out: Path,
         options: BatchOptions,
         identity: dict[str, Any],
+        typical_bits: float | None = None,
     ) -> None:
+        self._typical_bits = typical_bits
         self._engine, self._jobs, self._options = engine, jobs, options
         self._name, self._as_json = name, is_json(name, jobs)
         self.out, self._target = out, followed(out)
@@ -248,12 +252,15 @@ class Batch:
             for n, request in enumerate(job.requests()):
                 yield Task(job.id, n if many else None, request)
 
+    def _results(self, requests: Iterable[Request | None]) -> Iterator[Result]:
+        return best_results(self._engine, requests, self._typical_bits)
+
     def _ordered_lines(self, inventory: Inventory, skip: int) -> Iterator[dict[str, Any]]:
         """Yield the lines after the first ``skip`` in the order of the jobs."""
         tasks = islice(self._tasks(inventory), skip, None)
         lines = InOrder(tasks)
         while not lines.all_taken:
-            for result in self._engine.generate(lines.requests()):
+            for result in self._results(lines.requests()):
                 lines.take(result)
                 yield from lines.ready()
             yield from lines.ready()
@@ -275,7 +282,7 @@ class Batch:
                     taken += 1
                     yield task.what
 
-        for result in self._engine.generate(requests()):
+        for result in self._results(requests()):
             yield running.pop(result.index).line(result)
 
 

@@ -26,7 +26,7 @@ from chargen.generation.batch.jobs import Defaults, Job, open_jobs
 from chargen.generation.batch.output import check_output
 from chargen.generation.batch.run import Batch, BatchOptions, BatchProgress
 from chargen.generation.engine import Engine
-from chargen.generation.sampler import sample_seed
+from chargen.generation.seeds import sample_seed, text_seeds
 from chargen.network.model import CharModel
 from chargen.options import SamplingConfig
 from tests.generation.batch.cases import SHORT, parse
@@ -112,11 +112,12 @@ def test_samples_are_made_one_at_a_time(
 ) -> None:
     made = []
 
-    def counted(seed: int, what: int | str) -> int:
-        made.append(what)
-        return sample_seed(seed, what)
+    def counted(seed: int, count: int) -> Iterator[int]:
+        for each in text_seeds(seed, count):
+            made.append(each)
+            yield each
 
-    monkeypatch.setattr(jobs_module, "sample_seed", counted)
+    monkeypatch.setattr(jobs_module, "text_seeds", counted)
     text = '{"prompt": "", "seed": 4, "num_samples": 1000000}\n'
     work = Batch(engine, io.BytesIO(text.encode()), "-", tmp_path / "out", BatchOptions(SHORT), {})
     assert work.inventory().lines == 1000000
@@ -337,3 +338,20 @@ def main() -> None:
 
 if __name__ == "__main__":
     main()
+
+
+def test_the_best_of_several_is_one_line_that_can_be_resumed(
+    engine: Engine, tmp_path: Path
+) -> None:
+    jobs = '{"id": "a", "prompt": "春", "best_of": 4}\n{"prompt": "夜", "num_samples": 2}\n'
+    whole = run(engine, jobs, tmp_path / "whole")
+    assert [(line["id"], line.get("sample")) for line in whole] == [("a", None), (2, 0), (2, 1)]
+    assert whole[0]["seed"] in text_seeds(sample_seed(0, "a"), 4)
+    assert "bits_per_char" not in whole[0]
+    again = f'{{"id": "a", "prompt": "春", "seed": {whole[0]["seed"]}}}\n'
+    assert run(engine, again, tmp_path / "again")[0]["text"] == whole[0]["text"]
+    for ordered in (True, False):
+        out, options = tmp_path / str(ordered), BatchOptions(SHORT, ordered=ordered)
+        run(engine, jobs, out, options, stop_after=1)
+        found = run(engine, jobs, out, options, resume=True)
+        assert sorted(map(str, found)) == sorted(map(str, whole))
