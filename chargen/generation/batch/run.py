@@ -16,10 +16,16 @@ from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 
 from chargen.errors import GenerationError, system_error_text
-from chargen.files import followed, is_special, open_in_place
+from chargen.files import errors_about, followed, is_special, open_in_place
 from chargen.generation.batch.jobs import BadLine, Defaults, Job, is_json, read_jobs, sha256_of_jobs
 from chargen.generation.batch.lines import InOrder, Task, encoded, line_key
-from chargen.generation.batch.output import check_output, check_unchanged, contains, write_sidecar
+from chargen.generation.batch.output import (
+    check_output,
+    check_unchanged,
+    contains,
+    name_of_output,
+    write_sidecar,
+)
 from chargen.generation.batch.written import Written, check_written
 from chargen.generation.engine import Engine
 from chargen.generation.requests import Request
@@ -138,13 +144,14 @@ class Batch:
         Raises:
             GenerationError: the output exists and neither ``resume`` nor ``force`` is given, the
                 job file or an option has changed, or another process is writing the output.
+            OSError: the output isn't a plain file, and can't be written.
         """
+        if is_special(self.out):
+            check_output(self._name, self.out, resume=resume, force=force)
+            yield from self._stream(inventory)
+            return
         lock = Path(f"{self.sidecar}.lock")
         try:
-            if is_special(self.out):
-                check_output(self._name, self.out, resume=resume, force=force)
-                yield from self._stream(inventory)
-                return
             with FileLock(lock, timeout=0):
                 there = self._prepare(inventory, resume=resume, force=force)
                 yield from self._write(inventory, there)
@@ -212,7 +219,7 @@ class Batch:
 
     def _stream(self, inventory: Inventory) -> Iterator[BatchProgress]:
         """Write all lines to what isn't a plain file."""
-        with open_in_place(self.out) as file:
+        with errors_about(Path(name_of_output(self.out))), open_in_place(self.out) as file:
             yield from self._written(file, inventory, Written())
 
     def _written(
