@@ -89,12 +89,15 @@ def call(
 
 
 def the_error(*arguments: object, status: int = 1) -> str:
-    """Standard error of a command that must fail: two lines, what and what to do."""
+    """Standard error of a command that must fail: two lines, what and what to do.
+
+    What the option parser itself rejects, with status 2, is shown in its own way.
+    """
     result = call(*arguments)
     assert result.exit_code == status, result.output
     assert result.stdout == ""
     assert "Traceback" not in result.stderr
-    if status == 1:
+    if status == 1 or not result.stderr.startswith("Usage"):
         lines = [line for line in result.stderr.splitlines() if line.startswith(("error:", "  "))]
         assert len(lines) == 2
         assert lines[0].startswith("error: ")

@@ -93,15 +93,19 @@ def gradients(
         runs: run folders, or names in ``runs_dir``; an empty sequence is the newest run.
         runs_dir: the folder of runs.
         lags: the largest lag, in steps.
-        out: a PNG to draw.
+        out: a PNG, SVG or PDF to draw.
 
     Raises:
         CheckpointError: a run is missing or damaged.
+        ConfigError: ``out`` can't be written.
         CorpusError: the corpus of a run is missing or too short.
         MissingExtraError: ``out`` is given and matplotlib is not installed.
     """
     from chargen.inspection.gradients import measure_gradients, plot_gradients
+    from chargen.inspection.plots import check_picture
 
+    if out is not None:
+        check_picture(Path(out))
     folders = [_find(run, runs_dir) for run in runs or (None,)]
     reports = [measure_gradients(folder, lags) for folder in folders]
     if out is not None:
@@ -158,15 +162,18 @@ def compare(
         runs: run folders, or names in ``runs_dir``.
         runs_dir: the folder of runs.
         over: the horizontal axis of the plot, ``steps`` or ``minutes``.
-        out: a PNG to draw.
+        out: a PNG, SVG or PDF to draw.
 
     Raises:
+        ConfigError: ``over`` is neither, or ``out`` can't be written.
         CheckpointError: a run is missing, or ``out`` is given and nothing was recorded.
         MissingExtraError: ``out`` is given and matplotlib is not installed.
     """
     from chargen.inspection.comparison import compare_runs
-    from chargen.inspection.plots import AXES, plot_curves
+    from chargen.inspection.plots import AXES, check_picture, plot_curves
 
+    if out is not None:
+        check_picture(Path(out))
     check(also=[] if over in AXES else [f"`over` is {over!r}, not one of {', '.join(AXES)}"])
     folders = [_find(run, runs_dir) for run in runs]
     comparison = compare_runs(folders)
@@ -181,7 +188,7 @@ def plot(
     *,
     runs_dir: str | Path | None = None,
 ) -> Path:
-    """Draw the curves of one or more runs as a PNG, and return its path.
+    """Draw the curves of one or more runs as a PNG, SVG or PDF, and return its path.
 
     Args:
         runs: run folders, or names in ``runs_dir``; an empty sequence is the newest run.
@@ -189,11 +196,14 @@ def plot(
         runs_dir: the folder of runs.
 
     Raises:
+        ConfigError: ``out`` can't be written.
         MissingExtraError: matplotlib is not installed.
         CheckpointError: a run is missing, or has recorded nothing yet.
     """
-    from chargen.inspection.plots import plot_curves
+    from chargen.inspection.plots import check_picture, plot_curves
 
+    if out is not None:
+        check_picture(Path(out))
     folders = [_find(run, runs_dir) for run in runs or (None,)]
     if out is None:
         out = (folders[0] if len(folders) == 1 else Path()) / "curves.png"

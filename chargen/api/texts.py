@@ -40,7 +40,7 @@ def batch(
     Args:
         jobs: a file of JSON lines, or a text file with one prompt per line; ``-`` is standard
             input.
-        out: the file to write, one JSON object per text.
+        out: the file to write, one JSON object per text; ``-`` is standard output.
         run: a run folder, or a name in ``runs_dir``; None is the newest run.
         runs_dir: the folder of runs.
         form: the form of jobs that don't name one: an object, a name or JSON.
@@ -57,12 +57,12 @@ def batch(
     from chargen.api.inspecting import load
     from chargen.generation.batch.fields import read_form
     from chargen.generation.batch.jobs import Defaults, open_jobs
-    from chargen.generation.batch.output import check_output
+    from chargen.generation.batch.output import check_output, output_path
     from chargen.generation.batch.run import Batch, BatchOptions
     from chargen.generation.generator import engine_of
 
     asked, drawn = distribute(options, BatchConfig, SamplingConfig)
-    sampling, todo, out = SamplingConfig(**drawn), BatchConfig(**asked), Path(out)
+    sampling, todo, out = SamplingConfig(**drawn), BatchConfig(**asked), output_path(out)
     wanted_form, problems = read_form(form)
     check(sampling, todo, also=problems)
     defaults = Defaults(sampling, todo.seed, todo.num_samples, todo.best_of, wanted_form)

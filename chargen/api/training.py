@@ -158,7 +158,7 @@ def find_lr(
         preset: as for ``train``.
         runs_dir: the folder of runs in which ``init_from`` is found.
         init_from: the run to take the initial weights from.
-        out: a PNG to draw.
+        out: a PNG, SVG or PDF to draw.
         on_progress: called with the progress of preparing the text.
         on_step: called with the number of steps made and the total.
         options: as for ``train``; the rates tried lie around ``lr``. Budgets and intervals have no
@@ -169,15 +169,16 @@ def find_lr(
         TrainingError: the loss is not finite at the first step.
         MissingExtraError: ``out`` is given and matplotlib is not installed.
     """
+    from chargen.inspection.plots import check_picture, plot_range_test
+
+    if out is not None:
+        check_picture(Path(out))
     from chargen.training.plan import plan
 
     about = {"preset": preset, "init_from": init_from, "on_progress": on_progress}
     made = plan(_request(corpus, runs_dir, options, **about))
-    from chargen.inspection.plots import check_picture, plot_range_test
     from chargen.training.lr_finder import range_test
 
-    if out is not None:
-        check_picture(Path(out))
     test = range_test(made, on_step)
     if out is not None:
         plot_range_test(test, Path(out))

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
-from pathlib import Path
+import sys
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from chargen.cli.boundary import Terminated
 from chargen.cli.command import command
 from chargen.cli.flags import Checkpoint, NoNgram, Run, RunsDir
 from chargen.cli.sample import run_named, say_conversion, texts_wanted
@@ -33,25 +36,32 @@ def _print_schema(wanted: bool) -> None:
         raise typer.Exit
 
 
+_Out = Annotated[
+    str,
+    typer.Option(
+        "--out", "-o", help="File to write: one JSON object per text; - is standard output."
+    ),
+]
+_Schema = Annotated[
+    bool,
+    typer.Option(
+        "--schema",
+        help="Print the JSON Schema of a job and exit.",
+        callback=_print_schema,
+        is_eager=True,
+    ),
+]
+
+
 @command(BatchConfig, SamplingConfig, Form)
 def batch(
     jobs: Annotated[str, typer.Argument(help=_JOBS_HELP, show_default=False)],
-    out: Annotated[
-        Path, typer.Option("--out", "-o", help="File to write: one JSON object per text.")
-    ],
+    out: _Out,
     run: Run = None,
     checkpoint: Checkpoint = None,
     runs_dir: RunsDir = None,
     no_ngram: NoNgram = False,
-    schema: Annotated[
-        bool,
-        typer.Option(
-            "--schema",
-            help="Print the JSON Schema of a job and exit.",
-            callback=_print_schema,
-            is_eager=True,
-        ),
-    ] = False,
+    schema: _Schema = False,
     *,
     options: dict[str, Any],
     terminal: Terminal,
@@ -64,14 +74,25 @@ def batch(
     wanted = texts_wanted(options, [])
 
     from chargen import api
+    from chargen.generation.batch.output import STANDARD_OUTPUT, name_of_output, output_path
+
+    piped = output_path(out) == STANDARD_OUTPUT
+    reached: list[BatchProgress] = []
 
     def on_begin(model: Generator, texts: int) -> None:
-        terminal.say(f"{model.path}: {texts:,} text{'' if texts == 1 else 's'} to {out}")
+        noun = "text" if texts == 1 else "texts"
+        terminal.say(f"{model.path}: {texts:,} {noun} to {name_of_output(out)}")
         say_conversion(terminal, model, "Each prompt")
 
-    with terminal.progress("generating", "characters") as show:
+    # A live display would mix with texts on the same terminal.
+    live = not (piped and sys.stdout.isatty())
+    with (
+        _remark_on_interrupt(terminal, reached, resumable=not piped),
+        terminal.progress("generating", "characters", live=live) as show,
+    ):
 
         def on_progress(progress: BatchProgress) -> None:
+            reached[:] = [progress]
             share = progress.characters / max(1, progress.texts - progress.before)
             show(
                 f"{progress.texts:,} of {progress.total:,} texts",
@@ -89,3 +110,18 @@ def batch(
             on_progress=on_progress,
             **wanted,
         )
+
+
+@contextlib.contextmanager
+def _remark_on_interrupt(
+    terminal: Terminal, reached: list[BatchProgress], *, resumable: bool
+) -> Iterator[None]:
+    """Say how far an interrupted batch has come, and how to continue it."""
+    try:
+        yield
+    except (KeyboardInterrupt, Terminated):
+        if reached:
+            (last,) = reached
+            advice = "; run the same command with --resume to continue" if resumable else ""
+            terminal.say(f"Interrupted after {last.texts:,} of {last.total:,} texts{advice}.")
+        raise

@@ -13,10 +13,11 @@ from typing import Any
 import typer
 
 from chargen.cli.streams import STANDARD_OUTPUT, give_up_output
-from chargen.errors import ChargenError, system_error_text
+from chargen.errors import ChargenError, ConfigError, system_error_text
 from chargen.machine.memory import is_out_of_memory
 
-FAILED, INTERRUPTED, TERMINATED = 1, 130, 143
+FAILED, UNUSABLE, INTERRUPTED, TERMINATED = 1, 2, 130, 143
+"""Exit statuses: of an error, of options that can't be used, after SIGINT, after SIGTERM."""
 
 
 class Terminated(BaseException):
@@ -60,7 +61,8 @@ def report(error: Exception) -> int:
         from chargen.cli.naming import in_flags
 
         say_error(in_flags(error.message), in_flags(error.remedy))
-    elif isinstance(error, OSError) and error.filename == STANDARD_OUTPUT:
+        return UNUSABLE if isinstance(error, ConfigError) else FAILED
+    if isinstance(error, OSError) and error.filename == STANDARD_OUTPUT:
         give_up_output()
         say_error(
             f"Standard output can't be written: {error.strerror}.",

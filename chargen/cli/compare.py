@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from chargen.cli.command import command
-from chargen.cli.flags import Json, Png, RunsDir
+from chargen.cli.flags import Json, Picture, RunsDir
 from chargen.cli.terminal.charts import line_chart
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ def compare(
     over: Annotated[
         str, typer.Option("--over", help="Horizontal axis of the curves: steps or minutes.")
     ] = "steps",
-    out: Png = None,
+    out: Picture = None,
     runs_dir: RunsDir = None,
     *,
     as_json: Json = False,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from chargen.cli.command import command
-from chargen.cli.flags import Corpus, InitFrom, Json, Png, Preset, RunsDir
+from chargen.cli.flags import Corpus, InitFrom, Json, Picture, Preset, RunsDir
 from chargen.cli.terminal.charts import line_chart
 from chargen.options import CorpusConfig, ModelConfig, TrainConfig
 
@@ -25,7 +25,7 @@ def find_lr(
     preset: Preset = None,
     init_from: InitFrom = None,
     runs_dir: RunsDir = None,
-    out: Png = None,
+    out: Picture = None,
     *,
     options: dict[str, Any],
     as_json: Json = False,

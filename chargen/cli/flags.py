@@ -36,7 +36,10 @@ Runs = Annotated[
     list[str] | None,
     typer.Argument(help="Run folders or names of runs; by default the newest run."),
 ]
-Png = Annotated[Path | None, typer.Option("--out", "-o", help="PNG to draw the curves to as well.")]
+Picture = Annotated[
+    Path | None,
+    typer.Option("--out", "-o", help="PNG, SVG or PDF to draw the curves to as well."),
+]
 Corpus = Annotated[
     list[Path] | None,
     typer.Argument(

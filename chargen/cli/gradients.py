@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from chargen.cli.command import command
-from chargen.cli.flags import Json, Png, Runs, RunsDir
+from chargen.cli.flags import Json, Picture, Runs, RunsDir
 
 if TYPE_CHECKING:
     from chargen.cli.terminal.console import Terminal
@@ -24,7 +24,7 @@ _WIDTH = 68
 def gradients(
     runs: Runs = None,
     lags: Annotated[int, typer.Option("--lags", min=1, help="Largest lag, in steps.")] = 64,
-    out: Png = None,
+    out: Picture = None,
     runs_dir: RunsDir = None,
     *,
     as_json: Json = False,

@@ -19,12 +19,13 @@ def plot(
         typer.Option(
             "--out",
             "-o",
-            help="PNG to write. \\[default: curves.png, in the run folder if there is one run]",
+            help="PNG, SVG or PDF to write. \\[default: curves.png, in the run folder if there is "
+            "one run]",
         ),
     ] = None,
     runs_dir: RunsDir = None,
 ) -> None:
-    """Draw training and validation loss of one or more runs as a PNG, and print its path."""
+    """Draw training and validation loss of one or more runs, and print the path of the picture."""
     from chargen import api
 
     typer.echo(api.plot(runs or [], out, runs_dir=runs_dir))

@@ -13,6 +13,7 @@ from chargen import api
 from chargen.experiments.outcome import ShowProgress, Table, silent
 from chargen.experiments.runs import Course, open_text, train_course
 from chargen.inspection.plots import new_figure, save_figure
+from chargen.options import TrainConfig, check
 
 RATES = (0.1, 0.3, 1.0, 3.0)
 CLIP = 0.5
@@ -128,7 +129,11 @@ def compare_clipping(
         seed: seed of initial weights and dropout.
         threads: CPU threads; 0: torch's choice.
         on_progress: called with the progress.
+
+    Raises:
+        ConfigError: a rate is not above 0 and finite.
     """
+    check(also=[line for rate in rates for line in TrainConfig.problems_in({"lr": rate})])
     prepared = open_text(corpus)
     guessing = math.log2(prepared.tokenizer.size)
     runs: list[ClippedRun] = []

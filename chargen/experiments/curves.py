@@ -56,14 +56,14 @@ class LearningCurve:
 def draw_curves(
     curves: Sequence[LearningCurve], dashed: LearningCurve, goal: float, title: str, out: Path
 ) -> None:
-    """Draw bits per character over seconds of training, on a logarithmic axis, as a PNG.
+    """Draw bits per character over seconds of training, on a logarithmic axis.
 
     Args:
         curves: the curves, in the order of the legend.
         dashed: the curve to draw with dashes.
         goal: bits per character to mark.
         title: title of the plot.
-        out: the PNG.
+        out: the picture.
 
     Raises:
         MissingExtraError: matplotlib is not installed.

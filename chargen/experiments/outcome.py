@@ -28,7 +28,7 @@ class Outcome(Protocol):
         ...
 
     def draw(self, out: Path) -> None:
-        """Draw the plot as a PNG.
+        """Draw the plot as a PNG, SVG or PDF.
 
         Raises:
             MissingExtraError: matplotlib is not installed.

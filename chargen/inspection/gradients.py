@@ -210,7 +210,7 @@ def _spectra(model: CharModel) -> list[Spectrum]:
 
 
 def plot_gradients(reports: Sequence[GradientReport], out: Path) -> None:
-    """Draw norms over lags, and gradient norms over training steps, as a PNG.
+    """Draw norms over lags, and gradient norms over training steps.
 
     Raises:
         MissingExtraError: matplotlib is not installed.

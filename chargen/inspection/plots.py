@@ -17,6 +17,8 @@ from chargen.runs.metrics import read_metrics
 
 AXES = {"steps": ("step", 1.0), "minutes": ("seconds", 1 / 60)}
 """Horizontal axes: the field of an event, and the factor from its unit."""
+FORMATS = ("png", "svg", "pdf")
+"""Formats of pictures, each the ending of its files."""
 _CJK_FONTS = ("Noto Sans CJK SC", "WenQuanYi Zen Hei", "PingFang SC", "SimHei")
 
 
@@ -42,8 +44,10 @@ def check_picture(out: Path) -> None:
 
     Raises:
         MissingExtraError: matplotlib is not installed.
-        ConfigError: the folder of ``out`` doesn't exist, or ``out`` is a folder.
+        ConfigError: the folder of ``out`` doesn't exist, ``out`` is a folder, or it has the ending
+            of another format.
     """
+    picture_format(out)
     new_figure(1, 1)
     if out.is_dir():
         raise ConfigError(f"{out} can't be written: it is a folder.", "Choose another `out`.")
@@ -53,19 +57,42 @@ def check_picture(out: Path) -> None:
         )
 
 
+def picture_format(out: Path) -> str:
+    """Return the format that the ending of ``out`` stands for.
+
+    Raises:
+        ConfigError: it is none of ``FORMATS``.
+    """
+    ending = out.suffix.lower().removeprefix(".")
+    if ending not in FORMATS:
+        what = f"ends in .{ending}" if ending else "has no ending"
+        *others, last = (f".{name}" for name in FORMATS)
+        raise ConfigError(
+            f"The picture {out} {what}, which is no format that can be written.",
+            f"End its name in {', '.join(others)} or {last}.",
+        )
+    return ending
+
+
 def save_figure(figure: Any, out: Path) -> None:
-    """Write a figure as a PNG; characters without an installed font become boxes."""
-    picture = io.BytesIO()
-    with warnings.catch_warnings():
+    """Write a figure in the format of its ending; characters without a font become boxes.
+
+    Equal figures are equal files: neither the date nor random ids are written.
+    """
+    from matplotlib import rc_context
+
+    kind, picture = picture_format(out), io.BytesIO()
+    undated = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}.get(kind)
+    with warnings.catch_warnings(), rc_context({"svg.hashsalt": "chargen"}):
         warnings.filterwarnings("ignore", message="Glyph .* missing from font")
-        figure.savefig(picture, format="png", dpi=150)
+        figure.savefig(picture, format=kind, dpi=150, metadata=undated)
     write_bytes(out, picture.getvalue())
 
 
 def plot_curves(
     runs: Sequence[Path], out: Path, over: Sequence[str] = tuple(AXES), title: str = ""
 ) -> None:
-    """Draw training and validation loss of ``runs`` as a PNG.
+    """Draw training and validation loss of ``runs``.
 
     Both are in bits and share an axis: the validation loss per character, the training loss per
     piece, as a mean over the windows since the previous record. A piece is a character, except
@@ -73,14 +100,16 @@ def plot_curves(
 
     Args:
         runs: run folders.
-        out: the PNG.
+        out: the picture.
         over: names in ``AXES``, one panel each.
         title: text above the panels.
 
     Raises:
         CheckpointError: a run is damaged, or has recorded no step yet.
+        ConfigError: ``out`` can't be written.
         MissingExtraError: matplotlib is not installed.
     """
+    check_picture(out)
     histories = []
     for path, name in zip(runs, distinct_names(runs), strict=True):
         RunFolder(path).read_config()
@@ -147,7 +176,7 @@ class RangeCurve(Protocol):
 
 
 def plot_range_test(test: RangeCurve, out: Path) -> None:
-    """Draw the losses of a learning-rate range test over the rate as a PNG.
+    """Draw the losses of a learning-rate range test over the rate.
 
     Raises:
         MissingExtraError: matplotlib is not installed.

@@ -2,11 +2,24 @@
 
 from __future__ import annotations
 
+import codecs
 from dataclasses import dataclass
 
 from chargen.options.field import Config, option
 
 PREPARING = "Preparation of the text"
+
+
+def _text_encoding(name: str) -> str | None:
+    """Return what is allowed where ``name`` is neither ``auto`` nor a Python codec for text."""
+    try:
+        # Not an empty string: every codec decodes that, even one that isn't for text.
+        if name != "auto":
+            b"a".decode(name, "ignore")
+            codecs.getincrementaldecoder(name)
+    except (LookupError, UnicodeError, ValueError):
+        return "auto or an encoding such as utf-8, gb18030, big5, utf-16 or shift_jis"
+    return None
 
 
 @dataclass(frozen=True)
@@ -30,7 +43,10 @@ class CorpusConfig(Config):
         panel=PREPARING,
     )
     encoding: str = option(
-        "auto", "Encoding of the text, such as gb18030; auto detects it", panel=PREPARING
+        "auto",
+        "Encoding of the text, such as gb18030; auto detects it",
+        rule=_text_encoding,
+        panel=PREPARING,
     )
     errors: str = option(
         "strict",

@@ -22,7 +22,7 @@ def test_bench_generate_compares_with_plain_pytorch() -> None:
 
 @pytest.mark.parametrize("name", ["generate", "train"])
 def test_options_that_can_not_be_are_told(name: str) -> None:
-    error = the_error("bench", name, "--threads", -1, "--device", "abacus")
+    error = the_error("bench", name, "--threads", -1, "--device", "abacus", status=2)
     assert "--threads is -1, not at least 0 and at most 1024" in error
     assert "--device is 'abacus', not one of auto, cpu, cuda, mps" in error
 

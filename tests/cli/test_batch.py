@@ -59,7 +59,7 @@ def test_flags_of_poems_are_defaults_of_the_jobs(trained: Path, here: Path) -> N
 def test_what_is_wrong_is_told_all_at_once(here: Path) -> None:
     error = the_error(
         "batch", "no-jobs", "-o", "out", "--resume", "--force", "--device", "abacus", "--tones",
-        "--temp", -1, "--batch-size", 0,
+        "--temp", -1, "--batch-size", 0, status=2,
     )  # fmt: skip
     for part in (
         "5 options are not usable",

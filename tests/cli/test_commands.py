@@ -136,7 +136,7 @@ def test_cuda_that_is_not_there(run: Path, text: Path, monkeypatch: pytest.Monke
         ("sample", run, "--device", "cuda"),
         ("eval", run, text, "--device", "cuda"),
     ):
-        error = the_error(*command)
+        error = the_error(*command, status=2)
         assert "There is no CUDA device" in error
         assert "--device cpu" in error
     assert files_in(text.parent) == before

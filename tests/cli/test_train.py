@@ -17,6 +17,7 @@ def test_contradictions_are_told_all_at_once(text: Path) -> None:
     error = the_error(
         "train", text, "--preset", "huge", "--cell", "nonsense", "--lr", -1, "--dropout", 1,
         "--epochs", 1, "--max-steps", 5, "--max-minutes", 1, "--val-frac", 3, "--oov", "drop",
+        status=2,
     )  # fmt: skip
     for part in ("'huge'", "'nonsense'", "--lr is", "--dropout is", "--val-frac is 3", "'drop'"):
         assert part in error
@@ -52,6 +53,8 @@ def test_rates_are_tried_and_none_is_kept(corpus: Path, here: Path) -> None:
     assert "Drawn: rates.png" in result.stderr
     assert Path("rates.png").read_bytes().startswith(b"\x89PNG")
     assert [path.name for path in here.iterdir()] == ["rates.png"]
-    error = the_error("find-lr", corpus, *options, "--lr", 0, "--cell", "x", "-o", "a/b.png")
+    error = the_error(
+        "find-lr", corpus, *options, "--lr", 0, "--cell", "x", "-o", "b.png", status=2
+    )
     assert "--lr is 0.0, not above 0 and finite" in error
     assert "--cell is 'x', not one of" in error

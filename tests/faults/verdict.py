@@ -17,8 +17,8 @@ KILLED = -9
 def fault(outcome: Outcome) -> str | None:
     """What is wrong with how a command ended, by itself; None: nothing.
 
-    It must succeed, or end with status 1 and two lines, or 2 and the option parser's words, within
-    its time and memory.
+    It must succeed, or end with status 1 or 2 and two lines, or 2 and the option parser's words,
+    within its time and memory.
     """
     err = outcome.err
     if outcome.hung or outcome.status == -signal.SIGXCPU:
@@ -31,7 +31,7 @@ def fault(outcome: Outcome) -> str | None:
         return "too much memory"
     if outcome.status in (0, 130, 143) or (outcome.status == 2 and "Usage" in err):
         return None
-    if outcome.status != 1:
+    if outcome.status not in (1, 2):
         return f"status {outcome.status}"
     lines = [line for line in err.splitlines() if line.startswith(("error: ", "       "))]
     if len(lines) != 2 or not lines[0].startswith("error: "):

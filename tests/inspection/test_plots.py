@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from chargen import api
-from chargen.errors import CheckpointError
+from chargen.errors import CheckpointError, ConfigError
 from chargen.inspection import plots
 from tests.support import train_tiny
 
@@ -76,3 +76,28 @@ def test_the_legend_tells_what_each_curve_counts(run: Path, drawn: list[Any]) ->
     plots.plot_curves([run], run / "curves.png")
     assert legend(drawn[0]) == ["run: training, per piece", "run: validation, per character"]
     assert drawn[0].axes[0].get_ylabel() == "bits"
+
+
+@pytest.mark.parametrize(
+    ("name", "begins"),
+    [("c.png", b"\x89PNG"), ("c.svg", b"<?xml"), ("c.pdf", b"%PDF-"), ("C.SVG", b"<?xml")],
+)
+def test_the_ending_decides_the_format(name: str, begins: bytes, run: Path, here: Path) -> None:
+    first = api.plot([run], name).read_bytes()
+    assert first.startswith(begins)
+    assert b"<svg" in first or not name.lower().endswith("svg")
+    assert api.plot([run], name).read_bytes() == first  # neither dates nor random ids
+
+
+@pytest.mark.parametrize("name", ["c.jpg", "c.tiff", "c", "c.png.txt", ".png"])
+def test_another_ending_is_refused_before_anything_else(name: str, here: Path) -> None:
+    for draw in (
+        lambda: api.plot([], name),
+        lambda: api.compare(["x"], out=name),
+        lambda: api.gradients(["x"], out=name),
+        lambda: api.find_lr("x.txt", out=name),
+    ):
+        with pytest.raises(ConfigError, match="no format that can be written") as error:
+            draw()
+        assert error.value.remedy == "End its name in .png, .svg or .pdf."
+    assert list(here.iterdir()) == []

@@ -17,7 +17,7 @@ Text = Annotated[
     Path | None,
     typer.Option("--corpus", help="A text file or a prepared corpus. \\[default: shipan]"),
 ]
-Out = Annotated[Path, typer.Option("--out", "-o", help="PNG to write.")]
+Out = Annotated[Path, typer.Option("--out", "-o", help="PNG, SVG or PDF to write.")]
 
 
 def carry_out(

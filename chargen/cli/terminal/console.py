@@ -77,13 +77,15 @@ class Terminal:
         self.data.print(Text(line), soft_wrap=True)
 
     @contextlib.contextmanager
-    def progress(self, what: str, unit: str) -> Iterator[Callable[[str, float, float], None]]:
+    def progress(
+        self, what: str, unit: str, *, live: bool = True
+    ) -> Iterator[Callable[[str, float, float], None]]:
         """Show a progress bar, or a line at most every ten seconds where it can't be live.
 
         Yields a function to call with (phase, done, total). The rate is shown in ``unit`` per
-        second; if ``unit`` is empty, no rate is shown.
+        second; if ``unit`` is empty, no rate is shown. ``live=False`` never shows a bar.
         """
-        if not self.live:
+        if not (live and self.live):
             yield self._plain_progress(what, unit)
             return
         columns = (

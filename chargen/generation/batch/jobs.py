@@ -22,6 +22,8 @@ from chargen.generation.seeds import sample_seed, text_seeds
 from chargen.options import BatchConfig, SamplingConfig
 
 _JSON_SUFFIXES = (".jsonl", ".ndjson", ".json")
+MOST_LISTED = 20
+"""Invalid lines that an error names."""
 _BOM = b"\xef\xbb\xbf"
 _CHUNK_BYTES = 1 << 20
 MOST_LINE_BYTES = 4 << 20
@@ -236,3 +238,15 @@ def _job(
     except ChargenError as error:
         return BadLine(job_id, number, (error.message.rstrip("."),))
     return Job(job_id, number, request, samples)
+
+
+def error_of_bad_jobs(bad: list[BadLine], count: int) -> GenerationError:
+    """The error about ``count`` invalid lines, some of which are ``bad``."""
+    shown = sorted(bad, key=lambda line: line.line)[:MOST_LISTED]
+    listed = "; ".join(map(str, shown))
+    more = f"; and {count - len(shown)} more" if count > len(shown) else ""
+    noun = "line is" if count == 1 else "lines are"
+    return GenerationError(
+        f"{count} {noun} not usable: {listed}{more}.",
+        "Correct the job file, or write the errors to the output with `keep_going=True`.",
+    )

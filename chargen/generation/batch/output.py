@@ -18,7 +18,18 @@ from numpy.typing import NDArray
 from chargen.errors import GenerationError
 from chargen.files import flush, followed, is_special, read_json
 
+STANDARD_OUTPUT = Path("/dev/stdout")
 _MOST_SIDECAR_BYTES = 1 << 20
+
+
+def output_path(out: str | Path) -> Path:
+    """Return the path of an output; ``-`` is standard output."""
+    return STANDARD_OUTPUT if str(out) == "-" else Path(out)
+
+
+def name_of_output(out: str | Path) -> str:
+    """Return what messages call an output."""
+    return "standard output" if output_path(out) == STANDARD_OUTPUT else str(out)
 
 
 def check_output(name: str, out: Path, *, resume: bool, force: bool) -> None:
@@ -26,7 +37,7 @@ def check_output(name: str, out: Path, *, resume: bool, force: bool) -> None:
     if is_special(out):
         if resume:
             raise GenerationError(
-                f"{out} is not a plain file, so its output can't be resumed.",
+                f"The output is {name_of_output(out)}, not a file that can be resumed.",
                 "Leave out `resume`, or choose a file as `out`.",
             )
         return

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from array import array
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -16,17 +16,31 @@ from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 
 from chargen.errors import GenerationError, system_error_text
-from chargen.files import followed, is_special, open_in_place
-from chargen.generation.batch.jobs import BadLine, Defaults, Job, is_json, read_jobs, sha256_of_jobs
+from chargen.files import errors_about, followed, is_special, open_in_place
+from chargen.generation.batch.jobs import (
+    MOST_LISTED,
+    BadLine,
+    Defaults,
+    Job,
+    error_of_bad_jobs,
+    is_json,
+    read_jobs,
+    sha256_of_jobs,
+)
 from chargen.generation.batch.lines import InOrder, Task, encoded, line_key
-from chargen.generation.batch.output import check_output, check_unchanged, contains, write_sidecar
+from chargen.generation.batch.output import (
+    check_output,
+    check_unchanged,
+    contains,
+    name_of_output,
+    write_sidecar,
+)
 from chargen.generation.batch.written import Written, check_written
 from chargen.generation.engine import Engine
 from chargen.generation.ranking import best_results
-from chargen.generation.requests import Request, Result
+from chargen.generation.requests import Request
 
 FORMAT = 1
-_MOST_LISTED = 20
 _SYNC_SECONDS = 2.0
 
 
@@ -98,7 +112,7 @@ class Batch:
         identity: dict[str, Any],
         typical_bits: float | None = None,
     ) -> None:
-        self._typical_bits = typical_bits
+        self._typical = typical_bits
         self._engine, self._jobs, self._options = engine, jobs, options
         self._name, self._as_json = name, is_json(name, jobs)
         self.out, self._target = out, followed(out)
@@ -124,14 +138,14 @@ class Batch:
         for job in self._read():
             if isinstance(job, BadLine):
                 lines, wrong = lines + 1, wrong + 1
-                listed += [job] if len(listed) < _MOST_LISTED else []
+                listed += [job] if len(listed) < MOST_LISTED else []
             else:
                 lines += job.samples
                 keys.append(line_key(job.id))
         repeated = self._repeated(np.frombuffer(keys, np.uint64))
         wrong += len(repeated)
         if wrong and not self._options.keep_going:
-            raise _bad_jobs([*listed, *repeated.values()], wrong)
+            raise error_of_bad_jobs([*listed, *repeated.values()], wrong)
         if not lines:
             raise GenerationError("There are no jobs.", "Write one job or prompt per line.")
         return Inventory(lines, repeated)
@@ -142,13 +156,14 @@ class Batch:
         Raises:
             GenerationError: the output exists and neither ``resume`` nor ``force`` is given, the
                 job file or an option has changed, or another process is writing the output.
+            OSError: the output isn't a plain file, and can't be written.
         """
+        if is_special(self.out):
+            check_output(self._name, self.out, resume=resume, force=force)
+            yield from self._stream(inventory)
+            return
         lock = Path(f"{self.sidecar}.lock")
         try:
-            if is_special(self.out):
-                check_output(self._name, self.out, resume=resume, force=force)
-                yield from self._stream(inventory)
-                return
             with FileLock(lock, timeout=0):
                 there = self._prepare(inventory, resume=resume, force=force)
                 yield from self._write(inventory, there)
@@ -216,7 +231,7 @@ class Batch:
 
     def _stream(self, inventory: Inventory) -> Iterator[BatchProgress]:
         """Write all lines to what isn't a plain file."""
-        with open_in_place(self.out) as file:
+        with errors_about(Path(name_of_output(self.out))), open_in_place(self.out) as file:
             yield from self._written(file, inventory, Written())
 
     def _written(
@@ -252,15 +267,12 @@ class Batch:
             for n, request in enumerate(job.requests()):
                 yield Task(job.id, n if many else None, request)
 
-    def _results(self, requests: Iterable[Request | None]) -> Iterator[Result]:
-        return best_results(self._engine, requests, self._typical_bits)
-
     def _ordered_lines(self, inventory: Inventory, skip: int) -> Iterator[dict[str, Any]]:
         """Yield the lines after the first ``skip`` in the order of the jobs."""
         tasks = islice(self._tasks(inventory), skip, None)
         lines = InOrder(tasks)
         while not lines.all_taken:
-            for result in self._results(lines.requests()):
+            for result in best_results(self._engine, lines.requests(), self._typical):
                 lines.take(result)
                 yield from lines.ready()
             yield from lines.ready()
@@ -282,16 +294,5 @@ class Batch:
                     taken += 1
                     yield task.what
 
-        for result in self._results(requests()):
+        for result in best_results(self._engine, requests(), self._typical):
             yield running.pop(result.index).line(result)
-
-
-def _bad_jobs(bad: list[BadLine], count: int) -> GenerationError:
-    shown = sorted(bad, key=lambda line: line.line)[:_MOST_LISTED]
-    listed = "; ".join(map(str, shown))
-    more = f"; and {count - len(shown)} more" if count > len(shown) else ""
-    noun = "line is" if count == 1 else "lines are"
-    return GenerationError(
-        f"{count} {noun} not usable: {listed}{more}.",
-        "Correct the job file, or write the errors to the output with `keep_going=True`.",
-    )

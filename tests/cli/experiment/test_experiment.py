@@ -68,13 +68,13 @@ def test_options_that_can_not_be_are_told(
     arguments: tuple[object, ...], problem: str, here: Path
 ) -> None:
     pytest.importorskip("matplotlib")
-    assert problem in the_error("experiment", *arguments)
+    assert problem in the_error("experiment", *arguments, status=2)
     assert list(here.iterdir()) == []
 
 
 def test_where_nothing_can_be_drawn_nothing_is_begun(here: Path) -> None:
     pytest.importorskip("matplotlib")
     refused = call("experiment", "clipping", "--out", "nowhere/c.png")
-    assert refused.exit_code == 1
+    assert refused.exit_code == 2
     assert "nowhere/c.png can't be written" in refused.stderr
     assert list(here.iterdir()) == []

@@ -254,7 +254,7 @@ def test_a_pipe_gets_its_lines_in_place(
             pass
         assert [json.loads(line) for line in read.result(20).splitlines()] == whole
     assert [path.name for path in folder.iterdir()] == ["pipe"]
-    with pytest.raises(GenerationError, match="not a plain file"):
+    with pytest.raises(GenerationError, match="not a file that can be resumed"):
         run(engine, jobs_text(9), folder / "pipe", resume=True)
 
 
