@@ -24,7 +24,7 @@ from chargen.files import new_folder, sweep, write_json
 from chargen.network.model import CharModel
 from chargen.runs import checkpoints, expected_tensors
 from chargen.runs.config import RunConfig
-from chargen.runs.layout import CONFIG, LAST, LOCK, MODEL, TOKENIZER
+from chargen.runs.layout import CONFIG, LAST, LOCK, MODEL, TOKENIZER, WRITTEN
 from chargen.runs.places import Places
 from chargen.runs.reading import (
     COPY_AGAIN,
@@ -34,6 +34,7 @@ from chargen.runs.reading import (
     damaged,
     parse,
     read_file,
+    require_own,
 )
 from chargen.runs.tensors import digest, load_weights, part, read_tensors, write_tensors
 from chargen.runs.versions import config_of, places_of
@@ -148,15 +149,10 @@ class RunFolder:
         """Hold the run for writing; the operating system lets go when the process ends.
 
         Raises:
-            CheckpointError: another process holds it, or a part of it is a link.
+            CheckpointError: another process holds it, or a part of it is a link or a device.
             OSError: it can't be written.
         """
-        for name in (LOCK, LAST):
-            if (self.path / name).is_symlink():
-                raise CheckpointError(
-                    f"{self.path / name} is a link; a run is not written through links.",
-                    "Put the file or folder itself in its place.",
-                )
+        require_own(self.path, WRITTEN)
         lock = FileLock(self.path / LOCK)
         try:
             lock.acquire(timeout=0)

@@ -12,7 +12,7 @@ import json
 import math
 import os
 import stat
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
@@ -75,6 +75,21 @@ def regular_file(run: Path, name: str) -> Path:
     if not stat.S_ISREG(kind):
         raise CheckpointError(f"{path} is not a regular file.", COPY_AGAIN)
     return found
+
+
+def require_own(run: Path, names: Iterable[str]) -> None:
+    """Raise CheckpointError where what is to be written is a link, a pipe or a device.
+
+    A link would lead the writing elsewhere, and a pipe would make it wait for a reader.
+    """
+    for path in (run / name for name in names):
+        if path.is_symlink():
+            raise CheckpointError(
+                f"{path} is a link; a run is not written through links.",
+                "Put the file or folder itself in its place.",
+            )
+        if path.exists() and not (path.is_file() or path.is_dir()):
+            raise CheckpointError(f"{path} is not a regular file.", COPY_AGAIN)
 
 
 def read_file(run: Path, name: str, most: int) -> bytes:
