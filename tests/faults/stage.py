@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.faults.server import Command, Outcome, Server
@@ -25,6 +25,7 @@ class Stage:
         sampled: what ``SAMPLE`` writes there.
         evaluated: likewise, of ``eval run text.txt --json``.
         resumed: the files of the run's last checkpoint after two more steps.
+        outputs: what ``batch`` with some more options has written, and the file beside it.
     """
 
     path: Path
@@ -32,6 +33,7 @@ class Stage:
     sampled: str = ""
     evaluated: str = ""
     resumed: dict[str, bytes] | None = None
+    outputs: dict[tuple[str, ...], tuple[bytes, bytes]] = field(default_factory=dict)
 
     @classmethod
     def made(cls, path: Path, server: Server) -> Stage:
