@@ -12,8 +12,7 @@ import json
 import math
 import os
 import stat
-from collections.abc import Iterable, Mapping
-from hashlib import sha256
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
@@ -144,11 +143,6 @@ def typed(value: Any, schema: type[T], where: Path) -> T:
         field = ".".join(map(str, first["loc"]))
         raise damaged(where, f"{field}: {first['msg']}" if field else first["msg"]) from error
     return found
-
-
-def digest_of_values(values: Mapping[str, Any]) -> str:
-    """SHA-256 over names and values, which JSON can hold, in the order of the names."""
-    return sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
 
 
 def _adapter(schema: type) -> TypeAdapter[Any]:

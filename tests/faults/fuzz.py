@@ -10,7 +10,7 @@ from pathlib import Path
 
 from tests.faults.mutations import HOSTILE, mutate
 from tests.faults.server import MEMORY, Command, Outcome
-from tests.faults.stage import BATCH, SAMPLE, Stage, checkpoint, resume
+from tests.faults.stage import BATCH, BEGIN, SAMPLE, TRAIN, Stage, checkpoint, resume
 from tests.faults.verdict import KILLED, Tally, fault, words
 
 ON_RUNS = (
@@ -86,13 +86,15 @@ def _corpus_file(stage: Stage, place: Path, rng: random.Random) -> tuple[str, st
             resume(),
             ("inspect", name),
             ("prepare", "text.txt"),
-            ("train", name, "--preset", "tiny", "--max-steps", "2", "-q", "--name", "new"),
-            ("train", "text.txt", "--preset", "tiny", "--max-steps", "2", "-q", "--name", "new"),
+            ("train", name, "--name", "new", "--max-steps", "2", *TRAIN),
+            BEGIN,
         )
     )
     outcome, problem = _tried(stage, place, *command)
-    if problem is None and outcome.status == 0 and not _is_right(stage, place, command, outcome):
-        problem = "a wrong result"
+    if problem is None and outcome.status == 0:
+        made = checkpoint(place / "checkpoints" / "new") if "new" in command else stage.begun
+        if made != stage.begun or not _is_right(stage, place, command, outcome):
+            problem = "a wrong result"
     return "corpus", problem, f"{how}; {' '.join(command)}: {words(outcome)}"
 
 
