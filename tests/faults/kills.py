@@ -6,7 +6,7 @@ import functools
 import random
 import shutil
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 from tests.faults.server import Command
@@ -59,9 +59,10 @@ def kill_case(
     work: Path,
     right: Right,
     tally: Tally,
+    kinds: Collection[str] = COMMANDS,
 ) -> None:
-    """Kill a command up to three times, let it end, and compare."""
-    kind = rng.choice(sorted(COMMANDS))
+    """Kill a command of some kind up to three times, let it end, and compare."""
+    kind = rng.choice(sorted(kinds))
     command, again = COMMANDS[kind]
     wanted, seconds = right(kind)
     place = stage.copy(work / "case")

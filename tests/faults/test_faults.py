@@ -39,7 +39,7 @@ def the_error(stage: Stage, place: Path, *arguments: str) -> str:
     return outcome.err
 
 
-@settings(max_examples=24, derandomize=True, deadline=None, database=None)
+@settings(max_examples=18, derandomize=True, deadline=None, database=None)
 @given(number=st.integers(0, 10**6))
 def test_damaged_files_and_hostile_options(
     stage: Stage, tmp_path_factory: Any, number: int
@@ -68,8 +68,8 @@ def test_a_file_with_a_hole_behind_it_is_not_mapped(stage: Stage, place: Path, n
 def test_kills_lose_nothing(stage: Stage, tmp_path: Path) -> None:
     tally, rng = Tally(), random.Random(1)
     right = unbroken(stage, tmp_path)
-    for _ in range(3):
-        kill_case(stage, rng, tmp_path, right, tally)
+    for kind in ("train", "batch", "prepare"):
+        kill_case(stage, rng, tmp_path, right, tally, [kind])
     assert tally.problems == []
 
 
@@ -179,8 +179,8 @@ def test_many_samples_are_written_as_they_are_done(stage: Stage, place: Path) ->
     assert outcome.peak < 300 << 20
 
 
-@pytest.mark.parametrize("name", ["\udcff", "春 b"])
-def test_a_run_of_any_name_is_found_again(stage: Stage, place: Path, name: str) -> None:
+def test_a_run_of_any_name_is_found_again(stage: Stage, place: Path) -> None:
+    name = "\udcff春 b"
     (place / f"{name}.txt").write_bytes((place / "text.txt").read_bytes())
     short = ("--max-steps", "2", *TRAIN)
     for command in (
