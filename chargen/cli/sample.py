@@ -33,6 +33,27 @@ class Color(StrEnum):
     surprisal = "surprisal"
 
 
+_Prompt = Annotated[
+    str | None,
+    typer.Option("--prompt", "-p", help=r"Text to continue; \n and other escapes are understood."),
+]
+_PromptFile = Annotated[
+    str | None,
+    typer.Option(
+        "--prompt-file", "-f", help="File with the prompt, at most 4 MiB; - is standard input."
+    ),
+]
+_Keep = Annotated[
+    int,
+    typer.Option(
+        "--keep", min=1, help="Texts to show of those drawn for --best-of, the best first."
+    ),
+]
+_Color = Annotated[
+    Color, typer.Option("--color", help="Colours on a terminal: of each character by its bits.")
+]
+
+
 @command(
     only(
         BatchConfig,
@@ -48,30 +69,13 @@ class Color(StrEnum):
 )
 def sample(
     run: Run = None,
-    prompt: Annotated[
-        str | None,
-        typer.Option(
-            "--prompt", "-p", help=r"Text to continue; \n and other escapes are understood."
-        ),
-    ] = None,
-    prompt_file: Annotated[
-        str | None,
-        typer.Option(
-            "--prompt-file", "-f", help="File with the prompt, at most 4 MiB; - is standard input."
-        ),
-    ] = None,
+    prompt: _Prompt = None,
+    prompt_file: _PromptFile = None,
     checkpoint: Checkpoint = None,
     runs_dir: RunsDir = None,
     no_ngram: NoNgram = False,
-    keep: Annotated[
-        int,
-        typer.Option(
-            "--keep", min=1, help="Texts to show of those drawn for --best-of, the best first."
-        ),
-    ] = 1,
-    color: Annotated[
-        Color, typer.Option("--color", help="Colours on a terminal: of each character by its bits.")
-    ] = Color.none,
+    keep: _Keep = 1,
+    color: _Color = Color.none,
     *,
     options: dict[str, Any],
     as_json: Annotated[

@@ -10,7 +10,7 @@ from typing import Any
 
 from chargen.corpus.migration import FORMAT, VERSION, migrated
 from chargen.errors import CorpusError, system_error_text
-from chargen.files import read_json
+from chargen.files import read_json, sha256_of_values
 from chargen.options import CorpusConfig
 
 MANIFEST = "manifest.json"
@@ -146,7 +146,10 @@ class Manifest:
         return {"format": FORMAT, "version": VERSION, **asdict(self)}
 
     def to_json(self) -> str:
-        return json.dumps(self.to_dict(), ensure_ascii=False, indent=2) + "\n"
+        """The text of ``manifest.json``: its content, and the digest of that."""
+        values = self.to_dict()
+        sealed = {**values, "sha256": sha256_of_values(values)}
+        return json.dumps(sealed, ensure_ascii=False, indent=2) + "\n"
 
     def problems(self) -> list[str]:
         """What contradicts itself, or is out of range, one line each."""
@@ -187,6 +190,7 @@ def read_manifest(folder: Path) -> Manifest:
     from pydantic import TypeAdapter, ValidationError
 
     values = manifest_values(folder)
+    seal = values.pop("sha256", None)  # chargen 0.1 wrote none
     try:
         manifest = TypeAdapter(Manifest).validate_python(migrated(values, folder))
     except ValidationError as error:
@@ -197,6 +201,8 @@ def read_manifest(folder: Path) -> Manifest:
         raise _damaged(folder, str(error)) from error
     if problems := manifest.problems():
         raise _damaged(folder, "; ".join(problems))
+    if seal not in (None, sha256_of_values(values)):
+        raise _damaged(folder, "its digest differs")
     return manifest
 
 

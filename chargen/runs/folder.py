@@ -27,7 +27,7 @@ from chargen.ngrams import KneserNey
 from chargen.runs import checkpoints, expected_tensors
 from chargen.runs.config import RunConfig
 from chargen.runs.content import Content
-from chargen.runs.layout import CONFIG, LAST, LOCK, MODEL, TOKENIZER
+from chargen.runs.layout import CONFIG, LAST, LOCK, MODEL, TOKENIZER, WRITTEN
 from chargen.runs.ngram import read_ngram, write_ngram
 from chargen.runs.places import Places
 from chargen.runs.reading import (
@@ -38,6 +38,7 @@ from chargen.runs.reading import (
     damaged,
     parse,
     read_file,
+    require_own,
 )
 from chargen.runs.tensors import digest, load_weights, part, read_tensors, write_tensors
 from chargen.runs.versions import config_of, places_of
@@ -125,15 +126,10 @@ class RunFolder:
         """Hold the run for writing; the operating system lets go when the process ends.
 
         Raises:
-            CheckpointError: another process holds it, or a part of it is a link.
+            CheckpointError: another process holds it, or a part of it is a link or a device.
             OSError: it can't be written.
         """
-        for name in (LOCK, LAST):
-            if (self.path / name).is_symlink():
-                raise CheckpointError(
-                    f"{self.path / name} is a link; a run is not written through links.",
-                    "Put the file or folder itself in its place.",
-                )
+        require_own(self.path, WRITTEN)
         lock = FileLock(self.path / LOCK)
         try:
             lock.acquire(timeout=0)

@@ -16,12 +16,13 @@ from typing import Any
 
 from chargen import __version__
 from chargen.errors import CheckpointError, ConfigError
+from chargen.files import sha256_of_values
 from chargen.options import CELLS, CorpusConfig, ModelConfig, TrainConfig, check
 from chargen.options.recipe import Recipe
 from chargen.runs.config import FORMAT, CorpusRecord, Origin, RunConfig, SourceText
 from chargen.runs.machine_record import MachineRecord
 from chargen.runs.places import Places
-from chargen.runs.reading import TRAIN_ONE, damaged, digest_of_values, typed
+from chargen.runs.reading import TRAIN_ONE, damaged, typed
 
 _MOST_LAYERS = 10_000
 RECIPE_OF_VERSION_1 = Recipe(
@@ -106,7 +107,7 @@ def _by_version(values: Any, where: Path) -> RunConfig | _Version1:
         raise damaged(where, error.message) from error
     if config.total_steps is not None and config.total_steps < 1:
         raise damaged(where, f"total_steps is {config.total_steps}")
-    if seal not in (None, digest_of_values(values)):
+    if seal not in (None, sha256_of_values(values)):
         raise damaged(where, "its digest differs")
     return replace(config, model=model)
 

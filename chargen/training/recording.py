@@ -10,12 +10,12 @@ from pathlib import Path
 
 from chargen.errors import TrainingError, system_error_text
 from chargen.runs.finding import name_of
-from chargen.runs.layout import LAST
+from chargen.runs.layout import LAST, TENSORBOARD
 from chargen.runs.metrics import MetricsLog
 from chargen.training.events import Checkpoint, Event, Finished, RolledBack
 from chargen.training.loop import training_events
 from chargen.training.plan import PreparedRun
-from chargen.training.tensorboard import FOLDER, TensorBoardLog
+from chargen.training.tensorboard import TensorBoardLog
 
 
 def recorded_events(
@@ -40,7 +40,7 @@ def recorded_events(
             metrics = stack.enter_context(closing(MetricsLog(run.folder.path, begun.step)))
             board = None
             if tensorboard:
-                board = TensorBoardLog(run.folder.path / FOLDER, begun.step)
+                board = TensorBoardLog(run.folder.path / TENSORBOARD, begun.step)
                 stack.enter_context(closing(board))
             places = replace(run.folder.read_places(), corpus=run.plan.corpus.path)
             run.folder.write_places(places)  # before the config, which may be the older version's
