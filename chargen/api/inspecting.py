@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from chargen.inspection.comparison import Comparison
     from chargen.inspection.corpora import CorpusSummary
     from chargen.inspection.gradients import GradientReport
+    from chargen.inspection.listing import RunEntry
     from chargen.inspection.neurons import NeuronReport
     from chargen.inspection.summary import RunSummary
 
@@ -53,6 +54,22 @@ def load(
     loaded = RunFolder(folder).load_model(ngram=ngram)
     loaded.model.to(target)
     return Generator(folder, loaded)
+
+
+def list_runs(runs_dir: str | Path | None = None) -> list[RunEntry]:
+    """List the runs in a folder, the newest first.
+
+    Args:
+        runs_dir: the folder of runs; by default the environment variable CHARGEN_RUNS, else
+            ``checkpoints``.
+
+    Raises:
+        CheckpointError: the folder can't be listed.
+    """
+    from chargen.inspection.listing import list_runs
+    from chargen.runs.finding import runs_folder
+
+    return list_runs(runs_folder(runs_dir))
 
 
 def inspect(

@@ -138,12 +138,13 @@ def _prompt_for_run(run: str | None) -> Iterator[None]:
         raise CheckpointError(error.message, hint) from error
 
 
-def say_run(terminal: Terminal, generator: Generator, seed: int) -> None:
-    """Say which run writes, how far it is trained, and the seed."""
+def say_run(terminal: Terminal, generator: Generator, seed: int | None) -> None:
+    """Say which run writes, how far it is trained, and the seed if it is chosen already."""
     loaded = generator.loaded
     bits = loaded.bits_per_char
     quality = "" if bits is None else f", {bits:.2f} bits per character"
-    terminal.say(f"{generator.path}, {loaded.step:,} steps{quality}, seed {seed}")
+    drawn = "" if seed is None else f", seed {seed}"
+    terminal.say(f"{generator.path}, {loaded.step:,} steps{quality}{drawn}")
     if not loaded.step:
         terminal.say("This run has made no training step: what it writes is noise.")
 
