@@ -79,6 +79,13 @@ class Novelty:
     duplicates: int
     alike: tuple[Alike, ...]
 
+    def __repr__(self) -> str:
+        shares = ", ".join(f"{n}: {s:.1%}" for n, s in self.copied_ngrams.items() if s is not None)
+        return (
+            f"<Novelty of {self.texts:,} texts: runs copied by length {shares}; "
+            f"{self.duplicates:,} duplicates, {len(self.alike):,} near-duplicates>"
+        )
+
 
 def read_texts(path: str | Path) -> dict[str | int, str]:
     """Read texts by id from the output of a batch, or from plain text with ``---`` lines between.

@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from chargen.errors import ConfigError
 
 
-def reject_unknown(values: Iterable[str], known: Iterable[str]) -> None:
-    """Raise a ConfigError for the names among ``values`` that are not ``known``."""
+def reject_unknown(
+    values: Iterable[str], known: Iterable[str], aliases: Mapping[str, str] | None = None
+) -> None:
+    """Raise a ConfigError for the names among ``values`` that are not ``known``.
+
+    ``aliases``: other names of known ones, such as ``n`` of ``length``; they are not accepted, but
+    understood.
+    """
     known = sorted(known)
     unknown = []
     for name in values:
         if name not in known:
-            close = nearest(name, known)
+            close = (aliases or {}).get(name) or nearest(name, known)
             unknown.append(f"`{name}`" + (f" (did you mean `{close}`?)" if close else ""))
     if unknown:
         noun = "option" if len(unknown) == 1 else "options"
