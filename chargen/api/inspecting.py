@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from chargen.options import check
+from chargen.options import check, meant
 
 if TYPE_CHECKING:
     from chargen.generation.generator import Generator
@@ -191,7 +191,8 @@ def compare(
 
     if out is not None:
         check_picture(Path(out))
-    check(also=[] if over in AXES else [f"`over` is {over!r}, not one of {', '.join(AXES)}"])
+    wrong = f"`over` is {over!r}{meant(over, AXES)}, not one of {', '.join(AXES)}"
+    check(also=[] if over in AXES else [wrong])
     folders = [_find(run, runs_dir) for run in runs]
     comparison = compare_runs(folders)
     if out is not None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,7 +29,7 @@ def batch(
     run: str | Path | None = None,
     *,
     runs_dir: str | Path | None = None,
-    form: Form | str | None = None,
+    form: Form | str | Mapping[str, Any] | None = None,
     ngram: bool = True,
     on_begin: Callable[[Generator, int], None] | None = None,
     on_progress: Callable[[BatchProgress], None] | None = None,

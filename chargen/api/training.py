@@ -6,9 +6,12 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
+from signal import SIGINT
 from typing import TYPE_CHECKING, Any
 
+from chargen.api.showing import shown
 from chargen.errors import TrainingError
+from chargen.machine.signals import held_signals, interrupts_python
 from chargen.options import CorpusConfig, ModelConfig, TrainConfig, distribute, keyword_options
 
 if TYPE_CHECKING:
@@ -17,7 +20,7 @@ if TYPE_CHECKING:
     from chargen.generation.generator import Generator
     from chargen.training.events import Event
     from chargen.training.lr_finder import RangeTest
-    from chargen.training.plan import TrainRequest
+    from chargen.training.plan import PreparedRun, TrainRequest
 
 Corpus = str | Path | Sequence[str | Path]
 
@@ -37,6 +40,12 @@ class TrainedRun:
     steps: int
     reason: str
     bits_per_char: float | None
+
+    def __repr__(self) -> str:
+        bits = (
+            "" if self.bits_per_char is None else f", {self.bits_per_char:.3f} bits per character"
+        )
+        return f"<TrainedRun {self.path}: {self.steps:,} steps, {self.reason}{bits}>"
 
     def load(self) -> Generator:
         """Load the trained model."""
@@ -58,9 +67,13 @@ def train(
     on_event: Callable[[Event], None] | None = None,
     on_progress: Callable[[PrepareProgress], None] | None = None,
     stop: Callable[[], bool] | None = None,
+    progress: bool = False,
     **options: Any,
 ) -> TrainedRun:
     """Train a network, or resume a run.
+
+    KeyboardInterrupt, that is Ctrl-C or an interrupted notebook, is held back until the run is
+    saved, so that it can be resumed; a second one ends it at once.
 
     Args:
         corpus: text files or folders, a prepared folder, the name of a shipped text, or the
@@ -78,6 +91,8 @@ def train(
         on_progress: called with the progress of preparing the text.
         stop: called before every step, under the process settings of training; returning True
             saves and ends the run.
+        progress: show the progress on standard error: live on a terminal, as a bar in a notebook,
+            elsewhere in lines.
         options: as in ``chargen train``: network, learning, budget, preparation of the text.
 
     Raises:
@@ -93,14 +108,40 @@ def train(
 
     if tensorboard:
         require_tensorboard()
-    about = {"preset": preset, "name": name, "init_from": init_from, "on_progress": on_progress}
-    request = _request(corpus, runs_dir, options, **about)
-    run = resumed_run(request) if resume else new_run(request)
+    with shown(on_event, on_progress, progress=progress) as (note, preparing):
+        about = {"preset": preset, "name": name, "init_from": init_from}
+        request = _request(corpus, runs_dir, options, on_progress=preparing, **about)
+        run = resumed_run(request) if resume else new_run(request)
+        return _carried_out(run, note, stop, tensorboard=tensorboard)
+
+
+def _carried_out(
+    run: PreparedRun,
+    on_event: Callable[[Event], None],
+    stop: Callable[[], bool] | None,
+    *,
+    tensorboard: bool,
+) -> TrainedRun:
+    """Train a run to its end, or until it is interrupted; then it is saved first."""
     from chargen.training.recording import recorded_events
 
-    recorded = recorded_events(run, stop or (lambda: False), tensorboard=tensorboard)
-    with closing(recorded) as events:
-        return _finished(run.folder.path, events, on_event)
+    with held_signals(*([SIGINT] if interrupts_python() else [])) as interrupts:
+
+        def ended() -> bool:
+            return bool(interrupts) or (stop is not None and stop())
+
+        with closing(recorded_events(run, ended, tensorboard=tensorboard)) as events:
+            result = _finished(run.folder.path, events, on_event, interrupts)
+    if interrupts and result.reason == "interrupted":
+        raise _interrupt(result)
+    return result
+
+
+def _interrupt(run: TrainedRun) -> KeyboardInterrupt:
+    """Make the interrupt that was held back, with a note that says what was saved."""
+    error = KeyboardInterrupt()
+    error.add_note(f"{run.path} is saved at step {run.steps:,}; continue it with `resume=True`.")
+    return error
 
 
 def _request(
@@ -125,15 +166,20 @@ def _request(
 
 
 def _finished(
-    path: Path, events: Iterator[Event], on_event: Callable[[Event], None] | None
+    path: Path, events: Iterator[Event], on_event: Callable[[Event], None], interrupts: list[int]
 ) -> TrainedRun:
-    """Consume the events of a run, and return its result."""
+    """Consume the events of a run, and return its result.
+
+    An interrupt in ``on_event`` is added to ``interrupts``, which let the run save and end.
+    """
     from chargen.training.events import Finished
 
     event = None
     for event in events:
-        if on_event:
+        try:
             on_event(event)
+        except KeyboardInterrupt:
+            interrupts.append(SIGINT)
     if not isinstance(event, Finished):
         raise TrainingError(f"The run {path} was not finished.", "Continue it with `resume=True`.")
     return TrainedRun(path, event.step, event.reason, event.best_bits_per_char)

@@ -150,8 +150,27 @@ def _annotation(flag: _Flag) -> Any:
     kind: Any = str if flag.several else list[str] if entry.kind is tuple else entry.kind
     words = help_of(entry, flag.default_text, several=flag.several)
     return Annotated[
-        kind | None, typer.Option(*flags_of(entry), help=words, rich_help_panel=known.panel)
+        kind | None,
+        typer.Option(
+            *flags_of(entry),
+            help=words,
+            rich_help_panel=known.panel,
+            parser=_lenient(kind) if kind in (int, float) else None,
+        ),
     ]
+
+
+def _lenient(kind: type) -> Callable[[str], Any]:
+    """Return a parser that leaves what is no number to the config, which names all problems."""
+
+    def parse(text: str) -> Any:
+        try:
+            return kind(text)
+        except ValueError:
+            return text
+
+    parse.__name__ = kind.__name__  # which --help shows
+    return parse
 
 
 def help_of(entry: Entry, default_text: str | None = None, *, several: bool = False) -> str:

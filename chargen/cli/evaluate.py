@@ -11,12 +11,18 @@ import typer
 
 from chargen.cli.command import command, only
 from chargen.cli.flags import Json, NamedRun, NoNgram, RunsDir
+from chargen.cli.order import check_order
 from chargen.cli.sample import say_conversion
 from chargen.options import CorpusConfig, TrainConfig
 
 if TYPE_CHECKING:
     from chargen.cli.terminal.console import Terminal
     from chargen.evaluation.scores import CharScores
+    from chargen.generation.generator import Generator
+
+
+_MANY_UNKNOWN = 0.1
+"""Share of characters outside the vocabulary that is remarked on."""
 
 
 @command(only(CorpusConfig, "encoding", "errors"), only(TrainConfig, "device"))
@@ -53,6 +59,7 @@ def evaluate(
     from chargen import api
 
     device = options.pop("device", "auto")
+    check_order("eval", run, file, runs_dir)
     generator = api.load(run, runs_dir=runs_dir, device=device, ngram=not no_ngram)
     text = api.read_text(file, **options)
     say_conversion(terminal, generator, "The text")
@@ -60,6 +67,7 @@ def evaluate(
     score = scores.total()
     if per_char:
         _write_per_char(per_char, generator.as_learnt(text), scores)
+    _remark_on_unknown(score.oov_rate, generator, terminal)
     if str(per_char) == "-":
         return
     if as_json:
@@ -77,6 +85,16 @@ def evaluate(
             ("characters", f"{score.characters:,} ({score.pieces:,} pieces)"),
         ],
     )
+
+
+def _remark_on_unknown(share: float, generator: Generator, terminal: Terminal) -> None:
+    """Say so where much of a text is outside the vocabulary."""
+    if share > _MANY_UNKNOWN:
+        learnt = ", ".join(each.name for each in generator.loaded.config.corpus.sources[:3])
+        terminal.say(
+            f"{share:.0%} of the characters are outside the vocabulary of {generator.path}, which "
+            f"was trained on {learnt}; the figures mostly measure that."
+        )
 
 
 def _write_per_char(path: Path, text: str, scores: CharScores) -> None:

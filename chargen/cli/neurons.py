@@ -10,6 +10,7 @@ import typer
 
 from chargen.cli.command import command
 from chargen.cli.flags import Json, NamedRun, NoNgram, RunsDir
+from chargen.cli.order import check_order
 
 if TYPE_CHECKING:
     from chargen.cli.terminal.console import Terminal
@@ -38,6 +39,7 @@ def neurons(
     """
     from chargen import api
 
+    check_order("neurons", run, file, runs_dir)
     report, written = api.neurons(file, run, runs_dir=runs_dir, ngram=not no_ngram, out=out)
     if as_json:
         typer.echo(json.dumps({**report.ranking(), "page": str(written)}, ensure_ascii=False))

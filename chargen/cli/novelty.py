@@ -64,7 +64,16 @@ def _show(report: Novelty, terminal: Terminal) -> None:
     terminal.table("novelty", rows)
     longest = sorted(report.longest, key=lambda copied: -copied.characters)[:_MOST_SHOWN]
     terminal.grid(
-        "longest copied runs",
-        ("text", "characters", "of", "run"),
-        [(str(c.id), str(c.characters), str(c.of), visible(c.text)) for c in longest],
+        "longest copied runs, without white space at their ends",
+        ("text", "characters", "of", "corpus line", "run"),
+        [
+            (
+                str(copied.id),
+                f"{copied.characters:,}",
+                f"{copied.of:,}",
+                "–" if copied.line is None else f"{copied.line:,}",
+                visible(copied.text.replace("\n", "↵")),
+            )
+            for copied in longest
+        ],
     )

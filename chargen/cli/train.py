@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import signal
-from collections.abc import Iterator
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -15,6 +12,7 @@ import typer
 from chargen.cli.boundary import INTERRUPTED, TERMINATED, Terminated
 from chargen.cli.command import command
 from chargen.cli.flags import Corpus, InitFrom, Json, Preset
+from chargen.machine.signals import held_signals
 from chargen.options import CorpusConfig, ModelConfig, TrainConfig
 
 if TYPE_CHECKING:
@@ -67,7 +65,7 @@ def train(
     """Train a recurrent network on a text, and save it in a run folder."""
     from chargen import api
 
-    with _stop_signals() as stopped, terminal.training() as view:
+    with held_signals(signal.SIGINT, signal.SIGTERM) as stopped, terminal.training() as view:
 
         def on_progress(progress: PrepareProgress) -> None:
             if stopped:  # there is no run to save yet
@@ -97,23 +95,3 @@ def train(
         typer.echo(json.dumps(report, ensure_ascii=False))
     if run.reason == "interrupted":
         raise typer.Exit(TERMINATED if stopped[0] == signal.SIGTERM else INTERRUPTED)
-
-
-@contextlib.contextmanager
-def _stop_signals() -> Iterator[list[int]]:
-    """Collect the first SIGINT or SIGTERM in a list; a second one has its usual effect."""
-    seen: list[int] = []
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-
-    def note(number: int, _frame: FrameType | None) -> None:
-        seen.append(number)
-        for each, handler in before.items():
-            signal.signal(each, handler)
-
-    for number in before:
-        signal.signal(number, note)
-    try:
-        yield seen
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

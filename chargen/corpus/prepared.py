@@ -32,6 +32,13 @@ class PreparedCorpus:
         self.path, self.manifest, self.tokenizer = path, manifest, tokenizer
         self.train, self.val = train, val
 
+    def __repr__(self) -> str:
+        made, split = self.manifest, self.manifest.val.characters
+        return (
+            f"<PreparedCorpus {self.path}: {made.characters:,} characters, {split:,} of them for "
+            f"validation, |V| = {made.vocabulary.size:,}>"
+        )
+
     @classmethod
     def open(cls, path: str | Path, *, verify: bool = True) -> PreparedCorpus:
         """Open the corpus in a folder, and verify that it is what its manifest says.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -30,17 +30,24 @@ Longest = NDArray[np.int64]
 class Copied:
     """The longest run of characters of a text that is also in the corpus.
 
+    White space and line ends don't count, and the run neither begins nor ends with them.
+
     Attributes:
         id: id of the text.
-        characters: length of the run.
-        of: length of the text.
-        text: the run itself.
+        characters: number of characters of the run.
+        of: number of characters of the text.
+        text: the run itself, with the white space between its characters.
+        offset: number of characters of the corpus, white space included, before the first place
+            where the run stands; None if nothing was copied.
+        line: the line of the corpus, from 1, in which it begins there.
     """
 
     id: str | int
     characters: int
     of: int
     text: str
+    offset: int | None
+    line: int | None
 
 
 @dataclass(frozen=True)
@@ -78,6 +85,13 @@ class Novelty:
     longest: tuple[Copied, ...]
     duplicates: int
     alike: tuple[Alike, ...]
+
+    def __repr__(self) -> str:
+        shares = ", ".join(f"{n}: {s:.1%}" for n, s in self.copied_ngrams.items() if s is not None)
+        return (
+            f"<Novelty of {self.texts:,} texts: runs copied by length {shares}; "
+            f"{self.duplicates:,} duplicates, {len(self.alike):,} near-duplicates>"
+        )
 
 
 def read_texts(path: str | Path) -> dict[str | int, str]:
@@ -125,19 +139,39 @@ def measure(texts: Mapping[str | int, str], corpus: str) -> Novelty:
         GenerationError: texts and corpus together exceed 2 GB, the limit of the suffix array.
     """
     runs = longest_runs(list(texts.values()), corpus)
-    longest = []
-    for (id_, text), run in zip(texts.items(), runs, strict=True):
-        place = int(run.argmax()) if len(run) else 0
-        count = int(run[place]) if len(run) else 0
-        longest.append(Copied(id_, count, len(text), text[place : place + count]))
+    pairs = zip(texts.items(), runs, strict=True)
+    longest = [_longest_copied(id_, text, run, corpus) for (id_, text), run in pairs]
     return Novelty(
         texts=len(texts),
         characters=sum(map(len, texts.values())),
         corpus_characters=len(corpus),
         copied_ngrams={n: _share_found(runs, n) for n in LENGTHS},
-        longest=tuple(longest),
+        longest=_with_lines(longest, corpus),
         duplicates=len(texts) - len(set(texts.values())),
         alike=_alike(texts),
+    )
+
+
+def _longest_copied(id_: str | int, text: str, runs: Longest, corpus: str) -> Copied:
+    """Find the run with the most characters that aren't white space, and its first place."""
+    counted = np.cumsum([0, *(not character.isspace() for character in text)])
+    starts = np.arange(len(text))
+    counts = counted[starts + runs] - counted[:-1]
+    place = int(counts.argmax()) if len(text) else 0
+    found = text[place : place + int(runs[place])].strip() if len(text) else ""
+    count = int(counts[place]) if found else 0
+    offset = corpus.find(found) if found else None
+    return Copied(id_, count, int(counted[-1]), found, offset, None)
+
+
+def _with_lines(longest: Sequence[Copied], corpus: str) -> tuple[Copied, ...]:
+    """Add the line of each run, in one pass over the corpus."""
+    lines, line, place = {}, 1, 0
+    for offset in sorted({each.offset for each in longest if each.offset is not None}):
+        line += corpus.count("\n", place, offset)
+        lines[offset], place = line, offset
+    return tuple(
+        each if each.offset is None else replace(each, line=lines[each.offset]) for each in longest
     )
 
 

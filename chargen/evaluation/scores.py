@@ -47,6 +47,12 @@ class Score:
     correct: int
     unseen: int
 
+    def __repr__(self) -> str:
+        return (
+            f"<Score: {self.bits_per_char:.3f} bits per character over {self.characters:,}, "
+            f"accuracy {self.accuracy:.1%}, out of vocabulary {self.oov_rate:.1%}>"
+        )
+
     @property
     def nats_per_char(self) -> float:
         return self.nats / self.characters
@@ -81,12 +87,25 @@ class Score:
 
 @dataclass(frozen=True)
 class CharScores:
-    """The cost of each character of a text, as arrays of equal length."""
+    """The cost of each character of a text, as arrays of equal length.
+
+    A notebook shows the text, each character tinted by its cost, where ``text`` is known.
+    """
 
     nats: NDArray[np.float64]
     correct: NDArray[np.bool_]
     unseen: NDArray[np.bool_]
     pieces: int
+    text: str = ""
+
+    def __repr__(self) -> str:
+        return f"<CharScores of {len(self.nats):,} characters: {self.total()!r}>"
+
+    def _repr_html_(self) -> str:
+        from chargen.evaluation.tint import tinted
+
+        bits = self.nats * NATS_TO_BITS
+        return tinted(self.text, bits.tolist(), caption=repr(self.total()).strip("<>"))
 
     def total(self) -> Score:
         return Score(

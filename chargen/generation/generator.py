@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from functools import cached_property
 from itertools import chain
 from pathlib import Path
@@ -33,6 +34,15 @@ class Generator:
     def __init__(self, path: Path, loaded: LoadedModel) -> None:
         self.path = path
         self.loaded = loaded  # weights, tokenizer and config, which are not part of the public API
+
+    def __repr__(self) -> str:
+        config = self.loaded.config
+        model, corpus = config.model, config.corpus
+        counts = f" and {model.ngram}-gram counts" if self.loaded.ngram else ""
+        return (
+            f"<Generator {self.path}: {model.num_layers} × {model.cell} of {model.hidden_size} "
+            f"units{counts}, |V| = {model.vocab_size:,}, trained on {corpus.name}>"
+        )
 
     @cached_property
     def _engine(self) -> Engine:
@@ -79,7 +89,7 @@ class Generator:
         *,
         seed: int | None = None,
         oov_prompt: str = "error",
-        form: Form | str | None = None,
+        form: Form | str | Mapping[str, Any] | None = None,
         **options: Any,
     ) -> Iterator[str]:
         """One text, piece by piece as it comes; the prompt is not part of it.
@@ -115,7 +125,7 @@ class Generator:
         best_of: int = 1,
         seed: int | None = None,
         oov_prompt: str = "error",
-        form: Form | str | None = None,
+        form: Form | str | Mapping[str, Any] | None = None,
         **options: Any,
     ) -> list[str]:
         """Whole texts after ``prompt``, ``num_samples`` of them, drawn side by side.
@@ -144,7 +154,7 @@ class Generator:
         best_of: int = 1,
         seed: int | None = None,
         oov_prompt: str = "error",
-        form: Form | str | None = None,
+        form: Form | str | Mapping[str, Any] | None = None,
         **options: Any,
     ) -> list[Result]:
         """As ``generate``, each text with its seed, length and why it ended."""
@@ -168,7 +178,7 @@ class Generator:
         best_of: int = 1,
         seed: int | None = None,
         oov_prompt: str = "error",
-        form: Form | str | None = None,
+        form: Form | str | Mapping[str, Any] | None = None,
         **options: Any,
     ) -> Iterator[Result]:
         """As ``results``, one after the other as they are done, and few are held at a time.
@@ -222,8 +232,10 @@ class Generator:
         from chargen.evaluation.scores import score_characters
 
         loaded = self.loaded
-        ids = loaded.tokenizer.encode(self.as_learnt(text))
-        return score_characters(loaded.model, loaded.tokenizer, ids, batch_size, loaded.ngram)
+        text = self.as_learnt(text)
+        ids = loaded.tokenizer.encode(text)
+        scores = score_characters(loaded.model, loaded.tokenizer, ids, batch_size, loaded.ngram)
+        return replace(scores, text=text)
 
 
 def engine_of(
@@ -242,7 +254,10 @@ def _chosen(seed: int | None) -> int:
 
 
 def _requests(
-    prompt: str, form: Form | str | None, options: Mapping[str, Any], asked: Mapping[str, Any]
+    prompt: str,
+    form: Form | str | Mapping[str, Any] | None,
+    options: Mapping[str, Any],
+    asked: Mapping[str, Any],
 ) -> Iterator[Request]:
     """A request for each text, made when it is asked for; ``asked`` are options of BatchConfig.
 

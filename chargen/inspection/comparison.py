@@ -101,6 +101,14 @@ class Comparison:
 
     runs: tuple[ComparedRun, ...]
 
+    def __repr__(self) -> str:
+        best = (
+            f"{run.name} {'–' if bits is None else f'{bits:.3f}'}"
+            for run in self.runs
+            for bits in [run.history.best_bits_per_char]
+        )
+        return f"<Comparison, best bits per character: {', '.join(best)}>"
+
     @cached_property
     def differing(self) -> dict[str, tuple[Any, ...]]:
         """The options in which the runs differ, with the value of each run."""

@@ -24,6 +24,10 @@ class CorpusSummary:
     manifest: Manifest
     problems: tuple[str, ...]
 
+    def __repr__(self) -> str:
+        files = "files intact" if not self.problems else f"{len(self.problems)} problems"
+        return f"<CorpusSummary {self.path}: {self.manifest.characters:,} characters, {files}>"
+
     def to_dict(self) -> dict[str, Any]:
         return {
             "kind": "corpus",

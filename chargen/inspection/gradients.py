@@ -90,6 +90,13 @@ class GradientReport:
     spectra: tuple[Spectrum, ...]
     clipping: Clipping
 
+    def __repr__(self) -> str:
+        last = len(self.norms) - 1
+        return (
+            f"<GradientReport of {self.run}: norm {self.norms[0]:.1e} at lag 0, "
+            f"{self.norms[-1]:.1e} at lag {last}>"
+        )
+
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
 

@@ -71,6 +71,10 @@ class NeuronReport:
     activations: Array
     followed: tuple[Followed, ...]
 
+    def __repr__(self) -> str:
+        shown, units = self.activations.shape
+        return f"<NeuronReport of {self.run}: {units:,} units over {shown:,} characters>"
+
     def ranking(self) -> dict[str, Any]:
         """Return the units that follow each property, as JSON values."""
         return {

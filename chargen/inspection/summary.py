@@ -41,6 +41,15 @@ class RunSummary:
     problems: tuple[str, ...]
     notes: tuple[str, ...]
 
+    def __repr__(self) -> str:
+        model, best = self.config.model, self.history.best_bits_per_char
+        bits = "" if best is None else f", best {best:.3f} bits per character"
+        files = "files intact" if not self.problems else f"{len(self.problems)} problems"
+        return (
+            f"<RunSummary {self.path}: {model.num_layers} × {model.cell} of {model.hidden_size} "
+            f"units, {self.history.steps:,} steps{bits}, {files}>"
+        )
+
     def to_dict(self) -> dict[str, Any]:
         return {
             "kind": "run",

@@ -2,9 +2,10 @@
 
 from chargen.options.cells import CELLS
 from chargen.options.corpus import CorpusConfig
-from chargen.options.field import Config, check, distribute, nearest, option
+from chargen.options.field import Config, check, distribute, option
 from chargen.options.keywords import keyword_options
 from chargen.options.model import ModelConfig
+from chargen.options.names import meant, nearest
 from chargen.options.recipe import Recipe
 from chargen.options.sampling import BatchConfig, SamplingConfig
 from chargen.options.training import BUDGETS, TrainConfig
@@ -22,6 +23,7 @@ __all__ = [
     "check",
     "distribute",
     "keyword_options",
+    "meant",
     "nearest",
     "option",
 ]

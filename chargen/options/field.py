@@ -8,7 +8,6 @@ all problems of several configs at once.
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import math
 import types
 from collections.abc import Callable, Iterable, Mapping
@@ -17,6 +16,7 @@ from numbers import Integral, Real
 from typing import Any, ClassVar, Self, Union, get_args, get_origin, get_type_hints
 
 from chargen.errors import ConfigError
+from chargen.options.names import meant, reject_unknown
 
 _TOO_LARGE = 2**63
 _LONGEST_SHOWN = 60
@@ -144,9 +144,9 @@ class Entry:
         fault = self.option.fault(self._comparable(value)) if fits else wanted
         if fault is None:
             return None
-        close = nearest(value, self.option.choices or ()) if isinstance(value, str) else None
-        meant = f" (did you mean {close!r}?)" if close else ""
-        return f"`{self.parameter}` is {_shown(value)}{meant}, not {fault}"
+        return (
+            f"`{self.parameter}` is {_shown(value)}{meant(value, self.option.choices)}, not {fault}"
+        )
 
     def normalised(self, value: Any) -> Any:
         """Convert a value for a config: lists and strings to tuples, NumPy numbers to Python's."""
@@ -256,28 +256,6 @@ def check(*configs: Config, also: Iterable[str] = ()) -> None:
     if found:
         noun = "One option is" if len(found) == 1 else f"{len(found)} options are"
         raise ConfigError(f"{noun} not usable: {'; '.join(found)}.", "Correct the values.")
-
-
-def reject_unknown(values: Iterable[str], known: Iterable[str]) -> None:
-    """Raise a ConfigError for the names among ``values`` that are not ``known``."""
-    known = sorted(known)
-    unknown = []
-    for name in values:
-        if name not in known:
-            close = nearest(name, known)
-            unknown.append(f"`{name}`" + (f" (did you mean `{close}`?)" if close else ""))
-    if unknown:
-        noun = "option" if len(unknown) == 1 else "options"
-        raise ConfigError(
-            f"Unknown {noun}: {', '.join(unknown)}.", f"The options are {', '.join(known)}."
-        )
-
-
-def nearest(name: str, known: Iterable[str]) -> str | None:
-    """Return the known name that begins with ``name``, or the most similar one, or None."""
-    known = list(known)
-    close = [each for each in known if name and each.startswith(name)]
-    return next(iter(close or difflib.get_close_matches(name, known, n=1, cutoff=0.7)), None)
 
 
 def distribute(values: Mapping[str, Any], *configs: type[Config]) -> tuple[dict[str, Any], ...]:

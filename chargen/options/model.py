@@ -8,6 +8,7 @@ from typing import Any, Self, TypeVar
 
 from chargen.options.cells import CELLS, NETWORK, cell_options
 from chargen.options.field import Config, option
+from chargen.options.names import meant
 
 _Class = TypeVar("_Class", bound=type)
 
@@ -17,7 +18,7 @@ _LONGEST_NGRAM = 16
 
 def _known_cells(value: str) -> str | None:
     unknown = [name for name in value.split(",") if name not in CELLS]
-    return f"one of {', '.join(CELLS)}" if unknown else None
+    return f"one of {', '.join(CELLS)}{meant(unknown[0], CELLS)}" if unknown else None
 
 
 def _order(value: str) -> str | None:

@@ -65,6 +65,12 @@ class RangeTest:
     diverged: bool
     notes: tuple[str, ...]
 
+    def __repr__(self) -> str:
+        return (
+            f"<RangeTest of {len(self.lr)} steps: suggested lr {self.suggested_lr:.2g}, "
+            f"configured {self.configured_lr:.2g}>"
+        )
+
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
 

@@ -16,7 +16,7 @@ from chargen.corpus.opening import Named, Source, is_prepared, open_corpus, text
 from chargen.corpus.sources import find_sources
 from chargen.corpus.windows import fit
 from chargen.errors import CheckpointError, system_error_text
-from chargen.options import CorpusConfig, ModelConfig, Recipe, TrainConfig, check
+from chargen.options import CorpusConfig, ModelConfig, Recipe, TrainConfig, check, meant
 from chargen.training.extent import Extent
 from chargen.training.notes import notes_on
 from chargen.training.presets import (
@@ -211,7 +211,9 @@ def _checked_preset(name: str, request: TrainRequest, source: LoadedModel | None
     """
     problems = []
     if name not in PRESETS:
-        problems.append(f"`preset` is {name!r}, not one of {', '.join(PRESETS)}")
+        problems.append(
+            f"`preset` is {name!r}{meant(name, PRESETS)}, not one of {', '.join(PRESETS)}"
+        )
     preset = PRESETS.get(name, PRESETS[DEFAULT_PRESET])
     if source is None:
         problems += ModelConfig.problems_in({**preset.model, **request.model})

@@ -14,6 +14,7 @@ from chargen.corpus.sources import find_sources
 from chargen.errors import CheckpointError, ConfigError, CorpusError, printable
 from chargen.files import sha256_of
 from chargen.options import BUDGETS, CorpusConfig, ModelConfig, TrainConfig, check
+from chargen.runs.finding import name_of
 from chargen.training.plan import (
     Plan,
     PreparedRun,
@@ -128,11 +129,13 @@ def resumed_config(config: RunConfig, request: TrainRequest) -> RunConfig:
 
 def _same_corpus(folder: RunFolder, config: RunConfig, request: TrainRequest) -> PreparedCorpus:
     """The corpus of a run; nothing is prepared unless it becomes the same again."""
-    _check_settings(config, replace(config.corpus.settings, **request.settings))
+    settings = replace(config.corpus.settings, **request.settings)
+    if settings != config.corpus.settings:
+        _refuse(folder, config, config.corpus.sources, settings)
     corpus = _find_corpus(folder, config, request)
     if not config.corpus.is_of(corpus.manifest):
         now = type(config.corpus).of(corpus.manifest)
-        _refuse(config, now.sources, now.settings)
+        _refuse(folder, config, now.sources, now.settings, named=request.corpus is not None)
     return corpus
 
 
@@ -147,46 +150,65 @@ def _find_corpus(folder: RunFolder, config: RunConfig, request: TrainRequest) ->
             )
         return reopen_corpus(str(place))
     if not is_prepared(request.corpus):
-        _check_sources(config, paths_of(request.corpus))
+        sources = _sources_at(paths_of(request.corpus))
+        if [each.sha256 for each in sources] != [each.sha256 for each in config.corpus.sources]:
+            _refuse(folder, config, sources, config.corpus.settings)
         if place is not None:
             with suppress(CorpusError):  # gone or damaged: it can be made of the texts again
                 return reopen_corpus(str(place))
     return open_corpus(request.corpus, config.corpus.settings.to_dict(), request.on_progress)
 
 
-def _check_settings(config: RunConfig, settings: CorpusConfig) -> None:
-    """Raise CheckpointError where the run's corpus was prepared with other settings."""
-    if settings != config.corpus.settings:
-        _refuse(config, config.corpus.sources, settings)
-
-
-def _check_sources(config: RunConfig, paths: Sequence[Path]) -> None:
-    """Raise CheckpointError where texts are not those that the run learns from."""
+def _sources_at(paths: Sequence[Path]) -> list[SourceText]:
+    """The texts at ``paths``, as a run records them."""
     from chargen.runs.config import SourceText
 
     files = find_sources(paths)
-    sources = [SourceText(printable(each.name), sha256_of(each.path)) for each in files]
-    if [each.sha256 for each in sources] != [each.sha256 for each in config.corpus.sources]:
-        _refuse(config, sources, config.corpus.settings)
+    return [SourceText(printable(each.name), sha256_of(each.path)) for each in files]
 
 
-def _refuse(config: RunConfig, sources: Sequence[SourceText], settings: CorpusConfig) -> NoReturn:
-    """Raise the error that names how a corpus differs from the one of a run."""
+def _refuse(
+    folder: RunFolder,
+    config: RunConfig,
+    sources: Sequence[SourceText],
+    settings: CorpusConfig,
+    *,
+    named: bool = True,
+) -> NoReturn:
+    """Raise the error that names how a corpus differs from the one of a run.
+
+    ``named``: whether the user named the texts; otherwise they have been replaced.
+    """
+    run, then, now = name_of(folder.path), config.corpus.settings.to_dict(), settings.to_dict()
     known = config.corpus.sources
-    before, now = ({each.sha256 for each in texts} for texts in (known, sources))
-    names = [each.name for each in known if each.sha256 not in now]
-    names += [each.name for each in sources if each.sha256 not in before]
-    what = [f"{name} differs" for name in dict.fromkeys(names)]
-    then = config.corpus.settings.to_dict()
-    what += [
-        f"`{name}` was {then[name]} and is now {value}"
-        for name, value in settings.to_dict().items()
-        if then[name] != value
-    ]
+    anew = "train under a new `name` (with `init_from` set to this run)."
+    if named and {each.name for each in known}.isdisjoint(each.name for each in sources):
+        raise CheckpointError(
+            f"{run} was trained on {_listed(known)}, not on {_listed(sources)}.",
+            f"Leave the text out to continue with the run's own, or {anew}",
+        )
+    before, after = ({each.sha256 for each in texts} for texts in (known, sources))
+    differing = [each for each in known if each.sha256 not in after]
+    differing += [each for each in sources if each.sha256 not in before]
+    changed = [name for name in now if then[name] != now[name]]
+    if changed and not differing:
+        was = ", ".join(f"`{name}` {then[name]}" for name in changed)
+        given = ", ".join(str(now[name]) for name in changed)
+        raise CheckpointError(
+            f"{run} was trained with {was}, not {given}.",
+            f"Leave {', '.join(f'`{name}`' for name in changed)} out, or {anew}",
+        )
+    what = f"{_listed(differing)} differs" if differing else "its files differ"
     raise CheckpointError(
-        f"The corpus has changed since this run began: {'; '.join(what) or 'its files differ'}.",
-        "Restore the old text, or train under a new `name` (with `init_from` set to this run).",
+        f"The corpus has changed since {run} began: {what}.", f"Restore the old text, or {anew}"
     )
+
+
+def _listed(texts: Sequence[SourceText]) -> str:
+    """Name up to three texts."""
+    names = list(dict.fromkeys(each.name for each in texts))
+    more = f" and {len(names) - 3:,} more" if len(names) > 3 else ""
+    return ", ".join(names[:3]) + more
 
 
 def _source_again(folder: RunFolder, config: RunConfig) -> LoadedModel | None:

@@ -58,6 +58,17 @@ def test_a_selection_has_these_options_alone() -> None:
         given("--fixed", "1")
 
 
+def test_what_is_no_number_is_left_to_the_config() -> None:
+    assert given("--size", "many", "--share", "1,5") == {"size": "many", "share": "1,5"}
+    assert given("--size", "1.5", "--share", "nan")["size"] == "1.5"
+    problems = Sample.problems_in({"size": "many", "share": "1,5", "kind": "gren"})
+    assert problems == [
+        "`size` is 'many', not an integer",
+        "`share` is '1,5', not a number",
+        "`kind` is 'gren' (did you mean 'green'?), not one of red, green",
+    ]
+
+
 def test_help_says_meaning_values_and_default() -> None:
     texts = {name: help_of(entry) for name, entry in Sample.entries().items()}
     assert texts["size"] == "Size. \\[default: 3]"

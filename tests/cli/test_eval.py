@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support import call
+from tests.support import call, the_error
 
 
 def test_each_character_with_its_bits(run: Path, here: Path) -> None:
@@ -32,3 +32,21 @@ def test_batch_size_changes_no_figure(run: Path, text: Path) -> None:
         for n in (1, 7)
     }
     assert len(figures) == 1
+
+
+@pytest.mark.parametrize("command", ["eval", "neurons"])
+def test_a_text_and_a_run_in_the_wrong_order(command: str, run: Path, text: Path) -> None:
+    for name in (run, run.name):
+        error = the_error(command, text, name, "--runs", run.parent, status=2)
+        assert f"{text} is a text and {name} a run" in error
+        assert f"chargen {command} {name} {text}" in error
+
+
+def test_mostly_unknown_characters_are_remarked_on(run: Path, text: Path, here: Path) -> None:
+    (here / "other.txt").write_text("Half of it is 春眠不觉晓.\n" * 9, encoding="utf-8")
+    remark = "outside the vocabulary of"
+    strange = call("eval", run, "other.txt")
+    assert strange.exit_code == 0
+    assert f"71% of the characters are {remark}" in strange.stderr
+    assert "trained on learnable.txt" in strange.stderr
+    assert remark not in call("eval", run, text).stderr

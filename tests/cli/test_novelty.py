@@ -22,3 +22,6 @@ def test_novelty_reports_a_copy(here: Path) -> None:
         shown = call("novelty", "copied.txt", CORPORA / "jueju.txt", *quiet)
         assert (shown.exit_code, shown.stderr) == (0, "")
         assert "longest copied run" in shown.stdout
+        line = text[: text.index(text[100:160].strip())].count("\n") + 1
+        row = shown.stdout.splitlines()[-1] if text[100:160].count("\n") == 0 else shown.stdout
+        assert f" {line} " in row

@@ -27,12 +27,38 @@ def test_what_is_copied_is_found() -> None:
     copied, own = TEXT[500:540], "天地玄黄宇宙洪荒日月盈昃辰宿列张" * 2
     report = measure({"a": own + copied + own, "b": own}, TEXT)
     a, b = report.longest
-    assert copied in a.text
-    assert a.characters == len(a.text) >= 40
+    assert copied.strip() in a.text
+    assert a.characters == len("".join(a.text.split())) >= 35
+    assert a.text in TEXT
     assert b.characters < 8
     want = sum((own + copied + own)[n : n + 8] in TEXT for n in range(97))
     assert report.copied_ngrams[8] == pytest.approx(want / (97 + 25))
     assert report.texts == 2
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.text("ab 春\n\t", max_size=30), st.text("ab 春\n", max_size=40))
+def test_the_longest_copy_agrees_with_looking_everywhere(text: str, corpus: str) -> None:
+    (found,) = measure({1: text}, corpus).longest
+    parts = (text[n:m] for n in range(len(text)) for m in range(n + 1, len(text) + 1))
+    sizes = [len("".join(part.split())) for part in parts if part in corpus]
+    assert found.characters == len("".join(found.text.split())) == max(sizes, default=0)
+    assert found.text == found.text.strip()
+    assert found.of == len("".join(text.split()))
+    if found.characters:
+        assert found.offset == corpus.index(found.text)
+        assert found.line == 1 + corpus[: found.offset].count("\n")
+        assert found.text in text
+    else:
+        assert (found.text, found.offset, found.line) == ("", None, None)
+
+
+def test_blank_lines_are_no_copy() -> None:
+    corpus = "春眠不觉晓\n\n\n\n\n\n\n\n\n\n处处闻啼鸟\n夜来风雨声\n"
+    texts = {"blank": "天\n\n\n\n\n\n\n\n\n地", "verse": "\n\n\n处处闻啼鸟\n天地"}
+    blank, verse = measure(texts, corpus).longest
+    assert (blank.characters, blank.text, blank.line) == (0, "", None)
+    assert (verse.characters, verse.text, verse.line, verse.of) == (5, "处处闻啼鸟", 11, 7)
 
 
 def test_texts_too_short_for_an_ngram_have_no_share() -> None:

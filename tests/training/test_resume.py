@@ -257,10 +257,21 @@ def test_a_changed_corpus_is_named_and_nothing_is_prepared(text_run: Path, here:
     assert files_in(here) == before
 
 
+def test_another_text_is_named_beside_that_of_the_run(text_run: Path, here: Path) -> None:
+    before = files_in(here)
+    Path("other.txt").write_text("something else entirely\n" * 50, encoding="utf-8")
+    with pytest.raises(CheckpointError) as error:
+        train_tiny("other.txt", here / "checkpoints", resume=True, max_steps=9)
+    assert error.value.message == "run was trained on story.txt, not on other.txt."
+    assert "Leave the text out" in error.value.remedy
+    Path("other.txt").unlink()
+    assert files_in(here) == before
+
+
 def test_changed_settings_are_named_and_nothing_is_prepared(text_run: Path, here: Path) -> None:
     before = files_in(here)
     for corpus in ("story.txt", None):
-        with pytest.raises(CheckpointError, match=r"`val_frac` was 0\.1 and is now 0\.5"):
+        with pytest.raises(CheckpointError, match=r"was trained with `val_frac` 0\.1, not 0\.5"):
             train_tiny(
                 corpus,
                 here / "checkpoints",

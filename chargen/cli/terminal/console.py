@@ -123,6 +123,12 @@ class Terminal:
     @contextlib.contextmanager
     def training(self) -> Iterator[TrainingView]:
         """Show a training run: live on a terminal, else in plain lines."""
+        if self.talk.is_jupyter:
+            from chargen.cli.terminal.notebook import notebook_view
+
+            with notebook_view(self.talk) as shown:
+                yield shown
+            return
         if not self.live:
             from chargen.cli.terminal.plain import PlainView
 

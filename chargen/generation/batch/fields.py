@@ -6,7 +6,7 @@ The fields are the options of sampling and of forms, and a few others.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model, field_validator
@@ -211,12 +211,14 @@ def in_words(error: Any, *, form: bool = False) -> str:
     return f"{name}: {error['msg'][0].lower()}{error['msg'][1:]}"
 
 
-def read_form(form: Form | str | None, **details: Any) -> tuple[Form | None, list[str]]:
+def read_form(
+    form: Form | str | Mapping[str, Any] | None, **details: Any
+) -> tuple[Form | None, list[str]]:
     """Make a form from options.
 
     Args:
-        form: a name such as ``qijue``, a JSON object such as ``{"name": "qijue", "rhyme": true}``,
-            a form, or None.
+        form: a name such as ``qijue``, an object such as ``{"name": "qijue", "rhyme": true}``, also
+            as JSON, a form, or None.
         details: values for other fields of ``Form``.
 
     Returns:
@@ -235,6 +237,8 @@ def read_form(form: Form | str | None, **details: Any) -> tuple[Form | None, lis
 def _form_values(form: Any) -> tuple[dict[str, Any], list[str]]:
     if isinstance(form, Form):
         return form.to_dict(), []
+    if isinstance(form, Mapping):
+        form = json.dumps(dict(form), default=repr)
     if not isinstance(form, str) or not form.lstrip().startswith("{"):
         return {"name": form}, []
     try:
