@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from typing import Protocol
 
+from chargen.cli.naming import in_flags
 from chargen.cli.terminal.watched import Watched
 from chargen.cli.terminal.words import duration, human, visible
 from chargen.training.events import (
@@ -101,7 +102,7 @@ def lines_of(event: Event) -> list[str]:
                 f"{begun}{human(event.parameters)} parameters, "
                 f"{event.train_characters:,} characters of training text, {where}"
             )
-            return [*event.notes, line[0].upper() + line[1:] + "."]
+            return [*map(in_flags, event.notes), line[0].upper() + line[1:] + "."]
         case Evaluation():
             mark = " (best so far)" if event.best else ""
             return [
