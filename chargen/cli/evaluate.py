@@ -54,7 +54,7 @@ def evaluate(
 
     device = options.pop("device", "auto")
     generator = api.load(run, runs_dir=runs_dir, device=device, ngram=not no_ngram)
-    text = api.read_text(file, **options)
+    text = api.read_text(file, unwrap=generator.unwrap, **options)
     say_conversion(terminal, generator, "The text")
     scores = generator.score_characters(text, batch_size)
     score = scores.total()

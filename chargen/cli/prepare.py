@@ -96,6 +96,8 @@ def corpus_rows(corpus: PreparedCorpus | CorpusSummary) -> list[tuple[str, str]]
     ]
     if manifest.newlines_converted:
         rows.append(("line ends converted", f"{manifest.newlines_converted:,}"))
+    if manifest.joined:
+        rows.append(("wrapped lines joined", f"{manifest.joined:,} (--unwrap no keeps them)"))
     if manifest.replacements:
         rows.append(("bytes replaced", f"{manifest.replacements:,}"))
     warnings = [*manifest.warnings, *remarks_on_sizes(manifest)]

@@ -23,9 +23,14 @@ def text_line(manifest: Manifest) -> str:
     if manifest.left_out_distinct:
         kind = "spelt in bytes" if manifest.oov == "bytes" else "<unk>"
         rest = f", the other {manifest.left_out_distinct:,} are {kind}"
+    joined = (
+        f" {manifest.joined:,} wrapped lines were joined (`unwrap=no` keeps them)."
+        if manifest.joined
+        else ""
+    )
     return (
         f"{texts}; {manifest.characters:,} characters, of which the "
-        f"{manifest.vocabulary.characters:,} kept cover {manifest.coverage:.2%}{rest}."
+        f"{manifest.vocabulary.characters:,} kept cover {manifest.coverage:.2%}{rest}.{joined}"
     )
 
 

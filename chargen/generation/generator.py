@@ -44,6 +44,11 @@ class Generator:
         """How the text of the run was converted, and prompts are: ``t2s``, ``s2t`` or ``none``."""
         return self.loaded.config.corpus.settings.convert
 
+    @property
+    def unwrap(self) -> str:
+        """Whether wrapped lines of the run's text were joined: ``auto``, ``yes`` or ``no``."""
+        return self.loaded.config.corpus.settings.unwrap
+
     @cached_property
     def _converter(self) -> Callable[[str], str]:
         from chargen.corpus.conversion import converter
