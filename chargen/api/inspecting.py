@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from chargen.options import check, meant
+from chargen.options import CorpusConfig, check, meant
 
 if TYPE_CHECKING:
     from chargen.generation.generator import Generator
@@ -160,7 +160,8 @@ def neurons(
     from chargen.inspection.page import neuron_page
 
     generator = load(run, runs_dir=runs_dir, device="cpu", ngram=ngram)
-    report = inspect_neurons(generator.loaded, generator.as_learnt(read_text(text)))
+    content = read_text(text, CorpusConfig(unwrap=generator.unwrap))
+    report = inspect_neurons(generator.loaded, generator.as_learnt(content))
     page = Path(out) if out is not None else generator.path / "neurons.html"
     write_bytes(page, neuron_page(report).encode("utf-8"))
     return report, page

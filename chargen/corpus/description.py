@@ -85,6 +85,7 @@ def _record(source: Source, sha256: str) -> SourceRecord:
         cr=source.cr,
         replacements=source.replacements,
         newline_added=source.newline_added,
+        joined=source.joined,
     )
 
 

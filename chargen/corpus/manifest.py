@@ -41,6 +41,7 @@ class SourceRecord:
         crlf, cr: line ends that became LF.
         replacements: undecodable byte sequences that became U+FFFD.
         newline_added: a line end was added after it, before the next file.
+        joined: wrapped lines that were joined to the ones before.
     """
 
     name: str
@@ -55,6 +56,7 @@ class SourceRecord:
     cr: int
     replacements: int
     newline_added: bool
+    joined: int
 
 
 @dataclass(frozen=True)
@@ -136,6 +138,11 @@ class Manifest:
     def newlines_converted(self) -> int:
         """CR LF and CR that became LF, in all sources."""
         return sum(source.crlf + source.cr for source in self.sources)
+
+    @property
+    def joined(self) -> int:
+        """Wrapped lines that were joined to the ones before, in all sources."""
+        return sum(source.joined for source in self.sources)
 
     def digests_by_name(self) -> dict[str, str]:
         """The SHA-256 of each source by its name; a name that several have gets a number."""

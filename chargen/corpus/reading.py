@@ -1,6 +1,7 @@
 """Read files as clean text, in bounded memory: decode, drop byte order marks, make line ends LF.
 
-Nothing else changes: form feeds, U+0085, U+2028 and a byte order mark inside a text are ordinary
+Wrapped lines are joined, and Chinese is converted, where the settings ask for it. Nothing else
+changes: form feeds, U+0085, U+2028 and a byte order mark inside a text are ordinary
 characters.
 """
 
@@ -9,7 +10,8 @@ from __future__ import annotations
 import codecs
 import hashlib
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +19,7 @@ from typing import TYPE_CHECKING
 from chargen.corpus.conversion import converted, converter
 from chargen.corpus.detection import CHUNK_BYTES, Detected, check_codec, detect
 from chargen.corpus.sources import SourceFile, find_sources, unreadable
+from chargen.corpus.unwrapping import SAMPLE_CHARACTERS, Wrapping, recognise, unwrapped
 from chargen.errors import CorpusError
 from chargen.options import CorpusConfig
 
@@ -56,6 +59,8 @@ class Source:
         crlf, cr: line ends that became LF.
         replacements: undecodable byte sequences that became U+FFFD.
         newline_added: a line end was added after it, before the next file.
+        wrapping: how its lines are wrapped, and are to be joined; None: they stay as they are.
+        joined: lines that were joined to the ones before.
     """
 
     file: SourceFile
@@ -68,23 +73,41 @@ class Source:
     cr: int = 0
     replacements: int = 0
     newline_added: bool = False
+    wrapping: Wrapping | None = None
+    joined: int = 0
 
     @property
     def path(self) -> Path:
         return self.file.path
 
+    def again(self) -> Source:
+        """The same file, to be read once more."""
+        return Source(self.file, self.detected, wrapping=self.wrapping)
+
+    def add_joined(self, count: int) -> None:
+        self.joined += count
+
 
 def open_source(
     file: SourceFile, config: CorpusConfig, on_bytes: Callable[[int], None] | None = None
 ) -> Source:
-    """Determine the encoding of a file: the one that ``config`` names, or else detect it.
+    """Determine how to read a file: its encoding, and whether its lines are wrapped.
 
     Raises:
-        CorpusError: the file can't be read or doesn't look like text, or the named encoding is
-            unknown.
+        CorpusError: the file can't be read or doesn't look like text, or the encoding that
+            ``config`` names is unknown.
     """
+    source = Source(file, _detected(file, config, on_bytes))
+    if config.unwrap != "no":
+        source.wrapping = recognise(_beginning(source), insist=config.unwrap == "yes")
+    return source
+
+
+def _detected(
+    file: SourceFile, config: CorpusConfig, on_bytes: Callable[[int], None] | None
+) -> Detected:
     if config.encoding != "auto":
-        return Source(file, Detected(check_codec(config.encoding), True, "named"))
+        return Detected(check_codec(config.encoding), True, "named")
     try:
         detected = detect(file.path, on_bytes)
     except OSError as error:
@@ -96,7 +119,21 @@ def open_source(
             f"The encoding of {file.path} is not recognised; it may not be a text.",
             'Name it with `encoding`; for a damaged text, add `errors="replace"`.',
         )
-    return Source(file, detected)
+    return detected
+
+
+def _beginning(source: Source) -> str:
+    """The first whole lines of a file, however damaged."""
+    copy, text = Source(source.file, source.detected, digest=None), ""
+    try:
+        with closing(_decoded(copy, "replace", CHUNK_BYTES, None)) as decoded:
+            for chunk in _with_line_feeds(decoded, copy):
+                text += chunk
+                if len(text) > SAMPLE_CHARACTERS:
+                    return text[: text.rfind("\n", 0, SAMPLE_CHARACTERS) + 1]
+    except OSError as error:
+        raise unreadable(source.path, error) from error
+    return text
 
 
 def read_chunks(
@@ -115,6 +152,8 @@ def read_chunks(
     try:
         decoded = _decoded(source, errors, chunk_bytes, on_bytes)
         clean: Iterable[str] = _with_line_feeds(decoded, source)
+        if source.wrapping:
+            clean = unwrapped(clean, source.wrapping, source.add_joined)
         if convert:
             clean = converted(clean, convert)
         for text in clean:
@@ -152,7 +191,7 @@ def read_text(path: str | Path, config: CorpusConfig | None = None) -> str:
 
 def _decoded(
     source: Source, errors: str, chunk_bytes: int, on_bytes: Callable[[int], None] | None
-) -> Iterator[str]:
+) -> Generator[str]:
     codec = source.detected.codec
     handler = "strict" if errors == "strict" else _HANDLER
     decoder = codecs.getincrementaldecoder(codec)(handler)

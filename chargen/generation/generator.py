@@ -20,9 +20,6 @@ if TYPE_CHECKING:
     from chargen.generation.requests import Request, Result
     from chargen.runs.folder import LoadedModel
 
-_MOST_WAITING = 4096
-"""Texts that may be begun before one of them is given."""
-
 
 class Generator:
     """A trained model, ready to write and to judge texts; its weights stay as they are.
@@ -55,6 +52,11 @@ class Generator:
     def conversion(self) -> str:
         """How the text of the run was converted, and prompts are: ``t2s``, ``s2t`` or ``none``."""
         return self.loaded.config.corpus.settings.convert
+
+    @property
+    def unwrap(self) -> str:
+        """Whether wrapped lines of the run's text were joined: ``auto``, ``yes`` or ``no``."""
+        return self.loaded.config.corpus.settings.unwrap
 
     @cached_property
     def _converter(self) -> Callable[[str], str]:
@@ -191,12 +193,14 @@ class Generator:
             "seed": _chosen(seed),
             "oov_prompt": oov_prompt,
         }
+        from chargen.generation.ordering import in_order
+
         requests = _requests(prompt, form, options, asked)
         slots = min(num_samples * best_of, 64)
         engine = engine_of(self, slots=slots, oov_prompt=oov_prompt)
         first = next(requests)
         engine.check(first)
-        return _in_order(engine, chain([first], requests), self.loaded.bits_per_char)
+        return in_order(engine, chain([first], requests), self.loaded.bits_per_char)
 
     @keyword_options(SamplingConfig)
     def ranked(
@@ -214,13 +218,14 @@ class Generator:
         The best is the one whose bits per character are nearest to those of real text, with a
         deduction for what it repeats. Arguments and errors as ``stream``.
         """
+        from chargen.generation.ordering import in_order
         from chargen.generation.ranking import rank
 
         asked = {"num_samples": best_of, "seed": _chosen(seed), "oov_prompt": oov_prompt}
         requests = list(_requests(prompt, form, options, asked))
         engine = engine_of(self, slots=min(best_of, 64), oov_prompt=oov_prompt, logprobs=True)
         engine.check(requests[0])
-        results = list(_in_order(engine, iter(requests), None))
+        results = list(in_order(engine, iter(requests), None))
         return rank(results, self.loaded.bits_per_char)
 
     def score(self, text: str, batch_size: int = 32) -> Score:
@@ -274,25 +279,3 @@ def _requests(
     check(sampling, batch, also=problems)
     seeds = text_seeds(batch.seed, batch.num_samples)
     return (Request(prompt, sampling, each, wanted, batch.best_of) for each in seeds)
-
-
-def _in_order(
-    engine: Engine, requests: Iterator[Request], typical_bits: float | None
-) -> Iterator[Result]:
-    """The results of requests, in their order; a text that is slow holds up the others' begin."""
-    from chargen.generation.ranking import best_results
-
-    done: dict[int, Result] = {}
-    given = 0
-
-    def asked() -> Iterator[Request | None]:
-        for n, request in enumerate(requests):
-            while n - given >= _MOST_WAITING:
-                yield None
-            yield request
-
-    for result in best_results(engine, asked(), typical_bits):
-        done[result.index] = result
-        while given in done:
-            yield done.pop(given)
-            given += 1

@@ -90,6 +90,7 @@ def _by_version(values: Any, where: Path) -> RunConfig | _Version1:
         raise _unknown_version(values, where)
     body = {name: value for name, value in values.items() if name not in ("format", "version")}
     _check_known(body, where)
+    body = _with_lines_kept(body)
     config: RunConfig | _Version1
     if version == 1:
         config = typed(body, _Version1, where)
@@ -121,6 +122,15 @@ def _unknown_version(values: Mapping[str, Any], where: Path) -> CheckpointError:
         f"and this release, {__version__}, doesn't.",
         f"Use chargen {release}, or train again.",
     )
+
+
+def _with_lines_kept(values: dict[str, Any]) -> dict[str, Any]:
+    """Values in which a corpus without the setting ``unwrap`` is one whose lines were kept."""
+    corpus = _dict(values.get("corpus"))
+    settings = corpus.get("settings")
+    if not isinstance(settings, dict) or "unwrap" in settings:
+        return values
+    return {**values, "corpus": {**corpus, "settings": {**settings, "unwrap": "no"}}}
 
 
 def _check_known(values: Mapping[str, Any], where: Path) -> None:

@@ -26,6 +26,8 @@ def command_lines(text: Path) -> dict[str, tuple[object, ...]]:
     return {
         "sample": ("run", "-n", 3),
         "batch": (text, "-o", "out.jsonl", "--checkpoint", "run", "-n", 3),
+        "write": ("run", "-n", 3),
+        "runs": (),
         "eval": ("run", text),
         "inspect": ("run",),
         "compare": ("run", "run"),

@@ -134,9 +134,7 @@ class Terminal:
 
             yield PlainView(self.say)
             return
-        from rich.live import Live
-
         from chargen.cli.terminal.live import LiveView
 
-        with Live(console=self.talk, auto_refresh=False) as live:
-            yield LiveView(lambda view: live.update(view, refresh=True), lambda: self.talk.width)
+        with LiveView(self.talk) as view:
+            yield view
