@@ -32,7 +32,8 @@ def result(kind: str, place: Path) -> object:
     """What a command has made, to be compared byte for byte."""
     if kind == "train":
         run = place / "checkpoints" / "k"
-        return checkpoint(run), (run / "model.safetensors").read_bytes()
+        files = ("model.safetensors", "ngram.safetensors")
+        return checkpoint(run), *((run / name).read_bytes() for name in files)
     if kind.startswith("batch"):
         lines = (place / "out.jsonl").read_bytes().splitlines()
         return lines if kind == "batch" else sorted(lines)

@@ -11,7 +11,7 @@ from tests.faults.server import Command, Outcome, Server
 
 TEXT = "春眠不觉晓，处处闻啼鸟。\n夜来风雨声，花落知多少。\n" * 60
 STEPS = 6
-TRAIN = ("--preset", "tiny", "--threads", "1", "--device", "cpu", "--quiet")
+TRAIN = ("--preset", "tiny", "--ngram", "3", "--threads", "1", "--device", "cpu", "--quiet")
 SAMPLE = ("sample", "run", "-n", "20", "--seed", "1", "--quiet", "--device", "cpu")
 BEGIN = ("train", "text.txt", "--name", "new", "--max-steps", "2", *TRAIN)
 BATCH = ("--checkpoint", "run", "-n", "9", "--seed", "1", "--quiet", "--device", "cpu")
