@@ -12,6 +12,7 @@ import typer
 
 from chargen.cli.boundary import Terminated
 from chargen.cli.command import command
+from chargen.cli.completion import run_names
 from chargen.cli.flags import NoNgram, RunsDir
 from chargen.cli.sample import say_conversion, texts_wanted
 from chargen.generation.poems.forms import Form
@@ -45,7 +46,9 @@ _Out = Annotated[
 _Checkpoint = Annotated[
     str | None,
     typer.Option(
-        "--checkpoint", help="A run folder or the name of a run. \\[default: the newest run]"
+        "--checkpoint",
+        help="A run folder or the name of a run. \\[default: the newest run]",
+        autocompletion=run_names,
     ),
 ]
 _Schema = Annotated[

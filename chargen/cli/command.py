@@ -12,6 +12,7 @@ from typing import Annotated, Any, get_type_hints
 import typer
 
 from chargen.cli.boundary import bounded
+from chargen.cli.completion import of_option
 from chargen.cli.naming import flags_of
 from chargen.options import Config, check
 from chargen.options.cells import cells_with
@@ -138,6 +139,7 @@ def _annotation(entry: Entry, default_text: str | None) -> Any:
             help=words,
             rich_help_panel=known.panel,
             parser=_lenient(kind) if kind in (int, float) else None,
+            autocompletion=of_option(entry.name, known.choices),
         ),
     ]
 

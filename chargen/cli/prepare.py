@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from chargen.cli.command import command
+from chargen.cli.completion import texts
 from chargen.cli.flags import Json
 from chargen.options import CorpusConfig
 
@@ -23,7 +24,11 @@ if TYPE_CHECKING:
 def prepare(
     files: Annotated[
         list[Path],
-        typer.Argument(help="Text files, folders or names of shipped texts.", show_default=False),
+        typer.Argument(
+            help="Text files, folders or names of shipped texts.",
+            show_default=False,
+            autocompletion=texts,
+        ),
     ],
     out: Annotated[
         Path | None,
