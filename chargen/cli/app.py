@@ -48,7 +48,6 @@ BENCHES = {"generate": bench_generate, "train": bench_train}
 
 app = typer.Typer(
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
     help="Train a small character-level recurrent language model on your own text, and generate "

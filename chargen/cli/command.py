@@ -12,6 +12,7 @@ from typing import Annotated, Any, get_type_hints
 import typer
 
 from chargen.cli.boundary import bounded
+from chargen.cli.completion import of_option
 from chargen.cli.naming import flags_of
 from chargen.errors import ConfigError
 from chargen.options import Config, check
@@ -156,6 +157,7 @@ def _annotation(flag: _Flag) -> Any:
             help=words,
             rich_help_panel=known.panel,
             parser=_lenient(kind) if kind in (int, float) else None,
+            autocompletion=of_option(entry.name, known.choices),
         ),
     ]
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from chargen.cli.command import command
+from chargen.cli.completion import run_names, values
 from chargen.cli.flags import Json, Picture, RunsDir
 from chargen.cli.terminal.charts import line_chart
 
@@ -22,9 +23,16 @@ _FIGURES = "Best and last: bits per character on the validation split."
 
 @command()
 def compare(
-    runs: Annotated[list[str], typer.Argument(help="Run folders or names of runs.")],
+    runs: Annotated[
+        list[str], typer.Argument(help="Run folders or names of runs.", autocompletion=run_names)
+    ],
     over: Annotated[
-        str, typer.Option("--over", help="Horizontal axis of the curves: steps or minutes.")
+        str,
+        typer.Option(
+            "--over",
+            help="Horizontal axis of the curves: steps or minutes.",
+            autocompletion=values({"steps": "", "minutes": ""}),
+        ),
     ] = "steps",
     out: Picture = None,
     runs_dir: RunsDir = None,

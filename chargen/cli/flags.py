@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from chargen.cli.completion import presets, run_names, texts
 from chargen.training.presets import DEFAULT_PRESET, PRESETS
 
 Json = Annotated[bool, typer.Option("--json", help="Report as JSON on standard output.")]
@@ -22,19 +23,29 @@ RunsDir = Annotated[
 Run = Annotated[
     str | None,
     typer.Argument(
-        help="A run folder or the name of a run; by default the newest one that has finished."
+        help="A run folder or the name of a run; by default the newest one that has finished.",
+        autocompletion=run_names,
     ),
 ]
 Checkpoint = Annotated[
     str | None,
-    typer.Option("--checkpoint", help="The same as an option: a run folder or the name of a run."),
+    typer.Option(
+        "--checkpoint",
+        help="The same as an option: a run folder or the name of a run.",
+        autocompletion=run_names,
+    ),
 ]
 NamedRun = Annotated[
-    str, typer.Argument(help="A run folder or the name of a run.", show_default=False)
+    str,
+    typer.Argument(
+        help="A run folder or the name of a run.", show_default=False, autocompletion=run_names
+    ),
 ]
 Runs = Annotated[
     list[str] | None,
-    typer.Argument(help="Run folders or names of runs; by default the newest run."),
+    typer.Argument(
+        help="Run folders or names of runs; by default the newest run.", autocompletion=run_names
+    ),
 ]
 Picture = Annotated[
     Path | None,
@@ -44,16 +55,24 @@ Corpus = Annotated[
     list[Path] | None,
     typer.Argument(
         help="Text files, a prepared folder, or the name of a shipped text; by default "
-        "xiaohecun, the shipped stories."
+        "xiaohecun, the shipped stories.",
+        autocompletion=texts,
     ),
 ]
 Preset = Annotated[
     str | None,
-    typer.Option("--preset", help=f"{', '.join(PRESETS)}. \\[default: {DEFAULT_PRESET}]"),
+    typer.Option(
+        "--preset",
+        help=f"{', '.join(PRESETS)}. \\[default: {DEFAULT_PRESET}]",
+        autocompletion=presets,
+    ),
 ]
 NoNgram = Annotated[
     bool, typer.Option("--no-ngram", help="The network alone, without the run's n-gram counts.")
 ]
 InitFrom = Annotated[
-    str | None, typer.Option("--init-from", help="Run to take the initial weights from.")
+    str | None,
+    typer.Option(
+        "--init-from", help="Run to take the initial weights from.", autocompletion=run_names
+    ),
 ]

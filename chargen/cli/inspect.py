@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from chargen.cli.command import command
+from chargen.cli.completion import runs_or_files
 from chargen.cli.flags import Json, NoNgram, RunsDir
 from chargen.errors import ChargenError
 
@@ -21,7 +22,9 @@ def inspect(
     path: Annotated[
         str | None,
         typer.Argument(
-            help="A run folder, a prepared corpus, or the name of a run; by default the newest run."
+            help="A run folder, a prepared corpus, or the name of a run; by default the newest "
+            "run.",
+            autocompletion=runs_or_files,
         ),
     ] = None,
     runs_dir: RunsDir = None,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from chargen.cli.command import command
+from chargen.cli.completion import texts
 from chargen.cli.flags import Json
 from chargen.cli.naming import in_flags
 from chargen.corpus.remarks import SHOWN_FILES, remarks_on_sizes
@@ -25,7 +26,11 @@ if TYPE_CHECKING:
 def prepare(
     files: Annotated[
         list[Path],
-        typer.Argument(help="Text files, folders or names of shipped texts.", show_default=False),
+        typer.Argument(
+            help="Text files, folders or names of shipped texts.",
+            show_default=False,
+            autocompletion=texts,
+        ),
     ],
     out: Annotated[
         Path | None,

@@ -11,6 +11,7 @@ import typer
 
 from chargen.cli.boundary import INTERRUPTED, TERMINATED, Terminated
 from chargen.cli.command import command
+from chargen.cli.completion import run_names
 from chargen.cli.flags import Corpus, InitFrom, Json, Preset
 from chargen.machine.signals import held_signals
 from chargen.options import CorpusConfig, ModelConfig, TrainConfig
@@ -21,7 +22,12 @@ if TYPE_CHECKING:
 
 
 _Name = Annotated[
-    str | None, typer.Option("--name", help="Name of the run. \\[default: CORPUS-CELL-NUMBER]")
+    str | None,
+    typer.Option(
+        "--name",
+        help="Name of the run. \\[default: CORPUS-CELL-NUMBER]",
+        autocompletion=run_names,
+    ),
 ]
 _RunsDir = Annotated[
     Path | None,

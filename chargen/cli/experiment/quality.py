@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from chargen.cli.command import command, only
+from chargen.cli.completion import presets
 from chargen.cli.experiment.running import Out, carry_out
 from chargen.cli.flags import Json
 from chargen.options import CorpusConfig, TrainConfig
@@ -28,7 +29,7 @@ def quality(
         float, typer.Option("--minutes", min=0.01, help="Minutes of training for each model.")
     ] = 1.67,
     preset: Annotated[
-        str, typer.Option("--preset", help=f"{', '.join(PRESETS)}.")
+        str, typer.Option("--preset", help=f"{', '.join(PRESETS)}.", autocompletion=presets)
     ] = DEFAULT_PRESET,
     out: Out = Path("quality.png"),
     *,
