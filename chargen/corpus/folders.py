@@ -21,7 +21,7 @@ _NO_PROSE = frozenset(
     for ending in endings.split()
 )
 """Settings, data, markup and scripts: files of text that nobody means as something to learn."""
-DOCUMENT_SUFFIXES = frozenset({".pdf", ".docx", ".epub"})
+_DOCUMENT_SUFFIXES = frozenset({".pdf", ".docx", ".epub"})
 _CONTROLS = re.compile(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f]")
 _HEAD_BYTES = 8192
 
@@ -99,7 +99,7 @@ def _has_text(path: Path) -> bool:
     with path.open("rb") as file:
         head = file.read(_HEAD_BYTES)
     suffix = path.suffix.lower()
-    if not head or suffix in _TEXT_SUFFIXES | DOCUMENT_SUFFIXES:
+    if not head or suffix in _TEXT_SUFFIXES | _DOCUMENT_SUFFIXES:
         return bool(head)
     if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         return True

@@ -12,12 +12,13 @@ import hashlib
 import re
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from chargen.corpus.conversion import converted, converter
 from chargen.corpus.detection import CHUNK_BYTES, Detected, check_codec, detect
+from chargen.corpus.documents import NAMES, READABLE, kind_of, no_text, read_document
 from chargen.corpus.sources import SourceFile, find_sources, unreadable
 from chargen.corpus.unwrapping import SAMPLE_CHARACTERS, Wrapping, recognise, unwrapped
 from chargen.errors import CorpusError
@@ -59,6 +60,7 @@ class Source:
         crlf, cr: line ends that became LF.
         replacements: undecodable byte sequences that became U+FFFD.
         newline_added: a line end was added after it, before the next file.
+        document: its text in parts, where it is a PDF, DOCX or EPUB.
         wrapping: how its lines are wrapped, and are to be joined; None: they stay as they are.
         joined: lines that were joined to the ones before.
     """
@@ -73,6 +75,7 @@ class Source:
     cr: int = 0
     replacements: int = 0
     newline_added: bool = False
+    document: Sequence[str] | None = None
     wrapping: Wrapping | None = None
     joined: int = 0
 
@@ -82,7 +85,7 @@ class Source:
 
     def again(self) -> Source:
         """The same file, to be read once more."""
-        return Source(self.file, self.detected, wrapping=self.wrapping)
+        return Source(self.file, self.detected, document=self.document, wrapping=self.wrapping)
 
     def add_joined(self, count: int) -> None:
         self.joined += count
@@ -97,7 +100,17 @@ def open_source(
         CorpusError: the file can't be read or doesn't look like text, or the encoding that
             ``config`` names is unknown.
     """
-    source = Source(file, _detected(file, config, on_bytes))
+    try:
+        kind = kind_of(file.path)
+        if kind in READABLE:
+            about = Detected(kind, True, f"the text of {NAMES[kind]}")
+            source = Source(file, about, document=list(read_document(file.path, kind)))
+        elif kind:
+            raise no_text(file.path, kind)
+        else:
+            source = Source(file, _detected(file, config, on_bytes))
+    except OSError as error:
+        raise unreadable(file.path, error) from error
     if config.unwrap != "no":
         source.wrapping = recognise(_beginning(source), insist=config.unwrap == "yes")
     return source
@@ -108,10 +121,7 @@ def _detected(
 ) -> Detected:
     if config.encoding != "auto":
         return Detected(check_codec(config.encoding), True, "named")
-    try:
-        detected = detect(file.path, on_bytes)
-    except OSError as error:
-        raise unreadable(file.path, error) from error
+    detected = detect(file.path, on_bytes)
     if detected is None and config.errors == "replace":
         detected = Detected("utf-8", False, "not recognised, read as UTF-8")
     if detected is None:
@@ -124,7 +134,7 @@ def _detected(
 
 def _beginning(source: Source) -> str:
     """The first whole lines of a file, however damaged."""
-    copy, text = Source(source.file, source.detected, digest=None), ""
+    copy, text = replace(source, digest=None), ""
     try:
         with closing(_decoded(copy, "replace", CHUNK_BYTES, None)) as decoded:
             for chunk in _with_line_feeds(decoded, copy):
@@ -192,6 +202,9 @@ def read_text(path: str | Path, config: CorpusConfig | None = None) -> str:
 def _decoded(
     source: Source, errors: str, chunk_bytes: int, on_bytes: Callable[[int], None] | None
 ) -> Generator[str]:
+    if source.document is not None:
+        yield from _text_of_document(source, source.document, on_bytes)
+        return
     codec = source.detected.codec
     handler = "strict" if errors == "strict" else _HANDLER
     decoder = codecs.getincrementaldecoder(codec)(handler)
@@ -217,6 +230,19 @@ def _decoded(
                 yield text
             if chunk and on_bytes:
                 on_bytes(len(chunk))
+
+
+def _text_of_document(
+    source: Source, parts: Sequence[str], on_bytes: Callable[[int], None] | None
+) -> Iterator[str]:
+    """The text that was read from a document; its bytes are hashed as those of a text are."""
+    data = source.path.read_bytes()
+    if source.digest:
+        source.digest.update(data)
+    source.byte_count += len(data)
+    if on_bytes:
+        on_bytes(len(data))
+    yield from parts
 
 
 def _without_surrogates(text: str, source: Source, errors: str) -> str:
