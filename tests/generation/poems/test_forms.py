@@ -3,8 +3,10 @@ from __future__ import annotations
 import builtins
 import re
 from collections import Counter
+from math import isfinite
 
 import pytest
+import torch
 from pypinyin import Style, pinyin
 
 from chargen.corpus.tokenizer import Tokenizer
@@ -15,7 +17,7 @@ from chargen.generation.poems.pronunciation import Reading, readings
 from chargen.generation.requests import Request
 from chargen.network.model import CharModel
 from chargen.options import SamplingConfig
-from tests.generation.conftest import TEXT, make_model
+from tests.generation.conftest import TEXT, make_counts, make_mixed_model, make_model
 
 WILD = SamplingConfig(temperature=2.0, length=7)
 
@@ -123,6 +125,21 @@ def test_no_poem_breaks_the_rule_asked_for(
         assert not breaches(text, form, shape), text
         assert re.fullmatch(r"(?:[^，。\n]+，[^，。\n]+。\n?)+", text)
         assert text.endswith("。")
+
+
+@pytest.mark.parametrize("config", [WILD, SamplingConfig(), SamplingConfig(temperature=0)])
+def test_no_poem_of_a_mixture_breaks_the_rule(tokenizer: Tokenizer, config: SamplingConfig) -> None:
+    model = make_mixed_model(tokenizer)
+    assert model.b is not None
+    form = Form("qijue", "春江花月", rhyme=True, tones=True)
+    for gate in (-40.0, 0.0, 40.0):  # nearly nothing is left of one of the two
+        with torch.no_grad():
+            model.b.fill_(gate)
+        engine = Engine(model, tokenizer, make_counts(tokenizer), slots=3, logprobs=True)
+        for result in engine.generate([Request("", config, seed, form) for seed in range(3)]):
+            assert not breaches(result.text, form, (4, 7)), result.text
+            assert result.bits_per_char is not None
+            assert isfinite(result.bits_per_char)
 
 
 def test_lines_are_as_many_and_as_long_as_asked(model: CharModel, tokenizer: Tokenizer) -> None:
