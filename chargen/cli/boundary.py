@@ -16,6 +16,7 @@ from chargen.cli.streams import STANDARD_OUTPUT, give_up_output
 from chargen.errors import ChargenError, ConfigError, system_error_text
 from chargen.machine.memory import is_out_of_memory
 
+_LONGEST = 600
 FAILED, UNUSABLE, INTERRUPTED, TERMINATED = 1, 2, 130, 143
 """Exit statuses: of an error, of options that can't be used, after SIGINT, after SIGTERM."""
 
@@ -81,7 +82,11 @@ def report(error: Exception) -> int:
 
 
 def say_error(message: str, remedy: str) -> None:
-    """Print an error and its remedy on standard error; the message is joined into one line."""
-    print(f"error: {' '.join(message.split())}", file=sys.stderr)
+    """Print an error and its remedy on standard error.
+
+    The message is joined into one line, and a name of thousands of characters is cut in its middle.
+    """
+    words = (w if len(w) < _LONGEST else f"{w[:400]}…{w[-150:]}" for w in message.split())
+    print(f"error: {' '.join(words)}", file=sys.stderr)
     if remedy:
         print(f"       {remedy}", file=sys.stderr)

@@ -228,6 +228,7 @@ def test_errors_name_what_was_named(stage: Stage, place: Path) -> None:
         (long, ("batch", "jobs.jsonl", "-o", long, *BATCH)),
         ("x" * 250, ("batch", "jobs.jsonl", "-o", "x" * 250, *BATCH)),
         (long[:150], ("sample", long)),
+        (long, ("prepare", "text.txt", "-o", "x" * 2000)),
     ):
         error = the_error(stage, place, *arguments)
         assert name in error

@@ -28,14 +28,14 @@ def test_surprisal_is_what_evaluation_charges(trained: Path) -> None:
 
 
 def test_surprisal_with_counts_is_what_evaluation_charges(corpus: Path, tmp_path: Path) -> None:
-    generator = train_tiny(corpus, tmp_path, ngram=3).load()
+    generator = load(train_tiny(corpus, tmp_path, ngram=3).path, device="cpu")
     report = inspect_neurons(generator.loaded, TEXT)
     charged = generator.score_characters(TEXT)
     np.testing.assert_allclose(report.bits, charged.nats / np.log(2), rtol=1e-4, atol=1e-5)
 
 
 def test_the_gate_tells_the_network_from_the_counts(corpus: Path, tmp_path: Path) -> None:
-    generator = train_tiny(corpus, tmp_path, ngram=3).load()
+    generator = load(train_tiny(corpus, tmp_path, ngram=3).path, device="cpu")
     report = inspect_neurons(generator.loaded, TEXT, shown=40)
     alone = inspect_neurons(replace(generator.loaded, ngram=None), TEXT, shown=40)
     assert report.gates is not None

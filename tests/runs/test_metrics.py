@@ -120,7 +120,7 @@ def test_a_damaged_line_is_told_with_its_number(bad: bytes, tmp_path: Path) -> N
 
 
 EVENTS: list[Event] = [
-    events.Started(0, 0.0, 9, 1, "cpu", 99, 3.5, ("a note",)),
+    events.Started(0, 0.0, 9, 1, "cpu", 99, 3.5, 16, 4, 1.44, 0.0, False, ("a note",)),
     events.Planned(0, 0.1, 20, 3.0, True),
     events.Step(1, 0.2, 2.0, 1.0, 0.0, 0.01, 0.1, 1000.0),
     events.Evaluation(1, 0.3, 3.0, 2.0, 0.5, 99, True),
