@@ -19,23 +19,26 @@ from rich.console import Console
 from rich.text import Text
 
 from chargen import api
-from chargen.cli.terminal.live import LiveView
+from chargen.cli.terminal.dashboard import Dashboard
+from chargen.cli.terminal.watched import Watched
 from chargen.cli.terminal.words import visible
 
-WIDTH = 96
+WIDTH, HEIGHT = 96, 28
 _TEXT = re.compile(r'textLength="([\d.]+)" [^>]*>([^<]+)</text>')
 
 
 def main() -> None:
     target = Path(__file__).resolve().with_name("terminal.svg")
-    console = Console(record=True, width=WIDTH, file=io.StringIO(), force_terminal=True)
-    view = LiveView(lambda _: None, lambda: WIDTH)
+    console = Console(
+        record=True, width=WIDTH, height=HEIGHT, file=io.StringIO(), force_terminal=True
+    )
+    watched = Watched()
     with tempfile.TemporaryDirectory() as folder:
         os.chdir(folder)
-        run = api.train(max_minutes=1, on_event=view.event)
+        run = api.train(max_minutes=1, on_event=watched.note)
         text = run.load().generate("小兔", length=150, temperature=0.7, seed=1)[0]
     console.print(Text("$ chargen train --max-minutes 1", style="bold green"))
-    console.print(view.render())
+    console.print(Dashboard(watched))
     console.print(Text("$ chargen sample -p 小兔 -n 150 --temp 0.7 --seed 1", style="bold green"))
     console.print(Text("小兔" + visible(text)))
     target.write_text(_mended(console.export_svg(title="chargen")), "utf-8")

@@ -4,6 +4,7 @@ from .api import compare as compare
 from .api import find_lr as find_lr
 from .api import gradients as gradients
 from .api import inspect as inspect
+from .api import list_runs as list_runs
 from .api import load as load
 from .api import neurons as neurons
 from .api import novelty as novelty
@@ -26,10 +27,12 @@ from .evaluation.scores import Score as Score
 from .generation.batch.run import BatchProgress as BatchProgress
 from .generation.generator import Generator as Generator
 from .generation.poems.forms import Form as Form
+from .generation.ranking import Ranked as Ranked
 from .generation.requests import Result as Result
 from .inspection.comparison import Comparison as Comparison
 from .inspection.corpora import CorpusSummary as CorpusSummary
 from .inspection.gradients import GradientReport as GradientReport
+from .inspection.listing import RunEntry as RunEntry
 from .inspection.neurons import NeuronReport as NeuronReport
 from .inspection.summary import RunSummary as RunSummary
 from .training.events import Checkpoint as Checkpoint

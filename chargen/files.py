@@ -10,17 +10,15 @@ import re
 import shutil
 import stat
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO, NoReturn
 
 UNFINISHED = ".unfinished-"
 """Prefix of files and folders that are not complete yet; a kill may leave one behind."""
-
 ASIDE = ".old"
 """Suffix of the temporary folder for what a new folder is about to replace."""
-
 _OPEN_FILE = re.compile(r"/dev/(stdout|stderr)|/(?:dev|proc/self)/fd/(\d{1,6})")
 _LONGEST_NAME = 150  # bytes of a name to derive others from; most systems allow 255
 
@@ -179,6 +177,11 @@ def sha256_of(path: Path) -> str:
     """Return the SHA-256 of a file."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def sha256_of_values(values: Mapping[str, Any]) -> str:
+    """Return the SHA-256 of names and values, which JSON can hold, in the order of the names."""
+    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
 
 
 def sweep(folder: Path) -> None:

@@ -3,7 +3,15 @@
 from pathlib import Path
 
 from chargen.api.corpora import prepare, read_text
-from chargen.api.inspecting import compare, gradients, inspect, load, neurons, plot
+from chargen.api.inspecting import (
+    compare,
+    gradients,
+    inspect,
+    list_runs,
+    load,
+    neurons,
+    plot,
+)
 from chargen.api.texts import batch, novelty
 from chargen.api.training import TrainedRun, find_lr, train
 
@@ -17,6 +25,7 @@ __all__ = [
     "find_lr",
     "gradients",
     "inspect",
+    "list_runs",
     "load",
     "neurons",
     "novelty",

@@ -6,21 +6,22 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from chargen.options import check, meant
+from chargen.options import CorpusConfig, check, meant
 
 if TYPE_CHECKING:
     from chargen.generation.generator import Generator
     from chargen.inspection.comparison import Comparison
     from chargen.inspection.corpora import CorpusSummary
     from chargen.inspection.gradients import GradientReport
+    from chargen.inspection.listing import RunEntry
     from chargen.inspection.neurons import NeuronReport
     from chargen.inspection.summary import RunSummary
 
 
-def _find(run: str | Path | None, runs_dir: str | Path | None) -> Path:
+def _find(run: str | Path | None, runs_dir: str | Path | None, *, finished: bool = False) -> Path:
     from chargen.runs.finding import find_run, runs_folder
 
-    return find_run(None if run is None else str(run), runs_folder(runs_dir))
+    return find_run(None if run is None else str(run), runs_folder(runs_dir), finished=finished)
 
 
 def load(
@@ -33,7 +34,8 @@ def load(
     """Load a trained model.
 
     Args:
-        run: a run folder, or the name of a run in ``runs_dir``; None is the newest run there.
+        run: a run folder, or the name of a run in ``runs_dir``; None is the newest run there that
+            has finished, or the newest if none has.
         runs_dir: the folder of runs; by default the environment variable CHARGEN_RUNS, else
             ``checkpoints``.
         device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
@@ -47,11 +49,27 @@ def load(
     from chargen.machine.devices import resolve_device
     from chargen.runs.folder import RunFolder
 
-    folder = _find(run, runs_dir)
+    folder = _find(run, runs_dir, finished=True)
     target = resolve_device(device)
     loaded = RunFolder(folder).load_model(ngram=ngram)
     loaded.model.to(target)
     return Generator(folder, loaded)
+
+
+def list_runs(runs_dir: str | Path | None = None) -> list[RunEntry]:
+    """List the runs in a folder, the newest first.
+
+    Args:
+        runs_dir: the folder of runs; by default the environment variable CHARGEN_RUNS, else
+            ``checkpoints``.
+
+    Raises:
+        CheckpointError: the folder can't be listed.
+    """
+    from chargen.inspection.listing import list_runs
+    from chargen.runs.finding import runs_folder
+
+    return list_runs(runs_folder(runs_dir))
 
 
 def inspect(
@@ -143,7 +161,8 @@ def neurons(
     from chargen.inspection.page import neuron_page
 
     generator = load(run, runs_dir=runs_dir, device="cpu", ngram=ngram)
-    report = inspect_neurons(generator.loaded, generator.as_learnt(read_text(text)))
+    content = read_text(text, CorpusConfig(unwrap=generator.unwrap))
+    report = inspect_neurons(generator.loaded, generator.as_learnt(content))
     page = Path(out) if out is not None else generator.path / "neurons.html"
     write_bytes(page, neuron_page(report).encode("utf-8"))
     return report, page

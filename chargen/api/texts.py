@@ -65,7 +65,7 @@ def batch(
     sampling, todo, out = SamplingConfig(**drawn), BatchConfig(**asked), output_path(out)
     wanted_form, problems = read_form(form)
     check(sampling, todo, also=problems)
-    defaults = Defaults(sampling, todo.seed, todo.num_samples, wanted_form)
+    defaults = Defaults(sampling, todo.seed, todo.num_samples, todo.best_of, wanted_form)
     with open_jobs(str(jobs)) as file:
         check_output(str(jobs), out, resume=todo.resume, force=todo.force)
         model = load(run, runs_dir=runs_dir, device=todo.device, ngram=ngram)
@@ -73,7 +73,8 @@ def batch(
             model, slots=todo.batch_size, oov_prompt=todo.oov_prompt, logprobs=todo.logprobs
         )
         wanted = BatchOptions(defaults, ordered=todo.ordered, keep_going=todo.keep_going)
-        work = Batch(engine, file, str(jobs), out, wanted, model.identity())
+        typical = model.loaded.bits_per_char
+        work = Batch(engine, file, str(jobs), out, wanted, model.identity(), typical)
         inventory = work.inventory()
         if on_begin:
             on_begin(model, inventory.lines)

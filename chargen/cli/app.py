@@ -25,14 +25,16 @@ from chargen.cli.neurons import neurons
 from chargen.cli.novelty import novelty
 from chargen.cli.plot import plot
 from chargen.cli.prepare import prepare
+from chargen.cli.runs import runs
 from chargen.cli.sample import sample
 from chargen.cli.train import train
+from chargen.cli.write import write
 
 PANELS: Mapping[str, Mapping[str, Callable[..., None]]] = {
     "Train a network": {"train": train, "prepare": prepare, "find-lr": find_lr},
-    "Generate text": {"sample": sample, "batch": batch},
+    "Generate text": {"sample": sample, "write": write, "batch": batch},
     "Score texts": {"eval": evaluate, "novelty": novelty},
-    "Inspect runs": {"inspect": inspect, "compare": compare, "plot": plot},
+    "Inspect runs": {"runs": runs, "inspect": inspect, "compare": compare, "plot": plot},
     "Analyse a network": {"gradients": gradients, "neurons": neurons},
 }
 EXPERIMENTS = {

@@ -12,9 +12,8 @@ import typer
 
 from chargen.cli.boundary import Terminated
 from chargen.cli.command import command
-from chargen.cli.completion import run_names
-from chargen.cli.flags import NoNgram, RunsDir
-from chargen.cli.sample import say_conversion, texts_wanted
+from chargen.cli.flags import Checkpoint, NoNgram, Run, RunsDir
+from chargen.cli.sample import run_named, say_conversion, texts_wanted
 from chargen.generation.poems.forms import Form
 from chargen.options import BatchConfig, SamplingConfig
 
@@ -43,14 +42,6 @@ _Out = Annotated[
         "--out", "-o", help="File to write: one JSON object per text; - is standard output."
     ),
 ]
-_Checkpoint = Annotated[
-    str | None,
-    typer.Option(
-        "--checkpoint",
-        help="A run folder or the name of a run. \\[default: the newest run]",
-        autocompletion=run_names,
-    ),
-]
 _Schema = Annotated[
     bool,
     typer.Option(
@@ -66,7 +57,8 @@ _Schema = Annotated[
 def batch(
     jobs: Annotated[str, typer.Argument(help=_JOBS_HELP, show_default=False)],
     out: _Out,
-    run: _Checkpoint = None,
+    run: Run = None,
+    checkpoint: Checkpoint = None,
     runs_dir: RunsDir = None,
     no_ngram: NoNgram = False,
     schema: _Schema = False,
@@ -88,7 +80,8 @@ def batch(
     reached: list[BatchProgress] = []
 
     def on_begin(model: Generator, texts: int) -> None:
-        terminal.say(f"{model.path}: {texts:,} texts to {name_of_output(out)}")
+        noun = "text" if texts == 1 else "texts"
+        terminal.say(f"{model.path}: {texts:,} {noun} to {name_of_output(out)}")
         say_conversion(terminal, model, "Each prompt")
 
     # A live display would mix with texts on the same terminal.
@@ -110,7 +103,7 @@ def batch(
         api.batch(
             jobs,
             out,
-            run,
+            run_named(run, checkpoint),
             runs_dir=runs_dir,
             ngram=not no_ngram,
             on_begin=on_begin,

@@ -14,6 +14,7 @@ import typer
 from chargen.cli.boundary import bounded
 from chargen.cli.completion import of_option
 from chargen.cli.naming import flags_of
+from chargen.errors import ConfigError
 from chargen.options import Config, check
 from chargen.options.cells import cells_with
 from chargen.options.field import Entry
@@ -33,16 +34,19 @@ class Selection:
         names: of the options.
         defaults: values of those that the command sets where they aren't given.
         described: how the defaults of some are described.
+        several: those that take several values, separated by commas; theirs is a list.
     """
 
     config: type[Config]
     names: tuple[str, ...]
     defaults: Mapping[str, Any] = field(default_factory=dict)
     described: Mapping[str, str] = field(default_factory=dict)
+    several: tuple[str, ...] = ()
 
     def problems(self, options: Mapping[str, Any]) -> list[str]:
         """Describe the problems of the selected options, one line each."""
-        return self.config.problems_in({n: options[n] for n in self.names if n in options})
+        chosen = {n: options[n] for n in self.names if n in options and n not in self.several}
+        return self.config.problems_in(chosen)
 
 
 def only(
@@ -50,6 +54,21 @@ def only(
 ) -> Selection:
     """Select the options ``names`` of a config, and those in ``defaults`` with another default."""
     return Selection(config, (*names, *defaults), defaults, described or {})
+
+
+def each_of(config: type[Config], *several: str) -> Selection:
+    """Select all options of a config, of which ``several`` take several values."""
+    names = [name for name, entry in config.entries().items() if not entry.option.derived]
+    return Selection(config, tuple(names), several=several)
+
+
+@dataclass(frozen=True)
+class _Flag:
+    """An option as a command has it: its field, its default in words, whether it is a list."""
+
+    entry: Entry
+    default_text: str | None = None
+    several: bool = False
 
 
 def command(
@@ -63,16 +82,14 @@ def command(
     and ``--debug``; its exceptions become lines on standard error and an exit status.
     """
     selections = [source for source in sources if isinstance(source, Selection)]
-    entries = {entry.parameter: (entry, text) for entry, text in _entries(sources)}
+    flags = {flag.entry.parameter: flag for flag in _flags(sources)}
 
     def made(function: Callable[..., None]) -> Callable[..., None]:
         @functools.wraps(function)
         def run(**arguments: Any) -> None:
             quiet = arguments.pop("quiet")
             arguments.pop("debug")
-            options = {
-                name: _value(entry, arguments.pop(name)) for name, (entry, _) in entries.items()
-            }
+            options = {name: _value(flag, arguments.pop(name)) for name, flag in flags.items()}
             if "options" in own:
                 given = {n: v for n, v in options.items() if v is not None}
                 for selection in selections:
@@ -87,7 +104,7 @@ def command(
             function(**arguments)
 
         own = inspect.signature(function).parameters
-        shown = list(_parameters(function, entries))
+        shown = list(_parameters(function, flags))
         run.__signature__ = inspect.Signature(shown)  # type: ignore[attr-defined]
         run.__annotations__ = {each.name: each.annotation for each in shown}
         return bounded(run)
@@ -95,31 +112,32 @@ def command(
     return made
 
 
-def _entries(sources: tuple[type[Config] | Selection, ...]) -> Iterator[tuple[Entry, str | None]]:
-    """Yield each option of ``sources`` that can be set, and how its default is described."""
+def _flags(sources: tuple[type[Config] | Selection, ...]) -> Iterator[_Flag]:
+    """Yield each option of ``sources`` that can be set."""
     for source in sources:
         if isinstance(source, Selection):
             known = source.config.entries()
             described = {**{n: f"{v}" for n, v in source.defaults.items()}, **source.described}
-            yield from ((known[name], described.get(name)) for name in source.names)
+            for name in source.names:
+                yield _Flag(known[name], described.get(name), name in source.several)
         else:
             chosen = (each for each in source.entries().values() if not each.option.derived)
-            yield from ((each, None) for each in chosen)
+            yield from map(_Flag, chosen)
 
 
 def _parameters(
-    function: Callable[..., None], entries: Mapping[str, tuple[Entry, str | None]]
+    function: Callable[..., None], flags: Mapping[str, _Flag]
 ) -> Iterator[inspect.Parameter]:
     """Yield the parameters that Typer sees."""
     hints = get_type_hints(function, localns={"Terminal": object}, include_extras=True)
     for own in inspect.signature(function).parameters.values():
         if own.name == "options":
-            for name, (entry, text) in entries.items():
-                yield _keyword(name, _annotation(entry, text))
+            for name, flag in flags.items():
+                yield _keyword(name, _annotation(flag))
         elif own.name != "terminal":
             yield own.replace(kind=own.KEYWORD_ONLY, annotation=hints[own.name])
-    for name, (*flags, words) in _COMMON.items():
-        yield _keyword(name, Annotated[bool, typer.Option(*flags, help=words)], default=False)
+    for name, (*names, words) in _COMMON.items():
+        yield _keyword(name, Annotated[bool, typer.Option(*names, help=words)], default=False)
 
 
 def _keyword(name: str, annotation: Any, default: Any = None) -> inspect.Parameter:
@@ -127,11 +145,11 @@ def _keyword(name: str, annotation: Any, default: Any = None) -> inspect.Paramet
     return inspect.Parameter(name, kind, default=default, annotation=annotation)
 
 
-def _annotation(entry: Entry, default_text: str | None) -> Any:
+def _annotation(flag: _Flag) -> Any:
     """Return the annotation of an option, whose value is None or empty if it isn't given."""
-    kind: Any = list[str] if entry.kind is tuple else entry.kind
-    known = entry.option
-    words = help_of(entry, default_text)
+    entry, known = flag.entry, flag.entry.option
+    kind: Any = str if flag.several else list[str] if entry.kind is tuple else entry.kind
+    words = help_of(entry, flag.default_text, several=flag.several)
     return Annotated[
         kind | None,
         typer.Option(
@@ -157,7 +175,7 @@ def _lenient(kind: type) -> Callable[[str], Any]:
     return parse
 
 
-def help_of(entry: Entry, default_text: str | None = None) -> str:
+def help_of(entry: Entry, default_text: str | None = None, *, several: bool = False) -> str:
     """Return the help text: meaning, values, cells, default; brackets are escaped for rich."""
     known = entry.option
     words = known.help
@@ -168,6 +186,8 @@ def help_of(entry: Entry, default_text: str | None = None) -> str:
         words += f" ({', '.join(cells)})"
     if known.escaped:
         words += r"; repeatable, \n and other escapes are understood"
+    if several:
+        words += "; several, separated by commas: a text with each"
     default = default_text or known.default_text or _default(entry)
     return f"{words}." + (f" \\[default: {default}]" if default else "")
 
@@ -180,10 +200,19 @@ def _default(entry: Entry) -> str:
     return f"{entry.default:g}" if entry.kind is float else str(entry.default)
 
 
-def _value(entry: Entry, given: Any) -> Any:
+def _value(flag: _Flag, given: Any) -> Any:
     """Convert a value from the command line to that of a config; None if it wasn't given."""
+    entry = flag.entry
     if given is None or given == []:
         return None
+    if flag.several:
+        try:
+            return [entry.kind(part) for part in given.split(",")]
+        except ValueError:
+            raise ConfigError(
+                f"`{entry.name}` is {given!r}, not numbers separated by commas.",
+                "Give numbers such as 0.5,0.8,1.1.",
+            ) from None
     return [unescape(text) for text in given] if entry.option.escaped else given
 
 

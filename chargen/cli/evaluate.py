@@ -61,7 +61,7 @@ def evaluate(
     device = options.pop("device", "auto")
     check_order("eval", run, file, runs_dir)
     generator = api.load(run, runs_dir=runs_dir, device=device, ngram=not no_ngram)
-    text = api.read_text(file, **options)
+    text = api.read_text(file, unwrap=generator.unwrap, **options)
     say_conversion(terminal, generator, "The text")
     scores = generator.score_characters(text, batch_size)
     score = scores.total()

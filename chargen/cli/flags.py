@@ -23,7 +23,15 @@ RunsDir = Annotated[
 Run = Annotated[
     str | None,
     typer.Argument(
-        help="A run folder or the name of a run; by default the newest run.",
+        help="A run folder or the name of a run; by default the newest one that has finished.",
+        autocompletion=run_names,
+    ),
+]
+Checkpoint = Annotated[
+    str | None,
+    typer.Option(
+        "--checkpoint",
+        help="The same as an option: a run folder or the name of a run.",
         autocompletion=run_names,
     ),
 ]

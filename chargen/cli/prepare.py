@@ -11,6 +11,8 @@ import typer
 from chargen.cli.command import command
 from chargen.cli.completion import texts
 from chargen.cli.flags import Json
+from chargen.cli.naming import in_flags
+from chargen.corpus.remarks import SHOWN_FILES, remarks_on_sizes
 from chargen.options import CorpusConfig
 
 if TYPE_CHECKING:
@@ -73,8 +75,10 @@ def corpus_rows(corpus: PreparedCorpus | CorpusSummary) -> list[tuple[str, str]]
             f"{source.name} ({source.encoding}: {source.encoding_note}; "
             f"{source.characters:,} characters)",
         )
-        for source in manifest.sources
+        for source in manifest.sources[:SHOWN_FILES]
     ]
+    if (more := len(manifest.sources) - SHOWN_FILES) > 0:
+        rows.append(("", f"and {more:,} more"))
     rows += [
         ("characters", f"{manifest.characters:,}"),
         ("distinct characters", f"{manifest.distinct:,}"),
@@ -97,9 +101,12 @@ def corpus_rows(corpus: PreparedCorpus | CorpusSummary) -> list[tuple[str, str]]
     ]
     if manifest.newlines_converted:
         rows.append(("line ends converted", f"{manifest.newlines_converted:,}"))
+    if manifest.joined:
+        rows.append(("wrapped lines joined", f"{manifest.joined:,} (--unwrap no keeps them)"))
     if manifest.replacements:
         rows.append(("bytes replaced", f"{manifest.replacements:,}"))
-    return rows + [("warning", warning) for warning in manifest.warnings]
+    warnings = [*manifest.warnings, *remarks_on_sizes(manifest)]
+    return rows + [("warning", in_flags(warning)) for warning in warnings]
 
 
 def _left_out(left_out: tuple[tuple[str, int], ...]) -> str:

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-import json
 import secrets
 import sys
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from chargen.cli.command import command, only
-from chargen.cli.flags import NoNgram, Run, RunsDir
-from chargen.errors import GenerationError, system_error_text
+from chargen.cli.command import command, each_of, only, unescape
+from chargen.cli.flags import Checkpoint, NoNgram, Run, RunsDir
+from chargen.cli.showing import Asked, show_texts, write_json
+from chargen.errors import CheckpointError, ConfigError, GenerationError, system_error_text
 from chargen.generation.poems.forms import Form
 from chargen.options import BatchConfig, SamplingConfig, check, distribute
 
@@ -24,22 +26,56 @@ if TYPE_CHECKING:
 _MOST_PROMPT_BYTES = 4 << 20
 
 
+class Color(StrEnum):
+    """What the colours of characters tell."""
+
+    none = "none"
+    surprisal = "surprisal"
+
+
+_Prompt = Annotated[
+    str | None,
+    typer.Option("--prompt", "-p", help=r"Text to continue; \n and other escapes are understood."),
+]
+_PromptFile = Annotated[
+    str | None,
+    typer.Option(
+        "--prompt-file", "-f", help="File with the prompt, at most 4 MiB; - is standard input."
+    ),
+]
+_Keep = Annotated[
+    int,
+    typer.Option(
+        "--keep", min=1, help="Texts to show of those drawn for --best-of, the best first."
+    ),
+]
+_Color = Annotated[
+    Color, typer.Option("--color", help="Colours on a terminal: of each character by its bits.")
+]
+
+
 @command(
-    only(BatchConfig, "num_samples", "seed", "oov_prompt", "device", described={"seed": "random"}),
-    SamplingConfig,
+    only(
+        BatchConfig,
+        "num_samples",
+        "best_of",
+        "seed",
+        "oov_prompt",
+        "device",
+        described={"seed": "random"},
+    ),
+    each_of(SamplingConfig, "temperature"),
     Form,
 )
 def sample(
     run: Run = None,
-    prompt: Annotated[str | None, typer.Option("--prompt", "-p", help="Text to continue.")] = None,
-    prompt_file: Annotated[
-        str | None,
-        typer.Option(
-            "--prompt-file", "-f", help="File with the prompt, at most 4 MiB; - is standard input."
-        ),
-    ] = None,
+    prompt: _Prompt = None,
+    prompt_file: _PromptFile = None,
+    checkpoint: Checkpoint = None,
     runs_dir: RunsDir = None,
     no_ngram: NoNgram = False,
+    keep: _Keep = 1,
+    color: _Color = Color.none,
     *,
     options: dict[str, Any],
     as_json: Annotated[
@@ -50,25 +86,67 @@ def sample(
     """Generate text with a model, from a prompt if there is one.
 
     Impossible characters are masked; then repetition penalty, temperature, top-k, top-p and min-p
-    are applied, in this order, and a character is drawn.
+    are applied, in this order, and a character is drawn. Without a run, the newest one that has
+    finished is used. Several temperatures give a text each, from the same seed.
     """
     from chargen import api
 
     also = []
     if prompt is not None and prompt_file is not None:
         also.append("`prompt` and `prompt_file` contradict each other: give one")
-    wanted = texts_wanted(options, also)
-    text = _read_prompt(prompt_file) if prompt_file is not None else prompt or ""
-    generator = api.load(run, runs_dir=runs_dir, device=wanted.pop("device"), ngram=not no_ngram)
+    if keep > options.get("best_of", 1):
+        also.append(f"`keep` is {keep}, but `best_of` is {options.get('best_of', 1)}")
+    temperatures = options.pop("temperature", [None])
+    first = {} if temperatures[0] is None else {"temperature": temperatures[0]}
+    also += [p for t in temperatures[1:] for p in SamplingConfig.problems_in({"temperature": t})]
+    wanted = texts_wanted({**options, **first}, also)
+    text = _read_prompt(prompt_file) if prompt_file is not None else unescape(prompt or "")
+    where = run_named(run, checkpoint)
+    device = wanted.pop("device")
+    with _prompt_for_run(where):
+        generator = api.load(where, runs_dir=runs_dir, device=device, ngram=not no_ngram)
     wanted.setdefault("seed", secrets.randbelow(2**31))
-    if not terminal.quiet and not as_json:
-        print(f"{generator.path}, seed {wanted['seed']}", file=sys.stderr)
+    if not as_json:
+        say_run(terminal, generator, wanted["seed"])
     if text:
         say_conversion(terminal, generator, "The prompt")
-    if wanted["num_samples"] == 1 and not as_json:
-        _stream(generator, text, wanted)
+    asked = Asked(generator, text, wanted, tuple(temperatures))
+    if as_json:
+        write_json(asked, keep)
     else:
-        _write_all(generator, text, wanted, as_json=as_json)
+        show_texts(asked, keep, surprisal=color is Color.surprisal)
+
+
+def run_named(run: str | None, checkpoint: str | None) -> str | None:
+    """Return the run, which may be named by an argument or by an option."""
+    if run is not None and checkpoint is not None:
+        raise ConfigError(
+            f"Two runs are named: {run} and, by `checkpoint`, {checkpoint}.", "Name one of them."
+        )
+    return checkpoint if run is None else run
+
+
+@contextmanager
+def _prompt_for_run(run: str | None) -> Iterator[None]:
+    """A block in which the error of an unknown run says how to give a prompt."""
+    try:
+        yield
+    except CheckpointError as error:
+        if run is None or Path(run).exists() or "no run" not in error.message:
+            raise
+        hint = f"{error.remedy} To continue the text {run!r}, give it as `prompt`."
+        raise CheckpointError(error.message, hint) from error
+
+
+def say_run(terminal: Terminal, generator: Generator, seed: int | None) -> None:
+    """Say which run writes, how far it is trained, and the seed if it is chosen already."""
+    loaded = generator.loaded
+    bits = loaded.bits_per_char
+    quality = "" if bits is None else f", {bits:.2f} bits per character"
+    drawn = "" if seed is None else f", seed {seed}"
+    terminal.say(f"{generator.path}, {loaded.step:,} steps{quality}{drawn}")
+    if not loaded.step:
+        terminal.say("This run has made no training step: what it writes is noise.")
 
 
 def say_conversion(terminal: Terminal, generator: Generator, what: str) -> None:
@@ -117,50 +195,3 @@ def _read_prompt(name: str) -> str:
         ) from error
     text = text.replace("\r\n", "\n").replace("\r", "\n")
     return text.removesuffix("\n")
-
-
-def _stream(generator: Generator, prompt: str, wanted: dict[str, Any]) -> None:
-    show = _as_shown()
-    drawn = {name: value for name, value in wanted.items() if name != "num_samples"}
-    pieces = generator.stream(prompt, **drawn)
-    sys.stdout.write(show(_closed(prompt, wanted.get("form"))))
-    for piece in pieces:
-        sys.stdout.write(show(piece))
-        sys.stdout.flush()
-    sys.stdout.write("\n")
-
-
-def _write_all(generator: Generator, prompt: str, wanted: dict[str, Any], *, as_json: bool) -> None:
-    show = _as_shown()
-    for n, result in enumerate(generator.iter_results(prompt, **wanted)):
-        if as_json:
-            line = {
-                "prompt": prompt,
-                "text": result.text,
-                "finish_reason": result.finish_reason,
-                "characters": result.characters,
-                "seed": result.seed,
-            }
-            sys.stdout.write(json.dumps(line, ensure_ascii=False) + "\n")
-        else:
-            separator = "---\n" if n else ""
-            before = _closed(prompt, wanted.get("form"))
-            sys.stdout.write(f"{separator}{show(before + result.text)}\n")
-
-
-def _closed(prompt: str, form: Form | None) -> str:
-    """Return the prompt as it precedes the text: a poem begins on a line of its own."""
-    if form is None:
-        return prompt
-    from chargen.generation.poems.verse import lead
-
-    return lead(form, prompt)
-
-
-def _as_shown() -> Callable[[str], str]:
-    """Return a function that makes control characters visible on a terminal."""
-    if not sys.stdout.isatty():
-        return lambda text: text
-    from chargen.cli.terminal.words import visible
-
-    return visible

@@ -78,6 +78,10 @@ def train(
                 raise KeyboardInterrupt if stopped[0] == signal.SIGINT else Terminated
             view.preparing(progress.phase, progress.done, progress.total)
 
+        def stop() -> bool:
+            view.tick()
+            return bool(stopped)
+
         run = api.train(
             list(corpus) if corpus else None,
             preset=preset,
@@ -88,7 +92,7 @@ def train(
             tensorboard=tensorboard,
             on_event=view.event,
             on_progress=on_progress,
-            stop=lambda: bool(stopped),
+            stop=stop,
             **options,
         )
     if as_json:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from chargen import __version__
+from chargen.corpus.documents import command_for, is_html
 from chargen.corpus.manifest import Manifest, SourceRecord, Split, Vocabulary
 from chargen.corpus.reading import Source
 from chargen.corpus.survey import Survey
@@ -85,6 +86,7 @@ def _record(source: Source, sha256: str) -> SourceRecord:
         cr=source.cr,
         replacements=source.replacements,
         newline_added=source.newline_added,
+        joined=source.joined,
     )
 
 
@@ -98,6 +100,11 @@ def _warnings(found: Survey, tokenizer: Tokenizer) -> Iterable[str]:
             )
         if source.replacements:
             yield f"{name}: {source.replacements} undecodable byte sequences became U+FFFD."
+        if source.document is None and is_html(source.path):
+            yield (
+                f"{name} is a page in HTML, whose tags are learnt with its text. "
+                + command_for("html", name)
+            )
         if not source.characters:
             yield f"{name} is empty."
     special = [f"U+{ord(c):04X}" for c in UNENCODABLE if found.counts.get(c)]

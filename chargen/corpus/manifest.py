@@ -10,7 +10,7 @@ from typing import Any
 
 from chargen.corpus.migration import FORMAT, VERSION, migrated
 from chargen.errors import CorpusError, system_error_text
-from chargen.files import read_json
+from chargen.files import read_json, sha256_of_values
 from chargen.options import CorpusConfig
 
 MANIFEST = "manifest.json"
@@ -41,6 +41,7 @@ class SourceRecord:
         crlf, cr: line ends that became LF.
         replacements: undecodable byte sequences that became U+FFFD.
         newline_added: a line end was added after it, before the next file.
+        joined: wrapped lines that were joined to the ones before.
     """
 
     name: str
@@ -55,6 +56,7 @@ class SourceRecord:
     cr: int
     replacements: int
     newline_added: bool
+    joined: int
 
 
 @dataclass(frozen=True)
@@ -137,6 +139,11 @@ class Manifest:
         """CR LF and CR that became LF, in all sources."""
         return sum(source.crlf + source.cr for source in self.sources)
 
+    @property
+    def joined(self) -> int:
+        """Wrapped lines that were joined to the ones before, in all sources."""
+        return sum(source.joined for source in self.sources)
+
     def digests_by_name(self) -> dict[str, str]:
         """The SHA-256 of each source by its name; a name that several have gets a number."""
         return numbered([(source.name, source.sha256) for source in self.sources])
@@ -146,7 +153,10 @@ class Manifest:
         return {"format": FORMAT, "version": VERSION, **asdict(self)}
 
     def to_json(self) -> str:
-        return json.dumps(self.to_dict(), ensure_ascii=False, indent=2) + "\n"
+        """The text of ``manifest.json``: its content, and the digest of that."""
+        values = self.to_dict()
+        sealed = {**values, "sha256": sha256_of_values(values)}
+        return json.dumps(sealed, ensure_ascii=False, indent=2) + "\n"
 
     def problems(self) -> list[str]:
         """What contradicts itself, or is out of range, one line each."""
@@ -187,6 +197,7 @@ def read_manifest(folder: Path) -> Manifest:
     from pydantic import TypeAdapter, ValidationError
 
     values = manifest_values(folder)
+    seal = values.pop("sha256", None)  # chargen 0.1 wrote none
     try:
         manifest = TypeAdapter(Manifest).validate_python(migrated(values, folder))
     except ValidationError as error:
@@ -197,6 +208,8 @@ def read_manifest(folder: Path) -> Manifest:
         raise _damaged(folder, str(error)) from error
     if problems := manifest.problems():
         raise _damaged(folder, "; ".join(problems))
+    if seal not in (None, sha256_of_values(values)):
+        raise _damaged(folder, "its digest differs")
     return manifest
 
 

@@ -1,7 +1,8 @@
 """The versions of the format of prepared corpora, and how older ones are read.
 
 Version 2 gave the manifest a ``name`` and the ``chargen_version`` that wrote it, and its sources a
-``name`` in place of the ``path`` that they were given by. The folder itself is never changed: an
+``name`` in place of the ``path`` that they were given by. Version 3 joins wrapped lines, which the
+setting ``unwrap`` decides; before, all lines were kept. The folder itself is never changed: an
 older manifest is migrated in memory whenever it is read.
 """
 
@@ -16,7 +17,7 @@ from chargen import __version__
 from chargen.errors import CorpusError
 
 FORMAT = "chargen-corpus"
-VERSION = 2
+VERSION = 3
 
 Values = dict[str, Any]
 
@@ -57,12 +58,22 @@ def _from_1(values: Values, folder: Path) -> Values:
     }
 
 
-_STEPS: dict[int, Callable[[Values, Path], Values]] = {1: _from_1}
+def _from_2(values: Values, folder: Path) -> Values:
+    """Say that no lines were joined."""
+    del folder
+    return {
+        **values,
+        "config": {**values["config"], "unwrap": "no"},
+        "sources": [{**source, "joined": 0} for source in values["sources"]],
+    }
+
+
+_STEPS: dict[int, Callable[[Values, Path], Values]] = {1: _from_1, 2: _from_2}
 """For each older version, the function that brings a manifest to the next one."""
 
 
 def _unknown(version: Any, release: Any, folder: Path) -> CorpusError:
-    known = " and ".join(map(str, (*_STEPS, VERSION)))
+    known = f"{', '.join(map(str, _STEPS))} and {VERSION}"
     of = f", written by chargen {release}" if isinstance(release, str) else ""
     return CorpusError(
         f"The prepared corpus {folder} has format version {version!r}{of}; chargen {__version__} "

@@ -1,6 +1,7 @@
 """Read files as clean text, in bounded memory: decode, drop byte order marks, make line ends LF.
 
-Nothing else changes: form feeds, U+0085, U+2028 and a byte order mark inside a text are ordinary
+Wrapped lines are joined, and Chinese is converted, where the settings ask for it. Nothing else
+changes: form feeds, U+0085, U+2028 and a byte order mark inside a text are ordinary
 characters.
 """
 
@@ -9,14 +10,17 @@ from __future__ import annotations
 import codecs
 import hashlib
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from chargen.corpus.conversion import converted, converter
 from chargen.corpus.detection import CHUNK_BYTES, Detected, check_codec, detect
+from chargen.corpus.documents import NAMES, READABLE, kind_of, no_text, read_document
 from chargen.corpus.sources import SourceFile, find_sources, unreadable
+from chargen.corpus.unwrapping import SAMPLE_CHARACTERS, Wrapping, recognise, unwrapped
 from chargen.errors import CorpusError
 from chargen.options import CorpusConfig
 
@@ -56,6 +60,9 @@ class Source:
         crlf, cr: line ends that became LF.
         replacements: undecodable byte sequences that became U+FFFD.
         newline_added: a line end was added after it, before the next file.
+        document: its text in parts, where it is a PDF, DOCX or EPUB.
+        wrapping: how its lines are wrapped, and are to be joined; None: they stay as they are.
+        joined: lines that were joined to the ones before.
     """
 
     file: SourceFile
@@ -68,27 +75,53 @@ class Source:
     cr: int = 0
     replacements: int = 0
     newline_added: bool = False
+    document: Sequence[str] | None = None
+    wrapping: Wrapping | None = None
+    joined: int = 0
 
     @property
     def path(self) -> Path:
         return self.file.path
 
+    def again(self) -> Source:
+        """The same file, to be read once more."""
+        return Source(self.file, self.detected, document=self.document, wrapping=self.wrapping)
+
+    def add_joined(self, count: int) -> None:
+        self.joined += count
+
 
 def open_source(
     file: SourceFile, config: CorpusConfig, on_bytes: Callable[[int], None] | None = None
 ) -> Source:
-    """Determine the encoding of a file: the one that ``config`` names, or else detect it.
+    """Determine how to read a file: its encoding, and whether its lines are wrapped.
 
     Raises:
-        CorpusError: the file can't be read or doesn't look like text, or the named encoding is
-            unknown.
+        CorpusError: the file can't be read or doesn't look like text, or the encoding that
+            ``config`` names is unknown.
     """
-    if config.encoding != "auto":
-        return Source(file, Detected(check_codec(config.encoding), True, "named"))
     try:
-        detected = detect(file.path, on_bytes)
+        kind = kind_of(file.path)
+        if kind in READABLE:
+            about = Detected(kind, True, f"the text of {NAMES[kind]}")
+            source = Source(file, about, document=list(read_document(file.path, kind)))
+        elif kind:
+            raise no_text(file.path, kind)
+        else:
+            source = Source(file, _detected(file, config, on_bytes))
     except OSError as error:
         raise unreadable(file.path, error) from error
+    if config.unwrap != "no":
+        source.wrapping = recognise(_beginning(source), insist=config.unwrap == "yes")
+    return source
+
+
+def _detected(
+    file: SourceFile, config: CorpusConfig, on_bytes: Callable[[int], None] | None
+) -> Detected:
+    if config.encoding != "auto":
+        return Detected(check_codec(config.encoding), True, "named")
+    detected = detect(file.path, on_bytes)
     if detected is None and config.errors == "replace":
         detected = Detected("utf-8", False, "not recognised, read as UTF-8")
     if detected is None:
@@ -96,7 +129,21 @@ def open_source(
             f"The encoding of {file.path} is not recognised; it may not be a text.",
             'Name it with `encoding`; for a damaged text, add `errors="replace"`.',
         )
-    return Source(file, detected)
+    return detected
+
+
+def _beginning(source: Source) -> str:
+    """The first whole lines of a file, however damaged."""
+    copy, text = replace(source, digest=None), ""
+    try:
+        with closing(_decoded(copy, "replace", CHUNK_BYTES, None)) as decoded:
+            for chunk in _with_line_feeds(decoded, copy):
+                text += chunk
+                if len(text) > SAMPLE_CHARACTERS:
+                    return text[: text.rfind("\n", 0, SAMPLE_CHARACTERS) + 1]
+    except OSError as error:
+        raise unreadable(source.path, error) from error
+    return text
 
 
 def read_chunks(
@@ -115,6 +162,8 @@ def read_chunks(
     try:
         decoded = _decoded(source, errors, chunk_bytes, on_bytes)
         clean: Iterable[str] = _with_line_feeds(decoded, source)
+        if source.wrapping:
+            clean = unwrapped(clean, source.wrapping, source.add_joined)
         if convert:
             clean = converted(clean, convert)
         for text in clean:
@@ -152,7 +201,10 @@ def read_text(path: str | Path, config: CorpusConfig | None = None) -> str:
 
 def _decoded(
     source: Source, errors: str, chunk_bytes: int, on_bytes: Callable[[int], None] | None
-) -> Iterator[str]:
+) -> Generator[str]:
+    if source.document is not None:
+        yield from _text_of_document(source, source.document, on_bytes)
+        return
     codec = source.detected.codec
     handler = "strict" if errors == "strict" else _HANDLER
     decoder = codecs.getincrementaldecoder(codec)(handler)
@@ -178,6 +230,19 @@ def _decoded(
                 yield text
             if chunk and on_bytes:
                 on_bytes(len(chunk))
+
+
+def _text_of_document(
+    source: Source, parts: Sequence[str], on_bytes: Callable[[int], None] | None
+) -> Iterator[str]:
+    """The text that was read from a document; its bytes are hashed as those of a text are."""
+    data = source.path.read_bytes()
+    if source.digest:
+        source.digest.update(data)
+    source.byte_count += len(data)
+    if on_bytes:
+        on_bytes(len(data))
+    yield from parts
 
 
 def _without_surrogates(text: str, source: Source, errors: str) -> str:

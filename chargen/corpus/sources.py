@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import codecs
 import os
 import re
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from chargen.corpus.folders import FolderTexts, texts_in
 from chargen.corpus.shipped import SHIPPED, find_text
 from chargen.errors import CorpusError, system_error_text
 
-_TEXT_SUFFIXES = frozenset({".txt", ".text", ".md"})
-_CONTROLS = re.compile(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f]")
+_ADDRESS = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):/+(?=.)")
+_PATTERN = re.compile(r"[*?[]")
 
 
 @dataclass(frozen=True)
@@ -36,9 +36,8 @@ class SourceFile:
 def find_sources(paths: Sequence[Path]) -> list[SourceFile]:
     """Find the text files that are meant by paths, in order.
 
-    A folder stands for the text files in it, recursively and sorted; hidden files, binary files
-    and prepared corpora are left out. The name of a shipped text stands for that text where no
-    file or folder is called so.
+    A folder stands for the text files in it, recursively and sorted; see ``texts_in``. The name
+    of a shipped text stands for that text where no file or folder is called so.
 
     Raises:
         CorpusError: no path is given; a file is missing or is not a plain file; a folder has no
@@ -50,12 +49,16 @@ def find_sources(paths: Sequence[Path]) -> list[SourceFile]:
     for path in map(find_text, paths):
         status = _status(path)
         if stat.S_ISDIR(status.st_mode):
-            inside = sorted(_texts_in(path))
-            if not inside:
+            inside = _texts_in(path)
+            if not inside.taken:
+                what = f" (passed over: {inside})" if inside.passed_over else ""
                 raise CorpusError(
-                    f"The folder {path} contains no text files.", "Name a file or another folder."
+                    f"The folder {path} contains no text files{what}.",
+                    "Name a file or another folder.",
                 )
-            found += [_source_file(file, file.relative_to(path).as_posix()) for file in inside]
+            found += [
+                _source_file(file, file.relative_to(path).as_posix()) for file in inside.taken
+            ]
         elif stat.S_ISREG(status.st_mode):
             found.append(_source_file(path, path.name))
         else:
@@ -64,6 +67,12 @@ def find_sources(paths: Sequence[Path]) -> list[SourceFile]:
                 "Save it to a file first.",
             )
     return found
+
+
+def passed_over(paths: Sequence[Path]) -> list[str]:
+    """Report what was passed over in each folder among ``paths``, one line each."""
+    found = [(path, texts_in(path)) for path in map(find_text, paths) if path.is_dir()]
+    return [f"Passed over in {path}: {inside}." for path, inside in found if inside.passed_over]
 
 
 def unreadable(path: Path, error: OSError | ValueError) -> CorpusError:
@@ -80,6 +89,7 @@ def _status(path: Path) -> os.stat_result:
     try:
         return path.stat()
     except FileNotFoundError as error:
+        _refuse_no_path(path)
         if path.name == str(path):
             raise CorpusError(
                 f"There is no file, folder or shipped text {path}.",
@@ -90,32 +100,39 @@ def _status(path: Path) -> os.stat_result:
         raise unreadable(path, error) from error
 
 
+def _refuse_no_path(path: Path) -> None:
+    """Raise CorpusError for an address, and for a pattern, neither of which is a file."""
+    if _ADDRESS.match(str(path)):
+        address = _ADDRESS.sub(r"\1://", str(path), count=1)  # of whose slashes a path keeps one
+        raise CorpusError(
+            f"{address} is an address, and only files are read.",
+            f"Download it, for example with `curl -LO {address}`, and name the file.",
+        )
+    if not _PATTERN.search(str(path)):
+        return
+    try:
+        matching = sorted(Path().glob(str(path))) if not path.is_absolute() else []
+    except (OSError, ValueError, IndexError):
+        matching = []
+    if matching:
+        raise CorpusError(
+            f"There is no file {path}; as a pattern, it matches {len(matching):,} files.",
+            "Write it without quotes, so that the shell replaces it by their names.",
+        )
+    raise CorpusError(
+        f"No file matches the pattern {path}.",
+        "Check the folder and the ending; patterns are relative to the current folder.",
+    )
+
+
+def _texts_in(folder: Path) -> FolderTexts:
+    try:
+        return texts_in(folder)
+    except OSError as error:
+        raise unreadable(folder, error) from error
+
+
 def _source_file(path: Path, name: str) -> SourceFile:
     # A name that isn't UTF-8 can't be written in JSON as it stands.
     legible = name.encode("utf-8", "backslashreplace").decode()
     return SourceFile(path, legible, _status(path).st_size)
-
-
-def _texts_in(folder: Path) -> Iterator[Path]:
-    for parent, folders, names in os.walk(folder):
-        if "manifest.json" in names and "tokenizer.model" in names:
-            folders.clear()
-            continue
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        for name in names:
-            path = Path(parent, name)
-            if not name.startswith(".") and path.is_file() and _looks_like_text(path):
-                yield path
-
-
-def _looks_like_text(path: Path) -> bool:
-    try:
-        with path.open("rb") as file:
-            head = file.read(8192)
-    except OSError as error:
-        raise unreadable(path, error) from error
-    if not head or path.suffix.lower() in _TEXT_SUFFIXES:
-        return bool(head)
-    if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        return True
-    return b"\0" not in head and len(_CONTROLS.findall(head)) <= len(head) // 100

@@ -66,7 +66,7 @@ def count_characters(chunks: Iterable[str]) -> dict[str, int]:
 
 def same_text(found: Survey, config: CorpusConfig, counter: ByteCounter) -> Iterator[str]:
     """Read the text once more; CorpusError at its end if a file has changed since it was hashed."""
-    again = [Source(source.file, source.detected) for source in found.sources]
+    again = [source.again() for source in found.sources]
     yield from read_sources(again, config, on_bytes=counter.add)
     for before, after in zip(found.digests, again, strict=True):
         if after.digest and after.digest.hexdigest() != before:

@@ -59,7 +59,7 @@ class Windows:
             Inputs and targets, each (T', B) int64 and contiguous, the targets one time step
             ahead; and whether the state is reset, as it is in the first window of an epoch.
         """
-        start, end = self._span(step)
+        start, end = self.span(step)
         targets = self._lanes[:, start:end].T.astype(np.int64, order="C")
         inputs = np.empty_like(targets)
         inputs[0] = self._lanes[:, start - 1] if start else self._before
@@ -67,12 +67,13 @@ class Windows:
         return inputs, targets, start == 0
 
     def of_targets(self, values: NDArray[_Number], step: int) -> NDArray[_Number]:
-        """The values of a window's targets, (T', B) and contiguous, of one for each token, (N,)."""
-        start, end = self._span(step)
+        """The values of a window's targets, (T', B) and contiguous, out of one per token, (N,)."""
+        start, end = self.span(step)
         lanes = values[: self.batch_size * self.lane_length].reshape(self.batch_size, -1)
         return np.ascontiguousarray(lanes[:, start:end].T)
 
-    def _span(self, step: int) -> tuple[int, int]:
+    def span(self, step: int) -> tuple[int, int]:
+        """The first target of a window in each lane, and the one after its last."""
         start = step % self.steps_per_epoch * self.seq_length
         return start, min(start + self.seq_length, self.lane_length)
 

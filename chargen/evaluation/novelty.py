@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from chargen.corpus.reading import read_text
 from chargen.errors import GenerationError, MissingExtraError
+from chargen.options import CorpusConfig
 
 LENGTHS = (8, 12, 16, 24, 32)
 _SEPARATOR = b"\xff"
@@ -101,7 +102,7 @@ def read_texts(path: str | Path) -> dict[str | int, str]:
         CorpusError: the file can't be read.
         GenerationError: it has no texts, or an invalid line.
     """
-    content = read_text(path)
+    content = read_text(path, CorpusConfig(unwrap="no"))
     if content.lstrip().startswith("{"):
         found = _texts_of_lines(content)
     else:

@@ -31,7 +31,7 @@ class Network:
 
     Attributes:
         tile: the number of rows must be a multiple of this.
-        width: |V'|, logits a row: |V| rounded up to whole blocks.
+        width: |V'|, numbers in a row: |V| rounded up to whole blocks, with counts |V| + 1.
         mixture: of the network with the counts, or None.
     """
 
@@ -43,8 +43,8 @@ class Network:
             inputs = self.steppers[-1].outputs
         self.table = self.steppers[0].arrange(model.input_table().T).T.contiguous()
         size = model.config.vocab_size
-        self.width = padded(size if ngram is None else size + 1, BLOCK)
-        self.mixture = None if ngram is None else Mixture(ngram)
+        self.mixture = None if ngram is None else Mixture(ngram, model.table.device)
+        self.width = padded(size, BLOCK) if self.mixture is None else self.mixture.width
         spare = self.width - size
         V = F.pad(model.output_matrix().detach(), [0, inputs - model.config.hidden_size, 0, spare])
         c = model.table.new_zeros(size) if model.c is None else model.c.detach()
@@ -79,8 +79,7 @@ class Rows:
         self._mixture = network.mixture
         if self._mixture is not None:
             self._read = self._mixture.ngram.initial_state(capacity)
-            self._spare = np.empty((capacity, self._mixture.ngram.size), np.float32)
-            self._fresh += (torch.from_numpy(self._read[0].copy()),)
+            self._fresh += (torch.tensor(self._read[0]),)
             self._tensors += (torch.from_numpy(self._read),)
         self._count = 0
         self._view: ModelState = ()
@@ -96,17 +95,17 @@ class Rows:
             self._view = tuple(tuple(t[: len(ids)] for t in layer) for layer in self._state)
         return self._network.step(ids, self._view)
 
-    def logits(self, s: Tensor, count: int) -> Tensor:
-        """The logits of the first ``count`` rows, whose outputs are the first of s (B, H').
+    def scores(self, s: Tensor, count: int) -> Tensor:
+        """The logits V·s + c of the first ``count`` rows, whose outputs are the first of s (B, H').
 
-        They are V·s + c, or, with counts, the logarithms of the mixture: (count, |V'|), which the
-        caller may overwrite.
+        With counts they are the probabilities of the mixture. The caller may overwrite them,
+        (count, |V'|).
         """
         tile = self._network.tile
         o = self._network.output(s[: -(-count // tile) * tile])[:count]
         if self._mixture is None:
             return o
-        return self._mixture.log(o, self._read[:count], self._spare[:count])
+        return self._mixture.probabilities(o, self._read[:count])
 
     def load(self, row: int, saved: RowState | None) -> None:
         """Give a row the state that ``save`` returned; None: that before the first piece."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from functools import cached_property
@@ -15,11 +16,9 @@ if TYPE_CHECKING:
     from chargen.evaluation.scores import CharScores, Score
     from chargen.generation.engine import Engine
     from chargen.generation.poems.forms import Form
+    from chargen.generation.ranking import Ranked
     from chargen.generation.requests import Request, Result
     from chargen.runs.folder import LoadedModel
-
-_MOST_WAITING = 4096
-"""Texts that may be begun before one of them is given."""
 
 
 class Generator:
@@ -54,6 +53,11 @@ class Generator:
         """How the text of the run was converted, and prompts are: ``t2s``, ``s2t`` or ``none``."""
         return self.loaded.config.corpus.settings.convert
 
+    @property
+    def unwrap(self) -> str:
+        """Whether wrapped lines of the run's text were joined: ``auto``, ``yes`` or ``no``."""
+        return self.loaded.config.corpus.settings.unwrap
+
     @cached_property
     def _converter(self) -> Callable[[str], str]:
         from chargen.corpus.conversion import converter
@@ -85,7 +89,7 @@ class Generator:
         self,
         prompt: str = "",
         *,
-        seed: int = 0,
+        seed: int | None = None,
         oov_prompt: str = "error",
         form: Form | str | Mapping[str, Any] | None = None,
         **options: Any,
@@ -96,7 +100,8 @@ class Generator:
 
         Args:
             prompt: what the model reads first.
-            seed: the text is a function of checkpoint, prompt, options and seed.
+            seed: the text is a function of checkpoint, prompt, options and seed; None: a random
+                one.
             oov_prompt: ``error`` or ``skip``, for prompt characters that the model can't read.
             form: of a poem, as an object, a name or JSON; it decides the length.
             options: as in ``chargen sample``: temperature, length and so on.
@@ -107,7 +112,7 @@ class Generator:
         """
         from chargen.generation.requests import Chunk
 
-        asked = {"seed": seed, "oov_prompt": oov_prompt}
+        asked = {"seed": _chosen(seed), "oov_prompt": oov_prompt}
         request = next(_requests(prompt, form, options, asked))
         engine = engine_of(self, slots=1, oov_prompt=oov_prompt)
         engine.check(request)
@@ -119,18 +124,22 @@ class Generator:
         prompt: str = "",
         *,
         num_samples: int = 1,
-        seed: int = 0,
+        best_of: int = 1,
+        seed: int | None = None,
         oov_prompt: str = "error",
         form: Form | str | Mapping[str, Any] | None = None,
         **options: Any,
     ) -> list[str]:
         """Whole texts after ``prompt``, ``num_samples`` of them, drawn side by side.
 
-        Text number n is the same whatever ``num_samples`` is. Arguments and errors as ``stream``.
+        A single text has the seed that was given. Of several, each has one derived from it and its
+        number, which ``results`` reports, and which gives the same text alone. Arguments and
+        errors as ``stream``.
         """
         results = self.iter_results(
             prompt,
             num_samples=num_samples,
+            best_of=best_of,
             seed=seed,
             oov_prompt=oov_prompt,
             form=form,
@@ -144,14 +153,21 @@ class Generator:
         prompt: str = "",
         *,
         num_samples: int = 1,
-        seed: int = 0,
+        best_of: int = 1,
+        seed: int | None = None,
         oov_prompt: str = "error",
         form: Form | str | Mapping[str, Any] | None = None,
         **options: Any,
     ) -> list[Result]:
         """As ``generate``, each text with its seed, length and why it ended."""
         found = self.iter_results(
-            prompt, num_samples=num_samples, seed=seed, oov_prompt=oov_prompt, form=form, **options
+            prompt,
+            num_samples=num_samples,
+            best_of=best_of,
+            seed=seed,
+            oov_prompt=oov_prompt,
+            form=form,
+            **options,
         )
         return list(found)
 
@@ -161,7 +177,8 @@ class Generator:
         prompt: str = "",
         *,
         num_samples: int = 1,
-        seed: int = 0,
+        best_of: int = 1,
+        seed: int | None = None,
         oov_prompt: str = "error",
         form: Form | str | Mapping[str, Any] | None = None,
         **options: Any,
@@ -170,12 +187,46 @@ class Generator:
 
         Errors are raised at once.
         """
-        asked = {"num_samples": num_samples, "seed": seed, "oov_prompt": oov_prompt}
+        asked = {
+            "num_samples": num_samples,
+            "best_of": best_of,
+            "seed": _chosen(seed),
+            "oov_prompt": oov_prompt,
+        }
+        from chargen.generation.ordering import in_order
+
         requests = _requests(prompt, form, options, asked)
-        engine = engine_of(self, slots=min(num_samples, 64), oov_prompt=oov_prompt)
+        slots = min(num_samples * best_of, 64)
+        engine = engine_of(self, slots=slots, oov_prompt=oov_prompt)
         first = next(requests)
         engine.check(first)
-        return _in_order(engine, chain([first], requests))
+        return in_order(engine, chain([first], requests), self.loaded.bits_per_char)
+
+    @keyword_options(SamplingConfig)
+    def ranked(
+        self,
+        prompt: str = "",
+        *,
+        best_of: int = 8,
+        seed: int | None = None,
+        oov_prompt: str = "error",
+        form: Form | str | None = None,
+        **options: Any,
+    ) -> list[Ranked]:
+        """Draw ``best_of`` texts side by side, and return all of them, the best first.
+
+        The best is the one whose bits per character are nearest to those of real text, with a
+        deduction for what it repeats. Arguments and errors as ``stream``.
+        """
+        from chargen.generation.ordering import in_order
+        from chargen.generation.ranking import rank
+
+        asked = {"num_samples": best_of, "seed": _chosen(seed), "oov_prompt": oov_prompt}
+        requests = list(_requests(prompt, form, options, asked))
+        engine = engine_of(self, slots=min(best_of, 64), oov_prompt=oov_prompt, logprobs=True)
+        engine.check(requests[0])
+        results = list(in_order(engine, iter(requests), None))
+        return rank(results, self.loaded.bits_per_char)
 
     def score(self, text: str, batch_size: int = 32) -> Score:
         """Bits per character of ``text`` and more, by the fixed protocol of ``evaluation``."""
@@ -202,6 +253,11 @@ def engine_of(
     return generator._engine.using(slots=slots, oov_prompt=oov_prompt, logprobs=logprobs)
 
 
+def _chosen(seed: int | None) -> int:
+    """The seed that was given, or a random one that is easily typed."""
+    return secrets.randbelow(2**31) if seed is None else seed
+
+
 def _requests(
     prompt: str,
     form: Form | str | Mapping[str, Any] | None,
@@ -215,29 +271,11 @@ def _requests(
     """
     from chargen.generation.batch.fields import read_form
     from chargen.generation.requests import Request
-    from chargen.generation.sampler import sample_seed
+    from chargen.generation.seeds import text_seeds
 
     (drawn,) = distribute(options, SamplingConfig)
     sampling, batch = SamplingConfig(**drawn), BatchConfig.from_dict(asked)
     wanted, problems = read_form(form)
     check(sampling, batch, also=problems)
-    seeds = (sample_seed(batch.seed, n) for n in range(batch.num_samples))
-    return (Request(prompt, sampling, each, wanted) for each in seeds)
-
-
-def _in_order(engine: Engine, requests: Iterator[Request]) -> Iterator[Result]:
-    """The results of requests, in their order; a text that is slow holds up the others' begin."""
-    done: dict[int, Result] = {}
-    given = 0
-
-    def asked() -> Iterator[Request | None]:
-        for n, request in enumerate(requests):
-            while n - given >= _MOST_WAITING:
-                yield None
-            yield request
-
-    for result in engine.generate(asked()):
-        done[result.index] = result
-        while given in done:
-            yield done.pop(given)
-            given += 1
+    seeds = text_seeds(batch.seed, batch.num_samples)
+    return (Request(prompt, sampling, each, wanted, batch.best_of) for each in seeds)

@@ -17,12 +17,14 @@ class Request:
         config: how the text is drawn, and its length.
         seed: 0 to 2⁶⁴ − 1; the text is a function of model, prompt, config, form and seed.
         form: a poem's form, which then decides the length.
+        best_of: texts to draw, of which ``ranking.best_results`` keeps one.
     """
 
     prompt: str
     config: SamplingConfig
     seed: int
     form: Form | None = None
+    best_of: int = 1
 
 
 @dataclass(frozen=True)
@@ -40,7 +42,7 @@ class Result:
     Attributes:
         index: number of its request, in the order given, from 0.
         text: without the prompt, and without the stop string.
-        finish_reason: ``length``, ``stop`` or ``form``.
+        finish_reason: ``length``, ``stop``, ``end`` or ``form``.
         characters: length of ``text``.
         seed: the request's.
         bits_per_char: −log2 of the model's own probability of the text after its prompt, over

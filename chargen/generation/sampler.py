@@ -6,8 +6,6 @@ have logits of −∞. What a row becomes depends on nothing but that row, to th
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Sequence
 
 import numpy as np
@@ -15,6 +13,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from chargen.cells.fast.rows import whole_shares
+from chargen.generation.row_settings import RowSettings, penalty_window
 from chargen.options import SamplingConfig
 
 BLOCK = 64
@@ -22,19 +22,6 @@ BLOCK = 64
 
 _SORTED_FIRST = 512
 """Top-p looks at so many of the likeliest first; most often they reach the share asked for."""
-
-_COLDEST, _HOTTEST = 1e-30, 1e30
-
-
-def sample_seed(command_seed: int, key: int | str) -> int:
-    """A sample's own seed, below 2⁵³, so that every reader of JSON keeps it exactly.
-
-    Args:
-        command_seed: the seed that was given to the command.
-        key: what tells the sample from others: its number, or its job's id.
-    """
-    digest = hashlib.sha256(json.dumps([command_seed, key]).encode()).digest()
-    return int.from_bytes(digest[:8], "big") >> 11
 
 
 class Uniforms:
@@ -204,13 +191,13 @@ class Sampler:
         self._read = np.zeros(rows, np.int64)
         self._windows = np.ones(rows, np.int64)
         self._penalizes = False
-        self._settings: _Settings | None = None
+        self._settings: RowSettings | None = None
 
     def set_row(self, row: int, config: SamplingConfig, read: Sequence[int]) -> None:
         """Begin a text: new options, and the pieces that its state has read already."""
         self._configs[row] = config
         self._settings = None
-        window = _window(config)
+        window = penalty_window(config)
         spare = window - self._recent.shape[1]
         if spare > 0:
             self._recent = np.pad(self._recent, ((0, 0), (0, spare)), constant_values=self._filler)
@@ -246,7 +233,34 @@ class Sampler:
             recent = torch.from_numpy(self._recent[: len(logits)]).to(self._device)
             penalize(logits, recent, s.penalty)
         best = None if s.greedy is None else logits[s.greedy].argmax(1)
-        p = tempered_softmax(logits, s.inverse_temperature)
+        return self._choose(tempered_softmax(logits, s.inverse_temperature), best, uniforms, s)
+
+    def draw_from_mixture(self, p: Tensor, uniforms: Tensor) -> Tensor:
+        """As ``draw``, where probabilities are given instead of logits.
+
+        The penalty acts on their logarithms. Rows that need none are drawn from as they are.
+
+        Args:
+            p: (B, |V'|), masked already; overwritten.
+            uniforms: (B, 1), float64.
+        """
+        s = self._current(len(p))
+        if s.changed is not None:
+            every = len(s.changed) == len(p)
+            some = p if every else p[s.changed]
+            for part in whole_shares(some):
+                part.log_()
+            if s.penalty is not None:
+                recent = torch.from_numpy(self._recent[: len(p)]).to(self._device)
+                penalize(some, recent[s.changed], s.penalty[s.changed])
+            tempered_softmax(some, s.inverse_temperature[s.changed])
+            if not every:
+                p[s.changed] = some
+        best = None if s.greedy is None else p[s.greedy].argmax(1)
+        return self._choose(p, best, uniforms, s)
+
+    def _choose(self, p: Tensor, best: Tensor | None, uniforms: Tensor, s: RowSettings) -> Tensor:
+        """A piece for each row of p (B, |V'|): top-k, top-p, min-p, draw; ``best`` if greedy."""
         if s.limited is not None:
             some = p[s.limited]
             keep_likeliest(some, s.top_k, s.top_p)
@@ -258,36 +272,7 @@ class Sampler:
             ids[s.greedy] = best
         return ids
 
-    def _current(self, count: int) -> _Settings:
+    def _current(self, count: int) -> RowSettings:
         if self._settings is None or self._settings.count != count:
-            self._settings = _Settings(self._configs[:count], self._device)
+            self._settings = RowSettings(self._configs[:count], self._device)
         return self._settings
-
-
-def _window(config: SamplingConfig) -> int:
-    """How many pieces the repetition penalty looks back on."""
-    return config.repetition_window if config.repetition_penalty != 1 else 1
-
-
-class _Settings:
-    """The options of ``count`` rows as tensors; None where no row asks for a thing."""
-
-    def __init__(self, configs: Sequence[SamplingConfig], device: torch.device) -> None:
-        def column(values: list[float], dtype: torch.dtype = torch.float32) -> Tensor:
-            return torch.tensor(values, dtype=dtype, device=device)[:, None]
-
-        def rows(chosen: list[int]) -> Tensor | None:
-            return torch.tensor(chosen, device=device) if chosen else None
-
-        self.count = len(configs)
-        self.greedy = rows([n for n, c in enumerate(configs) if c.temperature == 0])
-        self.inverse_temperature = column(
-            [min(max(1 / (c.temperature or 1), _COLDEST), _HOTTEST) for c in configs]
-        )
-        limited = [n for n, c in enumerate(configs) if c.top_k or c.top_p < 1]
-        self.limited = rows(limited)
-        self.top_k = column([configs[n].top_k for n in limited], torch.int64)
-        self.top_p = column([configs[n].top_p for n in limited], torch.float64)
-        penalties = [c.repetition_penalty for c in configs]
-        self.penalty = column(penalties) if any(x != 1 for x in penalties) else None
-        self.min_p = column([c.min_p for c in configs]) if any(c.min_p for c in configs) else None

@@ -29,8 +29,10 @@ class _Text:
         self.prompt = engine.prompt_ids(request.prompt, request.form)
         self.position = 0
         self.verse = engine.verse(request, request.form) if request.form else None
-        length = request.config.length if self.verse is None else self.verse.characters
-        self.grown = GrowingText(engine.tokenizer, length, request.config.stop)
+        length, end = request.config.length, request.config.end
+        if self.verse is not None:
+            length, end = self.verse.characters, "none"
+        self.grown = GrowingText(engine.tokenizer, length, request.config.stop, end)
         self.bits: list[float] = []
         self._uniforms = Uniforms(request.seed)
         self._ready: list[float] = []
@@ -80,6 +82,7 @@ class Slots:
         self._uniforms = np.zeros((capacity, 1))
         self._texts: list[_Text] = []
         self._drawing = 0
+        self._mixed = engine.network.mixture is not None
 
     def run(self) -> Iterator[Chunk | Result]:
         while True:
@@ -129,14 +132,25 @@ class Slots:
             self._sampler.note(fed[:count])
             if not self._drawing:
                 return [], []
-            logits = self._rows.logits(s, self._drawing).to(self._engine.drawing_device)
-            own = torch.log_softmax(logits, 1) if self._engine.logprobs else None
-            self._mask(logits)
-            ids = self._sampler.draw(logits, self._draw_uniforms().to(logits.device))
+            scores = self._rows.scores(s, self._drawing).to(self._engine.drawing_device)
+            own = self._own(scores) if self._wants_bits() else None
+            self._mask(scores)
+            draw = self._sampler.draw_from_mixture if self._mixed else self._sampler.draw
+            ids = draw(scores, self._draw_uniforms().to(scores.device))
             if own is None:
                 return ids.tolist(), []
-            nats = own.gather(1, ids[:, None]).squeeze(1).double()
-            return ids.tolist(), (nats / -math.log(2)).tolist()
+            chosen = own.gather(1, ids[:, None]).squeeze(1).double()
+            if self._mixed:  # one by one: a vector's rest may be rounded otherwise
+                return ids.tolist(), [-math.log2(p) for p in chosen.tolist()]
+            return ids.tolist(), (chosen / -math.log(2)).tolist()
+
+    def _own(self, scores: Tensor) -> Tensor:
+        """What a piece costs before masks and options: log-probabilities, or probabilities."""
+        return scores.clone() if self._mixed else torch.log_softmax(scores, 1)
+
+    def _wants_bits(self) -> bool:
+        drawing = self._texts[: self._drawing]
+        return self._engine.logprobs or any(text.request.best_of > 1 for text in drawing)
 
     def _draw_uniforms(self) -> Tensor:
         """A number for each row that draws, (B, 1), float64."""
@@ -144,21 +158,23 @@ class Slots:
         self._uniforms[: len(drawing), 0] = [text.uniform() for text in drawing]
         return torch.from_numpy(self._uniforms[: len(drawing)])
 
-    def _mask(self, logits: Tensor) -> None:
-        """−∞ for what a row can't draw, in place."""
+    def _mask(self, scores: Tensor) -> None:
+        """−∞ for what a row can't draw, or probability 0, in place."""
         limited: dict[int, NDArray[np.float32]] = {}
         for row, text in enumerate(self._texts[: self._drawing]):
             if text.grown.begun:
                 limited[row] = self._engine.masks.inside(text.grown.begun)
             elif text.verse is not None:
                 limited[row] = text.verse.mask()
+        nothing = 0.0 if self._mixed else float("-inf")
         if not limited:
-            logits.index_fill_(1, self._engine.masks.at_start, float("-inf"))
+            scores.index_fill_(1, self._engine.masks.at_start, nothing)
             return
-        rows = torch.tensor(list(limited), device=logits.device)
-        own = logits[rows] + torch.from_numpy(np.stack(list(limited.values()))).to(logits.device)
-        logits.index_fill_(1, self._engine.masks.at_start, float("-inf"))
-        logits[rows] = own
+        rows = torch.tensor(list(limited), device=scores.device)
+        masks = torch.from_numpy(np.stack(list(limited.values()))).to(scores.device)
+        own = scores[rows].masked_fill_(masks < 0, nothing)
+        scores.index_fill_(1, self._engine.masks.at_start, nothing)
+        scores[rows] = own
 
     def _hand_out(self, ids: list[int], bits: list[float]) -> Iterator[Chunk | Result]:
         """Give each text its piece; one that is done makes room."""

@@ -32,18 +32,36 @@ def utf8_length(lead: int) -> int:
     return 1 + (lead >= 0xC0) + (lead >= 0xE0) + (lead >= 0xF0)
 
 
+_CLOSING = frozenset("\"'”’」』）》〉】)]}")
+"""Marks that belong to the sentence before them."""
+_ENDING = frozenset("。！？!?…")
+_ENDING_BEFORE_SPACE = frozenset(".")
+_LONGEST = 2
+"""Times its length that a text may have while its end is waited for."""
+
+
 class GrowingText:
-    """Pieces in, characters out, until the length or a stop string is reached.
+    """Pieces in, characters out, until the length, an end or a stop string is reached.
+
+    Args:
+        tokenizer: whose pieces are taken.
+        length: characters after which the text ends, or its end is waited for.
+        stop: strings before which it ends.
+        end: ``none``, ``sentence`` or ``paragraph``: what must end as well.
 
     Attributes:
         begun: the bytes of a character that isn't whole yet.
-        finish_reason: ``length`` or ``stop`` once the text is done, else None.
+        finish_reason: ``length``, ``stop`` or ``end`` once the text is done, else None.
         pieces: pieces taken so far.
     """
 
-    def __init__(self, tokenizer: Tokenizer, length: int, stop: Sequence[str]) -> None:
+    def __init__(
+        self, tokenizer: Tokenizer, length: int, stop: Sequence[str] = (), end: str = "none"
+    ) -> None:
         self._tokenizer = tokenizer
         self._length = length
+        self._longest = length if end == "none" else _LONGEST * length
+        self._end = end
         self._stop = stop
         self._characters: list[str] = []
         self._piece_counts: list[int] = []
@@ -74,7 +92,9 @@ class GrowingText:
             self._piece_counts.append(self.pieces)
             if self._stop and self._cut_stop():
                 self.finish_reason = "stop"
-            elif len(self._characters) >= self._length:
+            elif self._end != "none" and self._cut_begun():
+                self.finish_reason = "end"
+            elif len(self._characters) >= self._longest:
                 self.finish_reason = "length"
         return self.finish_reason
 
@@ -106,6 +126,15 @@ class GrowingText:
             del self._characters[-found:], self._piece_counts[-found:]
         return bool(found)
 
+    def _cut_begun(self) -> bool:
+        """Cut off the last character where the text before it is long enough and has ended."""
+        *before, last = self._characters[-8:]
+        ended = last == "\n" or (self._end == "sentence" and _has_ended(before, last))
+        if len(self._characters) <= self._length or not ended:
+            return False
+        del self._characters[-1:], self._piece_counts[-1:]
+        return True
+
     def _held_back(self) -> int:
         """Characters at the end that may be the beginning of a stop string."""
         longest = max(map(len, self._stop)) - 1
@@ -114,3 +143,13 @@ class GrowingText:
             if any(s.startswith(tail[-count:]) for s in self._stop):
                 return count
         return 0
+
+
+def _has_ended(before: list[str], last: str) -> bool:
+    """Whether a sentence ends with ``before``, and ``last`` is no part of it."""
+    if last in _CLOSING | _ENDING | _ENDING_BEFORE_SPACE:
+        return False
+    while before and before[-1] in _CLOSING:
+        before.pop()
+    mark = before[-1] if before else ""
+    return mark in _ENDING or (mark in _ENDING_BEFORE_SPACE and last.isspace())

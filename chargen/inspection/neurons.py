@@ -57,6 +57,8 @@ class NeuronReport:
         characters: the text, N characters.
         bits: cost of each character, (N,).
         alternatives: the likeliest pieces at each of the M ≤ N characters that are shown.
+        gates: the network's share of the mixture at each of these characters, and of the
+            probability that the character itself had, (2, M); None in a run without counts.
         activations: outputs of the last layer after each of these characters, (M, H).
         followed: the units that follow each property, measured on the whole text.
     """
@@ -65,6 +67,7 @@ class NeuronReport:
     characters: str
     bits: Array
     alternatives: tuple[Alternatives, ...]
+    gates: Array | None
     activations: Array
     followed: tuple[Followed, ...]
 
@@ -105,14 +108,17 @@ def inspect_neurons(loaded: LoadedModel, text: str, shown: int = SHOWN) -> Neuro
     sums = _Sums(tracks(text))
     activations: list[Array] = []
     alternatives: list[Alternatives] = []
+    gates: list[Array] = []
     for first, outputs in _outputs(loaded, ids):
         targets = ids[first : first + len(outputs)]
-        logp = _distributions(loaded, ids, first, outputs[: len(targets)])
+        logp, shares = _distributions(loaded, ids, first, outputs[: len(targets)])
         nats[first : first + len(targets)] = -logp.gather(1, targets[:, None])[:, 0].numpy()
         # The output at edges[n] has read character n - 1, and expects character n.
         low, high = np.searchsorted(edges, (first, first + len(outputs)))
         expecting = edges[low : min(high, shown, len(starts))] - first
         alternatives += _likeliest(tokenizer, logp[expecting])
+        if shares is not None:
+            gates.append(shares[:, expecting].double().numpy())
         after = outputs[edges[max(low, 1) : high] - first].double().numpy()
         read = max(low, 1) - 1
         sums.add(read, after)
@@ -122,6 +128,7 @@ def inspect_neurons(loaded: LoadedModel, text: str, shown: int = SHOWN) -> Neuro
         characters=text,
         bits=np.add.reduceat(nats, starts) * NATS_TO_BITS,
         alternatives=tuple(alternatives),
+        gates=np.concatenate(gates, axis=1) if gates else None,
         activations=np.concatenate(activations),
         followed=tuple(_best(name, r) for name, r in sums.correlations().items()),
     )
@@ -139,17 +146,24 @@ def _outputs(loaded: LoadedModel, ids: Tensor) -> Iterator[tuple[int, Tensor]]:
         yield first, s[:, 0]
 
 
-def _distributions(loaded: LoadedModel, ids: Tensor, first: int, s: Tensor) -> Tensor:
-    """The logarithms of what is expected at each piece from ``first`` on, after outputs s (C, H).
+def _distributions(
+    loaded: LoadedModel, ids: Tensor, first: int, s: Tensor
+) -> tuple[Tensor, Tensor | None]:
+    """Return what the model expects at the pieces from ``first`` on, after outputs s (C, H).
 
-    With counts that is the mixture.
+    Returns:
+        The logarithms of the distributions, (C, |V|). With counts, also the network's share of the
+        mixture, and of the probability of the piece that came, (2, C).
     """
-    logp = torch.log_softmax(loaded.model.logits(s), dim=-1)
+    alone = torch.log_softmax(loaded.model.logits(s), dim=-1)
     if loaded.ngram is None:
-        return logp
+        return alone, None
     states = states_before(loaded.ngram, ids.numpy(), np.arange(first, first + len(s)))
     counted, gate = torch.from_numpy(loaded.ngram.row(states)), loaded.model.gate(s)
-    return (gate * logp.exp() + (1 - gate) * counted).log()
+    mixture = gate * alone.exp() + (1 - gate) * counted
+    came = ids[first : first + len(s), None]
+    own = gate * alone.gather(1, came).exp() / mixture.gather(1, came)
+    return mixture.log(), torch.cat([gate, own], dim=1).T
 
 
 def _likeliest(tokenizer: Tokenizer, logp: Tensor) -> list[Alternatives]:

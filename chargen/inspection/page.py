@@ -27,6 +27,7 @@ def neuron_page(report: NeuronReport) -> str:
         "alternatives": [
             [[piece, round(share, 3)] for piece, share in each] for each in report.alternatives
         ],
+        "gates": None if report.gates is None else report.gates.round(3).tolist(),
         "units": values.shape[1],
         "largest": [round(value, 3) for value in largest.tolist()],
         "activations": base64.b64encode(scaled.tobytes()).decode("ascii"),

@@ -21,6 +21,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from chargen.ngrams.children import Children
 from chargen.ngrams.counting import Ids, count_longest
 from chargen.ngrams.discounts import discount, estimate_discounts
 from chargen.ngrams.rows import RowTables
@@ -95,29 +96,24 @@ class KneserNey:
         after = np.empty_like(state)
         if self.order > 1:
             after[:, 0] = pieces
-            after[:, 1:] = self.trie.child(state[:, :-1], np.asarray(pieces)[:, None])
+            after[:, 1:] = self._children(state[:, :-1], np.asarray(pieces))
         return after
 
-    def row(
-        self,
-        state: Entries,
-        out: NDArray[np.float32] | None = None,
-        scale: NDArray[np.float32] | None = None,
-    ) -> NDArray[np.float32]:
-        """Return P_n(· | state), (B, |V|) float32; into ``out`` where it is given.
+    def row(self, state: Entries) -> NDArray[np.float32]:
+        """Return P_n(· | state), (B, |V|) float32.
 
-        Each row is multiplied by its number in ``scale`` (B,) where that is given. A row's bits
-        depend on its state and that number alone, not on the rows beside it.
+        A row's bits depend on its state alone, not on the rows beside it.
         """
-        return self._tables.row(state, out, scale)
-
-    def probabilities(self, state: Entries, pieces: Ids) -> NDArray[np.float32]:
-        """Return P_n of one piece of each row, (B,) float32: the same bits as in ``row``."""
-        return self._tables.probabilities(state, pieces)
+        return self.tables.row(state)
 
     @cached_property
-    def _tables(self) -> RowTables:
+    def tables(self) -> RowTables:
+        """What rows are assembled from."""
         return RowTables(self.trie, self.discounts, self.masses, self.unigrams)
+
+    @cached_property
+    def _children(self) -> Children:
+        return Children(self.trie)
 
 
 def count(ids: Ids, size: int, order: int, newline: int) -> KneserNey:

@@ -64,6 +64,12 @@ class CorpusConfig(Config):
         },
         panel=PREPARING,
     )
+    unwrap: str = option(
+        "auto",
+        "Lines that were wrapped in the middle of sentences",
+        choices={"auto": "joined where they are recognised", "yes": "joined", "no": "kept"},
+        panel=PREPARING,
+    )
     val_frac: float = option(
         0.1,
         "Share of the text, at its end, kept for validation; 0: none",

@@ -54,6 +54,15 @@ class SamplingConfig(Config):
         panel=SAMPLING,
     )
     stop: tuple[str, ...] = option((), "String before which a text ends", escaped=True)
+    end: str = option(
+        "none",
+        "Where a text ends that has its length",
+        choices={
+            "none": "at once",
+            "sentence": "at the end of the sentence, or at twice the length",
+            "paragraph": "at the end of the line, or at twice the length",
+        },
+    )
 
     @classmethod
     def conflicts_in(cls, values: Mapping[str, Any]) -> list[str]:
@@ -72,9 +81,15 @@ class BatchConfig(Config):
     """Options of a batch of texts besides those of sampling."""
 
     num_samples: int = option(1, "Texts per prompt", low=1, high=1_000_000)
+    best_of: int = option(
+        1,
+        "Texts drawn for each, of which the one is kept that is most like real text",
+        low=1,
+        high=1000,
+    )
     seed: int = option(
         0,
-        "Seed from which the seed of each text is derived",
+        "Seed of a single text; of several, the seed of each is derived from it",
         low=0,
         below=2**64,
     )

@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
+from chargen.files import sha256_of_values
 from chargen.options import CELLS, CorpusConfig, ModelConfig, TrainConfig
 from chargen.options.recipe import Recipe
 from chargen.runs.machine_record import MachineRecord
-from chargen.runs.reading import STRICT, digest_of_values
+from chargen.runs.reading import STRICT
 
 if TYPE_CHECKING:
     from chargen.corpus.manifest import Manifest
@@ -120,7 +121,7 @@ class RunConfig:
         ``chargen.runs.versions`` reads it back.
         """
         values = self.to_dict()
-        return {**values, "sha256": digest_of_values(values)}
+        return {**values, "sha256": sha256_of_values(values)}
 
     def to_dict(self) -> dict[str, Any]:
         """Values that JSON can hold."""

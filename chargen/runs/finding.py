@@ -6,6 +6,7 @@ import os
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from chargen.errors import CheckpointError, ConfigError, printable
 from chargen.runs.layout import CONFIG, METRICS, MODEL, last_steps
@@ -62,8 +63,10 @@ def runs_in(folder: Path) -> list[Path]:
     return sorted(found, key=lambda run: (_is_trained(run), _touched(run), run.name), reverse=True)
 
 
-def find_run(name: str | None, folder: Path) -> Path:
+def find_run(name: str | None, folder: Path, *, finished: bool = False) -> Path:
     """A run by its path, or by its name in ``folder``; None: the newest there.
+
+    With ``finished``, the newest whose training has come to its end, if there is one.
 
     Raises:
         CheckpointError: there is no such folder; whether it holds a run shows when it is read.
@@ -72,7 +75,8 @@ def find_run(name: str | None, folder: Path) -> Path:
         known = runs_in(folder)
         if not known:
             raise CheckpointError(f"There is no run in {folder}.", "Train one first.")
-        return known[0]
+        done = (run for run in known if finished and is_finished(run))
+        return next(done, known[0])
     places = [Path(name)] if name.startswith(".") else [Path(name), folder / name]
     try:
         found = [path for path in places if path.is_dir()] if name else []
@@ -91,6 +95,16 @@ def find_run(name: str | None, folder: Path) -> Path:
         f"There is no run {name!r:.200}.",
         f"In {folder} there is: {names}." if names else TRAIN_ONE,
     )
+
+
+def is_finished(run: Path) -> bool:
+    """Whether the training of a run has come to its end, or it is a copy of what sampling needs."""
+    try:
+        if not last_steps(run):
+            return (run / MODEL).is_file()
+    except OSError:
+        return False
+    return _last_recorded(run).get("event") == "finished"
 
 
 def _is_run(path: Path) -> bool:
@@ -117,19 +131,20 @@ def _is_trained(run: Path) -> bool:
         steps = last_steps(run)
         if not steps:
             return (run / MODEL).is_file()
-        return steps[0] > 0 or _recorded_step(run) > 0
+        recorded = _last_recorded(run).get("step")
+        return steps[0] > 0 or (isinstance(recorded, int) and recorded > 0)
     except OSError:
         return False
 
 
-def _recorded_step(run: Path) -> int:
-    """The step of the last whole line of a run's metrics; 0 where none can be read."""
+def _last_recorded(run: Path) -> dict[str, Any]:
+    """The last whole line of a run's metrics; empty where none can be read."""
     try:
         metrics = regular_file(run, METRICS)
         with metrics.open("rb") as file:
             file.seek(max(0, metrics.stat().st_size - _TAIL_BYTES))
             lines = file.read(_TAIL_BYTES).split(b"\n")
-        step = parse(lines[-2], metrics)["step"]
-    except (CheckpointError, LookupError, TypeError):
-        return 0
-    return step if isinstance(step, int) else 0
+        line = parse(lines[-2], metrics)
+    except (CheckpointError, LookupError, OSError):
+        return {}
+    return line if isinstance(line, dict) else {}

@@ -27,7 +27,7 @@ from chargen.ngrams import KneserNey
 from chargen.runs import checkpoints, expected_tensors
 from chargen.runs.config import RunConfig
 from chargen.runs.content import Content
-from chargen.runs.layout import CONFIG, LAST, LOCK, MODEL, TOKENIZER
+from chargen.runs.layout import CONFIG, LAST, LOCK, MODEL, TOKENIZER, WRITTEN
 from chargen.runs.ngram import read_ngram, write_ngram
 from chargen.runs.places import Places
 from chargen.runs.reading import (
@@ -38,6 +38,7 @@ from chargen.runs.reading import (
     damaged,
     parse,
     read_file,
+    require_own,
 )
 from chargen.runs.tensors import digest, load_weights, part, read_tensors, write_tensors
 from chargen.runs.versions import config_of, places_of
@@ -55,6 +56,7 @@ class LoadedModel:
         tokenizer, config: of the run.
         weights_sha256: identifies the weights.
         step: training steps after which they were taken.
+        bits_per_char: of them on the validation split; None: not measured.
         ngram, ngram_sha256: the counts that are mixed in and what identifies them, or None.
     """
 
@@ -64,6 +66,7 @@ class LoadedModel:
     config: RunConfig
     weights_sha256: str
     step: int
+    bits_per_char: float | None = None
     ngram: KneserNey | None = None
     ngram_sha256: str | None = None
 
@@ -123,15 +126,10 @@ class RunFolder:
         """Hold the run for writing; the operating system lets go when the process ends.
 
         Raises:
-            CheckpointError: another process holds it, or a part of it is a link.
+            CheckpointError: another process holds it, or a part of it is a link or a device.
             OSError: it can't be written.
         """
-        for name in (LOCK, LAST):
-            if (self.path / name).is_symlink():
-                raise CheckpointError(
-                    f"{self.path / name} is a link; a run is not written through links.",
-                    "Put the file or folder itself in its place.",
-                )
+        require_own(self.path, WRITTEN)
         lock = FileLock(self.path / LOCK)
         try:
             lock.acquire(timeout=0)
@@ -246,19 +244,19 @@ class RunFolder:
         network = expected_tensors.outline(config.model, self.path / CONFIG)
         try:
             tensors, facts = read_tensors(self.path, MODEL, expected_tensors.of_weights(network))
-            step, identity = facts.step, facts.sha256
+            step, identity, bits = facts.step, facts.sha256, facts.bits_per_char
         except MissingFileError as error:
             last = self.load_last()
             if last is None:
                 remedy = "Copy it again, or go on training the run with `resume=True`."
                 raise CheckpointError(error.message, remedy) from error
             tensors, step = part(last[0], "model"), last[1]["step"]
-            identity = digest(tensors)
+            identity, bits = digest(tensors), None
         expected_tensors.require_room(network, 2, self.path)  # one mapped, one of its own
         model = CharModel(config.model)
         load_weights(model, tensors, self.path / MODEL)
         counts = read_ngram(self.path, config.model) if ngram else (None, None)
-        return LoadedModel(self.path, model, tokenizer, config, identity, step, *counts)
+        return LoadedModel(self.path, model, tokenizer, config, identity, step, bits, *counts)
 
     def parameters_by_part(self, config: RunConfig) -> dict[str, int]:
         """The number of parameters of each part of the network, found without its memory."""

@@ -25,6 +25,9 @@ METRICS = "metrics.jsonl"
 PLACES = "places.json"
 LOCK = ".lock"
 LAST = "last"
+TENSORBOARD = "tensorboard"
+WRITTEN = (LOCK, LAST, CONFIG, MODEL, NGRAM, METRICS, PLACES, TENSORBOARD)
+"""What a training writes after the run is made."""
 STATE_TENSORS, STATE_VALUES = "state.safetensors", "state.json"
 
 _A_STEP = re.compile(r"0|[1-9][0-9]{0,17}", re.ASCII)

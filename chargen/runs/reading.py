@@ -12,8 +12,7 @@ import json
 import math
 import os
 import stat
-from collections.abc import Mapping
-from hashlib import sha256
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
@@ -77,6 +76,21 @@ def regular_file(run: Path, name: str) -> Path:
     return found
 
 
+def require_own(run: Path, names: Iterable[str]) -> None:
+    """Raise CheckpointError where what is to be written is a link, a pipe or a device.
+
+    A link would lead the writing elsewhere, and a pipe would make it wait for a reader.
+    """
+    for path in (run / name for name in names):
+        if path.is_symlink():
+            raise CheckpointError(
+                f"{path} is a link; a run is not written through links.",
+                "Put the file or folder itself in its place.",
+            )
+        if path.exists() and not (path.is_file() or path.is_dir()):
+            raise CheckpointError(f"{path} is not a regular file.", COPY_AGAIN)
+
+
 def read_file(run: Path, name: str, most: int) -> bytes:
     """The content of the file ``name`` of a run.
 
@@ -129,11 +143,6 @@ def typed(value: Any, schema: type[T], where: Path) -> T:
         field = ".".join(map(str, first["loc"]))
         raise damaged(where, f"{field}: {first['msg']}" if field else first["msg"]) from error
     return found
-
-
-def digest_of_values(values: Mapping[str, Any]) -> str:
-    """SHA-256 over names and values, which JSON can hold, in the order of the names."""
-    return sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
 
 
 def _adapter(schema: type) -> TypeAdapter[Any]:

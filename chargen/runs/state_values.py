@@ -7,7 +7,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
-from chargen.runs.reading import STRICT, damaged, digest_of_values, typed
+from chargen.files import sha256_of_values
+from chargen.runs.reading import STRICT, damaged, typed
 
 
 @dataclass(frozen=True)
@@ -76,4 +77,4 @@ def unsealed(values: Any, tensors_sha256: str, step: int, where: Path) -> dict[s
 
 
 def _digest(values: Mapping[str, Any], tensors_sha256: str) -> str:
-    return digest_of_values({**values, "tensors_sha256": tensors_sha256})
+    return sha256_of_values({**values, "tensors_sha256": tensors_sha256})

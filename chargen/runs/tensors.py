@@ -17,13 +17,12 @@ from safetensors.torch import save as tensors_to_bytes
 from torch import Tensor, nn
 
 from chargen.errors import CheckpointError
-from chargen.files import write_bytes
+from chargen.files import sha256_of_values, write_bytes
 from chargen.runs.reading import (
     COPY_AGAIN,
     MOST_VALUES_BYTES,
     STRICT,
     damaged,
-    digest_of_values,
     parse,
     regular_file,
     typed,
@@ -102,7 +101,7 @@ class Facts:
             raise ValueError(f"the step is {self.step}")
 
     def own_sha256(self) -> str:
-        return digest_of_values({**asdict(self), "facts_sha256": None})
+        return sha256_of_values({**asdict(self), "facts_sha256": None})
 
 
 def digest(tensors: Mapping[str, Tensor]) -> str:

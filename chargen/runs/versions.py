@@ -16,12 +16,13 @@ from typing import Any
 
 from chargen import __version__
 from chargen.errors import CheckpointError, ConfigError
+from chargen.files import sha256_of_values
 from chargen.options import CELLS, CorpusConfig, ModelConfig, TrainConfig, check
 from chargen.options.recipe import Recipe
 from chargen.runs.config import FORMAT, CorpusRecord, Origin, RunConfig, SourceText
 from chargen.runs.machine_record import MachineRecord
 from chargen.runs.places import Places
-from chargen.runs.reading import TRAIN_ONE, damaged, digest_of_values, typed
+from chargen.runs.reading import TRAIN_ONE, damaged, typed
 
 _MOST_LAYERS = 10_000
 RECIPE_OF_VERSION_1 = Recipe(
@@ -89,6 +90,7 @@ def _by_version(values: Any, where: Path) -> RunConfig | _Version1:
         raise _unknown_version(values, where)
     body = {name: value for name, value in values.items() if name not in ("format", "version")}
     _check_known(body, where)
+    body = _with_lines_kept(body)
     config: RunConfig | _Version1
     if version == 1:
         config = typed(body, _Version1, where)
@@ -106,7 +108,7 @@ def _by_version(values: Any, where: Path) -> RunConfig | _Version1:
         raise damaged(where, error.message) from error
     if config.total_steps is not None and config.total_steps < 1:
         raise damaged(where, f"total_steps is {config.total_steps}")
-    if seal not in (None, digest_of_values(values)):
+    if seal not in (None, sha256_of_values(values)):
         raise damaged(where, "its digest differs")
     return replace(config, model=model)
 
@@ -120,6 +122,15 @@ def _unknown_version(values: Mapping[str, Any], where: Path) -> CheckpointError:
         f"and this release, {__version__}, doesn't.",
         f"Use chargen {release}, or train again.",
     )
+
+
+def _with_lines_kept(values: dict[str, Any]) -> dict[str, Any]:
+    """Values in which a corpus without the setting ``unwrap`` is one whose lines were kept."""
+    corpus = _dict(values.get("corpus"))
+    settings = corpus.get("settings")
+    if not isinstance(settings, dict) or "unwrap" in settings:
+        return values
+    return {**values, "corpus": {**corpus, "settings": {**settings, "unwrap": "no"}}}
 
 
 def _check_known(values: Mapping[str, Any], where: Path) -> None:

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 _NEWS = 1.1
 """An estimate is reported again once it has changed by this factor."""
+_NEWS_SECONDS = 10.0
+"""Least time between two reports of how long a fixed number of steps takes."""
 
 
 def planned_steps(
@@ -69,6 +71,7 @@ class Timetable:
         total_steps: of the whole run; None: not known yet.
         rhythm: of evaluations, samples and checkpoints.
         pace: of the steps of this sitting.
+        assumed: seconds of a step, where they were tried before the first one; else None.
     """
 
     def __init__(
@@ -77,6 +80,9 @@ class Timetable:
         self._options, self._recipe = config.training, config.recipe
         self._val_characters = val_characters
         self._estimate = 0
+        self._announced: Planned | None = None
+        self._pauses: dict[int, float] = {}  # seconds of evaluations, samples, checkpoints, by step
+        self.assumed: float | None = None
         self.pace = Pace(clock)
         self.total_steps = config.total_steps or planned_steps(
             config.training, steps_per_epoch, config.corpus.train_characters, config.recipe
@@ -93,8 +99,53 @@ class Timetable:
         """
         return bool(every) and step % every == 0 and step != self.total_steps
 
+    def pause(self, step: int, seconds: float) -> None:
+        """Take into account how long training stood still after a step."""
+        if step:
+            self._pauses[step] = self._pauses.get(step, 0.0) + seconds
+
+    def seconds_left(self, step: int, spent: float) -> float | None:
+        """Estimate the time until the last step, pauses included; None: it can't be known yet."""
+        each = self.pace.seconds_per_step or self.assumed
+        budget = (self._options.max_minutes or 0.0) * 60
+        if self.total_steps is None or each is None:
+            return max(0.0, budget - spent) if budget else None
+        left = self._time_of(max(0, self.total_steps - step), each)
+        if budget:
+            left = min(left, max(0.0, budget * self._recipe.clock_overtime - spent))
+        return left
+
+    def _time_of(self, steps: int, each: float) -> float:
+        """The time of some steps, and of the evaluations, samples and checkpoints among them."""
+        every = self.rhythm.evaluate or self.rhythm.sample
+        if not every:
+            return steps * each
+        cost = evaluation_cost(self._options, self._val_characters, self._recipe) * each
+        if self._pauses:
+            cost = sum(self._pauses.values()) / len(self._pauses)
+        return steps * each + math.ceil(steps / every) * cost
+
+    def announce(self, step: int, spent: float) -> Planned:
+        """Report the number of steps, which is known, and how long they will take."""
+        assert self.total_steps is not None
+        total = spent + (self.seconds_left(step, spent) or 0.0)
+        self._announced = Planned(step, spent, self.total_steps, total, fixed=True)
+        return self._announced
+
+    def _news(self, step: int, spent: float) -> Planned | None:
+        """Announce the time of a fixed number of steps again where the last estimate was wrong."""
+        before = self._announced
+        if before is None or spent - before.seconds < _NEWS_SECONDS:
+            return None
+        total = spent + (self.seconds_left(step, spent) or 0.0)
+        if before.total_seconds / _NEWS < total < before.total_seconds * _NEWS:
+            return None
+        return self.announce(step, spent)
+
     def plan(self, step: int, spent: float) -> Planned | None:
         """Estimate the number of steps that the minutes allow; fix it before a rate needs it.
+
+        Where the number is known, only a change of the time that it takes is reported.
 
         Args:
             step: steps made so far.
@@ -103,6 +154,8 @@ class Timetable:
         Returns:
             What is new, if anything is.
         """
+        if self.total_steps is not None:
+            return self._news(step, spent)
         recipe, minutes = self._recipe, (self._options.max_minutes or 0.0) * 60
         if spent < recipe.clock_estimate * minutes:
             return None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from time import perf_counter
 
@@ -10,12 +11,62 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chargen.corpus.prepared import PreparedCorpus
+from chargen.corpus.windows import Windows
 from chargen.ngrams import KneserNey, choose_drop, count, leave_one_out, without_singletons
 from chargen.options import ModelConfig
 from chargen.runs.ngram import write_ngram
 
+_LONGEST = 1 << 27
+"""Pieces of a text whose probabilities are all computed before training: 512 MiB."""
+_AHEAD = 32
+"""Windows of a longer text whose probabilities are computed at once."""
 _AT_ONCE = 1 << 22
 """Positions whose probabilities are in memory in double precision."""
+
+
+class CountedText:
+    """P_n of each piece of a text, without what its own position contributed to the counts.
+
+    Those of a long text are computed when their windows are due, so that the memory is bounded.
+
+    Args:
+        whole: the counts of the text.
+        ids: (N,) the text.
+        drop_from: as in ``leave_one_out``.
+    """
+
+    def __init__(self, whole: KneserNey, ids: NDArray[np.integer], drop_from: int) -> None:
+        self._part = partial(_left_out, whole, ids, drop_from)
+        self._first, self._ahead = -1, np.zeros((0, 0), np.float32)
+        self._every: NDArray[np.float32] | None = None
+        if len(ids) <= _LONGEST:
+            self._every = self._part(0, len(ids))
+            del self._part  # it holds the counts, which are larger
+
+    def of_window(self, windows: Windows, step: int) -> NDArray[np.float32]:
+        """The probabilities of a window's targets, (T', B) and contiguous."""
+        if self._every is not None:
+            return windows.of_targets(self._every, step)
+        start, end = windows.span(step)
+        first = start - start % (_AHEAD * windows.seq_length)
+        if first != self._first:
+            last = min(first + _AHEAD * windows.seq_length, windows.lane_length)
+            lanes = range(0, windows.batch_size * windows.lane_length, windows.lane_length)
+            self._ahead = np.stack([self._part(lane + first, lane + last) for lane in lanes])
+            self._first = first
+        return np.ascontiguousarray(self._ahead[:, start - first : end - first].T)
+
+
+def _left_out(
+    whole: KneserNey, ids: NDArray[np.integer], drop_from: int, start: int, end: int
+) -> NDArray[np.float32]:
+    """Return ``leave_one_out`` of positions ``start`` to ``end``, rounded, in bounded memory."""
+    found = np.empty(end - start, np.float32)
+    for first in range(start, end, _AT_ONCE):
+        last = min(first + _AT_ONCE, end)
+        p = leave_one_out(whole, ids, first, last, drop_from=drop_from)
+        found[first - start : last - start] = p
+    return found
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,13 +75,12 @@ class Counts:
 
     Attributes:
         ngram: the model that the run keeps.
-        counted: P_n of each token of the text, (N,) float32, by the same model without what the
-            token's own position contributed to it.
+        counted: what it says of the text itself.
         seconds: that counting took.
     """
 
     ngram: KneserNey | None = None
-    counted: NDArray[np.float32] | None = None
+    counted: CountedText | None = None
     seconds: float = 0.0
 
     @classmethod
@@ -42,10 +92,7 @@ class Counts:
         ids, tokenizer = corpus.train, corpus.tokenizer
         whole = count(ids, tokenizer.size, model.ngram_order, tokenizer.newline_id)
         drop = choose_drop(whole, ids)
-        counted = np.empty(len(ids), np.float32)
-        for first in range(0, len(ids), _AT_ONCE):
-            last = min(first + _AT_ONCE, len(ids))
-            counted[first:last] = leave_one_out(whole, ids, first, last, drop_from=drop)
+        counted = CountedText(whole, ids, drop)
         return cls(without_singletons(whole, drop), counted, perf_counter() - began)
 
     @classmethod

@@ -26,6 +26,10 @@ class Started(Event):
         parameters: how many numbers the network learns.
         train_characters: characters that are learnt from.
         steps_per_epoch: steps of one pass over them.
+        seq_length, batch_size: a step reads a window of T characters in B lanes.
+        bits_per_nat, unknown_bits: a training loss of x nats per piece is ``x * bits_per_nat +
+            unknown_bits`` bits per character, the unit of evaluations.
+        mixed: whether the loss is half that of the mixture with counts, half the network's alone.
         notes: what the user should know, one line each.
     """
 
@@ -34,7 +38,27 @@ class Started(Event):
     device: str
     train_characters: int
     steps_per_epoch: float
+    seq_length: int
+    batch_size: int
+    bits_per_nat: float
+    unknown_bits: float
+    mixed: bool
     notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Earlier(Event):
+    """What earlier sittings of a resumed run have recorded; follows ``Started``, not recorded.
+
+    Attributes:
+        losses: pairs of step and loss in nats per piece.
+        evaluations: pairs of step and bits per character.
+        samples: pairs of step and text, the last few.
+    """
+
+    losses: tuple[tuple[int, float], ...]
+    evaluations: tuple[tuple[int, float], ...]
+    samples: tuple[tuple[int, str], ...]
 
 
 @dataclass(frozen=True)
@@ -63,6 +87,7 @@ class Step(Event):
         lr: learning rate of the last step.
         epoch: passes over the text so far.
         chars_per_second: of the steps alone, without evaluations.
+        seconds_left: until the planned end, evaluations included; None: not known yet.
     """
 
     loss: float
@@ -71,6 +96,7 @@ class Step(Event):
     lr: float
     epoch: float
     chars_per_second: float
+    seconds_left: float | None = None
 
 
 @dataclass(frozen=True)

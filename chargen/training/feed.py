@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from chargen.corpus.windows import Windows
+from chargen.training.counts import CountedText
 
 
 class Window(NamedTuple):
@@ -36,11 +37,11 @@ class Feed:
     Args:
         windows: of the text.
         device: that trains.
-        counted: P_n of each token of the text, (N,) float32, or None.
+        counted: P_n of the text, or None.
     """
 
     def __init__(
-        self, windows: Windows, device: torch.device, counted: NDArray[np.float32] | None = None
+        self, windows: Windows, device: torch.device, counted: CountedText | None = None
     ) -> None:
         self._windows, self._device, self._counted = windows, device, counted
         self._ready: dict[int, Window] = {}
@@ -58,7 +59,7 @@ class Feed:
         ids, targets, fresh = self._windows.window(step)
         counted = None
         if self._counted is not None:
-            counted = self._to_device(self._windows.of_targets(self._counted, step))
+            counted = self._to_device(self._counted.of_window(self._windows, step))
         return Window(self._to_device(ids), self._to_device(targets), fresh, counted)
 
     def _to_device(self, array: NDArray[np.int64] | NDArray[np.float32]) -> Tensor:

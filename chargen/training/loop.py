@@ -84,7 +84,7 @@ def session_events(session: Session, stop: Callable[[], bool]) -> Generator[Even
             continue
         if session.due(timetable.rhythm.evaluate):
             yield session.evaluate()
-        if session.due(timetable.rhythm.sample):
+        if session.sample_due():
             yield session.sample()
         if save:
             yield session.save()

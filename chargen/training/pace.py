@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from statistics import median
 
 from chargen.corpus.manifest import Split
 from chargen.training.events import Step
@@ -11,6 +12,19 @@ Clock = Callable[[], float]
 """Seconds, from any beginning."""
 _UNTIMED_STEPS = 3
 """The first steps are slower: memory is taken, kernels are chosen."""
+
+_TRIED_STEPS = 4  # to time one; the first is slower, and one of the others may be disturbed
+_WHOLE_STEP = 1.1  # time of a step, with the optimiser, over that of its passes
+
+
+def time_of_step(clock: Clock, try_step: Callable[[], object]) -> float:
+    """Estimate the seconds of a step by trying its passes, ``try_step``, a few times."""
+    seconds = []
+    for _ in range(_TRIED_STEPS):
+        began = clock()
+        try_step()
+        seconds.append(clock() - began)
+    return median(seconds[1:]) * _WHOLE_STEP
 
 
 class Pace:
@@ -56,11 +70,12 @@ class StepMeans:
     def clear(self) -> None:
         self._steps, self._pieces, self._clipped = 0, 0, 0
         self._nats, self._norm, self._seconds = 0.0, 0.0, 0.0
-        self.skip()
-
-    def skip(self) -> None:
-        """Leave out the time since the last step."""
         self._since = self._clock()
+
+    def skip(self) -> float:
+        """Leave out the time since the last step or ``skip``, and return it."""
+        before, self._since = self._since, self._clock()
+        return self._since - before
 
     def add(self, pieces: int, nats: float, norm: float, *, clipped: bool) -> None:
         """Count a step, which took all the time since the one before or the last ``skip``."""
@@ -73,7 +88,9 @@ class StepMeans:
         self._seconds += now - self._since
         self._since = now
 
-    def event(self, step: int, seconds: float, lr: float, passes: float) -> Step:
+    def event(
+        self, step: int, seconds: float, lr: float, passes: float, left: float | None
+    ) -> Step:
         """The means as an event, after which they begin anew."""
         characters = self._pieces * self._text.characters / max(1, self._text.pieces)
         event = Step(
@@ -85,6 +102,7 @@ class StepMeans:
             lr=lr,
             epoch=passes,
             chars_per_second=characters / max(self._seconds, 1e-9),
+            seconds_left=left,
         )
         self.clear()
         return event

@@ -7,15 +7,18 @@ from contextlib import ExitStack, closing
 from dataclasses import replace
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
 from chargen.errors import TrainingError, system_error_text
 from chargen.runs.finding import name_of
-from chargen.runs.layout import LAST
-from chargen.runs.metrics import MetricsLog
-from chargen.training.events import Checkpoint, Event, Finished, RolledBack
+from chargen.runs.layout import LAST, TENSORBOARD
+from chargen.runs.metrics import MetricsLog, read_metrics
+from chargen.training.events import Checkpoint, Earlier, Event, Finished, RolledBack
 from chargen.training.loop import training_events
 from chargen.training.plan import PreparedRun
-from chargen.training.tensorboard import FOLDER, TensorBoardLog
+from chargen.training.tensorboard import TensorBoardLog
+
+_SAMPLES = 3
 
 
 def recorded_events(
@@ -40,10 +43,11 @@ def recorded_events(
             metrics = stack.enter_context(closing(MetricsLog(run.folder.path, begun.step)))
             board = None
             if tensorboard:
-                board = TensorBoardLog(run.folder.path / FOLDER, begun.step)
+                board = TensorBoardLog(run.folder.path / TENSORBOARD, begun.step)
                 stack.enter_context(closing(board))
             places = replace(run.folder.read_places(), corpus=run.plan.corpus.path)
             run.folder.write_places(places)  # before the config, which may be the older version's
+            earlier = earlier_events(run.folder.path, begun) if begun.step else None
             for event in chain([begun], events):
                 if isinstance(event, RolledBack):
                     metrics.rewind(event.step)
@@ -51,11 +55,30 @@ def recorded_events(
                 if board:
                     board.write(event)
                 yield event
+                if earlier and event is begun:
+                    yield earlier
     except OSError as error:  # from closing the log too, which flushes what a full disk refused
         raise TrainingError(
             f"The run can't be written: {system_error_text(error)}.",
             "Free some space or correct the permissions; then go on with `resume=True`.",
         ) from error
+
+
+def earlier_events(run: Path, begun: Event) -> Earlier:
+    """Summarise the metrics that a run has when it goes on with ``begun``."""
+    lines = read_metrics(run)
+    return Earlier(
+        begun.step,
+        begun.seconds,
+        losses=_pairs(lines, "step", "loss"),
+        evaluations=_pairs(lines, "evaluation", "bits_per_char"),
+        samples=_pairs(lines, "sample", "text")[-_SAMPLES:],
+    )
+
+
+def _pairs(lines: list[dict[str, Any]], event: str, name: str) -> tuple[tuple[int, Any], ...]:
+    found = ((each["step"], each.get(name)) for each in lines if each["event"] == event)
+    return tuple((step, value) for step, value in found if value is not None)
 
 
 def _without_paths(event: Event) -> Event:

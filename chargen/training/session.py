@@ -6,17 +6,14 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from statistics import median
 
-import torch
 from torch import Tensor
 
 from chargen.corpus.windows import Windows
-from chargen.errors import TrainingError
 from chargen.evaluation.scores import head_of_text, score_characters
 from chargen.generation.engine import Engine
 from chargen.generation.requests import Request
-from chargen.generation.sampler import sample_seed
+from chargen.generation.seeds import sample_seed
 from chargen.machine.devices import autocast, resolve_device
 from chargen.network.model import ModelState
 from chargen.options import SamplingConfig
@@ -30,22 +27,20 @@ from chargen.training.events import (
     Evaluation,
     Event,
     Finished,
-    Planned,
     RolledBack,
     Sample,
-    Started,
     Step,
 )
 from chargen.training.feed import Feed
 from chargen.training.optimizer import clip_gradients
-from chargen.training.pace import Clock, StepMeans
+from chargen.training.outset import diverged, started_event
+from chargen.training.pace import Clock, StepMeans, time_of_step
 from chargen.training.plan import PreparedRun
 from chargen.training.state import TrainingState
 
 SAMPLE = SamplingConfig(length=120, temperature=0.8)
 _SAVE_SECONDS = 60.0
-_TRIED_STEPS = 4  # to time one; the first is slower, and one of the others may be disturbed
-_WHOLE_STEP = 1.1  # time of a step, with the optimiser, over that of its passes
+_FIRST_SAMPLE_SECONDS = 3.0  # to see early that, and what, it learns
 
 
 class Session:
@@ -89,6 +84,8 @@ class Session:
             self.config, self.windows.steps_per_epoch, self._val_characters, clock
         )
         self._began, self._saved_at = began - self.state.seconds, clock()
+        self._opened = clock()
+        self._sampled = self.state.step > 0 or options.sample_every > 0
 
     @property
     def seconds(self) -> float:
@@ -110,13 +107,12 @@ class Session:
 
     def start(self) -> Iterator[Event]:
         """Report what is about to happen; save the beginning, so that no kill can lose it."""
-        yield Started(
-            self.state.step,
-            self.seconds,
-            parameters=sum(p.numel() for p in self.state.model.parameters()),
-            threads=torch.get_num_threads(),
-            device=str(self.device),
-            train_characters=self.corpus.manifest.train.characters,
+        yield started_event(
+            self.state,
+            self.corpus,
+            self.config,
+            seconds=self.seconds,
+            device=self.device,
             steps_per_epoch=self.windows.steps_per_epoch,
             notes=self._notes,
         )
@@ -126,10 +122,10 @@ class Session:
             yield self.save()
         if total_steps is None and self.state.step:
             # A later sitting may begin where every rate depends on the total.
-            self.timetable.pace.assume(self._time_a_step())
+            self.timetable.pace.assume(time_of_step(self._clock, self._try_step))
         if total_steps is not None and total_steps > self.state.step:
-            left = (total_steps - self.state.step) * self._time_a_step()
-            yield Planned(self.state.step, self.seconds, total_steps, self.seconds + left, True)
+            self.timetable.assumed = time_of_step(self._clock, self._try_step)
+            yield self.timetable.announce(self.state.step, self.seconds)
         self.means.clear()
 
     def _write_config(self, total_steps: int | None) -> None:
@@ -137,23 +133,14 @@ class Session:
         self.config = replace(self.config, total_steps=total_steps)
         self.folder.write_config(self.config)
 
-    def _time_a_step(self) -> float:
-        """Seconds of a step, by trying its passes on the next window; changes nothing."""
-        seconds = []
-        for _ in range(_TRIED_STEPS):
-            began = self._clock()
-            self._try_step()
-            seconds.append(self._clock() - began)
-        return median(seconds[1:]) * _WHOLE_STEP
-
     def plan_by_clock(self) -> Iterator[Event]:
-        """Where the number of steps isn't known yet: report what is known by now."""
-        if self.timetable.total_steps is None:
-            planned = self.timetable.plan(self.state.step, self.seconds)
-            if planned and planned.fixed:
-                self._write_config(planned.total_steps)
-            if planned:
-                yield planned
+        """Report the number of steps, where it isn't known yet, or else a change of their time."""
+        unknown = self.timetable.total_steps is None
+        planned = self.timetable.plan(self.state.step, self.seconds)
+        if unknown and planned and planned.fixed:
+            self._write_config(planned.total_steps)
+        if planned:
+            yield planned
 
     def reason_to_end(self, stop: Callable[[], bool]) -> str:
         """Why the run ends before the next step; empty: it doesn't."""
@@ -186,8 +173,12 @@ class Session:
 
     def measuring_due(self) -> bool:
         """Whether to evaluate or to sample now."""
-        rhythm = self.timetable.rhythm
-        return self.due(rhythm.evaluate) or self.due(rhythm.sample)
+        return self.due(self.timetable.rhythm.evaluate) or self.sample_due()
+
+    def sample_due(self) -> bool:
+        """Whether to sample now: by the rhythm, or for the first time, soon after the start."""
+        early = not self._sampled and self._clock() - self._opened > _FIRST_SAMPLE_SECONDS
+        return self.due(self.timetable.rhythm.sample) or early
 
     def is_sound(self) -> bool:
         """Whether the next step has a finite loss and gradient; changes nothing.
@@ -207,7 +198,9 @@ class Session:
 
     def step_event(self, lr: float) -> Step:
         """The means since the last of these events."""
-        return self.means.event(self.state.step, self.seconds, lr, self.passes)
+        step, seconds = self.state.step, self.seconds
+        left = self.timetable.seconds_left(step, seconds)
+        return self.means.event(step, seconds, lr, self.passes, left)
 
     def evaluate(self) -> Evaluation:
         """Score the validation split; the best weights so far go to disk."""
@@ -221,7 +214,7 @@ class Session:
         else:
             state.evaluations_since_best += 1
         state.evaluated_step = state.step
-        self.means.skip()
+        self._pause()
         return Evaluation(
             state.step,
             self.seconds,
@@ -237,7 +230,8 @@ class Session:
         engine = Engine(self.state.model, self.corpus.tokenizer, self.ngram, slots=1)
         seed = sample_seed(self.config.training.seed, self.state.step)
         (result,) = engine.generate([Request("", SAMPLE, seed)])
-        self.means.skip()
+        self._sampled = True
+        self._pause()
         return Sample(self.state.step, self.seconds, text=result.text)
 
     def save(self) -> Checkpoint:
@@ -251,8 +245,12 @@ class Session:
             self.folder.save_last(state.step, state.tensors(), state.values())
         self._begins = False
         self._saved_at, self._saved_step = self._clock(), state.step
-        self.means.skip()
+        self._pause()
         return Checkpoint(state.step, state.seconds, path=str(place))
+
+    def _pause(self) -> None:
+        """Leave out of the time of steps what has passed since the last one."""
+        self.timetable.pause(self.state.step, self.means.skip())
 
     def roll_back(self) -> RolledBack:
         """Go back to the last good checkpoint, with a lower learning rate.
@@ -264,11 +262,7 @@ class Session:
         lr_scale, rollbacks = state.lr_scale * recipe.rollback_lr, state.rollbacks + 1
         best = state.best_bits, state.evaluations_since_best
         if rollbacks > recipe.rollback_limit:
-            raise TrainingError(
-                f"The loss at step {failed + 1} is not finite, after {recipe.rollback_limit} "
-                "restarts, each with a lower learning rate.",
-                "Train under a new `name` with a lower `lr`, and with `grad_clip=1` if it was off.",
-            )
+            raise diverged(failed + 1, recipe.rollback_limit)
         state.optimizer.zero_grad(set_to_none=True)
         self._load_last()
         state.lr_scale, state.rollbacks, state.seconds = lr_scale, rollbacks, self.seconds

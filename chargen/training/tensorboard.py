@@ -12,7 +12,6 @@ from chargen.training.events import Evaluation, Event, RolledBack, Sample, Step
 if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter
 
-FOLDER = "tensorboard"
 _CURVES: dict[type[Event], tuple[str, tuple[str, ...]]] = {
     Step: ("train", ("loss", "grad_norm", "clipped", "lr", "chars_per_second")),
     Evaluation: ("val", ("bits_per_char", "nats_per_char", "accuracy")),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pty
+import re
 import select
 import signal
 import subprocess
@@ -13,6 +14,7 @@ import time
 from pathlib import Path
 
 import pytest
+from rich.cells import cell_len
 
 import chargen
 from chargen.runs.folder import RunFolder
@@ -136,19 +138,32 @@ def test_debug_shows_the_traceback_of_an_error(tmp_path: Path) -> None:
     assert b"Traceback" in done.stderr
 
 
-def on_a_terminal(arguments: list[str], cwd: Path, columns: int = 80) -> str:
-    """What a command writes to a terminal, both streams together."""
+def on_a_terminal(
+    arguments: list[str], cwd: Path, size: tuple[int, int] = (80, 30), resized: bool = False
+) -> str:
+    """What a command writes to a terminal of some columns and rows, both streams together.
+
+    Args:
+        arguments: the command.
+        cwd: where it runs.
+        size: of the terminal.
+        resized: whether the terminal gets half its columns with the first output.
+    """
     import fcntl
     import struct
     import termios
 
+    def set_size(columns: int, rows: int) -> None:
+        fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+
     master, slave = pty.openpty()
-    fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 30, columns, 0, 0))
-    environment = {**os.environ, "TERM": "xterm-256color", "COLUMNS": str(columns)}
+    set_size(*size)
+    environment = {**os.environ, "TERM": "xterm-256color"}
+    for name in ("COLUMNS", "LINES"):  # which would hide the size of the terminal
+        environment.pop(name, None)
     with subprocess.Popen(
         arguments, cwd=cwd, stdin=slave, stdout=slave, stderr=slave, env=environment
     ) as process:
-        os.close(slave)
         output, end = b"", time.monotonic() + 90
         while time.monotonic() < end:
             if select.select([master], [], [], 0.5)[0]:
@@ -159,7 +174,13 @@ def on_a_terminal(arguments: list[str], cwd: Path, columns: int = 80) -> str:
                 if not found:
                     break
                 output += found
+                if resized:
+                    set_size(size[0] // 2, size[1])
+                    resized = False
+            elif process.poll() is not None:
+                break
         process.wait(timeout=30)
+        os.close(slave)
     os.close(master)
     assert process.returncode == 0, output
     return output.decode("utf-8")
@@ -168,16 +189,27 @@ def on_a_terminal(arguments: list[str], cwd: Path, columns: int = 80) -> str:
 def test_control_characters_are_visible_on_a_terminal_only(controls: Path) -> None:
     arguments = ("sample", controls, "-p", "\x1b[31m\x07\x9b\u202e字", "-n", 0, "-q")
     shown = on_a_terminal(command(*arguments), controls.parent)
-    assert shown == "␛[31m␇<9B><202E>字\r\n"
+    assert re.sub(r"\x1b\[[0-9;]*m", "", shown) == "␛[31m␇<9B><202E>字\r\n"
     piped = shell(*arguments, cwd=controls.parent)
     assert piped.stdout.decode() == "\x1b[31m\x07\x9b\u202e字\n"
 
 
-def test_a_training_run_is_live_on_a_terminal(corpus: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("size", [(40, 15), (80, 24), (120, 40)])
+def test_a_training_run_is_live_on_a_terminal(
+    size: tuple[int, int], corpus: Path, tmp_path: Path
+) -> None:
     arguments = command("train", corpus, "--preset", "tiny", "--max-steps", 60, "--name", "run")
-    shown = on_a_terminal(arguments, tmp_path, columns=60)
-    assert "Done: step 60" in shown.replace("\r\n", " ")
-    assert "60 of 60" in shown
-    assert "sample at step 60" in shown
-    assert shown.endswith("\x1b[?25h")  # the cursor is back
+    shown = on_a_terminal(arguments, tmp_path, size, resized=size == (120, 40))
+    before, live = shown.split("\x1b[?1049h")
+    live, after = live.split("\x1b[?1049l")
+    assert "characters of training text" in before.replace("\r\n", " ")
+    assert "step 1" in live
+    assert "60 of 60" in after
+    assert "sample at step 60" in after
+    assert "Done: step 60" in after.replace("\r\n", " ")
+    assert "\x1b[?25l" not in after  # the cursor is back
+    columns = size[0] // 2 if size == (120, 40) else size[0]
+    plain = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", after)
+    *summary, _last_word = plain.split("Done: ")[0].split("\r\n")
+    assert max(map(cell_len, summary)) <= columns
     assert len(json.loads((tmp_path / "checkpoints/run/config.json").read_bytes())) > 5

@@ -26,6 +26,8 @@ def command_lines(text: Path) -> dict[str, tuple[object, ...]]:
     return {
         "sample": ("run", "-n", 3),
         "batch": (text, "-o", "out.jsonl", "--checkpoint", "run", "-n", 3),
+        "write": ("run", "-n", 3),
+        "runs": (),
         "eval": ("run", text),
         "inspect": ("run",),
         "compare": ("run", "run"),
@@ -70,14 +72,14 @@ def test_without_either_runs_lie_in_checkpoints(runs: Path, here: Path) -> None:
     assert "There is no run 'run'" in the_error("sample", "run", "-n", 3)
     runs.rename(here / "checkpoints")
     assert call("sample", "run", "-n", 3).exit_code == 0
-    assert call("sample", "-n", 3).stderr.startswith("checkpoints/run, seed ")
+    assert call("sample", "-n", 3).stderr.startswith("checkpoints/run, ")
 
 
 def test_out_dir_is_another_name_for_it(corpus: Path, here: Path) -> None:
     done = call("train", corpus, "--name", "one", "--out-dir", "deep/er", *TRAIN)
     assert done.exit_code == 0, done.output
     assert Path("deep/er/one/model.safetensors").is_file()
-    assert call("sample", "-n", 3, "--runs", "deep/er").stderr.startswith("deep/er/one, seed ")
+    assert call("sample", "-n", 3, "--runs", "deep/er").stderr.startswith("deep/er/one, ")
 
 
 def test_the_functions_of_python_look_there_too(

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import shutil
 from pathlib import Path
 
 import pytest
 
+import chargen
 from tests.support import TRAIN, call, the_error
 
 
@@ -148,3 +151,69 @@ def test_a_form_that_can_not_be_is_an_error_in_a_line(
 ) -> None:
     status = 1 if "☃" in options else 2  # which only the run knows
     assert problem in the_error("sample", trained, "-q", *options, status=status)
+
+
+def test_a_reported_seed_brings_its_text_back(run: Path) -> None:
+    given = ("sample", run, "-n", 20, "-p", "春", "--seed", 5)
+    lines = call(*given, "--num-samples", 3, "--json").stdout.splitlines()
+    for each in map(json.loads, lines):
+        alone = call("sample", run, "-n", 20, "-p", "春", "--seed", each["seed"], "--json")
+        assert json.loads(alone.stdout) == each
+    assert json.loads(call(*given, "--json").stdout)["seed"] == 5
+
+
+def test_several_temperatures_give_a_text_each_from_the_same_seed(run: Path) -> None:
+    swept = call("sample", run, "-n", 20, "--seed", 5, "--temp", "0.5,1.5", "--json")
+    found = [json.loads(line) for line in swept.stdout.splitlines()]
+    assert [each["temperature"] for each in found] == [0.5, 1.5]
+    for each in found:
+        alone = call("sample", run, "-n", 20, "--seed", 5, "--temp", each["temperature"], "-q")
+        assert alone.stdout == each["text"] + "\n"
+    plain = call("sample", run, "-n", 20, "--seed", 5, "--temp", "0.5,1.5", "-q").stdout
+    assert plain == "\n---\n".join(each["text"] for each in found) + "\n"
+    assert "-0.5" in the_error("sample", run, "--temp", "1,-0.5", status=2)
+    assert "separated by commas" in the_error("sample", run, "--temp", "warm", status=2)
+
+
+def test_the_best_are_shown_below_the_prompt(run: Path) -> None:
+    options = ("sample", run, "-n", 20, "--seed", 5, "-p", "春", "--temp", 1, "--best-of", 5)
+    shown = call(*options, "--keep", 3, "-q").stdout
+    found = [json.loads(line) for line in call(*options, "--keep", 3, "--json").stdout.splitlines()]
+    assert shown == "春\n" + "\n---\n".join(each["text"] for each in found) + "\n"
+    assert [each["score"] for each in found] == sorted(each["score"] for each in found)
+    best = call(*options, "-q").stdout
+    assert best == f"春{found[0]['text']}\n"
+    error = the_error(*options, "--keep", 6, status=2)
+    assert "--keep is 6, but --best-of is 5" in error
+
+
+def test_a_run_is_named_by_an_argument_or_an_option(run: Path) -> None:
+    wanted = call("sample", run, "-n", 9, "--seed", 1, "-q").stdout
+    assert call("sample", "--checkpoint", run, "-n", 9, "--seed", 1, "-q").stdout == wanted
+    assert "Two runs are named" in the_error("sample", run, "--checkpoint", run, status=2)
+
+
+def test_a_prompt_in_the_place_of_a_run_is_recognised(run: Path) -> None:
+    error = the_error("sample", "春天")
+    assert "no run '春天'" in error
+    assert "give it as --prompt" in error
+
+
+def test_a_prompt_understands_escapes(run: Path) -> None:
+    shown = call("sample", run, "-p", r"春\n夜", "-n", 5, "-q").stdout
+    assert shown.startswith("春\n夜")
+
+
+def test_the_newest_finished_run_is_taken_and_an_untrained_one_warns(run: Path, here: Path) -> None:
+    begun = Path("checkpoints/begun")
+    shutil.copytree(run, begun)
+    lines = (begun / "metrics.jsonl").read_text("utf-8").splitlines(keepends=True)
+    (begun / "metrics.jsonl").write_text("".join(lines[:-1]), "utf-8")
+    os.utime(begun / "config.json", (2e9, 2e9))
+    assert f"{Path('checkpoints', 'run')}, " in call("sample", "-n", 3).stderr
+    told = call("sample", "-n", 3, "--seed", 4).stderr
+    assert re.search(r"run, \d+ steps, \d+\.\d\d bits per character, seed 4", told)
+    text = Path("text.txt")
+    text.write_text("春眠不觉晓\n" * 90, "utf-8")
+    chargen.train(text, name="new", max_steps=1, preset="tiny", device="cpu", stop=lambda: True)
+    assert "no training step" in call("sample", "new", "-n", 3).stderr

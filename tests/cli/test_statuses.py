@@ -20,6 +20,8 @@ UNUSABLE: dict[str, tuple[tuple[object, ...], ...]] = {
         ("--temp", -1), ("nowhere", "--top-p", 0), ("-p", "a", "-f", "b"), ("--form", "sonnet"),
         ("--stop", ""), ("--tones",), ("--seed", -1), ("-n", "many"), ("--device", "abacus"),
     ),
+    "write": (("--temp", -1), ("--length", -1), ("--seed", -1), ("--device", "abacus")),
+    "runs": (("x",),),
     "batch": (
         ("x", "-o", "y", "--temp", -1), ("x", "-o", "y", "--resume", "--force"), ("x",),
         ("x", "-o", "y", "--oov-prompt", "drop"), ("x", "-o", "y", "--form", '{"name": 3}'),
@@ -46,6 +48,7 @@ FAILED: dict[str, tuple[object, ...]] = {
     "prepare": ("x.txt",),
     "find-lr": ("x.txt",),
     "sample": ("x",),
+    "write": ("x",),
     "batch": ("x", "-o", "y"),
     "eval": ("x", "y"),
     "novelty": ("x", "y"),
@@ -64,7 +67,7 @@ FAILED: dict[str, tuple[object, ...]] = {
 
 def test_every_command_has_its_cases() -> None:
     assert sorted(UNUSABLE) == sorted(commands())
-    without_files = {"experiment clockwork", "bench generate", "bench train"}
+    without_files = {"runs", "experiment clockwork", "bench generate", "bench train"}
     assert set(FAILED) == set(commands()) - without_files
 
 

@@ -22,6 +22,11 @@ SETTINGS = CorpusConfig(vocab_size=100)
 VERSIONS = range(1, VERSION + 1)
 
 
+def settings_of(version: int) -> CorpusConfig:
+    """What the corpus of a version was prepared with: before version 3, all lines were kept."""
+    return SETTINGS if version >= 3 else replace(SETTINGS, unwrap="no")
+
+
 def changed(tmp_path: Path, **values: Any) -> Path:
     """A copy of the corpus of version 1 with other values in its manifest."""
     folder = Path(shutil.copytree(FORMATS / "corpus-v1", tmp_path / "copy"))
@@ -38,7 +43,8 @@ def test_a_corpus_of_every_version_opens(version: int) -> None:
     assert corpus.verify() == []
     text = corpus.tokenizer.decode(corpus.train) + corpus.tokenizer.decode(corpus.val)
     assert text == TEXT.read_bytes().decode("utf-8")
-    assert corpus.manifest.config == SETTINGS
+    assert corpus.manifest.config == settings_of(version)
+    assert corpus.manifest.joined == 0
     assert [source.name for source in corpus.manifest.sources] == ["harbour.txt"]
 
 
@@ -46,15 +52,20 @@ def test_a_corpus_of_every_version_opens(version: int) -> None:
 def test_a_corpus_of_every_version_is_reused(version: int, tmp_path: Path) -> None:
     folder = Path(shutil.copytree(FORMATS / f"corpus-v{version}", tmp_path / "copy"))
     before = (folder / "manifest.json").read_bytes()
-    corpus = prepare([TEXT], folder, SETTINGS)
+    settings = settings_of(version)
+    corpus = prepare([TEXT], folder, settings)
     assert (folder / "manifest.json").read_bytes() == before
-    assert corpus.manifest.files == prepare([TEXT], tmp_path / "new", SETTINGS).manifest.files
+    assert corpus.manifest.files == prepare([TEXT], tmp_path / "new", settings).manifest.files
 
 
 def test_all_versions_say_the_same() -> None:
-    old, new = (read_manifest(FORMATS / f"corpus-v{version}") for version in VERSIONS)
-    assert (old.name, new.name) == ("corpus-v1", "harbour")
-    assert replace(old, name=new.name, chargen_version=new.chargen_version) == new
+    manifests = [read_manifest(FORMATS / f"corpus-v{version}") for version in VERSIONS]
+    assert [each.name for each in manifests] == ["corpus-v1", "harbour", "harbour"]
+    newest = manifests[-1]
+    for version, old in zip(VERSIONS, manifests, strict=True):
+        same = replace(old, name=newest.name, chargen_version=newest.chargen_version)
+        assert replace(same, config=SETTINGS) == newest
+        assert old.config == settings_of(version)
 
 
 def test_paths_of_version_1_become_names_in_warnings_too(tmp_path: Path) -> None:
@@ -73,7 +84,7 @@ def test_an_unknown_version_is_refused_in_one_line(version: Any, tmp_path: Path)
     with pytest.raises(CorpusError, match="format version") as error:
         PreparedCorpus.open(folder)
     assert "written by chargen 7.1.0" in error.value.message
-    assert f"chargen {__version__} reads versions 1 and 2" in error.value.message
+    assert f"chargen {__version__} reads versions 1, 2 and 3" in error.value.message
     assert "\n" not in error.value.message
     assert error.value.remedy
 

@@ -34,6 +34,7 @@ def folder(whole: Path, tmp_path: Path) -> Path:
 
 def change_manifest(folder: Path, **values: object) -> None:
     manifest = json.loads((folder / "manifest.json").read_text("utf-8"))
+    manifest.pop("sha256", None)
     (folder / "manifest.json").write_text(json.dumps({**manifest, **values}), "utf-8")
 
 
@@ -180,6 +181,7 @@ def test_what_is_no_whole_prepared_corpus_does_not_open(folder: Path, tmp_path: 
         (json.dumps({**manifest, "train": {"characters": 3, "pieces": -1}}), "contradict"),
         (json.dumps({**manifest, "coverage": float("nan")}), "NaN"),
         (json.dumps({**manifest, "warnings": ["\ud800"]}), "lone surrogate"),
+        (json.dumps({**manifest, "oov_rate": 0.5}), "its digest differs"),
         (json.dumps([1]), "not the manifest"),
         ("[" * 100_000, "nested too deeply"),
         ('{"format": ', "damaged"),

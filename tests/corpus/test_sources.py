@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from chargen.corpus.shipped import SHIPPED, shipped_text
-from chargen.corpus.sources import find_sources
+from chargen.corpus.sources import find_sources, passed_over
 from chargen.errors import CorpusError
 
 
@@ -31,6 +31,60 @@ def test_a_folder_means_its_text_files_recursively_and_sorted(tmp_path: Path) ->
     found = find_sources([tmp_path])
     assert [file.name for file in found] == ["a/c.md", "a/z.txt", "b.txt", "plain", "u16.dat"]
     assert [file.path for file in found] == [tmp_path / file.name for file in found]
+
+
+def test_what_a_folder_holds_besides_texts_is_passed_over_and_told(tmp_path: Path) -> None:
+    for name in ("b.txt", "src/a.c", "LICENSE"):
+        write(tmp_path, b"text\n", name)
+    for name in ("train.sh", "data.json", "checkpoints/notes.log"):
+        write(tmp_path, b"text\n", name)
+    write(tmp_path, b"#!/usr/bin/env python3\n", "tool")
+    for name in ("checkpoints/run/config.json", "checkpoints/run/metrics.jsonl"):
+        write(tmp_path, b"{}", name)
+    write(tmp_path, b"text\n", "checkpoints/run/last/20/state.txt")
+    for name in ("corpora/x/manifest.json", "corpora/x/tokenizer.model", "corpora/x/more.txt"):
+        write(tmp_path, b"{}", name)
+    for name in (".hidden", ".git/x.txt", ".git/y.txt"):
+        write(tmp_path, b"text\n", name)
+    write(tmp_path, b"\x89PNG\0\0" * 20, "picture.png")
+    write(tmp_path, b"", "empty.txt")
+    assert [file.name for file in find_sources([tmp_path])] == ["LICENSE", "b.txt", "src/a.c"]
+    (line,) = passed_over([tmp_path, tmp_path / "b.txt"])
+    for part in (
+        "1 binary file,", "1 empty file,", "1 hidden file,", "1 hidden folder,", "1 run folder",
+        "1 prepared corpus,", "4 files of settings, data, markup or a script,", str(tmp_path),
+    ):  # fmt: skip
+        assert part in line
+    assert passed_over([tmp_path / "src"]) == []
+
+
+def test_scripts_and_data_are_taken_where_there_is_nothing_else(tmp_path: Path) -> None:
+    for name in ("a.sh", "b.json"):
+        write(tmp_path, b"text\n", name)
+    assert [file.name for file in find_sources([tmp_path])] == ["a.sh", "b.json"]
+
+
+@pytest.mark.parametrize(
+    "address", ["https://example.org/a/novel.txt", "http://example.org", "ftp://x.org/a.txt"]
+)
+def test_an_address_is_refused_as_such(address: str, here: Path) -> None:
+    with pytest.raises(CorpusError, match="is an address") as error:
+        find_sources([Path(address)])
+    assert address in error.value.message
+    assert f"curl -LO {address}`" in error.value.remedy
+
+
+def test_a_pattern_is_told_what_it_matches(here: Path) -> None:
+    write(here, b"text", "poems/a.txt")
+    for pattern in ("poems/*.md", "poems/[b-z].txt", "nowhere/?.txt"):
+        with pytest.raises(CorpusError, match="No file matches") as error:
+            find_sources([Path(pattern)])
+        assert pattern in error.value.message
+    with pytest.raises(CorpusError, match="matches 1 files") as error:
+        find_sources([Path("poems/*.txt")])
+    assert "quotes" in error.value.remedy
+    named = write(here, b"text", "odd[1]*.txt")
+    assert [file.path for file in find_sources([named])] == [named]
 
 
 def test_files_keep_their_order(tmp_path: Path) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import random
 import shutil
 import subprocess
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 from tests.faults.server import Command
@@ -22,15 +24,16 @@ COMMANDS = {
     "prepare": (PREPARING, PREPARING),
 }
 """What is killed, and what is called then."""
-Right = dict[str, tuple[object, float]]
-"""What each command makes when nothing happens, and the seconds that it takes."""
+Right = Callable[[str], tuple[object, float]]
+"""What a command makes when nothing happens, and the seconds that it takes, by its kind."""
 
 
 def result(kind: str, place: Path) -> object:
     """What a command has made, to be compared byte for byte."""
     if kind == "train":
         run = place / "checkpoints" / "k"
-        return checkpoint(run), (run / "model.safetensors").read_bytes()
+        files = ("model.safetensors", "ngram.safetensors")
+        return checkpoint(run), *((run / name).read_bytes() for name in files)
     if kind.startswith("batch"):
         lines = (place / "out.jsonl").read_bytes().splitlines()
         return lines if kind == "batch" else sorted(lines)
@@ -39,27 +42,30 @@ def result(kind: str, place: Path) -> object:
 
 
 def unbroken(stage: Stage, work: Path) -> Right:
-    """What each command makes when nothing happens, and the seconds that it takes."""
-    found = {}
-    for kind, (command, _) in COMMANDS.items():
+    """What commands make when nothing happens, found out once for each kind."""
+
+    def found(kind: str) -> tuple[object, float]:
         place = stage.copy(work / "unbroken")
-        outcome = stage.call(*command, cwd=place)
-        found[kind] = result(kind, place), outcome.seconds
+        outcome = stage.call(*COMMANDS[kind][0], cwd=place)
+        made = result(kind, place), outcome.seconds
         shutil.rmtree(place)
-    return found
+        return made
+
+    return functools.cache(found)
 
 
 def kill_case(
     stage: Stage,
     rng: random.Random,
     work: Path,
-    right: dict[str, tuple[object, float]],
+    right: Right,
     tally: Tally,
+    kinds: Collection[str] = COMMANDS,
 ) -> None:
-    """Kill a command up to three times, let it end, and compare."""
-    kind = rng.choice(sorted(COMMANDS))
+    """Kill a command of some kind up to three times, let it end, and compare."""
+    kind = rng.choice(sorted(kinds))
     command, again = COMMANDS[kind]
-    wanted, seconds = right[kind]
+    wanted, seconds = right(kind)
     place = stage.copy(work / "case")
     about = []
     for _ in range(rng.choice((1, 1, 3))):
@@ -83,7 +89,7 @@ def disk_case(
     stage: Stage,
     rng: random.Random,
     work: Path,
-    right: dict[str, tuple[object, float]],
+    right: Right,
     tally: Tally,
 ) -> None:
     """Run a command on a disk that becomes full, then again on one that isn't."""
@@ -103,7 +109,7 @@ def disk_case(
         subprocess.run(["mount", "-o", "remount,size=64m", place], check=True)
         (second,) = stage.server.run(Command(again, str(place)), seconds=60)
         problem = problem or fault(second) or (words(second) if second.status else None)
-        if problem is None and result(kind, place) != right[kind][0]:
+        if problem is None and result(kind, place) != right(kind)[0]:
             problem = "a different result"
         tally.add(f"full disk {kind}", problem, f"{size} bytes: {words(outcome)}", [place])
     finally:

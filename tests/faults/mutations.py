@@ -80,6 +80,7 @@ def sparse(path: Path, rng: random.Random) -> None:
 def other_kind(path: Path, rng: random.Random) -> None:
     """Put something in its place that is no file: a folder, a pipe, a link, a loop of links."""
     path.unlink()
+    text = next((p / "text.txt" for p in path.parents if (p / "text.txt").is_file()), "nothing")
     kind = rng.randrange(6)
     if kind == 0:
         path.mkdir()
@@ -88,7 +89,7 @@ def other_kind(path: Path, rng: random.Random) -> None:
     elif kind == 2:
         path.symlink_to(path.name)
     else:
-        path.symlink_to(rng.choice(["/dev/zero", "/etc/passwd", "/proc/self/mem", "nothing", "/"]))
+        path.symlink_to(rng.choice([text, text, "/dev/zero", "/proc/self/mem", "nothing", "/"]))
 
 
 def hostile_json(path: Path, rng: random.Random) -> None:

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import json
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.faults.server import Command, Outcome, Server
 
 TEXT = "春眠不觉晓，处处闻啼鸟。\n夜来风雨声，花落知多少。\n" * 60
 STEPS = 6
-TRAIN = ("--preset", "tiny", "--threads", "1", "--device", "cpu", "--quiet")
+TRAIN = ("--preset", "tiny", "--ngram", "3", "--threads", "1", "--device", "cpu", "--quiet")
 SAMPLE = ("sample", "run", "-n", "20", "--seed", "1", "--quiet", "--device", "cpu")
+BEGIN = ("train", "text.txt", "--name", "new", "--max-steps", "2", *TRAIN)
 BATCH = ("--checkpoint", "run", "-n", "9", "--seed", "1", "--quiet", "--device", "cpu")
 
 
@@ -25,6 +26,8 @@ class Stage:
         sampled: what ``SAMPLE`` writes there.
         evaluated: likewise, of ``eval run text.txt --json``.
         resumed: the files of the run's last checkpoint after two more steps.
+        begun: the files of a new run's checkpoint after two steps.
+        outputs: what ``batch`` with some more options has written, and the file beside it.
     """
 
     path: Path
@@ -32,6 +35,8 @@ class Stage:
     sampled: str = ""
     evaluated: str = ""
     resumed: dict[str, bytes] | None = None
+    begun: dict[str, bytes] | None = None
+    outputs: dict[tuple[str, ...], tuple[bytes, bytes]] = field(default_factory=dict)
 
     @classmethod
     def made(cls, path: Path, server: Server) -> Stage:
@@ -48,6 +53,8 @@ class Stage:
         copy = stage.copy(path.with_name("resumed"))
         stage.call(*resume(), cwd=copy)
         stage.resumed = checkpoint(copy / "checkpoints" / "run")
+        stage.call(*BEGIN, cwd=copy)
+        stage.begun = checkpoint(copy / "checkpoints" / "new")
         shutil.rmtree(copy)
         return stage
 

@@ -6,8 +6,6 @@ import itertools
 import json
 import random
 import shutil
-from collections.abc import Callable, Iterator
-from functools import partial
 from pathlib import Path
 
 from tests.faults.server import BROKEN, CLOSED, FULL, Command, Outcome
@@ -17,33 +15,9 @@ from tests.faults.verdict import Tally, fault, words
 State = tuple[str | None, str | None, str | None]
 SHORT = ("--max-steps", "2", *TRAIN)
 NAMES = (
-    *(
-        "\udcff",
-        "\udcff\udcfe.x",
-        ".hidden",
-        "..hidden",
-        "-dash",
-        "a b",
-        "x" * 100,
-        "春" * 30,
-        "%41",
-    ),
-    *(
-        "a\nb",
-        "a\tb",
-        "[b]",
-        "a:b",
-        "*",
-        "~",
-        "con",
-        "a.b.c",
-        "'",
-        '"',
-        "$x",
-        "é",
-        "🙂",
-        "\x1b[31m",
-    ),
+    *("\udcff", "\udcff\udcfe.x", ".hidden", "..hidden", "-dash", "a b", "x" * 100, "春" * 30),
+    *("%41", "a\nb", "a\tb", "[b]", "a:b", "*", "~", "con", "a.b.c", "'", '"', "$x", "é", "🙂"),
+    "\x1b[31m",
 )
 STREAMED = (
     SAMPLE,
@@ -60,6 +34,14 @@ STREAMED = (
     ("train", "text.txt", "--name", "s", "--json", "--max-steps", "2", *TRAIN[:-1]),
     ("--none",),
 )
+STATES: tuple[State, ...] = (
+    *((state, None, None) for state in (CLOSED, BROKEN)),
+    *((None, state, None) for state in (CLOSED, FULL, BROKEN)),
+    *((None, None, state) for state in (CLOSED, FULL, BROKEN)),
+    *((CLOSED, CLOSED, CLOSED), (None, FULL, FULL)),
+)
+STREAMS = tuple(itertools.product(STREAMED, STATES))
+"""Every command with every standard stream closed, full and broken."""
 
 
 def _train(folder: str, *more: str) -> tuple[str, ...]:
@@ -124,19 +106,9 @@ def _mixed(place: Path) -> str | None:
     return None
 
 
-def stream_cases(stage: Stage, work: Path, tally: Tally) -> Iterator[Callable[[], None]]:
-    """Every command with every standard stream closed, full and broken."""
-    states: list[State] = [(s, None, None) for s in (CLOSED, BROKEN)]
-    states += [(None, s, None) for s in (CLOSED, FULL, BROKEN)]
-    states += [(None, None, s) for s in (CLOSED, FULL, BROKEN)]
-    states += [(CLOSED, CLOSED, CLOSED), (None, FULL, FULL)]
-    for command, state in itertools.product(STREAMED, states):
-        yield partial(_stream_case, stage, work, tally, command, state)
-
-
-def _stream_case(
-    stage: Stage, work: Path, tally: Tally, command: tuple[str, ...], state: State
-) -> None:
+def stream_case(stage: Stage, number: int, work: Path, tally: Tally) -> None:
+    """A command with its standard streams closed, full or broken."""
+    command, state = STREAMS[number]
     place = stage.copy(work / "case")
     (outcome,) = stage.server.run(Command(command, str(place), state, "春\n"))
     told = state[2] is None
@@ -158,13 +130,9 @@ def _without_words(outcome: Outcome) -> str | None:
     return fault(outcome) or f"status {outcome.status}"
 
 
-def name_cases(stage: Stage, work: Path, tally: Tally) -> Iterator[Callable[[], None]]:
-    """Texts, runs, corpora and outputs of every name, used again by that name."""
-    for name in NAMES:
-        yield partial(_name_case, stage, work, tally, name)
-
-
-def _name_case(stage: Stage, work: Path, tally: Tally, name: str) -> None:
+def name_case(stage: Stage, number: int, work: Path, tally: Tally) -> None:
+    """A text, runs, a corpus and an output of some name, used again by that name."""
+    name = NAMES[number]
     place = stage.copy(work / "case")
     text, out, few = f"./{name}.txt", f"./{name}.o", ("-n", "3", "-q")
     (place / text).write_text(TEXT, "utf-8")

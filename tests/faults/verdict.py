@@ -72,13 +72,24 @@ class Tally:
             elif path.is_file() and not path.is_symlink():
                 shutil.copy(path, place)
 
+    def __add__(self, other: Tally) -> Tally:
+        both = Tally()
+        both.tried, both.failed = self.tried + other.tried, self.failed + other.failed
+        both.problems = self.problems + other.problems
+        return both
+
     def table(self) -> str:
-        """The counts, a line a kind."""
+        """The counts, a line a kind, and of each part, its first word."""
+        totals = sorted({kind.split()[0].rstrip(":") for kind in self.tried})
         width = max(map(len, self.tried), default=0)
-        rows = [
-            f"{k:{width}}  {n:7,} tried  {self.failed[k]:5,} failed" for k, n in self.tried.items()
-        ]
-        return "\n".join(rows)
+        rows = []
+        for total in totals:
+            kinds = sorted(kind for kind in self.tried if re.match(rf"{total}\b", kind))
+            rows += [(kind, self.tried[kind], self.failed[kind]) for kind in kinds]
+            rows.append(
+                (total.upper(), *(sum(c[k] for k in kinds) for c in (self.tried, self.failed)))
+            )
+        return "\n".join(f"{k:{width}}  {n:7,} tried  {f:5,} failed" for k, n, f in rows)
 
 
 def _special(folder: str, names: list[str]) -> set[str]:

@@ -270,6 +270,6 @@ def test_a_step_agrees_with_the_cell(unk_tokenizer: Tokenizer, cell: str) -> Non
         s, _ = model(ids, model.initial_state(16))
         want = model.logits(s)
         for t in range(len(ids)):
-            got = rows.logits(rows.step(ids[t].numpy()), 16)
+            got = rows.scores(rows.step(ids[t].numpy()), 16)
             torch.testing.assert_close(got[:, : unk_tokenizer.size], want[t], rtol=1e-4, atol=1e-4)
             assert torch.isneginf(got[:, unk_tokenizer.size :]).all()

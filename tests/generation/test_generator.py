@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -11,6 +12,8 @@ import chargen
 from chargen import Form, Generator
 from chargen.errors import ConfigError, CorpusError, GenerationError
 from chargen.generation.generator import engine_of
+from chargen.generation.ranking import repeated_share
+from chargen.generation.seeds import sample_seed
 from tests.support import call, train_tiny
 
 
@@ -24,21 +27,24 @@ def test_a_text_does_not_depend_on_those_beside_it(model: Generator) -> None:
     assert len(set(many)) > 1
     assert model.generate("夜", num_samples=2, length=30, seed=4) == many[:2]
     results = model.results("夜", num_samples=5, length=30, seed=4)
+    for each in results:
+        assert model.generate("夜", length=30, seed=each.seed) == [each.text]
     assert [(r.index, r.text, r.finish_reason) for r in results] == [
         (n, text, "length") for n, text in enumerate(many)
     ]
 
 
 def test_the_weights_are_folded_and_a_prompt_is_read_once(model: Generator) -> None:
-    before = model.generate("春眠", length=5)
-    (other,) = chargen.load(model.path, device="cpu").generate("夜来", length=5)
+    before = model.generate("春眠", length=5, seed=0)
+    (other,) = chargen.load(model.path, device="cpu").generate("夜来", length=5, seed=0)
     folded, known = engine_of(model).network, engine_of(model).cache
     assert engine_of(model, slots=3, oov_prompt="skip").network is folded
     assert engine_of(model, slots=3).slots == 3
     assert len(known) == 1
-    assert ["".join(model.stream("春眠", length=5))] == before
+    assert ["".join(model.stream("春眠", length=5, seed=0))] == before
     assert len(known) == 1
-    first, second = model.stream("春眠", length=5), model.stream("夜来", length=5)
+    first = model.stream("春眠", length=5, seed=0)
+    second = model.stream("夜来", length=5, seed=0)
     assert [a + b for a, b in zip(first, second, strict=True)] == [
         a + b for a, b in zip(before[0], other, strict=True)
     ]
@@ -106,3 +112,41 @@ def test_a_run_of_a_converted_text_converts_what_it_reads(here: Path) -> None:
     assert model.score("頭髮還沒") == model.score("头发还没")
     said = call("sample", here / "run", "-p", "漁村", "-n", 3, "--device", "cpu")
     assert "converted as the text of the run was: t2s" in said.stderr
+
+
+def test_without_a_seed_texts_differ_and_report_it(model: Generator) -> None:
+    first, second = (model.results("夜", length=40, temperature=1)[0] for _ in range(2))
+    assert first.seed != second.seed
+    assert model.generate("夜", length=40, temperature=1, seed=first.seed) == [first.text]
+
+
+def test_the_best_of_several_is_the_first_by_rank(model: Generator) -> None:
+    options: dict[str, Any] = {"length": 30, "temperature": 1.5, "seed": 4}
+    ranked = model.ranked("夜", best_of=7, **options)
+    drawn = model.results("夜", num_samples=7, **options)
+    assert sorted(each.number for each in ranked) == list(range(1, 8))
+    for each in ranked:
+        assert each.result.text == drawn[each.number - 1].text
+    typical = model.loaded.bits_per_char
+    assert typical is not None
+    scores = []
+    for each in ranked:
+        bits = each.result.bits_per_char
+        assert bits is not None
+        assert each.distance == pytest.approx(abs(bits - typical))
+        scores.append(each.distance + 2 * each.repeated)
+    assert scores == sorted(scores)
+    (kept,) = model.results("夜", best_of=7, **options)
+    assert (kept.text, kept.seed) == (ranked[0].result.text, ranked[0].result.seed)
+    assert kept.bits_per_char is None
+    two = model.results("夜", best_of=3, num_samples=2, **options)
+    for n, each in enumerate(two):
+        (alone,) = model.results(
+            "夜", best_of=3, length=30, temperature=1.5, seed=sample_seed(4, n)
+        )
+        assert (each.text, each.seed) == (alone.text, alone.seed)
+
+
+def test_repeated_runs_are_counted() -> None:
+    assert repeated_share("abcdefgh" * 2) == pytest.approx(1 / 9)
+    assert repeated_share("abcdefghijkl") == repeated_share("abc") == 0

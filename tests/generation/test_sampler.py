@@ -7,7 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chargen.generation import sampler
-from chargen.generation.sampler import Sampler, Uniforms, drawing_device, sample_seed
+from chargen.generation.sampler import Sampler, Uniforms, drawing_device
+from chargen.generation.seeds import sample_seed
 from chargen.options import SamplingConfig
 
 WIDTH = 5 * sampler.BLOCK
@@ -70,10 +71,17 @@ def test_drawing_agrees_with_the_book(configs: list[SamplingConfig], seed: int) 
     logits[:, 0] = -np.inf
     u = rng.random(rows)
     ids = machine.draw(torch.from_numpy(logits.copy()), torch.from_numpy(u)[:, None])
+    p = np.exp(logits - logits.max(1, keepdims=True))
+    p /= p.sum(1, keepdims=True)
+    mixed = machine.draw_from_mixture(torch.from_numpy(p.copy()), torch.from_numpy(u)[:, None])
+    with np.errstate(divide="ignore"):
+        logs = np.log(p)
     for row, config in enumerate(configs):
-        want, margin = naive_draw(logits[row], config, history[:, row].tolist(), u[row])
-        if margin > 1e-5:
-            assert ids[row] == want
+        read = history[:, row].tolist()
+        for values, drawn in ((logits, ids), (logs, mixed)):
+            want, margin = naive_draw(values[row], config, read, u[row])
+            if margin > 1e-5:
+                assert drawn[row] == want
 
 
 def test_a_penalty_may_look_back_on_a_single_piece() -> None:

@@ -98,3 +98,29 @@ def test_a_text_of_no_length_is_done_at_once(tokenizer: Tokenizer) -> None:
 @pytest.mark.parametrize("lead", [0x41, 0xC3, 0xE4, 0xF0])
 def test_a_lead_byte_tells_the_length(lead: int) -> None:
     assert utf8_length(lead) == {0x41: 1, 0xC3: 2, 0xE4: 3, 0xF0: 4}[lead]
+
+
+@pytest.mark.parametrize(
+    ("end", "length", "text", "want", "why"),
+    [
+        ("sentence", 4, "春江花月。夜\n春江", "春江花月。", "end"),
+        ("sentence", 4, "春江花。”夜春", "春江花。”", "end"),
+        ("sentence", 4, "春。江花月夜春江花月夜", "春。江花月夜春江", "length"),
+        ("sentence", 4, "春江花月\n夜", "春江花月", "end"),
+        ("sentence", 4, "花月……春。", "花月……", "end"),
+        ("sentence", 8, "It is 3.5 m. So", "It is 3.5 m.", "end"),
+        ("sentence", 6, 'Go. "Now." So', 'Go. "Now."', "end"),
+        ("paragraph", 4, "春江花月。夜\n春", "春江花月。夜", "end"),
+        ("none", 4, "春江花月。夜", "春江花月", "length"),
+    ],
+)
+def test_a_text_may_go_on_to_the_end_of_its_sentence(
+    tokenizer: Tokenizer, end: str, length: int, text: str, want: str, why: str
+) -> None:
+    grown, taken, reason = GrowingText(tokenizer, length, end=end), "", None
+    for id_ in tokenizer.encode(text).tolist():
+        reason = grown.add(id_)
+        taken += grown.take()
+        if reason:
+            break
+    assert (grown.text, taken, reason) == (want, want, why)

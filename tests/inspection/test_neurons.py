@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -31,6 +32,22 @@ def test_surprisal_with_counts_is_what_evaluation_charges(corpus: Path, tmp_path
     report = inspect_neurons(generator.loaded, TEXT)
     charged = generator.score_characters(TEXT)
     np.testing.assert_allclose(report.bits, charged.nats / np.log(2), rtol=1e-4, atol=1e-5)
+
+
+def test_the_gate_tells_the_network_from_the_counts(corpus: Path, tmp_path: Path) -> None:
+    generator = train_tiny(corpus, tmp_path, ngram=3).load()
+    report = inspect_neurons(generator.loaded, TEXT, shown=40)
+    alone = inspect_neurons(replace(generator.loaded, ngram=None), TEXT, shown=40)
+    assert report.gates is not None
+    assert report.gates.shape == (2, 40)
+    assert alone.gates is None
+    gate, own = report.gates
+    assert ((gate > 0) & (gate < 1)).all()
+    together, network = (np.exp2(-each.bits[:40]) for each in (report, alone))
+    np.testing.assert_allclose(own, gate * network / together, rtol=1e-4)
+    page = neuron_page(report)
+    data = json.loads(page.split('type="application/json">')[1].split("</script>")[0])
+    np.testing.assert_allclose(data["gates"], report.gates, atol=1e-3)
 
 
 def test_activations_are_the_outputs_after_each_character(trained: Path) -> None:
@@ -137,19 +154,35 @@ def chromium() -> str:
     return found
 
 
-@pytest.mark.browser
-def test_the_page_comes_to_life_in_a_browser(trained: Path, tmp_path: Path) -> None:
-    report = inspect_neurons(load(trained, device="cpu").loaded, TEXT)
-    page = tmp_path / "neurons.html"
-    page.write_text(neuron_page(report), "utf-8")
-    flags = ["--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path}"]
+def in_a_browser(page: str, folder: Path) -> str:
+    """The document that a browser makes of a page."""
+    path = folder / "neurons.html"
+    path.write_text(page, "utf-8")
+    flags = ["--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={folder}"]
     opened = subprocess.run(
-        [chromium(), *flags, "--dump-dom", page.as_uri()],
+        [chromium(), *flags, "--dump-dom", path.as_uri()],
         capture_output=True,
         timeout=120,
         check=True,
     )
-    document = opened.stdout.decode("utf-8")
+    return opened.stdout.decode("utf-8")
+
+
+@pytest.mark.browser
+def test_the_page_colours_by_the_gate_in_a_browser(corpus: Path, tmp_path: Path) -> None:
+    report = inspect_neurons(train_tiny(corpus, tmp_path, ngram=3).load().loaded, TEXT)
+    page = neuron_page(report).replace('value="unit" checked', 'value="unit"')
+    document = in_a_browser(page.replace('value="gate"', 'value="gate" checked'), tmp_path)
+    assert document.count("background: rgba(") > len(TEXT) / 2
+    assert "orange where the network has the larger share" in document
+    assert '<label id="mixed" hidden' not in document
+
+
+@pytest.mark.browser
+def test_the_page_comes_to_life_in_a_browser(trained: Path, tmp_path: Path) -> None:
+    report = inspect_neurons(load(trained, device="cpu").loaded, TEXT)
+    document = in_a_browser(neuron_page(report), tmp_path)
+    assert '<label id="mixed" hidden' in document
     assert document.count("<span data-n=") == len(TEXT)
     assert document.count("background: rgba(") > len(TEXT) / 2
     best = report.followed[0].units[0]

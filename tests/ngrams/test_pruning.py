@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from numpy.testing import assert_allclose, assert_array_equal
+from numpy.testing import assert_allclose
 
 from chargen.ngrams import choose_drop, count, score, without_singletons
 from tests.ngrams.reference import Reference
@@ -24,7 +24,7 @@ def test_dropped_probability_goes_to_the_backoff(order: int, drop: int) -> None:
     rows = model.row(states)
     assert_allclose(rows.sum(1), 1, rtol=1e-5)
     assert rows.min() > 0
-    assert_array_equal(model.probabilities(states, other), rows[np.arange(60), other])
+    assert_allclose(rows[np.arange(60), other], wanted, rtol=1e-5)
 
 
 def test_dropping_nothing_is_the_same_model() -> None:

@@ -139,8 +139,9 @@ def test_the_public_functions_take_it(config: type[Config], entry: Entry) -> Non
 def test_texts_from_python_have_a_seed_and_a_number() -> None:
     for function in (chargen.Generator.generate, chargen.Generator.results):
         parameters = inspect.signature(function).parameters
-        for name in ("seed", "num_samples", "oov_prompt"):
+        for name in ("best_of", "num_samples", "oov_prompt"):
             assert parameters[name].default == BatchConfig.entries()[name].default
+        assert parameters["seed"].default is None  # a random one
 
 
 def test_no_public_function_has_an_option_of_its_own_by_the_same_name() -> None:
@@ -179,7 +180,7 @@ def test_it_is_a_field_of_a_job(config: type[Config], entry: Entry) -> None:
     assert found["type"] == (["array", "string"] if entry.kind is tuple else kinds[entry.kind])
 
 
-_OF_JOBS = ("seed", "num_samples")
+_OF_JOBS = ("seed", "num_samples", "best_of")
 
 
 def test_a_job_has_no_other_fields() -> None:

@@ -13,8 +13,9 @@ import torch
 
 import chargen
 from chargen.corpus.prepared import PreparedCorpus
+from chargen.corpus.windows import Windows
 from chargen.errors import ConfigError
-from chargen.ngrams import count, score
+from chargen.ngrams import count, leave_one_out, score
 from chargen.options import ModelConfig
 from chargen.runs.folder import RunFolder
 from chargen.runs.ngram import read_ngram
@@ -198,16 +199,25 @@ def test_counts_and_a_network_that_is_fed_its_output_are_a_conflict(tmp_path: Pa
         train_tiny(None, tmp_path, ngram=3, cell="jordan")
 
 
-def test_positions_are_scored_without_themselves(corpus: Path) -> None:
+@pytest.mark.parametrize("longest", [1 << 27, 100])
+def test_positions_are_scored_without_themselves(
+    longest: int, corpus: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("chargen.training.counts._LONGEST", longest)
     prepared = PreparedCorpus.open(corpus)
-    counts = Counts.of(prepared, ModelConfig(vocab_size=prepared.tokenizer.size, ngram="3"))
+    ids, tokenizer = prepared.train, prepared.tokenizer
+    model = ModelConfig(vocab_size=tokenizer.size, ngram="3")
+    counts = Counts.of(prepared, model)
     assert counts.ngram is not None
     assert counts.counted is not None
-    assert counts.counted.dtype == np.float32
-    assert len(counts.counted) == len(prepared.train)
-    own = -np.log(score(counts.ngram, prepared.train)).sum()
-    assert -np.log(counts.counted).sum() > own
-    assert Counts.of(prepared, ModelConfig(vocab_size=prepared.tokenizer.size)).ngram is None
+    whole = count(ids, tokenizer.size, 3, tokenizer.newline_id)
+    wanted = leave_one_out(whole, ids, drop_from=counts.ngram.dropped_from).astype(np.float32)
+    windows = Windows(ids, 4, 8, tokenizer.newline_id)
+    last = windows.steps_per_epoch - 1
+    for step in (0, 1, last, last + 1, 40, 0):
+        found = counts.counted.of_window(windows, step)
+        np.testing.assert_array_equal(found, windows.of_targets(wanted, step))
+    assert Counts.of(prepared, ModelConfig(vocab_size=tokenizer.size)).ngram is None
 
 
 def test_the_network_of_a_run_without_counts_is_what_it_was(trained: Path) -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 
 import pytest
 
 from chargen.errors import CheckpointError
 from chargen.runs.folder import RunFolder
+from chargen.runs.layout import WRITTEN
 from chargen.runs.metrics import read_metrics
 from chargen.runs.reading import damaged, parse, read_file
 
@@ -35,6 +37,16 @@ def every_problem(run: Path) -> list[str]:
 
 
 @posix
+@pytest.mark.parametrize("name", WRITTEN)
+def test_a_run_is_not_written_through_a_link_nor_into_a_pipe(name: str, run: Path) -> None:
+    for make in (lambda path: path.symlink_to("tokenizer.model"), os.mkfifo):
+        path = run / name
+        shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+        make(path)
+        with pytest.raises(CheckpointError, match=r"is a link|not a regular file"):
+            RunFolder(run).lock().__enter__()
+
+
 @pytest.mark.parametrize("name", FILES)
 def test_a_fifo_is_told_and_does_not_hang(name: str, run: Path) -> None:
     (run / name).unlink()

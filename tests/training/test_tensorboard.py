@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from chargen.errors import MissingExtraError
+from chargen.runs.layout import TENSORBOARD
 from chargen.training.events import Event, RolledBack, Sample, Step
-from chargen.training.tensorboard import FOLDER, TensorBoardLog
+from chargen.training.tensorboard import TensorBoardLog
 from tests.support import call, files_in, metrics, train_tiny
 
 pytest.importorskip("tensorboard")
@@ -44,7 +45,7 @@ def kill(event: Event) -> None:
 
 def test_the_board_shows_what_the_metrics_say(corpus: Path, tmp_path: Path) -> None:
     run = train_tiny(corpus, tmp_path, eval_every=5, tensorboard=True).path
-    shown = board(run / FOLDER)
+    shown = board(run / TENSORBOARD)
     for tag, event in (("train", "step"), ("val", "evaluation")):
         names = [name.partition("/")[2] for name in shown if name.startswith(f"{tag}/")]
         assert names
@@ -65,9 +66,9 @@ def test_a_resumed_run_goes_on_where_its_checkpoint_was(corpus: Path, tmp_path: 
     with pytest.raises(Killed):
         train_tiny(corpus, tmp_path, on_event=kill, tensorboard=True, **options)
     run = tmp_path / "run"
-    assert [step for step, _ in board(run / FOLDER)["train/loss"]] == [1, 10]
+    assert [step for step, _ in board(run / TENSORBOARD)["train/loss"]] == [1, 10]
     train_tiny(corpus, tmp_path, resume=True, tensorboard=True, **options)
-    shown = board(run / FOLDER)
+    shown = board(run / TENSORBOARD)
     assert [step for step, _ in shown["train/loss"]] == [1, 10, 20, 24]
     assert [step for step, _ in shown["val/bits_per_char"]] == [4, 8, 12, 16, 20, 24]
     assert [step for step, _ in shown["sample/text_summary"]] == [4, 8, 12, 16, 20, 24]

@@ -6,7 +6,6 @@ from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
 Point = tuple[float, float]
-_BLOCKS = " ▁▂▃▄▅▆▇█"
 
 
 def line_chart(
@@ -58,19 +57,3 @@ def _heights(
             if x0 <= x <= x1:
                 yield column, y0 + (y1 - y0) * (x - x0) / ((x1 - x0) or 1)
                 break
-
-
-def sparkline(values: Sequence[float], width: int, height: int) -> list[str]:
-    """Draw a curve in block characters, in ``height`` lines of at most ``width`` columns.
-
-    Each column is the mean of its share of the values; the lowest one is an eighth of a line high.
-    """
-    columns = min(width, len(values))
-    edges = [round(n * len(values) / columns) for n in range(columns + 1)]
-    means = [sum(values[a:b]) / (b - a) for a, b in pairwise(edges)]
-    low, high = min(means), max(means)
-    levels = [1 + round((m - low) / ((high - low) or 1) * (height * 8 - 1)) for m in means]
-    return [
-        "".join(_BLOCKS[min(8, max(0, level - 8 * row))] for level in levels)
-        for row in reversed(range(height))
-    ]

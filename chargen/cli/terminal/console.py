@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from rich.console import Console
 from rich.progress import (
@@ -18,6 +18,7 @@ from rich.progress import (
 from rich.table import Table
 from rich.text import Text
 
+from chargen.cli.terminal.tables import fitted
 from chargen.cli.terminal.words import human
 
 if TYPE_CHECKING:
@@ -54,14 +55,21 @@ class Terminal:
         self.data.print(table)
 
     def grid(self, title: str, header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-        """Print a table with a header; all columns but the first are aligned right."""
+        """Print a table with a header; all columns but the first are aligned right.
+
+        One that is too wide is turned: a column for each row, in several tables if need be.
+        """
         self.data.print(Text(title), soft_wrap=True)
-        table = Table(box=None)
-        for n, name in enumerate(header):
-            table.add_column(Text(name), justify="right" if n else "left")
-        for row in rows:
-            table.add_row(*[Text(value) for value in row])
-        self.data.print(table)
+        for n, lines in enumerate(fitted(header, list(rows), self.data.width)):
+            if n:
+                self.data.print()
+            table = Table(box=None)
+            for place, name in enumerate(lines[0]):
+                side: Literal["left", "right"] = "right" if place else "left"
+                table.add_column(Text(name), justify=side, overflow="fold")
+            for row in lines[1:]:
+                table.add_row(*[Text(value) for value in row])
+            self.data.print(table)
 
     @property
     def columns(self) -> int:
@@ -134,9 +142,7 @@ class Terminal:
 
             yield PlainView(self.say)
             return
-        from rich.live import Live
-
         from chargen.cli.terminal.live import LiveView
 
-        with Live(console=self.talk, auto_refresh=False) as live:
-            yield LiveView(lambda view: live.update(view, refresh=True), lambda: self.talk.width)
+        with LiveView(self.talk) as view:
+            yield view

@@ -43,6 +43,9 @@ class NotebookView:
             total=total or None,
         )
 
+    def tick(self) -> None:
+        pass
+
     def event(self, event: Event) -> None:
         match event:
             case Planned():

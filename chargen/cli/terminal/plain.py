@@ -6,6 +6,8 @@ import time
 from collections.abc import Callable
 from typing import Protocol
 
+from chargen.cli.naming import in_flags
+from chargen.cli.terminal.watched import Watched
 from chargen.cli.terminal.words import duration, human, visible
 from chargen.training.events import (
     Evaluation,
@@ -34,6 +36,9 @@ class TrainingView(Protocol):
 
     def event(self, event: Event) -> None: ...
 
+    def tick(self) -> None:
+        """Take note of the time: called before every step."""
+
 
 class PlainView:
     """Prints evaluations, samples and other events as lines, and a step every ten seconds."""
@@ -42,7 +47,8 @@ class PlainView:
         self._say = say
         self._said_at = -10.0
         self._phase, self._prepared_at = "", 0.0
-        self._total: int | None = None
+        self._run = Watched()
+        self._advised = False
 
     def preparing(self, phase: str, done: float, total: float) -> None:
         now = time.monotonic()
@@ -51,26 +57,37 @@ class PlainView:
             self._say(f"Preparing the text: {PHASES.get(phase, phase)}{share}.")
             self._phase, self._prepared_at = phase, now
 
+    def tick(self) -> None:
+        pass
+
     def event(self, event: Event) -> None:
+        self._run.note(event)
         match event:
             case Step():
-                if event.seconds - self._said_at >= 10 or event.step == self._total:
+                planned = self._run.planned
+                last = planned is not None and event.step == planned.total_steps
+                if event.seconds - self._said_at >= 10 or last:
                     self._said_at = event.seconds
                     self._say(self._step_line(event))
             case Planned():
-                self._total = event.total_steps
                 self._say(plan_line(event))
             case Sample():
                 self._say(f"--- sample at step {event.step}\n{visible(event.text)}\n---")
             case _:
                 for line in lines_of(event):
                     self._say(line)
+        if isinstance(event, Evaluation) and not self._advised and (advice := self._run.rising):
+            self._advised = True
+            self._say(advice)
 
     def _step_line(self, event: Step) -> str:
-        of = f"/{self._total}" if self._total else ""
+        planned, left = self._run.planned, event.seconds_left
+        of = f"/{planned.total_steps}" if planned else ""
+        more = f", {duration(left)} left" if planned and left else ""
         return (
-            f"step {event.step}{of}: loss {event.loss:.3f} nats, "
-            f"gradient norm {event.grad_norm:.2f}, {human(event.chars_per_second)} characters/s"
+            f"step {event.step}{of}: training {self._run.bits(event.loss):.3f} bits per "
+            f"character, gradient norm {event.grad_norm:.2f}, "
+            f"{human(event.chars_per_second)} characters/s{more}"
         )
 
 
@@ -85,7 +102,7 @@ def lines_of(event: Event) -> list[str]:
                 f"{begun}{human(event.parameters)} parameters, "
                 f"{event.train_characters:,} characters of training text, {where}"
             )
-            return [*event.notes, line[0].upper() + line[1:] + "."]
+            return [*map(in_flags, event.notes), line[0].upper() + line[1:] + "."]
         case Evaluation():
             mark = " (best so far)" if event.best else ""
             return [

@@ -116,7 +116,7 @@ _WholeJob = create_model(
         ),
     ),
     **_fields_of(SamplingConfig),
-    **_fields_of(BatchConfig, "seed", "num_samples"),
+    **_fields_of(BatchConfig, "seed", "num_samples", "best_of"),
 )
 
 

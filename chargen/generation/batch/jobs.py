@@ -18,10 +18,12 @@ from chargen.errors import ChargenError, GenerationError, system_error_text
 from chargen.generation.batch.fields import JobFields, id_of, parse_job, plain_job
 from chargen.generation.poems.forms import Form
 from chargen.generation.requests import Request
-from chargen.generation.sampler import sample_seed
+from chargen.generation.seeds import sample_seed, text_seeds
 from chargen.options import BatchConfig, SamplingConfig
 
 _JSON_SUFFIXES = (".jsonl", ".ndjson", ".json")
+MOST_LISTED = 20
+"""Invalid lines that an error names."""
 _BOM = b"\xef\xbb\xbf"
 _CHUNK_BYTES = 1 << 20
 MOST_LINE_BYTES = 4 << 20
@@ -38,12 +40,14 @@ class Defaults:
         sampling: sampling options.
         seed: seed from which, with the id of a job, its seed is derived.
         num_samples: texts per job.
+        best_of: texts drawn for each of them.
         form: form of the texts.
     """
 
     sampling: SamplingConfig = field(default_factory=SamplingConfig)
     seed: int = 0
     num_samples: int = 1
+    best_of: int = 1
     form: Form | None = None
 
 
@@ -65,11 +69,8 @@ class Job:
 
     def requests(self) -> Iterator[Request]:
         """Yield a request per sample; there may be a million."""
-        if self.samples == 1:
-            yield self.request
-            return
-        for n in range(self.samples):
-            yield replace(self.request, seed=sample_seed(self.request.seed, n))
+        for seed in text_seeds(self.request.seed, self.samples):
+            yield replace(self.request, seed=seed)
 
 
 @dataclass(frozen=True)
@@ -230,9 +231,22 @@ def _job(
         return BadLine(job_id, number, tuple(line.replace("`", "") for line in problems))
     seed = own["seed"] if "seed" in own else sample_seed(defaults.seed, job_id)
     samples = own.get("num_samples", defaults.num_samples)
-    request = Request(fields.prompt, sampling, seed, form)
+    best_of = own.get("best_of", defaults.best_of)
+    request = Request(fields.prompt, sampling, seed, form, best_of)
     try:
         check(request)
     except ChargenError as error:
         return BadLine(job_id, number, (error.message.rstrip("."),))
     return Job(job_id, number, request, samples)
+
+
+def error_of_bad_jobs(bad: list[BadLine], count: int) -> GenerationError:
+    """The error about ``count`` invalid lines, some of which are ``bad``."""
+    shown = sorted(bad, key=lambda line: line.line)[:MOST_LISTED]
+    listed = "; ".join(map(str, shown))
+    more = f"; and {count - len(shown)} more" if count > len(shown) else ""
+    noun = "line is" if count == 1 else "lines are"
+    return GenerationError(
+        f"{count} {noun} not usable: {listed}{more}.",
+        "Correct the job file, or write the errors to the output with `keep_going=True`.",
+    )

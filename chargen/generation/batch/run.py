@@ -17,7 +17,16 @@ from numpy.typing import NDArray
 
 from chargen.errors import GenerationError, system_error_text
 from chargen.files import errors_about, followed, is_special, open_in_place
-from chargen.generation.batch.jobs import BadLine, Defaults, Job, is_json, read_jobs, sha256_of_jobs
+from chargen.generation.batch.jobs import (
+    MOST_LISTED,
+    BadLine,
+    Defaults,
+    Job,
+    error_of_bad_jobs,
+    is_json,
+    read_jobs,
+    sha256_of_jobs,
+)
 from chargen.generation.batch.lines import InOrder, Task, encoded, line_key
 from chargen.generation.batch.output import (
     check_output,
@@ -28,10 +37,10 @@ from chargen.generation.batch.output import (
 )
 from chargen.generation.batch.written import Written, check_written
 from chargen.generation.engine import Engine
+from chargen.generation.ranking import best_results
 from chargen.generation.requests import Request
 
 FORMAT = 1
-_MOST_LISTED = 20
 _SYNC_SECONDS = 2.0
 
 
@@ -90,6 +99,7 @@ class Batch:
         out: the output file.
         options: the options of the batch.
         identity: what else the texts depend on, such as the checkpoint's hash.
+        typical_bits: bits per character of real text, by which the best of several is chosen.
     """
 
     def __init__(
@@ -100,7 +110,9 @@ class Batch:
         out: Path,
         options: BatchOptions,
         identity: dict[str, Any],
+        typical_bits: float | None = None,
     ) -> None:
+        self._typical = typical_bits
         self._engine, self._jobs, self._options = engine, jobs, options
         self._name, self._as_json = name, is_json(name, jobs)
         self.out, self._target = out, followed(out)
@@ -126,14 +138,14 @@ class Batch:
         for job in self._read():
             if isinstance(job, BadLine):
                 lines, wrong = lines + 1, wrong + 1
-                listed += [job] if len(listed) < _MOST_LISTED else []
+                listed += [job] if len(listed) < MOST_LISTED else []
             else:
                 lines += job.samples
                 keys.append(line_key(job.id))
         repeated = self._repeated(np.frombuffer(keys, np.uint64))
         wrong += len(repeated)
         if wrong and not self._options.keep_going:
-            raise _bad_jobs([*listed, *repeated.values()], wrong)
+            raise error_of_bad_jobs([*listed, *repeated.values()], wrong)
         if not lines:
             raise GenerationError("There are no jobs.", "Write one job or prompt per line.")
         return Inventory(lines, repeated)
@@ -260,7 +272,7 @@ class Batch:
         tasks = islice(self._tasks(inventory), skip, None)
         lines = InOrder(tasks)
         while not lines.all_taken:
-            for result in self._engine.generate(lines.requests()):
+            for result in best_results(self._engine, lines.requests(), self._typical):
                 lines.take(result)
                 yield from lines.ready()
             yield from lines.ready()
@@ -282,16 +294,5 @@ class Batch:
                     taken += 1
                     yield task.what
 
-        for result in self._engine.generate(requests()):
+        for result in best_results(self._engine, requests(), self._typical):
             yield running.pop(result.index).line(result)
-
-
-def _bad_jobs(bad: list[BadLine], count: int) -> GenerationError:
-    shown = sorted(bad, key=lambda line: line.line)[:_MOST_LISTED]
-    listed = "; ".join(map(str, shown))
-    more = f"; and {count - len(shown)} more" if count > len(shown) else ""
-    noun = "line is" if count == 1 else "lines are"
-    return GenerationError(
-        f"{count} {noun} not usable: {listed}{more}.",
-        "Correct the job file, or write the errors to the output with `keep_going=True`.",
-    )

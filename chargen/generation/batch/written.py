@@ -15,12 +15,13 @@ import numpy as np
 from chargen.errors import GenerationError
 from chargen.generation.batch.lines import Task, encoded, line_key
 from chargen.generation.requests import Request
+from chargen.generation.seeds import text_seeds
 
 if TYPE_CHECKING:
     from hashlib import _Hash
 
 _MOST_LINE_BYTES = 1 << 28
-_REASONS = ("length", "stop", "form")
+_REASONS = ("length", "stop", "end", "form")
 _FIELDS = {"id", "text", "finish_reason", "characters", "seed"}
 _KINDS = {
     "id": (str, int),
@@ -133,7 +134,7 @@ class _InOrder:
             return values
         if (values["id"], values.get("sample")) != (task.id, task.sample):
             return "it has another id than its job, or is of another sample"
-        return None if values["seed"] == task.what.seed else "it has another seed than its job"
+        return _problem_of_seed(values["seed"], task.what.seed, task.what.best_of)
 
     def keys(self) -> np.ndarray[Any, np.dtype[np.uint64]]:
         return np.empty(0, np.uint64)
@@ -143,16 +144,18 @@ class _InAnyOrder:
     """The lines of an output without order: first the errors, then texts."""
 
     def __init__(self, tasks: Iterator[Task]) -> None:
-        keys, seeds, self._bad = array("Q"), array("Q"), array("Q")
+        keys, seeds, best_of, self._bad = (array("Q") for _ in range(4))
         for task in tasks:
             if isinstance(task.what, Request):
                 keys.append(task.key)
                 seeds.append(task.what.seed)
+                best_of.append(task.what.best_of)
             else:
                 self._bad.append(_fingerprint(encoded(task.error())))
         order = np.argsort(np.frombuffer(keys, np.uint64))
         self._keys = np.frombuffer(keys, np.uint64)[order]
         self._seeds = np.frombuffer(seeds, np.uint64)[order]
+        self._best_of = np.frombuffer(best_of, np.uint64)[order]
         self._seen = np.zeros(len(order), bool)
         self.errors = 0
 
@@ -170,11 +173,16 @@ class _InAnyOrder:
         if self._seen[place]:
             return "an earlier line has the same id and sample"
         self._seen[place] = True
-        same = int(self._seeds[place]) == values["seed"]
-        return None if same else "it has another seed than its job"
+        seed, best_of = int(self._seeds[place]), int(self._best_of[place])
+        return _problem_of_seed(values["seed"], seed, best_of)
 
     def keys(self) -> np.ndarray[Any, np.dtype[np.uint64]]:
         return self._keys[self._seen]
+
+
+def _problem_of_seed(found: int, seed: int, best_of: int) -> str | None:
+    """What is wrong with the seed of a text, the best of some drawn for a request's seed."""
+    return None if found in text_seeds(seed, best_of) else "it has another seed than its job"
 
 
 def _values(line: bytes) -> dict[str, Any] | str:

@@ -4,11 +4,7 @@ import io
 import json
 import os
 import random
-import signal
 import stat
-import subprocess
-import sys
-import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
@@ -22,15 +18,14 @@ from chargen.corpus.tokenizer import Tokenizer
 from chargen.errors import GenerationError
 from chargen.generation.batch import jobs as jobs_module
 from chargen.generation.batch import lines as lines_module
-from chargen.generation.batch.jobs import Defaults, Job, open_jobs
+from chargen.generation.batch.jobs import Defaults, Job
 from chargen.generation.batch.output import check_output
 from chargen.generation.batch.run import Batch, BatchOptions, BatchProgress
 from chargen.generation.engine import Engine
-from chargen.generation.sampler import sample_seed
+from chargen.generation.seeds import sample_seed, text_seeds
 from chargen.network.model import CharModel
 from chargen.options import SamplingConfig
 from tests.generation.batch.cases import SHORT, parse
-from tests.generation.conftest import make_model, make_tokenizer
 
 
 @pytest.fixture
@@ -112,11 +107,12 @@ def test_samples_are_made_one_at_a_time(
 ) -> None:
     made = []
 
-    def counted(seed: int, what: int | str) -> int:
-        made.append(what)
-        return sample_seed(seed, what)
+    def counted(seed: int, count: int) -> Iterator[int]:
+        for each in text_seeds(seed, count):
+            made.append(each)
+            yield each
 
-    monkeypatch.setattr(jobs_module, "sample_seed", counted)
+    monkeypatch.setattr(jobs_module, "text_seeds", counted)
     text = '{"prompt": "", "seed": 4, "num_samples": 1000000}\n'
     work = Batch(engine, io.BytesIO(text.encode()), "-", tmp_path / "out", BatchOptions(SHORT), {})
     assert work.inventory().lines == 1000000
@@ -300,40 +296,18 @@ def test_progress_counts_what_an_earlier_run_wrote(engine: Engine, tmp_path: Pat
     assert told[-1].texts == 12
 
 
-def _written_by_a_process(folder: Path, jobs: Path, out: Path, kill_at: Iterator[int]) -> None:
-    """Run this file as a program until it is done, with a SIGKILL at each size of the output."""
-    command = [sys.executable, "-m", "tests.generation.batch.test_batch", str(jobs), str(out)]
-    for size in kill_at:
-        process = subprocess.Popen(command, cwd=folder)
-        deadline = time.monotonic() + 60
-        while process.poll() is None and time.monotonic() < deadline:
-            if out.exists() and out.stat().st_size >= size:
-                process.send_signal(signal.SIGKILL)
-                break
-            time.sleep(0.002)
-        process.wait()
-    subprocess.run(command, cwd=folder, check=True)
-
-
-@pytest.mark.skipif(os.name == "nt", reason="there is no SIGKILL")
-def test_a_killed_process_leaves_what_can_be_gone_on_with(engine: Engine, tmp_path: Path) -> None:
-    jobs, out = tmp_path / "jobs.jsonl", tmp_path / "out"
-    jobs.write_text(jobs_text(60))
-    run(engine, jobs.read_text(), tmp_path / "unbroken")
-    _written_by_a_process(Path(__file__).parents[3], jobs, out, iter([1, 4000]))
-    assert out.read_bytes() == (tmp_path / "unbroken").read_bytes()
-
-
-def main() -> None:
-    """A batch on the model of these tests, resumed where there is something to resume."""
-    jobs, out = sys.argv[1:]
-    tokenizer = make_tokenizer()
-    engine = Engine(make_model(tokenizer), tokenizer, slots=3)
-    with open_jobs(jobs) as file:
-        work = Batch(engine, file, jobs, Path(out), BatchOptions(SHORT), {})
-        for _ in work.run(work.inventory(), resume=True, force=False):
-            pass
-
-
-if __name__ == "__main__":
-    main()
+def test_the_best_of_several_is_one_line_that_can_be_resumed(
+    engine: Engine, tmp_path: Path
+) -> None:
+    jobs = '{"id": "a", "prompt": "春", "best_of": 4}\n{"prompt": "夜", "num_samples": 2}\n'
+    whole = run(engine, jobs, tmp_path / "whole")
+    assert [(line["id"], line.get("sample")) for line in whole] == [("a", None), (2, 0), (2, 1)]
+    assert whole[0]["seed"] in text_seeds(sample_seed(0, "a"), 4)
+    assert "bits_per_char" not in whole[0]
+    again = f'{{"id": "a", "prompt": "春", "seed": {whole[0]["seed"]}}}\n'
+    assert run(engine, again, tmp_path / "again")[0]["text"] == whole[0]["text"]
+    for ordered in (True, False):
+        out, options = tmp_path / str(ordered), BatchOptions(SHORT, ordered=ordered)
+        run(engine, jobs, out, options, stop_after=1)
+        found = run(engine, jobs, out, options, resume=True)
+        assert sorted(map(str, found)) == sorted(map(str, whole))

@@ -1,0 +1,77 @@
+"""Generated texts: as data, or on a terminal with colours and visible control characters."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Sequence
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from chargen.cli.terminal.words import visible
+
+_PROMPT = "bold cyan"
+_HEADING = "dim"
+_TINTS = ((1.0, "bright_black"), (3.0, ""), (5.0, "yellow"), (8.0, "dark_orange"))
+"""Colours of characters that cost up to so many bits; those that cost more are red."""
+_DEAREST = "bold red"
+
+
+class TextWriter:
+    """Writes texts to standard output, as they are where it is no terminal."""
+
+    def __init__(self) -> None:
+        self.on_terminal = sys.stdout.isatty()
+        self._console = Console(highlight=False, soft_wrap=True)
+
+    def write(self, text: str, style: str = "") -> None:
+        """Write a part of a text."""
+        if self.on_terminal:
+            self._console.print(Text(visible(text), style), end="")
+        else:
+            sys.stdout.write(text)
+        sys.stdout.flush()
+
+    def prompt(self, text: str) -> None:
+        """Write what the model was given to continue."""
+        self.write(text, _PROMPT)
+
+    def heading(self, words: str) -> None:
+        """Write a line about the next text, on a terminal only."""
+        if self.on_terminal:
+            self.write(f"{words}\n", _HEADING)
+
+    def tinted(self, costs: Iterable[tuple[str, float]]) -> None:
+        """Write characters in colours that tell how many bits each costs."""
+        for character, bits in costs:
+            self.write(character, _tint(bits))
+
+    def legend(self) -> None:
+        """Write which colour stands for how many bits."""
+        below, parts = 0.0, []
+        for most, style in _TINTS:
+            parts.append((f"{below:g} to {most:g}", style))
+            below = most
+        self.write("bits: ", _HEADING)
+        for words, style in [*parts, (f"over {below:g}", _DEAREST)]:
+            self.write(words, style)
+            self.write("  ")
+        self.write("\n")
+
+    def beside(self, headings: Sequence[str], texts: Sequence[tuple[str, str]]) -> None:
+        """Write texts side by side, each (prompt, text) below its heading."""
+        table = Table(box=None, expand=True, padding=(0, 2, 0, 0))
+        for heading in headings:
+            table.add_column(Text(heading, _HEADING), ratio=1, overflow="fold")
+        cells = [Text(visible(a), _PROMPT).append(visible(b), "not bold default") for a, b in texts]
+        table.add_row(*cells)
+        self._console.print(table)
+
+    def fits(self, columns: int) -> bool:
+        """Whether so many texts can be read side by side."""
+        return self.on_terminal and self._console.width >= 24 * columns
+
+
+def _tint(bits: float) -> str:
+    return next((style for most, style in _TINTS if bits <= most), _DEAREST)

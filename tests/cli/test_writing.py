@@ -1,0 +1,125 @@
+"""``chargen write``: a session, line by line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+import chargen
+from chargen.cli.terminal.texts import TextWriter
+from chargen.cli.writing import COMMANDS, Session, hold
+from tests.support import call
+
+
+@pytest.fixture
+def said() -> list[str]:
+    return []
+
+
+@pytest.fixture
+def session(run: Path, said: list[str]) -> Session:
+    model = chargen.load(run, device="cpu")
+    return Session(model, TextWriter(), said.append, {"length": 12}, seed=4)
+
+
+def test_a_line_is_added_and_the_model_goes_on(
+    session: Session, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert session.answer("春眠")
+    (drawn,) = session.generator.generate("春眠", length=12, seed=4)
+    assert session.text == f"春眠{drawn}"
+    assert capsys.readouterr().out == f"{drawn}\n"
+    session.answer("/seed 5")
+    session.answer("夜")
+    (more,) = session.generator.generate(f"春眠{drawn}\n夜", length=12, seed=5)
+    assert session.text == f"春眠{drawn}\n夜{more}"
+    session.answer("/undo")
+    assert session.text == f"春眠{drawn}"
+    session.answer("/continue")
+    assert session.text.startswith(f"春眠{drawn}")
+    assert len(session.text) == 2 + 12 + 12
+
+
+def test_an_addition_is_drawn_again(session: Session, said: list[str]) -> None:
+    session.options["temperature"] = 1.5
+    session.answer("/retry")
+    assert said == ["Nothing has been drawn yet."]
+    session.answer("春眠")
+    first = session.text
+    session.answer("/retry")
+    assert session.text.startswith("春眠")
+    assert session.text != first
+    session.answer("/seed 4")
+    session.answer("/retry")
+    assert session.text == first
+
+
+def test_the_best_of_several_is_kept_and_another_can_be_picked(session: Session) -> None:
+    session.answer("春眠")
+    session.answer("/seed 9")
+    session.answer("/best 4")
+    ranked = session.generator.ranked("春眠", best_of=4, length=12, seed=9)
+    assert session.text == "春眠" + ranked[0].result.text
+    session.answer("/pick 3")
+    assert session.text == "春眠" + ranked[2].result.text
+    assert len(session.turns) == 1
+
+
+def test_texts_are_kept_in_a_file(session: Session, here: Path, said: list[str]) -> None:
+    session.answer("/keep")
+    assert not Path("kept.txt").exists()
+    session.answer("春眠")
+    session.answer("/keep")
+    session.answer("/keep again/it.txt")
+    assert said[-1].startswith("The text can't be kept: ")
+    session.answer("/keep")
+    kept = Path("kept.txt").read_text("utf-8")
+    assert kept == "---\n".join([session.text.rstrip("\n") + "\n"] * 2)
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ("/temp warm", "'warm' is not a number"),
+        ("/temp -1", "`temperature` is -1.0, not at least 0"),
+        ("/end word", "`end` is 'word', not one of none, sentence, paragraph"),
+        ("/form ode", "`form` is 'ode'"),
+        ("/pick 1", "There is nothing to pick from"),
+        ("/sing", "There is no /sing: /help lists"),
+    ],
+)
+def test_what_can_not_be_is_said_and_the_session_goes_on(
+    line: str, told: str, session: Session, said: list[str]
+) -> None:
+    assert session.answer(line)
+    assert told in said[-1]
+    assert session.options == {"length": 12}
+
+
+def test_a_poem_is_written_on_lines_of_its_own(session: Session) -> None:
+    session.answer("/form wujue")
+    session.answer("春")
+    title, *verses = session.text.split("\n")
+    assert title == "春"
+    assert len("".join(verses)) == 24
+
+
+def test_help_lists_every_command(session: Session, said: list[str]) -> None:
+    session.answer("/help")
+    for name in COMMANDS:
+        assert any(line.startswith(f"  /{name}") for line in said)
+
+
+def test_a_session_ends_with_its_lines_or_before(session: Session) -> None:
+    lines = iter(["春", "", "/quit", "夜"])
+    hold(session, lines)
+    assert list(lines) == ["夜"]
+    assert session.text.startswith("春")
+
+
+def test_without_a_terminal_each_line_is_answered(run: Path) -> None:
+    found = call("write", run, "-n", 9, "--temp", 0, "-q", stdin="春\n夜\n").stdout
+    model = chargen.load(run, device="cpu")
+    wanted = [model.generate(each, length=9, temperature=0)[0] for each in "春夜"]
+    assert found == "\n---\n".join(wanted) + "\n"

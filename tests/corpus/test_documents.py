@@ -1,0 +1,214 @@
+"""Documents are recognised by their first bytes, and read or refused."""
+
+from __future__ import annotations
+
+import gzip
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from chargen.corpus.documents import READABLE, is_html, kind_of
+from chargen.corpus.preparing import prepare
+from chargen.corpus.sources import find_sources
+from chargen.errors import CorpusError
+from chargen.options import CorpusConfig
+from tests.corpus.texts import CHINESE, ENGLISH, text_of, write
+from tests.support import the_error
+
+LINES = [f"Line {n} of the book: the fog went over the water." for n in range(40)]
+
+
+def pdf(path: Path, lines: list[str]) -> Path:
+    """A PDF written by hand, two pages of lines in Helvetica."""
+    half = len(lines) // 2
+    objects = [b"<</Type/Catalog/Pages 2 0 R>>", b"<</Type/Pages/Kids[3 0 R 4 0 R]/Count 2>>"]
+    for number in (6, 7):
+        objects.append(
+            b"<</Type/Page/Parent 2 0 R/MediaBox[0 0 600 800]/Contents %d 0 R"
+            b"/Resources<</Font<</F1 5 0 R>>>>>>" % number
+        )
+    objects.append(b"<</Type/Font/Subtype/Type1/BaseFont/Helvetica>>")
+    for part in (lines[:half], lines[half:]):
+        shown = "".join(f"({line}) Tj T* " for line in part)
+        stream = f"BT /F1 10 Tf 14 TL 50 750 Td {shown}ET".encode()
+        objects.append(b"<</Length %d>>stream\n%s\nendstream" % (len(stream), stream))
+    data, places = b"%PDF-1.4\n", []
+    for number, body in enumerate(objects, 1):
+        places.append(len(data))
+        data += b"%d 0 obj\n%s\nendobj\n" % (number, body)
+    table = b"".join(b"%010d 00000 n \n" % place for place in places)
+    size = len(objects) + 1
+    start = len(data)
+    data += b"xref\n0 %d\n0000000000 65535 f \n%s" % (size, table)
+    data += b"trailer<</Size %d/Root 1 0 R>>\nstartxref\n%d\n%%%%EOF\n" % (size, start)
+    path.write_bytes(data)
+    return path
+
+
+def docx(path: Path, lines: list[str]) -> Path:
+    document = pytest.importorskip("docx").Document()
+    for line in lines:
+        document.add_paragraph(line)
+    document.save(str(path))
+    return path
+
+
+def epub(path: Path, pages: list[str]) -> Path:
+    items = "".join(f'<item id="p{n}" href="text/p%20{n}.xhtml"/>' for n in range(len(pages)))
+    spine = "".join(f'<itemref idref="p{n}"/>' for n in range(len(pages)))
+    with zipfile.ZipFile(path, "w") as book:
+        book.writestr("mimetype", "application/epub+zip")
+        book.writestr(
+            "META-INF/container.xml",
+            '<container xmlns="urn:oasis:names:tc:opendocument:xmlns:container"><rootfiles>'
+            '<rootfile full-path="OPS/book.opf"/></rootfiles></container>',
+        )
+        book.writestr(
+            "OPS/book.opf",
+            f'<package xmlns="http://www.idpf.org/2007/opf"><manifest>{items}</manifest>'
+            f"<spine>{spine}</spine></package>",
+        )
+        for n, page in enumerate(pages):
+            book.writestr(f"OPS/text/p {n}.xhtml", page)
+    return path
+
+
+def prepared_text(path: Path, folder: Path) -> str:
+    return text_of(prepare([path], folder / "corpus", CorpusConfig(unwrap="no")))
+
+
+def test_a_pdf_is_read_page_by_page(tmp_path: Path) -> None:
+    pytest.importorskip("pypdf")
+    assert prepared_text(pdf(tmp_path / "book.pdf", LINES), tmp_path).split("\n") == [*LINES, ""]
+
+
+def test_a_word_document_is_read_paragraph_by_paragraph(tmp_path: Path) -> None:
+    lines = CHINESE.splitlines()
+    assert prepared_text(docx(tmp_path / "book.docx", lines), tmp_path) == "\n".join(lines) + "\n"
+
+
+def test_an_epub_is_read_in_the_order_of_its_spine(tmp_path: Path) -> None:
+    pytest.importorskip("lxml")
+    head = (
+        '<?xml version="1.0" encoding="utf-8"?><!DOCTYPE html>'
+        '<html xmlns="http://www.w3.org/1999/xhtml"><head><title/><style>p {}</style></head><body>'
+    )
+    pages = [
+        f"{head}<h1>第一章</h1><p>春眠不觉晓，<br/>处处闻 啼鸟&mdash;&amp;。</p></body></html>",
+        f"{head}<div><p>  夜来\n  <b>风</b>雨声<!-- no --></p><p><ruby>花<rt>hua</rt></ruby>落</p>"
+        "</div></body></html>",
+    ]
+    found = prepared_text(epub(tmp_path / "book.epub", pages), tmp_path)
+    assert found == "第一章\n春眠不觉晓，\n处处闻 啼鸟—&。\n夜来 风雨声\n花落\n"
+
+
+def test_a_document_is_recorded_as_such_whatever_encoding_is_named(tmp_path: Path) -> None:
+    path = docx(tmp_path / "book.docx", ENGLISH.splitlines())
+    config = CorpusConfig(encoding="gb18030")
+    (source,) = prepare([path], tmp_path / "corpus", config).manifest.sources
+    assert (source.encoding, source.byte_count) == ("docx", path.stat().st_size)
+    assert "Word" in source.encoding_note
+    again = prepare([path], tmp_path / "corpus", config)  # the same corpus, not an error
+    assert again.manifest.sources == (source,)
+
+
+def test_documents_in_a_folder_are_taken(tmp_path: Path) -> None:
+    write(tmp_path / "a.txt", ENGLISH)
+    pdf(tmp_path / "b.pdf", LINES)
+    assert [file.name for file in find_sources([tmp_path])] == ["a.txt", "b.pdf"]
+
+
+def archive(path: Path, part: str) -> Path:
+    with zipfile.ZipFile(path, "w") as made:
+        made.writestr(part, "x" * 99)
+    return path
+
+
+def refused(tmp_path: Path) -> dict[str, Path]:
+    """Files that are no texts, by the command that makes texts of them."""
+    (tmp_path / "a.gz").write_bytes(gzip.compress(ENGLISH.encode()))
+    (tmp_path / "a.doc").write_bytes(b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + b"\0" * 99)
+    (tmp_path / "a b.rtf").write_bytes(b"{\\rtf1 text}")
+    (tmp_path / "a.png").write_bytes(b"\x89PNG\r\n\x1a\n" + b"\0" * 99)
+    (tmp_path / "a.mobi").write_bytes(b"\0" * 60 + b"BOOKMOBI")
+    return {
+        "unzip a.zip": archive(tmp_path / "a.zip", "novel.txt"),
+        "pandoc -t plain a.odt -o a.txt": archive(tmp_path / "a.odt", "content.xml"),
+        "LibreOffice": archive(tmp_path / "a.xlsx", "xl/workbook.xml"),
+        "gunzip -k a.gz": tmp_path / "a.gz",
+        "Save it as plain text": tmp_path / "a.doc",
+        "pandoc -t plain 'a b.rtf' -o 'a b.txt'": tmp_path / "a b.rtf",
+        "ebook-convert a.mobi a.txt": tmp_path / "a.mobi",
+        "Name a text file.": tmp_path / "a.png",
+    }
+
+
+@pytest.mark.parametrize("encoding", ["auto", "latin-1"])
+def test_what_is_no_text_is_refused_with_the_command_that_helps(
+    encoding: str, tmp_path: Path
+) -> None:
+    for command, path in refused(tmp_path).items():
+        with pytest.raises(CorpusError, match="not a text") as error:
+            prepare([path], tmp_path / "corpus", CorpusConfig(encoding=encoding))
+        assert command in error.value.remedy
+    assert not (tmp_path / "corpus").exists()
+
+
+@pytest.mark.parametrize("kind", READABLE)
+def test_a_damaged_document_is_a_clear_error(kind: str, tmp_path: Path) -> None:
+    pytest.importorskip("pypdf")
+    make = {"pdf": pdf, "docx": docx, "epub": lambda path, _: epub(path, ["<html/>"])}[kind]
+    whole = make(tmp_path / f"whole.{kind}", LINES)
+    path = tmp_path / f"book.{kind}"
+    for cut in (30, 200):
+        path.write_bytes(whole.read_bytes()[:cut])
+        with pytest.raises(CorpusError, match=r"can't be read|not a text|no text"):
+            prepare([path], tmp_path / "corpus", CorpusConfig())
+
+
+def test_a_document_without_text_says_so(tmp_path: Path) -> None:
+    pytest.importorskip("lxml")
+    path = epub(tmp_path / "book.epub", ["<html><body><img/></body></html>"])
+    with pytest.raises(CorpusError, match="has no text in it"):
+        prepare([path], tmp_path / "corpus", CorpusConfig())
+
+
+def test_without_the_extra_both_ways_out_are_told(here: Path) -> None:
+    pdf(here / "book.pdf", LINES)
+    code = (
+        "import sys; sys.modules['pypdf'] = None; sys.argv[1:] = ['prepare', 'book.pdf'];"
+        "from chargen.cli import main; main()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=60
+    )
+    assert done.returncode == 1
+    assert "needs the package pypdf" in done.stderr
+    assert "pip install '.[documents]'" in done.stderr
+    assert "`pdftotext book.pdf book.txt`" in done.stderr
+
+
+def test_a_page_in_html_is_warned_of(tmp_path: Path) -> None:
+    for n, begin in enumerate(("<!DOCTYPE html>\n<html>", "\ufeff\n<HTML lang='zh'>")):
+        path = write(tmp_path / f"{n}.txt", f"{begin}<p>{CHINESE}</p></html>\n")
+        assert is_html(path)
+        manifest = prepare([path], tmp_path / str(n), CorpusConfig()).manifest
+        (warning,) = manifest.warnings
+        assert f"pandoc -t plain {n}.txt -o {n}-text.txt" in warning
+
+
+def test_texts_are_not_taken_for_documents(tmp_path: Path) -> None:
+    for n, text in enumerate(("PK is a team", "BZh", "%PD", "<htmlish", "", "GIF8", CHINESE)):
+        path = write(tmp_path / f"{n}.txt", text)
+        assert kind_of(path) is None
+        assert not is_html(path)
+
+
+def test_the_command_line_doesnt_advise_an_encoding(here: Path) -> None:
+    archive(here / "a.zip", "novel.txt")
+    error = the_error("train", "a.zip", "--preset", "tiny")
+    assert "a.zip is a ZIP archive" in error
+    assert "--encoding" not in error
