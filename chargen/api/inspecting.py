@@ -118,7 +118,8 @@ def gradients(
         CorpusError: the corpus of a run is missing or too short.
         MissingExtraError: ``out`` is given and matplotlib is not installed.
     """
-    from chargen.inspection.gradients import measure_gradients, plot_gradients
+    from chargen.inspection.gradient_plot import plot_gradients
+    from chargen.inspection.gradients import measure_gradients
     from chargen.inspection.plots import check_picture
 
     if out is not None:

@@ -14,7 +14,7 @@ from chargen.cli.flags import Json, Picture, Runs, RunsDir
 
 if TYPE_CHECKING:
     from chargen.cli.terminal.console import Terminal
-    from chargen.inspection.gradients import GradientReport
+    from chargen.inspection.gradients import GradientReport, Spectrum
 
 _WIDTH = 68
 """Columns for the bars and numbers of all runs."""
@@ -81,6 +81,14 @@ def _rows(report: GradientReport) -> list[tuple[str, str]]:
         )
         for each in report.spectra
     ]
+    rows += [(f"mean |{name}′|", f"{slope:.2f}") for name, slope in report.slopes.items()]
+    rows += [
+        (f"‖W‖ · mean |{name}′|", _product(each, slope))
+        for each in report.spectra
+        for name, slope in report.slopes.items()
+        if len(report.slopes) == 1  # with gates, more than one product decides
+    ]
+    rows.append(("measured, a step back", f"× {report.factor:.2f}: {_verdict(report.factor)}"))
     rows += [(f"{name} saturated", f"{share:.1%}") for name, share in report.saturated.items()]
     clipping = report.clipping
     acted = [step for step, share in zip(clipping.steps, clipping.clipped, strict=True) if share]
@@ -100,6 +108,21 @@ def _rows(report: GradientReport) -> list[tuple[str, str]]:
     return rows
 
 
+def _product(spectrum: Spectrum, slope: float) -> str:
+    """The factor of one step back: W stretches the gradient, and the slope of f shrinks it."""
+    norm, radius = spectrum.singular_values[0], spectrum.spectral_radius
+    return (
+        f"{norm:.2f} × {slope:.2f} = {norm * slope:.2f} where W stretches most; with the spectral "
+        f"radius, for many steps, {radius:.2f} × {slope:.2f} = {radius * slope:.2f}"
+    )
+
+
+def _verdict(factor: float) -> str:
+    if factor < 0.99:
+        return "the gradient vanishes"
+    return "the gradient explodes" if factor > 1.01 else "the gradient is kept"
+
+
 def _spectrum(singular_values: Sequence[float], radius: float) -> str:
     values = ", ".join(f"{value:.2f}" for value in singular_values)
-    return f"largest singular values {values}; spectral radius {radius:.2f}"
+    return f"largest singular values {values}, the first ‖W‖; spectral radius {radius:.2f}"

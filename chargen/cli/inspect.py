@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -81,8 +82,11 @@ def _run_rows(summary: RunSummary) -> list[tuple[str, str]]:
         ),
         ("parameters", f"{sum(summary.parameters.values()):,}"),
     ]
-    rows += [(f"  {part}", f"{count:,}") for part, count in summary.parameters.items()]
     rows += [
+        *(
+            (f"  {part}", _matrices(n, summary.shapes[part]))
+            for part, n in summary.parameters.items()
+        ),
         (
             "training",
             f"{training.optimizer}, lr {training.lr:g}, batch {training.batch_size}, windows of "
@@ -106,14 +110,19 @@ def _run_rows(summary: RunSummary) -> list[tuple[str, str]]:
     if history.best_bits_per_char is not None:
         rows.append(("best", f"{history.best_bits_per_char:.4f} bits per character"))
     rows += [
-        (
-            "weights",
-            f"of step {summary.step_of_best}, sha256 {sha256[:16]}",
-        ),
+        ("weights", f"of step {summary.step_of_best}, sha256 {sha256[:16]}"),
         *_ngram_row(summary),
         ("written by", f"chargen {summary.config.chargen_version}"),
     ]
     return rows
+
+
+def _matrices(count: int, shapes: Mapping[str, tuple[int, ...]]) -> str:
+    """Name the matrices and vectors of a part with their shapes, as the equations do."""
+    named = [f"{name} {' × '.join(f'{n:,}' for n in shape)}" for name, shape in shapes.items()]
+    if "P" in shapes:
+        named.append("V = embedding · P")
+    return f"{count:,}: {', '.join(named)}"
 
 
 def _ngram_row(summary: RunSummary) -> list[tuple[str, str]]:

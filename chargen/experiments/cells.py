@@ -85,6 +85,16 @@ class CellsOutcome:
             ),
         )
 
+    def findings(self) -> tuple[str, str]:
+        by_steps = sorted(self.contestants, key=lambda each: _rank(each.by_steps))
+        by_time = sorted(self.contestants, key=lambda each: _rank(each.by_time))
+        orders = ([each.cell for each in order] for order in (by_steps, by_time))
+        what = _compared([(each.cell, each.by_steps) for each in by_steps])
+        then = _compared([(each.cell, each.by_time) for each in by_time])
+        same = "the order is the same" if next(orders) == next(orders) else "the order is another"
+        alone = len(self.contestants) == 1
+        return f"At equal steps {what}.", f"In equal time {then}{'' if alone else f'; {same}'}."
+
     def draw(self, out: Path) -> None:
         figure = new_figure(10, 4.6)
         by_step, by_time = figure.subplots(1, 2, sharey=True)
@@ -194,6 +204,19 @@ def width_for(cell: str, parameters: int, extent: Extent) -> int:
             "Choose another `hidden_size`.",
         )
     return nearest
+
+
+def _compared(courses: Sequence[tuple[str, Course]]) -> str:
+    """Say which of some runs is best and which is worst; the best comes first."""
+    (first, best), (last, worst) = courses[0], courses[-1]
+    if best.best is None:
+        return "every cell diverges"
+    words = f"{first} predicts best, with {best.best:.3f} bits per character"
+    if len(courses) == 1:
+        return words.replace("predicts best, with", "reaches")
+    if worst.best is None:
+        return f"{words}, and {last} diverges"
+    return f"{words}, and {last} worst, with {worst.best:.3f}"
 
 
 def _rank(course: Course) -> float:

@@ -72,6 +72,19 @@ class ClippingOutcome:
             ),
         )
 
+    def findings(self) -> tuple[str, str]:
+        def learning(clipped: bool) -> tuple[int, int, float]:
+            runs = [run for run in self.runs if bool(run.clip) == clipped]
+            rates = [run.rate for run in runs if run.verdict == "learns"]
+            return len(rates), len(runs), max(rates, default=0.0)
+
+        (held, clipped, with_it), (free, plain, without) = learning(True), learning(False)
+        return (
+            f"With clipping {held} of {clipped} runs learn, without it {free} of {plain}.",
+            f"The highest rate at which a run learns is {f'{with_it:g}' if held else 'none'} with "
+            f"clipping, and {f'{without:g}' if free else 'none'} without.",
+        )
+
     def draw(self, out: Path) -> None:
         figure = new_figure(10, 4.4)
         loss, norm = figure.subplots(1, 2)

@@ -100,6 +100,19 @@ class ClockworkOutcome:
             ),
         )
 
+    def findings(self) -> tuple[str, str]:
+        best, *others = sorted(self.searches, key=lambda each: each.median)
+        variance = statistics.pvariance(self.target)
+        behind = " and ".join(f"{each.median:.2g} ({each.cell})" for each in others)
+        against = f", against {behind}" if others else ""
+        near = [each.cell for each in self.searches if each.median < variance / 10]
+        return (
+            f"The network {best.cell} comes nearest to the wave, with a median MSE of "
+            f"{best.median:.2g}{against}.",
+            f"A constant has {variance:.2g}; less than a tenth of that is reached by "
+            f"{' and '.join(near) or 'no network'}.",
+        )
+
     def draw(self, out: Path) -> None:
         figure = new_figure(10, 2.1 * len(self.searches) + 2.6)
         *waves, learning = figure.subplots(

@@ -27,6 +27,10 @@ class Outcome(Protocol):
         """Return the main figures, as tables."""
         ...
 
+    def findings(self) -> tuple[str, str]:
+        """Return two sentences about what the figures show, made from the figures."""
+        ...
+
     def draw(self, out: Path) -> None:
         """Draw the plot as a PNG, SVG or PDF.
 

@@ -129,6 +129,23 @@ class QualityOutcome:
             ),
         )
 
+    def findings(self) -> tuple[str, str]:
+        def against(curve: LearningCurve) -> str:
+            less = curve.bits_per_char - self.chargen.bits_per_char
+            return f"{abs(less):.3f} {'fewer' if less > 0 else 'more'} than {curve.name}"
+
+        share = self.share_of_gpts_time
+        reached = (
+            f"reaches the end of the curve of {self.gpt.name} in {share:.2f} of its time"
+            if share is not None
+            else f"doesn't reach the end of the curve of {self.gpt.name}"
+        )
+        return (
+            f"In equal time {self.chargen.name} ends at {self.chargen.bits_per_char:.3f} bits per "
+            f"character, {against(self.plain)} and {against(self.gpt)}.",
+            f"It {reached}.",
+        )
+
     def draw(self, out: Path) -> None:
         title = f"{self.text}, |V| = {self.vocab_size:,}"
         draw_curves(self.curves, self.short, self.goal, title, out)

@@ -10,7 +10,8 @@ from typing import Any
 from chargen import api
 from chargen.experiments.outcome import ShowProgress, Table, silent
 from chargen.experiments.runs import Course, open_text, train_course
-from chargen.inspection.gradients import GradientReport, measure_gradients, plot_gradients
+from chargen.inspection.gradient_plot import plot_gradients
+from chargen.inspection.gradients import GradientReport, measure_gradients
 
 CELLS = ("rnn", "lstm", "gru")
 
@@ -47,6 +48,17 @@ class VanishingOutcome:
                     for report, course in zip(self.reports, self.courses, strict=True)
                 ),
             ),
+        )
+
+    def findings(self) -> tuple[str, str]:
+        lag = len(self.reports[0].norms) - 1
+        kept = {report.run: report.norms[lag] / report.norms[0] for report in self.reports}
+        most, least = max(kept, key=kept.__getitem__), min(kept, key=kept.__getitem__)
+        ratio = kept[most] / kept[least] if kept[least] else float("inf")
+        each = ", ".join(f"{share:.1e} in {run}" for run, share in kept.items())
+        return (
+            f"Of the gradient's norm at lag 0, this share arrives at lag {lag}: {each}.",
+            f"It reaches farthest back in {most}, with {ratio:.2g} times the share of {least}.",
         )
 
     def draw(self, out: Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,6 @@ from torch.overrides import TorchFunctionMode
 from chargen.cells.activations import ACTIVATIONS
 from chargen.corpus.prepared import PreparedCorpus
 from chargen.errors import CorpusError
-from chargen.inspection.plots import new_figure, save_figure
 from chargen.network.model import CharModel, ModelState, map_state
 from chargen.runs.finding import name_of
 from chargen.runs.folder import LoadedModel, RunFolder
@@ -33,6 +32,8 @@ FLAT = 0.05
 
 _SLOPES = {each.function: (name, each.slope) for name, each in ACTIVATIONS.items()}
 """Name and relative slope, as a function of its value, of each non-linearity."""
+QUANTILES = (0.1, 0.5, 0.9)
+"""Quantiles of the norms over positions."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +78,10 @@ class GradientReport:
         run: name of the run.
         positions: number of predictions that the norms are averaged over.
         norms: ‖∂L_t/∂s_{t−k}‖ for k = 0 … K, in nats per unit of state; s is the state of all
-            layers.
+            layers; the mean over positions, which a few of them can dominate.
+        quantiles: for each of ``QUANTILES``, that quantile of the norms over positions, by k.
+        slopes: mean |f′| of each non-linearity f, by its name.
+        window: steps through which training backpropagates.
         saturated: share of saturated values of each non-linearity, by its name.
         spectra: singular values and eigenvalues of every W.
         clipping: gradient norms during training.
@@ -86,9 +90,19 @@ class GradientReport:
     run: str
     positions: int
     norms: tuple[float, ...]
+    quantiles: tuple[tuple[float, ...], ...]
+    slopes: Mapping[str, float]
+    window: int
     saturated: Mapping[str, float]
     spectra: tuple[Spectrum, ...]
     clipping: Clipping
+
+    @property
+    def factor(self) -> float:
+        """By how much the mean norm changes in one step back, a geometric mean over all lags."""
+        if not self.norms[0]:
+            return 0.0
+        return float((self.norms[-1] / self.norms[0]) ** (1 / (len(self.norms) - 1)))
 
     def __repr__(self) -> str:
         last = len(self.norms) - 1
@@ -116,14 +130,18 @@ def measure_gradients(path: Path, lags: int = 64, positions: int = 256) -> Gradi
     folder = RunFolder(path)
     loaded = folder.load_model(ngram=False)
     ids = _windows(folder, loaded, WARM_UP + lags + 2, positions)
-    norms, flat = torch.zeros(lags + 1, dtype=torch.float64), _Flatness()
-    for batch in torch.split(torch.from_numpy(ids), ROWS):
-        norms += _norms_by_lag(loaded.model, batch.T, lags, flat)
+    flat = _Flatness()
+    batches = torch.split(torch.from_numpy(ids), ROWS)
+    norms = torch.cat([_norms_by_lag(loaded.model, rows.T, lags, flat) for rows in batches], dim=1)
+    levels = torch.tensor(QUANTILES, dtype=torch.float64)
     events = [line for line in read_metrics(path) if line["event"] == "step"]
     return GradientReport(
         run=name_of(path),
         positions=len(ids),
-        norms=tuple((norms / len(ids)).tolist()),
+        norms=tuple(norms.mean(dim=1).tolist()),
+        quantiles=tuple(tuple(row) for row in torch.quantile(norms, levels, dim=1).tolist()),
+        slopes=flat.slopes(),
+        window=loaded.config.training.seq_length,
         saturated=flat.shares(),
         spectra=tuple(_spectra(loaded.model)),
         clipping=Clipping(
@@ -159,7 +177,7 @@ def _windows(folder: RunFolder, loaded: LoadedModel, length: int, count: int) ->
 
 
 def _norms_by_lag(model: CharModel, ids: Tensor, lags: int, flat: _Flatness) -> Tensor:
-    """Sum ‖∂L_t/∂s_{t−k}‖ over the rows for k = 0 … K at the last step t, as (K + 1,).
+    """Return ‖∂L_t/∂s_{t−k}‖ for k = 0 … K at the last step t, as (K + 1, B).
 
     The network reads all of ``ids`` (T, B) but the last, and predicts the last.
     """
@@ -178,25 +196,31 @@ def _norms_by_lag(model: CharModel, ids: Tensor, lags: int, flat: _Flatness) -> 
     flattened = [tensor for tensors in carried for tensor in tensors]
     found = iter(torch.autograd.grad(loss, flattened, materialize_grads=True, allow_unused=True))
     by_step = [torch.cat([next(found) for _ in tensors], dim=1) for tensors in carried]
-    norms = torch.stack([grad.double().norm(dim=1).sum() for grad in by_step])
+    norms = torch.stack([grad.double().norm(dim=1) for grad in by_step])
     return norms.flip(0)
 
 
 class _Flatness(TorchFunctionMode):
-    """While active, counts values of each non-linearity, and how many are saturated."""
+    """While active, counts values of each non-linearity, saturated ones, and sums slopes."""
 
     def __init__(self) -> None:
         super().__init__()
         self._seen: dict[str, int] = defaultdict(int)
         self._flat: dict[str, int] = defaultdict(int)
+        self._slope: dict[str, float] = defaultdict(float)
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         value = func(*args, **(kwargs or {}))
         if func in _SLOPES:
             name, slope = _SLOPES[func]
             self._seen[name] += value.numel()
-            self._flat[name] += int((slope(value.detach()) < FLAT).sum())
+            slopes = slope(value.detach())
+            self._flat[name] += int((slopes < FLAT).sum())
+            self._slope[name] += float(slopes.double().sum()) * ACTIVATIONS[name].steepest
         return value
+
+    def slopes(self) -> dict[str, float]:
+        return {name: self._slope[name] / seen for name, seen in self._seen.items()}
 
     def shares(self) -> dict[str, float]:
         return {name: self._flat[name] / seen for name, seen in self._seen.items()}
@@ -214,28 +238,3 @@ def _spectra(model: CharModel) -> list[Spectrum]:
             radius = float(torch.linalg.eigvals(matrix).abs().max())
             found.append(Spectrum(layer, gate, tuple(values), radius))
     return found
-
-
-def plot_gradients(reports: Sequence[GradientReport], out: Path) -> None:
-    """Draw norms over lags, and gradient norms over training steps.
-
-    Raises:
-        MissingExtraError: matplotlib is not installed.
-    """
-    figure = new_figure(10, 4.2)
-    lag, training = figure.subplots(1, 2)
-    for n, report in enumerate(reports):
-        lag.plot(report.norms, color=f"C{n % 10}", label=report.run)
-        steps, norms = report.clipping.steps, report.clipping.grad_norm
-        training.plot(steps, norms, color=f"C{n % 10}", linewidth=1, label=report.run)
-        if report.clipping.limit:
-            training.axhline(report.clipping.limit, color=f"C{n % 10}", linestyle=":", alpha=0.6)
-    lag.set_xlabel("lag k, in characters")
-    lag.set_ylabel("‖∂L / ∂s‖ at lag k, mean")
-    training.set_xlabel("training step")
-    training.set_ylabel("gradient norm; dotted: clipping limit")
-    for axes in (lag, training):
-        axes.set_yscale("log")
-        axes.grid(alpha=0.3)
-        axes.legend(fontsize="small")
-    save_figure(figure, out)

@@ -19,6 +19,8 @@ AXES = {"steps": ("step", 1.0), "minutes": ("seconds", 1 / 60)}
 """Horizontal axes: the field of an event, and the factor from its unit."""
 FORMATS = ("png", "svg", "pdf")
 """Formats of pictures, each the ending of its files."""
+_MOST_NAMED = 4
+"""Runs that the caption of a picture names."""
 _CJK_FONTS = ("Noto Sans CJK SC", "WenQuanYi Zen Hei", "PingFang SC", "SimHei")
 
 
@@ -119,18 +121,42 @@ def plot_curves(
                 f"{path} has recorded no step yet.", "Continue training with `resume=True`."
             )
         histories.append((name, lines))
-    figure = new_figure(5 * len(over) if len(over) > 1 else 7, 4.2)
-    if title:
-        figure.suptitle(title, fontsize="medium", wrap=True)
+    figure = new_figure(5 * len(over) if len(over) > 1 else 7, 4.6)
+    figure.suptitle(title or "Loss during training", fontsize="medium", wrap=True)
     pictures = figure.subplots(1, len(over), sharey=True, squeeze=False)[0]
     for axes, what in zip(pictures, over, strict=True):
         for n, (name, lines) in enumerate(histories):
             _draw_run(axes, lines, what, name, f"C{n % 10}")
-        axes.set_xlabel(what)
+        axes.set_xlabel("training steps" if what == "steps" else "minutes of training")
         axes.grid(alpha=0.3)
     pictures[0].set_ylabel("bits")
     pictures[0].legend(fontsize="small")
+    figure.supxlabel(_what_to_see(histories), fontsize="small", wrap=True)
     save_figure(figure, out)
+
+
+def _what_to_see(histories: Sequence[tuple[str, list[dict[str, Any]]]]) -> str:
+    """Say where each run is best, and what a gap between its curves means."""
+    best = []
+    for name, lines in histories[:_MOST_NAMED]:
+        found = [(each["bits_per_char"], each["step"]) for each in _evaluations(lines)]
+        if found:
+            bits, step = min(found)
+            best.append(f"{name} {bits:.3f} at step {step:,}")
+    if not best:
+        return ""
+    return (
+        f"Best validation (star): {'; '.join(best)}.\n"
+        "Where validation rises while training falls, the text is being learnt by heart."
+    )
+
+
+def _evaluations(lines: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [
+        line
+        for line in lines
+        if line["event"] == "evaluation" and line["bits_per_char"] is not None
+    ]
 
 
 def _draw_run(axes: Any, lines: list[dict[str, Any]], over: str, name: str, colour: str) -> None:
@@ -144,12 +170,7 @@ def _draw_run(axes: Any, lines: list[dict[str, Any]], over: str, name: str, colo
         linewidth=1,
         label=f"{name}: training, per piece",
     )
-    evaluations = [
-        line
-        for line in lines
-        if line["event"] == "evaluation" and line["bits_per_char"] is not None
-    ]
-    if evaluations:
+    if evaluations := _evaluations(lines):
         axes.plot(
             [line[key] * unit for line in evaluations],
             [line["bits_per_char"] for line in evaluations],
@@ -158,6 +179,8 @@ def _draw_run(axes: Any, lines: list[dict[str, Any]], over: str, name: str, colo
             markersize=3,
             label=f"{name}: validation, per character",
         )
+        best = min(evaluations, key=lambda line: line["bits_per_char"])
+        axes.plot(best[key] * unit, best["bits_per_char"], "*", color=colour, markersize=11)
 
 
 class RangeCurve(Protocol):
@@ -191,6 +214,8 @@ def plot_range_test(test: RangeCurve, out: Path) -> None:
     ):
         axes.axvline(rate, color="C1", linestyle=style, label=f"{name}: {rate:.2g}")
     axes.set_xscale("log")
+    axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
+    axes.set_title("Loss while the learning rate rises")
     axes.set_xlabel("learning rate")
     axes.set_ylabel("nats per piece")
     axes.set_ylim(min(test.smoothed) - 0.1, max(test.loss[0] * 1.1, min(test.smoothed) + 0.5))

@@ -23,6 +23,7 @@ class RunSummary:
         path: path of the folder.
         config: its configuration, from ``config.json``.
         parameters: number of parameters in each part of the network.
+        shapes: of the matrices and vectors of each part, by the names of the equations.
         history: the course of its training.
         step_of_best: the training step of the weights that sampling uses.
         weights_sha256: SHA-256 of these weights.
@@ -34,6 +35,7 @@ class RunSummary:
     path: Path
     config: RunConfig
     parameters: dict[str, int]
+    shapes: dict[str, dict[str, tuple[int, ...]]]
     history: History
     step_of_best: int | None
     weights_sha256: str | None
@@ -57,6 +59,7 @@ class RunSummary:
             **self.config.to_dict(),
             "parameters": self.parameters,
             "parameters_total": sum(self.parameters.values()),
+            "shapes": self.shapes,
             "history": asdict(self.history),
             "step_of_best": self.step_of_best,
             "weights_sha256": self.weights_sha256,
@@ -91,6 +94,7 @@ def summarise_run(path: Path, *, ngram: bool = True) -> RunSummary:
         path=path,
         config=config,
         parameters=folder.parameters_by_part(config),
+        shapes=folder.shapes_by_part(config),
         history=history_of(lines),
         step_of_best=step if (path / MODEL).exists() else None,
         weights_sha256=sha256,

@@ -231,13 +231,22 @@ class CharModel(nn.Module):
             after.append(cell_state)
         return s, tuple(after)
 
-    def parameters_by_part(self) -> dict[str, int]:
-        """How many numbers each part has: table, every layer, output."""
-        parts = {"table": self.table.numel()}
+    def parts(self) -> dict[str, dict[str, Tensor]]:
+        """Return the parameters of each part by their names in the equations.
+
+        The parts are the table, every layer, the output, and the gate where there is one. With
+        one-hot input the table is the first layer's U, transposed.
+        """
+        entry = "embedding" if self.config.embedding_size else "Uᵀ"
+        parts: dict[str, dict[str, Tensor]] = {"table": {entry: self.table}}
         for n, cell in enumerate(self.cells):
-            parts[f"layer {n}"] = sum(p.numel() for p in cell.parameters())
-        output = (self.V, self.P, self.c)
-        parts["output"] = sum(p.numel() for p in output if p is not None)
+            parts[f"layer {n}"] = dict(cell.named_parameters())
+        output = {"V": self.V, "P": self.P, "c": self.c}
+        parts["output"] = {name: p for name, p in output.items() if p is not None}
         if self.w is not None and self.b is not None:
-            parts["gate"] = self.w.numel() + self.b.numel()
+            parts["gate"] = {"w": self.w, "b": self.b}
         return parts
+
+    def parameters_by_part(self) -> dict[str, int]:
+        """Return how many numbers each part has."""
+        return {name: sum(p.numel() for p in part.values()) for name, part in self.parts().items()}

@@ -262,6 +262,14 @@ class RunFolder:
         """The number of parameters of each part of the network, found without its memory."""
         return expected_tensors.outline(config.model, self.path / CONFIG).parameters_by_part()
 
+    def shapes_by_part(self, config: RunConfig) -> dict[str, dict[str, tuple[int, ...]]]:
+        """The shapes of the parameters of each part, by their names in the equations."""
+        parts = expected_tensors.outline(config.model, self.path / CONFIG).parts()
+        return {
+            part: {name: tuple(each.shape) for name, each in named.items()}
+            for part, named in parts.items()
+        }
+
     def verify(self, *, ngram: bool = True) -> list[str]:
         """What is wrong with the run's files, one line each; nothing: all is well.
 

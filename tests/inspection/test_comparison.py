@@ -117,7 +117,7 @@ def test_the_picture_is_that_of_plot_over_one_axis(
     api.compare([trained, gru], over="minutes", out="curves.png")
     api.plot([trained, gru])
     (axes,), both = figures[0].axes, figures[1].axes
-    assert axes.get_xlabel() == both[1].get_xlabel() == "minutes"
+    assert axes.get_xlabel() == both[1].get_xlabel() == "minutes of training"
     for one, two in zip(axes.get_lines(), both[1].get_lines(), strict=True):
         assert one.get_xydata().tolist() == two.get_xydata().tolist()
     api.compare([trained, other_text(here)], out="curves.png")

@@ -13,7 +13,8 @@ from chargen.api import gradients
 from chargen.cells.bptt import Weights, forwards
 from chargen.corpus.prepared import PreparedCorpus
 from chargen.errors import CorpusError
-from chargen.inspection.gradients import WARM_UP, measure_gradients, plot_gradients
+from chargen.inspection.gradient_plot import caption, plot_gradients
+from chargen.inspection.gradients import WARM_UP, measure_gradients
 from chargen.runs.folder import RunFolder
 from tests.support import LEARNABLE, call, train_tiny
 
@@ -53,6 +54,10 @@ def test_norms_are_those_of_the_equations(simple: Path) -> None:
             back = weights.W.T @ (back * (1 - read.s[len(read.s) - 1 - k] ** 2))
         expected.append(norms)
     np.testing.assert_allclose(report.norms, np.mean(expected, axis=0), rtol=1e-3)
+    quantiles = np.quantile(expected, [0.1, 0.5, 0.9], axis=0)
+    np.testing.assert_allclose(report.quantiles, quantiles, rtol=1e-3)
+    assert report.factor == pytest.approx((report.norms[-1] / report.norms[0]) ** (1 / lags))
+    assert f"× {report.factor:.2f}" in caption([report])
 
 
 def test_spectra_saturation_and_clipping_are_reported(simple: Path) -> None:
@@ -67,6 +72,8 @@ def test_spectra_saturation_and_clipping_are_reported(simple: Path) -> None:
     assert spectrum.spectral_radius <= spectrum.singular_values[0] * (1 + 1e-6)
     assert set(report.saturated) == {"tanh"}
     assert 0 <= report.saturated["tanh"] <= 1
+    assert 0 < report.slopes["tanh"] < 1
+    assert report.window == 16
     assert report.clipping.limit == 1.0
     assert len(report.clipping.steps) == len(report.clipping.clipped) > 0
 

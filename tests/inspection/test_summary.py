@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import math
 import shutil
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from chargen.errors import CheckpointError, CorpusError
 from chargen.inspection.corpora import CorpusSummary
 from chargen.inspection.summary import RunSummary
 from chargen.runs.folder import RunFolder
-from tests.support import metrics, train_tiny
+from tests.support import call, metrics, train_tiny
 
 
 def run_summary(path: Path) -> RunSummary:
@@ -91,3 +92,27 @@ def test_something_else_is_told(here: Path) -> None:
         chargen.inspect(here)
     with pytest.raises(CheckpointError, match="no run in"):
         chargen.inspect()
+
+
+def test_matrices_have_the_names_and_shapes_of_the_equations(corpus: Path, tmp_path: Path) -> None:
+    simple = {"cell": "rnn", "embedding_size": 0, "hidden_size": 20, "max_steps": 1}
+    one_hot = chargen.inspect(train_tiny(corpus, tmp_path / "a", **simple).path)
+    assert isinstance(one_hot, chargen.RunSummary)
+    size = one_hot.config.model.vocab_size
+    assert one_hot.shapes == {
+        "table": {"Uᵀ": (size, 20)},
+        "layer 0": {"b": (20,), "W": (20, 20)},
+        "output": {"V": (size, 20), "c": (size,)},
+    }
+    tied = {"cell": "lstm", "embedding_size": 8, "hidden_size": 12, "num_layers": 2}
+    run = train_tiny(corpus, tmp_path / "b", tie_weights=True, max_steps=1, **tied)
+    deep = chargen.inspect(run.path)
+    assert isinstance(deep, chargen.RunSummary)
+    assert deep.shapes["layer 0"] == {"U": (48, 8), "b": (48,), "W": (48, 12)}
+    assert deep.shapes["layer 1"]["U"] == (48, 12)
+    assert deep.shapes["output"] == {"P": (8, 12), "c": (size,)}
+    for part, count in deep.parameters.items():
+        assert sum(math.prod(shape) for shape in deep.shapes[part].values()) == count
+    shown = call("inspect", run.path).stdout
+    assert "U 48 × 8, b 48, W 48 × 12" in shown
+    assert "V = embedding · P" in shown

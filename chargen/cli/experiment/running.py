@@ -23,7 +23,7 @@ Out = Annotated[Path, typer.Option("--out", "-o", help="PNG, SVG or PDF to write
 def carry_out(
     experiment: Callable[[ShowProgress], Outcome], out: Path, terminal: Terminal, *, as_json: bool
 ) -> None:
-    """Run an experiment, draw its plot, and print its tables or JSON.
+    """Run an experiment, draw its plot, and print its tables and findings, or JSON.
 
     Checks first that the plot can be written.
     """
@@ -34,8 +34,10 @@ def carry_out(
         outcome = experiment(on_progress)
     outcome.draw(out)
     if as_json:
-        typer.echo(json.dumps(outcome.to_dict(), ensure_ascii=False))
+        report = {**outcome.to_dict(), "findings": outcome.findings()}
+        typer.echo(json.dumps(report, ensure_ascii=False))
     else:
         for table in outcome.tables():
             terminal.grid(table.title, table.header, table.rows)
+        terminal.note("\n" + " ".join(outcome.findings()))
     terminal.say(f"Drawn: {out}")

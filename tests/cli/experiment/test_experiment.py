@@ -35,7 +35,8 @@ def test_an_experiment_prints_tables_and_draws(name: str, here: Path) -> None:
     assert told.exit_code == 0, told.output
     assert Path(f"{name}.png").read_bytes().startswith(b"\x89PNG")
     assert f"Drawn: {name}.png" in told.stderr
-    rows = [line.split()[0] for line in told.stdout.splitlines()]
+    rows = [line.split()[0] for line in told.stdout.splitlines() if line.strip()]
+    assert told.stdout.rstrip().endswith(".")  # the findings
     if name == "cells":
         assert rows.count("gru") == 2
     else:
@@ -50,6 +51,7 @@ def test_figures_for_scripts_are_json(here: Path) -> None:
     done = call("experiment", "vanishing", *small, *options)
     assert done.exit_code == 0, done.output
     report = json.loads(done.stdout)
+    assert len(report["findings"]) == 2
     assert [len(each["norms"]) for each in report["reports"]] == [5, 5, 5]
     assert done.stderr == ""
     assert Path("picture.png").is_file()
