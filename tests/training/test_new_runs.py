@@ -30,8 +30,8 @@ def test_a_short_text_gets_smaller_windows_and_says_so(tmp_path: Path, here: Pat
     run = train_tiny("short.txt", tmp_path, seq_length=16, batch_size=8, on_event=events.append)
     config = RunFolder(run.path).read_config().training
     assert (config.batch_size, config.seq_length) == (1, 16)
-    (note,) = of_type(events, Started)[0].notes
-    assert note == "The text is short: batch 1 instead of 8."
+    notes = of_type(events, Started)[0].notes
+    assert "The text is short: batch 1 instead of 8." in notes
 
 
 @pytest.mark.parametrize(("end", "told"), [("アイウエオ\n", True), ("一二三四五\n", False)])
@@ -52,7 +52,7 @@ def test_an_unsure_encoding_is_said(tmp_path: Path, here: Path) -> None:
     notes = of_type(events, Started)[0].notes
     (made,) = Path("corpora").iterdir()
     warnings = PreparedCorpus.open(made).manifest.warnings
-    assert notes == warnings
+    assert set(warnings) < set(notes)
 
 
 @pytest.mark.parametrize("content", ["", "   \n", "aaaa", "字"])
