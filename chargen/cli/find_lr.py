@@ -10,6 +10,7 @@ import typer
 
 from chargen.cli.command import command
 from chargen.cli.flags import Corpus, InitFrom, Json, Picture, Preset, RunsDir
+from chargen.cli.naming import in_flags
 from chargen.cli.terminal.charts import line_chart
 from chargen.options import CorpusConfig, ModelConfig, TrainConfig
 
@@ -60,7 +61,7 @@ def find_lr(
             **options,
         )
     for note in test.notes:
-        terminal.say(note)
+        terminal.say(in_flags(note))
     if as_json:
         typer.echo(json.dumps(test.to_dict()))
     else:

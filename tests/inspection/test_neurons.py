@@ -170,7 +170,9 @@ def in_a_browser(page: str, folder: Path) -> str:
 
 @pytest.mark.browser
 def test_the_page_colours_by_the_gate_in_a_browser(corpus: Path, tmp_path: Path) -> None:
-    report = inspect_neurons(train_tiny(corpus, tmp_path, ngram=3).load().loaded, TEXT)
+    report = inspect_neurons(
+        load(train_tiny(corpus, tmp_path, ngram=3).path, device="cpu").loaded, TEXT
+    )
     page = neuron_page(report).replace('value="unit" checked', 'value="unit"')
     document = in_a_browser(page.replace('value="gate"', 'value="gate" checked'), tmp_path)
     assert document.count("background: rgba(") > len(TEXT) / 2

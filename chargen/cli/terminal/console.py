@@ -38,8 +38,8 @@ class Terminal:
 
     @property
     def live(self) -> bool:
-        """Whether live displays can be shown: on a terminal, and not quiet."""
-        return self.talk.is_terminal and not self.quiet
+        """Whether live displays can be shown: on a terminal that can move its cursor, not quiet."""
+        return self.talk.is_terminal and not self.talk.is_dumb_terminal and not self.quiet
 
     def say(self, line: str) -> None:
         """Print a message without markup; the terminal wraps a long line."""

@@ -117,8 +117,9 @@ class Dashboard:
         if run.validation:
             title.append("  ● validation", style=_STYLES["validation"])
             title.append("  ★ best", style=_STYLES["best"])
-        if run.started and run.started.mixed and width >= _WIDE + 30:
-            title.append("  (training: half mixture, half network alone)", style="dim")
+        mixed = "  (training: half mixture, half network alone)"
+        if run.started and run.started.mixed and title.cell_len + len(mixed) <= width:
+            title.append(mixed, style="dim")
         title.truncate(width)
         rows = draw_curves(
             run.training, run.validation, run.best, width=width, height=max(3, height - 1)
@@ -146,9 +147,8 @@ class Progress:
             return
         total = run.planned.total_steps
         words = f" step {step:,} of {total:,}"
-        left = run.seconds_left
-        if left is not None and step < total:
-            in_all = run.step.seconds + left if run.step else left
+        left, in_all = run.seconds_left, run.seconds_in_all
+        if left is not None and in_all is not None and step < total:
             words += f", {duration(left)} left"
             if cell_len(words) + len(duration(in_all)) + 14 < width:
                 words += f" of {duration(in_all)}"

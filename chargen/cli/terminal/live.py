@@ -27,6 +27,7 @@ from chargen.training.events import (
 )
 
 REFRESH_SECONDS = 0.25
+_TICK_SECONDS = 1.0
 _SUMMARY_LINES = 30
 
 
@@ -85,8 +86,11 @@ class LiveView:
             self._show(Dashboard(self._run, self._notes), screen=True)
 
     def tick(self) -> None:
-        """Draw again if the terminal's size has changed since."""
-        if self._live and self._due() and self._console.size != self._size:
+        """Count a step; draw again if the terminal's size has changed, or after a second."""
+        self._run.begin_step()
+        if not (self._live and self._due()):
+            return
+        if self._console.size != self._size or time.monotonic() - self._drawn_at >= _TICK_SECONDS:
             self._show(Dashboard(self._run, self._notes), screen=True)
 
     def summary(self) -> RenderableType:

@@ -37,7 +37,7 @@ class TrainingView(Protocol):
     def event(self, event: Event) -> None: ...
 
     def tick(self) -> None:
-        """Take note of the time: called before every step."""
+        """Called before every step."""
 
 
 class PlainView:
@@ -102,7 +102,10 @@ def lines_of(event: Event) -> list[str]:
                 f"{begun}{human(event.parameters)} parameters, "
                 f"{event.train_characters:,} characters of training text, {where}"
             )
-            return [*map(in_flags, event.notes), line[0].upper() + line[1:] + "."]
+            return [
+                *(visible(in_flags(note)) for note in event.notes),
+                line[0].upper() + line[1:] + ".",
+            ]
         case Evaluation():
             mark = " (best so far)" if event.best else ""
             return [

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 from chargen.training.events import (
     Earlier,
     Evaluation,
@@ -44,6 +46,8 @@ class Watched:
         self.validation: Points = []
         self.best: tuple[float, float] | None = None
         self.samples: list[tuple[int, str]] = []
+        self._begun = 0  # steps begun since the last Step
+        self._told_at = time.monotonic()
 
     def note(self, event: Event) -> None:
         """Take an event into account."""
@@ -60,6 +64,7 @@ class Watched:
                 self.samples = list(event.samples[-_SAMPLES:])
             case Step():
                 self.step = event
+                self._begun, self._told_at = 0, time.monotonic()
                 self.training.append((event.step, self.bits(event.loss)))
                 self._thin_out()
             case Evaluation():
@@ -70,6 +75,7 @@ class Watched:
             case Finished():
                 self.finished = event
             case RolledBack():
+                self._begun = 0
                 self._forget_after(event.step)
 
     def bits(self, nats: float) -> float:
@@ -78,16 +84,31 @@ class Watched:
             return nats
         return nats * self.started.bits_per_nat + self.started.unknown_bits
 
+    def begin_step(self) -> None:
+        """Count a step that is about to be made."""
+        self._begun += 1
+
     @property
     def steps(self) -> int:
         """Steps made so far."""
-        last = self.finished or self.step or self.started
-        return last.step if last else 0
+        if self.finished:
+            return self.finished.step
+        last = self.step or self.started
+        return (last.step if last else 0) + max(0, self._begun - 1)
 
     @property
     def seconds_left(self) -> float | None:
         """Until the run ends; None where that can't be said, or is past."""
-        return None if self.finished or self.step is None else self.step.seconds_left
+        if self.finished or self.step is None or self.step.seconds_left is None:
+            return None
+        return max(0.0, self.step.seconds_left - (time.monotonic() - self._told_at))
+
+    @property
+    def seconds_in_all(self) -> float | None:
+        """Of the whole run, as they are estimated now."""
+        if self.step is None or self.step.seconds_left is None:
+            return None
+        return self.step.seconds + self.step.seconds_left
 
     @property
     def rising(self) -> str | None:

@@ -162,3 +162,17 @@ def test_lines_of_text_tell_a_rise_once() -> None:
         view.event(trained(100 * n, 3 - n / 10))
         view.event(evaluation(100 * n, bits))
     assert sum("learnt by heart" in line for line in said) == 1
+
+
+def test_between_events_the_steps_are_counted() -> None:
+    run = Watched()
+    run.note(started())
+    run.note(trained(10, 2.0, left=30.0))
+    for _ in range(4):
+        run.begin_step()
+    assert run.steps == 13  # the fourth has only begun
+    assert run.seconds_left is not None
+    assert 29 < run.seconds_left <= 30
+    run.note(trained(20, 2.0, left=20.0))
+    assert run.steps == 20
+    assert run.seconds_in_all == pytest.approx(20 * 0.4 + 20.0)
