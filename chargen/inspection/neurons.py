@@ -14,6 +14,7 @@ from torch import Tensor
 from chargen.corpus.tokenizer import Tokenizer
 from chargen.errors import CorpusError
 from chargen.evaluation.scores import NATS_TO_BITS
+from chargen.inspection.chance import shuffled_orders
 from chargen.ngrams import states_before
 from chargen.runs.finding import name_of
 from chargen.runs.folder import LoadedModel
@@ -35,15 +36,20 @@ Alternatives: TypeAlias = tuple[tuple[str, float], ...]
 
 @dataclass(frozen=True)
 class Followed:
-    """A property of the text, and the units that correlate best with it.
+    """A property of the text, and the units that correlate with it more than chance would give.
 
     Attributes:
         name: description of the property.
+        occurs: whether the text has it.
+        chance: the largest absolute correlation of any unit with the property in other orders of
+            the text; see ``shuffled_orders``.
         units: numbers of the units, best first.
-        correlations: correlation of each of these units with the property, −1 to 1.
+        correlations: Pearson's correlation of each of these units with the property, −1 to 1.
     """
 
     name: str
+    occurs: bool
+    chance: float
     units: tuple[int, ...]
     correlations: tuple[float, ...]
 
@@ -130,7 +136,7 @@ def inspect_neurons(loaded: LoadedModel, text: str, shown: int = SHOWN) -> Neuro
         alternatives=tuple(alternatives),
         gates=np.concatenate(gates, axis=1) if gates else None,
         activations=np.concatenate(activations),
-        followed=tuple(_best(name, r) for name, r in sums.correlations().items()),
+        followed=sums.followed(),
     )
 
 
@@ -229,6 +235,8 @@ class _Sums:
         self._a: Array | float = 0.0  # Σa, (H,)
         self._aa: Array | float = 0.0  # Σa², (H,)
         self._ba: Array | float = 0.0  # Σba, (K, H)
+        self._orders = shuffled_orders(self._tracks.shape[1])
+        self._by_chance = [np.zeros(())] * len(self._orders)  # Σba in each of them, (K, H)
 
     def add(self, first: int, values: Array) -> None:
         """Add the activations ``values`` (C, H) after the characters from ``first`` on."""
@@ -240,17 +248,32 @@ class _Sums:
         self._a = self._a + a.sum(axis=0)
         self._aa = self._aa + (a * a).sum(axis=0)
         self._ba = self._ba + self._tracks[:, first : first + len(a)] @ a
+        for n, order in enumerate(self._orders):
+            moved = self._tracks[:, order[first : first + len(a)]]
+            self._by_chance[n] = self._by_chance[n] + moved @ a
 
-    def correlations(self) -> dict[str, Array]:
-        """Correlation of each track with every unit, (H,); 0 if either is constant."""
+    def followed(self) -> tuple[Followed, ...]:
+        """Each property, with the units that correlate with it more than in any other order."""
+        real = self._correlations(self._ba)
+        others = [np.abs(self._correlations(each)).max(axis=1) for each in self._by_chance]
+        chance = np.max(others, axis=0)
+        occurs: NDArray[np.bool_] = np.any(self._tracks, axis=1)
+        return tuple(
+            _best(name, bool(there), float(limit), r)
+            for name, there, limit, r in zip(self._names, occurs, chance, real, strict=True)
+        )
+
+    def _correlations(self, ba: Array | float) -> Array:
+        """Correlation of each track with every unit, (K, H); 0 if either is constant."""
         b = self._tracks
         spread = np.maximum(self._aa - np.square(self._a) / b.shape[1], 0)
         scale = np.sqrt(np.outer(np.einsum("kn,kn->k", b, b), spread))
-        r = np.divide(self._ba, scale, out=np.zeros(scale.shape), where=scale > 1e-12)
-        return dict(zip(self._names, r, strict=True))
+        r: Array = np.divide(ba, scale, out=np.zeros(scale.shape), where=scale > 1e-12)
+        return r
 
 
-def _best(name: str, r: Array) -> Followed:
-    """Return the units with the largest absolute correlation ``r`` (H,) with a track."""
+def _best(name: str, occurs: bool, chance: float, r: Array) -> Followed:
+    """Return the units with the largest correlation ``r`` (H,) with a track, above ``chance``."""
     units = np.argsort(-np.abs(r), kind="stable")[:BEST]
-    return Followed(name, tuple(units.tolist()), tuple(r[units].tolist()))
+    units = units[np.abs(r[units]) > chance]
+    return Followed(name, occurs, chance, tuple(units.tolist()), tuple(r[units].tolist()))

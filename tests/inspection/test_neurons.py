@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 from dataclasses import replace
@@ -81,9 +82,11 @@ def test_the_unit_that_follows_best_comes_first(trained: Path) -> None:
     report = inspect_neurons(load(trained, device="cpu").loaded, TEXT)
     for followed in report.followed:
         strengths = np.abs(followed.correlations)
+        assert (strengths > followed.chance).all()
         assert (np.diff(strengths) <= 1e-12).all()
         track = tracks(TEXT)[followed.name]
-        if track.std() > 0:
+        assert followed.occurs == (track.std() > 0)
+        if followed.units:
             unit = report.activations[:, followed.units[0]]
             expected = np.corrcoef(unit, track)[0, 1]
             assert followed.correlations[0] == pytest.approx(expected)
@@ -112,7 +115,7 @@ def test_a_unit_that_does_not_move_follows_nothing(trained: Path) -> None:
         for parameter in loaded.model.parameters():
             parameter.zero_()
     report = inspect_neurons(loaded, TEXT)
-    assert {r for followed in report.followed for r in followed.correlations} == {0.0}
+    assert {followed.units for followed in report.followed} == {()}
 
 
 def test_a_page_shows_what_the_report_holds(trained: Path) -> None:
@@ -182,14 +185,14 @@ def test_the_page_colours_by_the_gate_in_a_browser(corpus: Path, tmp_path: Path)
 
 @pytest.mark.browser
 def test_the_page_comes_to_life_in_a_browser(trained: Path, tmp_path: Path) -> None:
-    report = inspect_neurons(load(trained, device="cpu").loaded, TEXT)
+    report = inspect_neurons(load(trained, device="cpu").loaded, LEARNABLE)
     document = in_a_browser(neuron_page(report), tmp_path)
     assert '<label id="mixed" hidden' in document
-    assert document.count("<span data-n=") == len(TEXT)
-    assert document.count("background: rgba(") > len(TEXT) / 2
-    best = report.followed[0].units[0]
-    assert f'<button data-unit="{best}" aria-pressed="true">' in document
+    assert document.count("<span data-n=") == len(LEARNABLE)
+    assert document.count("background: rgba(") > len(LEARNABLE) / 2
+    best = next(each.units[0] for each in report.followed if each.units)
+    assert re.search(f'<button data-unit="{best}" title="[^"]+" aria-pressed="true">', document)
     assert document.count("<h2>") == len(report.followed)
     assert document.count("does not occur in this text</div>") == sum(
-        not any(followed.correlations) for followed in report.followed
+        not followed.occurs for followed in report.followed
     )
