@@ -34,8 +34,8 @@ Png = Annotated[Path | None, typer.Option("--out", "-o", help="PNG to draw the c
 Corpus = Annotated[
     list[Path] | None,
     typer.Argument(
-        help="Text files, a prepared folder, or the name of a shipped text; by default "
-        "xiaohecun, the shipped stories."
+        help="Text files, folders of them, a prepared corpus, or the name of a shipped text; by "
+        "default xiaohecun, the shipped stories."
     ),
 ]
 Preset = Annotated[
