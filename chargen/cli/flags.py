@@ -54,8 +54,8 @@ Picture = Annotated[
 Corpus = Annotated[
     list[Path] | None,
     typer.Argument(
-        help="Text files, a prepared folder, or the name of a shipped text; by default "
-        "xiaohecun, the shipped stories.",
+        help="Text files, folders of them, a prepared corpus, or the name of a shipped text; by "
+        "default xiaohecun, the shipped stories.",
         autocompletion=texts,
     ),
 ]

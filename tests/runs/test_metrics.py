@@ -120,9 +120,9 @@ def test_a_damaged_line_is_told_with_its_number(bad: bytes, tmp_path: Path) -> N
 
 
 EVENTS: list[Event] = [
-    events.Started(0, 0.0, 9, 1, "cpu", 99, 3.5, 16, 4, 1.44, 0.0, False, ("a note",)),
+    events.Started(0, 0.0, 9, 1, "cpu", 99, 3.5, 8, 4, 1.44, 0.0, False, ("a note",)),
     events.Planned(0, 0.1, 20, 3.0, True),
-    events.Step(1, 0.2, 2.0, 1.0, 0.0, 0.01, 0.1, 1000.0),
+    events.Step(1, 0.2, 2.0, 1.0, 0.0, 0.01, 0.1, 1000.0, 2.5),
     events.Evaluation(1, 0.3, 3.0, 2.0, 0.5, 99, True),
     events.Evaluation(1, 0.3, math.nan, math.nan, 0.5, 99, False),
     events.Sample(1, 0.4, "text"),
@@ -140,9 +140,10 @@ def test_every_event_of_training_can_be_read(tmp_path: Path) -> None:
     lines = read_metrics(tmp_path)
     assert [line["event"] for line in lines] == [event.to_dict()["event"] for event in EVENTS]
     kinds = {each for each in vars(events).values() if isinstance(each, type)}
-    # Earlier is made of what was recorded, and not recorded itself.
     assert {type(event) for event in EVENTS} == {
-        each for each in kinds if issubclass(each, Event) and each not in (Event, events.Earlier)
+        each
+        for each in kinds  # Earlier tells what is in the metrics already
+        if issubclass(each, Event) and each not in (Event, events.Earlier)
     }
 
 
