@@ -108,6 +108,7 @@ class CellsOutcome:
         by_step.legend(fontsize="small", ncols=2)
         for axes in (by_step, by_time):
             axes.grid(alpha=0.3)
+        figure.supxlabel("\n".join(self.findings()), fontsize="small", wrap=True)
         save_figure(figure, out)
 
     def to_dict(self) -> dict[str, Any]:

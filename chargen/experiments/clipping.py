@@ -12,7 +12,7 @@ from typing import Any
 from chargen import api
 from chargen.experiments.outcome import ShowProgress, Table, silent
 from chargen.experiments.runs import Course, open_text, train_course
-from chargen.inspection.plots import new_figure, save_figure
+from chargen.inspection.plots import new_figure, plain_log_axis, save_figure
 from chargen.options import TrainConfig, check
 
 RATES = (0.1, 0.3, 1.0, 3.0)
@@ -107,12 +107,16 @@ class ClippingOutcome:
                 axes.plot(failed, end, "x", color=style["color"])
             axes.set_xlabel("training step")
             axes.grid(alpha=0.3)
+        loss.set_title("Loss, with clipping (lines) and without (dots)")
+        norm.set_title("Size of the gradient")
         loss.axhline(self.runs[0].guessing, color="0.6", linewidth=1)
         lowest = min((value for values in losses for value in values), default=0.0)
         loss.set_ylim(0.9 * lowest, 1.03 * too_much)
         loss.set_ylabel("loss, bits per piece; grey: guessing; ×: not finite")
-        norm.set(ylabel="gradient norm before clipping", yscale="log")
+        plain_log_axis(norm)
+        norm.set_ylabel("gradient norm before clipping")
         loss.legend(fontsize="small")
+        figure.supxlabel("\n".join(self.findings()), fontsize="small", wrap=True)
         save_figure(figure, out)
 
     def to_dict(self) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from torch import Tensor
 
 from chargen.experiments.outcome import ShowProgress, Table, silent
 from chargen.experiments.waveform import SAMPLES, WaveNetwork, learn_wave, make_wave
-from chargen.inspection.plots import new_figure, save_figure
+from chargen.inspection.plots import new_figure, plain_log_axis, save_figure
 from chargen.machine.devices import cpu_threads
 
 PARAMETERS = 540
@@ -130,9 +130,11 @@ class ClockworkOutcome:
                 search.course, color=f"C{n}", label=f"{search.cell}, rate {search.rate:g}"
             )
         waves[-1].set_xlabel("sample")
-        learning.set(yscale="log", xlabel="training step", ylabel="lowest MSE so far, median")
+        plain_log_axis(learning)
+        learning.set(xlabel="training step", ylabel="lowest MSE so far, median")
         learning.grid(alpha=0.3)
         learning.legend(fontsize="small")
+        figure.supxlabel("\n".join(self.findings()), fontsize="small", wrap=True)
         save_figure(figure, out)
 
     def to_dict(self) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from chargen.inspection.gradients import GradientReport
-from chargen.inspection.plots import new_figure, save_figure
+from chargen.inspection.plots import new_figure, plain_log_axis, save_figure
 
 _MOST_NAMED = 4
 """Runs that the caption has figures of."""
@@ -38,9 +38,7 @@ def plot_gradients(reports: Sequence[GradientReport], out: Path) -> None:
         ylabel="gradient norm before clipping",
     )
     for axes in (lag, training):
-        axes.set_yscale("log")
-        axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
-        axes.yaxis.set_minor_formatter("")
+        plain_log_axis(axes)
         axes.grid(alpha=0.3)
         axes.legend(fontsize="small")
     figure.supxlabel(caption(reports), fontsize="small")

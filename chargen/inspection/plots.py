@@ -59,6 +59,19 @@ def check_picture(out: Path) -> None:
         )
 
 
+def plain_log_axis(axes: Any) -> None:
+    """Make the vertical axis logarithmic, with plain numbers where matplotlib would label it."""
+    from matplotlib.ticker import LogFormatterSciNotation
+
+    class Plain(LogFormatterSciNotation):
+        def __call__(self, value: float, position: int | None = None) -> str:
+            return f"{value:g}" if super().__call__(value, position) else ""
+
+    axes.set_yscale("log")
+    axes.yaxis.set_major_formatter(Plain())
+    axes.yaxis.set_minor_formatter(Plain(labelOnlyBase=False))
+
+
 def picture_format(out: Path) -> str:
     """Return the format that the ending of ``out`` stands for.
 

@@ -56,7 +56,7 @@ def test_quiet_leaves_the_report_and_says_nothing_else(text: Path) -> None:
         (("inspect", "run"), "parameters"),
         (("compare", "run"), "bits per character"),
         (("gradients", "run", "--lags", 2), "singular values"),
-        (("neurons", "run", text), "correlate"),
+        (("neurons", "run", text), "correlation"),
         (("eval", "run", text), "bits per character"),
         (("sample", "run", "-n", 5), "\n"),
     ):
