@@ -13,23 +13,30 @@ Row = list[tuple[str, str]]
 
 _DOTS = ((0x01, 0x02, 0x04, 0x40), (0x08, 0x10, 0x20, 0x80))
 """Bits of a Braille character (from U+2800) for the dots of its two columns, top to bottom."""
+_FAR = 1.25  # times the best validation
+_COLUMNS_PER_MARK = 3
 _SETTLED = 0.1
 """Share of the steps after which values count for the scale: the first ones would squash it."""
 
 
-def scale_of(curves: Sequence[Sequence[Point]]) -> tuple[float, float]:
+def scale_of(training: Sequence[Point], validation: Sequence[Point] = ()) -> tuple[float, float]:
     """The lowest and the highest value of a frame.
 
-    The high values with which a run begins are left out: the curve enters through the top.
+    The high values with which a run begins are left out, and so is validation far above its best:
+    the curves enter and leave through the top.
     """
-    points = [point for curve in curves for point in curve]
+    points = [*training, *validation]
     left, right = min(x for x, _ in points), max(x for x, _ in points)
     settled = left + _SETTLED * (right - left)
-    values = [y for x, y in points if x >= settled]
-    values += [y for curve in curves for y in _at(settled, curve)]
-    low, high = min(y for _, y in points), max(values)
+    tops = []
+    for curve in (training, validation):
+        values = [y for x, y in curve if x >= settled] + list(_at(settled, curve))
+        tops += [max(values)] if values else []
+    if training and validation and len(tops) > 1:
+        tops[1] = min(tops[1], max(tops[0], _FAR * min(y for _, y in validation)))
+    low, high = min(y for _, y in points), max(tops)
     room = (high - low) * 0.02 or max(abs(high) * 0.05, 1e-3)
-    return low - room, high + room
+    return (max(0.0, low - room) if low >= 0 else low - room), high + room
 
 
 def _at(x: float, curve: Sequence[Point]) -> Iterator[float]:
@@ -47,7 +54,7 @@ def draw_curves(
     width: int,
     height: int,
 ) -> list[Row]:
-    """Draw both curves over steps; evaluations are marked ●, the best one ★.
+    """Draw both curves over steps; evaluations are marked ● where there is room, the best one ★.
 
     Args:
         training: points (step, value), sorted by step.
@@ -59,17 +66,17 @@ def draw_curves(
     training, validation = (
         [point for point in curve if math.isfinite(point[1])] for curve in (training, validation)
     )
-    curves = [curve for curve in (training, validation) if curve]
-    points = [point for curve in curves for point in curve]
-    low, high = scale_of(curves)
+    points = [*training, *validation]
+    low, high = scale_of(training, validation)
     left, right = min(x for x, _ in points), max(x for x, _ in points)
     labels = _labels(low, high, height - 2)
     margin = max(map(len, labels))
     canvas = _Canvas(left, right, low, high, max(4, width - margin - 2), height - 2)
     canvas.line(training, "training")
     canvas.line(validation, "validation")
-    for point in validation:
-        canvas.mark(point, "●", "validation")
+    if len(validation) * _COLUMNS_PER_MARK <= canvas.columns:
+        for point in validation:
+            canvas.mark(point, "●", "validation")
     if best:
         canvas.mark(best, "★", "best")
     rows = [

@@ -38,10 +38,18 @@ def test_a_falling_line_is_the_diagonal() -> None:
 
 def test_the_first_values_do_not_squash_the_scale() -> None:
     training = [(float(step), 3 + 8 * math.exp(-step / 20)) for step in range(1, 1000)]
-    low, high = scale_of([training])
+    low, high = scale_of(training)
     assert 2.9 < low < 3
     assert high < 3.1
-    assert scale_of([[(1.0, 9.0), (2.0, 8.0)]])[1] < 9.1
+    assert scale_of([(1.0, 9.0), (2.0, 8.0)])[1] < 9.1
+
+
+def test_validation_far_above_its_best_does_not_squash_the_scale() -> None:
+    training = [(float(step), 4.0 - step / 300) for step in range(900)]
+    validation = [(float(step), 4.0 + abs(step - 100) / 20) for step in range(0, 900, 50)]
+    low, high = scale_of(training, validation)
+    assert 0.9 < low < 1.1
+    assert 4.9 < high < 5.2
 
 
 def test_evaluations_and_the_best_are_marked_at_their_places() -> None:
