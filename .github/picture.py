@@ -19,9 +19,9 @@ from rich.console import Console
 from rich.text import Text
 
 from chargen import api
-from chargen.cli.terminal.dashboard import Dashboard
-from chargen.cli.terminal.watched import Watched
-from chargen.cli.terminal.words import visible
+from chargen.terminal.dashboard import Dashboard
+from chargen.terminal.watched import Watched
+from chargen.terminal.words import visible
 
 WIDTH, HEIGHT = 96, 28
 _TEXT = re.compile(r'textLength="([\d.]+)" [^>]*>([^<]+)</text>')

@@ -25,7 +25,7 @@ def shown(
     if not progress:
         yield on_event or _ignore, on_progress
         return
-    from chargen.cli.terminal.console import Terminal
+    from chargen.terminal.console import Terminal
 
     with Terminal().training() as view:
 

@@ -18,9 +18,9 @@ from chargen.generation.poems.forms import Form
 from chargen.options import BatchConfig, SamplingConfig
 
 if TYPE_CHECKING:
-    from chargen.cli.terminal.console import Terminal
     from chargen.generation.batch.run import BatchProgress
     from chargen.generation.generator import Generator
+    from chargen.terminal.console import Terminal
 
 _JOBS_HELP = (
     "JSON lines, or a text file with one prompt per line of at most 4 MiB; - is standard input. "

@@ -14,7 +14,7 @@ from chargen.options import CorpusConfig, ModelConfig, TrainConfig
 
 if TYPE_CHECKING:
     from chargen.bench.generate import GenerateReport
-    from chargen.cli.terminal.console import Terminal
+    from chargen.terminal.console import Terminal
 
 
 @command(

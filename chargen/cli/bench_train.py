@@ -13,7 +13,7 @@ from chargen.options import CorpusConfig, TrainConfig
 
 if TYPE_CHECKING:
     from chargen.bench.train import TrainReport
-    from chargen.cli.terminal.console import Terminal
+    from chargen.terminal.console import Terminal
 
 _NETWORKS = {"preset": "preset's", "loop": "loop's"}
 
@@ -49,7 +49,7 @@ def bench_train(
 
 
 def _show_step(terminal: Terminal, report: TrainReport) -> None:
-    from chargen.cli.terminal.words import human
+    from chargen.terminal.words import human
 
     terminal.grid(
         f"{report.machine}, {report.threads} threads, {report.device}, torch {report.torch}",

@@ -13,7 +13,7 @@ import typer
 
 from chargen.cli.boundary import bounded
 from chargen.cli.completion import of_option
-from chargen.cli.naming import flags_of
+from chargen.cli.naming import flags_of, in_flags
 from chargen.errors import ConfigError
 from chargen.options import Config, check
 from chargen.options.cells import cells_with
@@ -98,9 +98,9 @@ def command(
                     check(also=[line for each in selections for line in each.problems(given)])
                 arguments["options"] = given
             if "terminal" in own:
-                from chargen.cli.terminal.console import Terminal
+                from chargen.terminal.console import Terminal
 
-                arguments["terminal"] = Terminal(quiet=quiet)
+                arguments["terminal"] = Terminal(quiet=quiet, words=in_flags)
             function(**arguments)
 
         own = inspect.signature(function).parameters

@@ -10,11 +10,11 @@ import typer
 from chargen.cli.command import command
 from chargen.cli.completion import run_names, values
 from chargen.cli.flags import Json, Picture, RunsDir
-from chargen.cli.terminal.charts import line_chart
+from chargen.terminal.charts import line_chart
 
 if TYPE_CHECKING:
-    from chargen.cli.terminal.console import Terminal
     from chargen.inspection.comparison import ComparedRun
+    from chargen.terminal.console import Terminal
 
 _MARKS = "123456789abcdefghijklmnopqrstuvwxyz"
 _HEADER = ("run", "network", "|V|", "parameters", "steps", "minutes", "chars/s", "best", "last")
@@ -61,7 +61,7 @@ def compare(
 
 
 def _figures(mark: str, run: ComparedRun) -> tuple[str, ...]:
-    from chargen.cli.terminal.words import human
+    from chargen.terminal.words import human
 
     model, history = run.config.model, run.history
     rate = history.chars_per_second

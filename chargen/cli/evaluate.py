@@ -16,9 +16,9 @@ from chargen.cli.sample import say_conversion
 from chargen.options import CorpusConfig, TrainConfig
 
 if TYPE_CHECKING:
-    from chargen.cli.terminal.console import Terminal
     from chargen.evaluation.scores import CharScores
     from chargen.generation.generator import Generator
+    from chargen.terminal.console import Terminal
 
 
 _MANY_UNKNOWN = 0.1

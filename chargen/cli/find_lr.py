@@ -11,12 +11,12 @@ import typer
 from chargen.cli.command import command
 from chargen.cli.flags import Corpus, InitFrom, Json, Picture, Preset, RunsDir
 from chargen.cli.naming import in_flags
-from chargen.cli.terminal.charts import line_chart
 from chargen.options import CorpusConfig, ModelConfig, TrainConfig
+from chargen.terminal.charts import line_chart
 
 if TYPE_CHECKING:
-    from chargen.cli.terminal.console import Terminal
     from chargen.corpus.progress import PrepareProgress
+    from chargen.terminal.console import Terminal
     from chargen.training.lr_finder import RangeTest
 
 
@@ -38,7 +38,7 @@ def find_lr(
     chargen train, so that its command line can be copied; budgets and intervals have no effect.
     """
     from chargen import api
-    from chargen.cli.terminal.plain import PlainView
+    from chargen.terminal.plain import PlainView
 
     view = PlainView(terminal.say)
 

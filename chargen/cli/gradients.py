@@ -13,8 +13,8 @@ from chargen.cli.command import command
 from chargen.cli.flags import Json, Picture, Runs, RunsDir
 
 if TYPE_CHECKING:
-    from chargen.cli.terminal.console import Terminal
     from chargen.inspection.gradients import GradientReport, Spectrum
+    from chargen.terminal.console import Terminal
 
 _WIDTH = 68
 """Columns for the bars and numbers of all runs."""

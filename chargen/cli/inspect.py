@@ -14,8 +14,8 @@ from chargen.cli.flags import Json, NoNgram, RunsDir
 from chargen.errors import ChargenError
 
 if TYPE_CHECKING:
-    from chargen.cli.terminal.console import Terminal
     from chargen.inspection.summary import RunSummary
+    from chargen.terminal.console import Terminal
 
 
 @command()
@@ -57,7 +57,7 @@ def inspect(
 
 
 def _run_rows(summary: RunSummary) -> list[tuple[str, str]]:
-    from chargen.cli.terminal.words import duration
+    from chargen.terminal.words import duration
 
     model, training, history = summary.config.model, summary.config.training, summary.history
     corpus = summary.config.corpus

@@ -13,7 +13,7 @@ from chargen.cli.flags import Json, NamedRun, NoNgram, RunsDir
 from chargen.cli.order import check_order
 
 if TYPE_CHECKING:
-    from chargen.cli.terminal.console import Terminal
+    from chargen.terminal.console import Terminal
 
 
 @command()

@@ -14,8 +14,8 @@ from chargen.cli.flags import Json
 from chargen.options import CorpusConfig
 
 if TYPE_CHECKING:
-    from chargen.cli.terminal.console import Terminal
     from chargen.evaluation.novelty import Novelty
+    from chargen.terminal.console import Terminal
 
 _MOST_SHOWN = 10
 
@@ -47,7 +47,7 @@ def novelty(
 
 
 def _show(report: Novelty, terminal: Terminal) -> None:
-    from chargen.cli.terminal.words import visible
+    from chargen.terminal.words import visible
 
     rows = [
         ("texts", f"{report.texts:,}, {report.characters:,} characters"),

@@ -16,10 +16,10 @@ from chargen.corpus.remarks import SHOWN_FILES, remarks_on_sizes
 from chargen.options import CorpusConfig
 
 if TYPE_CHECKING:
-    from chargen.cli.terminal.console import Terminal
     from chargen.corpus.prepared import PreparedCorpus
     from chargen.corpus.progress import PrepareProgress
     from chargen.inspection.corpora import CorpusSummary
+    from chargen.terminal.console import Terminal
 
 
 @command(CorpusConfig)
@@ -49,7 +49,7 @@ def prepare(
 ) -> None:
     """Turn texts into a prepared corpus: encoded as numbers, split and verified."""
     from chargen import api
-    from chargen.cli.terminal.plain import PHASES
+    from chargen.terminal.plain import PHASES
 
     with terminal.progress("preparing", "bytes") as show:
 
@@ -112,7 +112,7 @@ def corpus_rows(corpus: PreparedCorpus | CorpusSummary) -> list[tuple[str, str]]
 def _left_out(left_out: tuple[tuple[str, int], ...]) -> str:
     if not left_out:
         return "none"
-    from chargen.cli.terminal.words import visible
+    from chargen.terminal.words import visible
 
     return "most frequent: " + " ".join(f"{visible(c)}×{n}" for c, n in left_out[:12])
 

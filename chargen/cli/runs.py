@@ -11,8 +11,8 @@ from chargen.cli.command import command
 from chargen.cli.flags import Json, RunsDir
 
 if TYPE_CHECKING:
-    from chargen.cli.terminal.console import Terminal
     from chargen.inspection.listing import RunEntry
+    from chargen.terminal.console import Terminal
 
 _HEADER = ("run", "text", "network", "parameters", "steps", "minutes", "bits", "")
 
@@ -41,7 +41,7 @@ def runs(
 
 
 def _row(run: RunEntry) -> tuple[str, ...]:
-    from chargen.cli.terminal.words import human
+    from chargen.terminal.words import human
 
     if run.problem:
         return (run.name, *[""] * 6, "damaged")

@@ -20,8 +20,8 @@ from chargen.generation.poems.forms import Form
 from chargen.options import BatchConfig, SamplingConfig, check, distribute
 
 if TYPE_CHECKING:
-    from chargen.cli.terminal.console import Terminal
     from chargen.generation.generator import Generator
+    from chargen.terminal.console import Terminal
 
 _MOST_PROMPT_BYTES = 4 << 20
 

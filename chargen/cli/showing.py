@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from chargen.cli.terminal.texts import TextWriter
     from chargen.generation.generator import Generator
     from chargen.generation.ranking import Ranked
     from chargen.generation.requests import Result
+    from chargen.terminal.texts import TextWriter
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,7 @@ def _write_line(
 
 def show_texts(asked: Asked, keep: int, *, surprisal: bool) -> None:
     """Print texts for a reader; several are separated by a line of ``---``."""
-    from chargen.cli.terminal.texts import TextWriter
+    from chargen.terminal.texts import TextWriter
 
     writer, one = TextWriter(), asked.options["num_samples"] == 1
     if surprisal and writer.on_terminal:

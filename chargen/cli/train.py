@@ -17,8 +17,8 @@ from chargen.machine.signals import held_signals
 from chargen.options import CorpusConfig, ModelConfig, TrainConfig
 
 if TYPE_CHECKING:
-    from chargen.cli.terminal.console import Terminal
     from chargen.corpus.progress import PrepareProgress
+    from chargen.terminal.console import Terminal
 
 
 _Name = Annotated[

@@ -11,7 +11,7 @@ from chargen.cli.sample import run_named, say_conversion, say_run, texts_wanted
 from chargen.options import BatchConfig, SamplingConfig
 
 if TYPE_CHECKING:
-    from chargen.cli.terminal.console import Terminal
+    from chargen.terminal.console import Terminal
 
 
 @command(
@@ -35,9 +35,9 @@ def write(
     lines is continued on its own, with lines of --- between the texts.
     """
     from chargen import api
-    from chargen.cli.terminal.lines import typed_lines
-    from chargen.cli.terminal.texts import TextWriter
+    from chargen.cli.lines import typed_lines
     from chargen.cli.writing import COMMANDS, Session, hold
+    from chargen.terminal.texts import TextWriter
 
     texts_wanted(options, [])
     device, seed = options.pop("device", "auto"), options.pop("seed", None)

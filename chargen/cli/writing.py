@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 from chargen.errors import ChargenError, ConfigError, system_error_text
 
 if TYPE_CHECKING:
-    from chargen.cli.terminal.texts import TextWriter
     from chargen.generation.generator import Generator
     from chargen.generation.ranking import Ranked
+    from chargen.terminal.texts import TextWriter
 
 _KEPT = "kept.txt"
 _BEST_OF = 5

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 import chargen
-from chargen.cli.terminal.texts import TextWriter
 from chargen.cli.writing import COMMANDS, Session, hold
+from chargen.terminal.texts import TextWriter
 from tests.support import call
 
 

@@ -13,8 +13,8 @@ from chargen.cli.flags import Json
 from chargen.options import TrainConfig
 
 if TYPE_CHECKING:
-    from chargen.cli.terminal.console import Terminal
     from chargen.experiments.outcome import Outcome, ShowProgress
+    from chargen.terminal.console import Terminal
 
 
 @command(only(TrainConfig, "threads", seed=0))

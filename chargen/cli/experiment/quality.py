@@ -15,8 +15,8 @@ from chargen.options import CorpusConfig, TrainConfig
 from chargen.training.presets import DEFAULT_PRESET, PRESETS
 
 if TYPE_CHECKING:
-    from chargen.cli.terminal.console import Terminal
     from chargen.experiments.outcome import Outcome, ShowProgress
+    from chargen.terminal.console import Terminal
 
 
 @command(only(TrainConfig, "threads", "device", seed=0), only(CorpusConfig, "vocab_size"))

@@ -9,9 +9,9 @@ import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
-from chargen.cli.terminal.dashboard import Dashboard
-from chargen.cli.terminal.plain import PlainView
-from chargen.cli.terminal.watched import Watched
+from chargen.terminal.dashboard import Dashboard
+from chargen.terminal.plain import PlainView
+from chargen.terminal.watched import Watched
 from chargen.training.events import (
     Earlier,
     Evaluation,

@@ -10,9 +10,9 @@ from rich.progress_bar import ProgressBar
 from rich.segment import Segment
 from rich.text import Text
 
-from chargen.cli.terminal.curves import draw_curves
-from chargen.cli.terminal.watched import Watched
-from chargen.cli.terminal.words import duration, human, visible
+from chargen.terminal.curves import draw_curves
+from chargen.terminal.watched import Watched
+from chargen.terminal.words import duration, human, visible
 
 _STYLES = {
     "axis": "dim",

@@ -18,21 +18,22 @@ from rich.progress import (
 from rich.table import Table
 from rich.text import Text
 
-from chargen.cli.terminal.tables import fitted
-from chargen.cli.terminal.words import human
+from chargen.terminal.tables import fitted
+from chargen.terminal.words import human
 
 if TYPE_CHECKING:
-    from chargen.cli.terminal.plain import TrainingView
+    from chargen.terminal.plain import TrainingView
 
 
 class Terminal:
     """Prints messages on standard error (``talk``) and reports on standard output (``data``).
 
-    ``quiet`` silences messages, but not reports.
+    ``quiet`` silences messages, but not reports; ``words`` turns the names of options in messages
+    about a run into what its reader calls them.
     """
 
-    def __init__(self, *, quiet: bool = False) -> None:
-        self.quiet = quiet
+    def __init__(self, *, quiet: bool = False, words: Callable[[str], str] = str) -> None:
+        self.quiet, self._words = quiet, words
         self.talk = Console(stderr=True, quiet=quiet, highlight=False)
         self.data = Console(highlight=False)
 
@@ -132,17 +133,17 @@ class Terminal:
     def training(self) -> Iterator[TrainingView]:
         """Show a training run: live on a terminal, else in plain lines."""
         if self.talk.is_jupyter:
-            from chargen.cli.terminal.notebook import notebook_view
+            from chargen.terminal.notebook import notebook_view
 
             with notebook_view(self.talk) as shown:
                 yield shown
             return
         if not self.live:
-            from chargen.cli.terminal.plain import PlainView
+            from chargen.terminal.plain import PlainView
 
-            yield PlainView(self.say)
+            yield PlainView(self.say, self._words)
             return
-        from chargen.cli.terminal.live import LiveView
+        from chargen.terminal.live import LiveView
 
-        with LiveView(self.talk) as view:
+        with LiveView(self.talk, self._words) as view:
             yield view

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
-from chargen.cli.terminal.tables import fitted
+from chargen.terminal.tables import fitted
 from tests.support import call, train_tiny
 
 HEADER = ("run", "network", "parameters", "steps")

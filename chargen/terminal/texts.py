@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from chargen.cli.terminal.words import visible
+from chargen.terminal.words import visible
 
 _PROMPT = "bold cyan"
 _HEADING = "dim"

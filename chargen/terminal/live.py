@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from types import TracebackType
 
 from rich.console import Console, RenderableType
@@ -11,9 +12,9 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from chargen.cli.terminal.dashboard import Dashboard
-from chargen.cli.terminal.plain import PHASES, lines_of
-from chargen.cli.terminal.watched import Watched
+from chargen.terminal.dashboard import Dashboard
+from chargen.terminal.plain import PHASES, lines_of
+from chargen.terminal.watched import Watched
 from chargen.training.events import (
     Checkpoint,
     Evaluation,
@@ -37,9 +38,9 @@ class LiveView:
     What precedes training and the summary stay on the normal screen.
     """
 
-    def __init__(self, console: Console) -> None:
+    def __init__(self, console: Console, words: Callable[[str], str] = str) -> None:
         self._console = console
-        self._run = Watched()
+        self._run = Watched(words)
         self._live: Live | None = None
         self._drawn_at = 0.0
         self._size = console.size
@@ -73,13 +74,16 @@ class LiveView:
         match event:
             case Started():
                 self._close()
-                self._notes = lines_of(event)
+                self._notes = lines_of(event, self._run.words)
                 for line in self._notes:
                     self._console.print(Text(line), soft_wrap=True)
             case Finished():
-                self._last_word += lines_of(event)
+                self._last_word += lines_of(event, self._run.words)
             case RolledBack():
-                self._notes = self._last_word = [*self._last_word, *lines_of(event)]
+                self._notes = self._last_word = [
+                    *self._last_word,
+                    *lines_of(event, self._run.words),
+                ]
             case Checkpoint() | Evaluation() | Planned() | Sample() | Step():
                 pass
         if not isinstance(event, Finished):

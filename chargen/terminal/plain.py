@@ -6,9 +6,8 @@ import time
 from collections.abc import Callable
 from typing import Protocol
 
-from chargen.cli.naming import in_flags
-from chargen.cli.terminal.watched import Watched
-from chargen.cli.terminal.words import duration, human, visible
+from chargen.terminal.watched import Watched
+from chargen.terminal.words import duration, human, visible
 from chargen.training.events import (
     Evaluation,
     Event,
@@ -43,11 +42,11 @@ class TrainingView(Protocol):
 class PlainView:
     """Prints evaluations, samples and other events as lines, and a step every ten seconds."""
 
-    def __init__(self, say: Callable[[str], None]) -> None:
+    def __init__(self, say: Callable[[str], None], words: Callable[[str], str] = str) -> None:
         self._say = say
         self._said_at = -10.0
         self._phase, self._prepared_at = "", 0.0
-        self._run = Watched()
+        self._run = Watched(words)
         self._advised = False
 
     def preparing(self, phase: str, done: float, total: float) -> None:
@@ -74,7 +73,7 @@ class PlainView:
             case Sample():
                 self._say(f"--- sample at step {event.step}\n{visible(event.text)}\n---")
             case _:
-                for line in lines_of(event):
+                for line in lines_of(event, self._run.words):
                     self._say(line)
         if isinstance(event, Evaluation) and not self._advised and (advice := self._run.rising):
             self._advised = True
@@ -91,8 +90,11 @@ class PlainView:
         )
 
 
-def lines_of(event: Event) -> list[str]:
-    """Describe an event in lines; no lines for events that are displayed in other ways."""
+def lines_of(event: Event, words: Callable[[str], str]) -> list[str]:
+    """Describe an event in lines; no lines for events that are displayed in other ways.
+
+    ``words`` turns the names of options into what the reader calls them.
+    """
     match event:
         case Started():
             threads = f"{event.threads} thread{'s' if event.threads != 1 else ''}"
@@ -103,7 +105,7 @@ def lines_of(event: Event) -> list[str]:
                 f"{event.train_characters:,} characters of training text, {where}"
             )
             return [
-                *(visible(in_flags(note)) for note in event.notes),
+                *(visible(words(note)) for note in event.notes),
                 line[0].upper() + line[1:] + ".",
             ]
         case Evaluation():
@@ -122,7 +124,7 @@ def lines_of(event: Event) -> list[str]:
                 "done": "Done",
                 "patience": "Stopped: no improvement",
                 "time": "Stopped: time is up",
-                "interrupted": "Interrupted; continue with --resume",
+                "interrupted": words("Interrupted; continue with `resume=True`"),
             }[event.reason]
             best = event.best_bits_per_char
             figure = "" if best is None else f", best validation {best:.3f} bits per character"

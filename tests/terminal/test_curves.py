@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from chargen.cli.terminal.curves import draw_curves, scale_of
+from chargen.terminal.curves import draw_curves, scale_of
 
 
 def drawn(*arguments: object, **sizes: int) -> list[str]:

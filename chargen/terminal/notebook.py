@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
-from chargen.cli.terminal.plain import PHASES, PlainView, TrainingView
+from chargen.terminal.plain import PHASES, PlainView, TrainingView
 from chargen.training.events import Event, Planned, Step
 
 

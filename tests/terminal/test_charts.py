@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from chargen.cli.terminal.charts import line_chart
+from chargen.terminal.charts import line_chart
 
 
 def test_a_straight_line_is_a_straight_line() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 
 from chargen.training.events import (
     Earlier,
@@ -28,6 +29,9 @@ _RISEN = 0.01
 class Watched:
     """The state of a run: its curves in bits per character, its best point, its last samples.
 
+    Args:
+        words: turns the names of options in messages into what its reader calls them.
+
     Attributes:
         started, planned, step, evaluation, finished: the last event of each kind, or None.
         training: the training loss; a long run's points are thinned out.
@@ -36,7 +40,8 @@ class Watched:
         samples: the last ones, oldest first.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, words: Callable[[str], str] = str) -> None:
+        self.words = words
         self.started: Started | None = None
         self.planned: Planned | None = None
         self.step: Step | None = None
@@ -122,10 +127,10 @@ class Watched:
             return None
         if self.training[-1][1] >= before[-1]:
             return None
-        return (
+        return self.words(
             f"Validation has risen since step {step:,.0f}: the text is being learnt by heart. The "
-            "weights of that step are kept. What helps: more text, a higher --dropout, a smaller "
-            "--hidden-size."
+            "weights of that step are kept. What helps: more text, a higher `dropout`, a smaller "
+            "`hidden_size`."
         )
 
     def _add_evaluation(self, step: float, bits: float) -> None:
