@@ -151,7 +151,7 @@ def test_a_rise_of_validation_is_told_once_it_lasts(bits: tuple[float, ...], ris
     if advice:
         assert "since step 300" in advice
         assert "learnt by heart" in advice
-        assert "--dropout" in advice
+        assert "`dropout`" in advice
 
 
 def test_lines_of_text_tell_a_rise_once() -> None:
