@@ -82,10 +82,12 @@ def call(
     """A command, in this process."""
     from typer.testing import CliRunner
 
-    from chargen.cli.app import app
+    from chargen.cli.app import app_for
 
     given = [str(each) for each in arguments]
-    return CliRunner().invoke(app, given, input=stdin, env=env, prog_name="chargen")
+    return CliRunner().invoke(
+        app_for(next(iter(given), None)), given, input=stdin, env=env, prog_name="chargen"
+    )
 
 
 def the_error(*arguments: object, status: int = 1) -> str:

@@ -55,11 +55,11 @@ def batch(
         CheckpointError: the run is missing or damaged.
     """
     from chargen.api.inspecting import load
-    from chargen.generation.batch.fields import read_form
     from chargen.generation.batch.jobs import Defaults, open_jobs
     from chargen.generation.batch.output import check_output, output_path
     from chargen.generation.batch.run import Batch, BatchOptions
     from chargen.generation.generator import engine_of
+    from chargen.generation.poems.asked import read_form
 
     asked, drawn = distribute(options, BatchConfig, SamplingConfig)
     sampling, todo, out = SamplingConfig(**drawn), BatchConfig(**asked), output_path(out)

@@ -13,11 +13,11 @@ def main() -> None:
     others = OtherPrograms()
     prepare_streams()
     try:
-        from chargen.cli.app import app
+        from chargen.cli.app import app_for
 
         others.choose_waiting()
         try:
-            app(prog_name="chargen")
+            app_for(next(iter(sys.argv[1:]), None))(prog_name="chargen")
         finally:
             sys.stdout.flush()
     except KeyboardInterrupt:  # raised outside a command: during an import, or at exit

@@ -165,7 +165,7 @@ def texts_wanted(options: dict[str, Any], also: list[str]) -> dict[str, Any]:
     Raises:
         ConfigError: an option is not usable; names all problems at once.
     """
-    from chargen.generation.batch.fields import read_form
+    from chargen.generation.poems.asked import read_form
 
     batch, sampling, details = distribute(options, BatchConfig, SamplingConfig, Form)
     form, problems = read_form(details.pop("name", None), **details)

@@ -215,7 +215,7 @@ def _set(name: str, kind: Callable[[str], Any]) -> Callable[[Session, str], None
 
 
 def _form(session: Session, rest: str) -> None:
-    from chargen.generation.batch.fields import read_form
+    from chargen.generation.poems.asked import read_form
     from chargen.options import check
 
     if rest in ("", "none"):

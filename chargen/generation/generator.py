@@ -269,7 +269,7 @@ def _requests(
     Raises:
         ConfigError: names all options that are not usable.
     """
-    from chargen.generation.batch.fields import read_form
+    from chargen.generation.poems.asked import read_form
     from chargen.generation.requests import Request
     from chargen.generation.seeds import text_seeds
 

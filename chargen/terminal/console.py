@@ -3,25 +3,17 @@
 from __future__ import annotations
 
 import contextlib
+import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING, Literal
 
-from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    Progress,
-    TaskProgressColumn,
-    TextColumn,
-    TimeRemainingColumn,
-)
-from rich.table import Table
-from rich.text import Text
-
-from chargen.terminal.tables import fitted
 from chargen.terminal.words import human
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from chargen.terminal.plain import TrainingView
 
 
@@ -34,8 +26,20 @@ class Terminal:
 
     def __init__(self, *, quiet: bool = False, words: Callable[[str], str] = str) -> None:
         self.quiet, self._words = quiet, words
-        self.talk = Console(stderr=True, quiet=quiet, highlight=False)
-        self.data = Console(highlight=False)
+
+    @cached_property
+    def talk(self) -> Console:
+        """Standard error."""
+        from rich.console import Console  # which is slow to import
+
+        return Console(stderr=True, quiet=self.quiet, highlight=False)
+
+    @cached_property
+    def data(self) -> Console:
+        """Standard output."""
+        from rich.console import Console
+
+        return Console(highlight=False)
 
     @property
     def live(self) -> bool:
@@ -44,10 +48,20 @@ class Terminal:
 
     def say(self, line: str) -> None:
         """Print a message without markup; the terminal wraps a long line."""
+        if self.quiet:
+            return
+        if not sys.stderr.isatty():
+            print(line, file=sys.stderr)
+            return
+        from rich.text import Text
+
         self.talk.print(Text(line), soft_wrap=True)
 
     def table(self, title: str, rows: Iterable[tuple[str, str]]) -> None:
         """Print a report of names and values."""
+        from rich.table import Table
+        from rich.text import Text
+
         table = Table(title=Text(title), title_justify="left", show_header=False, box=None)
         table.add_column(style="dim", no_wrap=True)
         table.add_column(overflow="fold")
@@ -60,6 +74,11 @@ class Terminal:
 
         One that is too wide is turned: a column for each row, in several tables if need be.
         """
+        from rich.table import Table
+        from rich.text import Text
+
+        from chargen.terminal.tables import fitted
+
         self.data.print(Text(title), soft_wrap=True)
         for n, lines in enumerate(fitted(header, list(rows), self.data.width)):
             if n:
@@ -79,10 +98,14 @@ class Terminal:
 
     def picture(self, title: str, lines: Sequence[str]) -> None:
         """Print a chart below its title."""
+        from rich.text import Text
+
         self.data.print(Text("\n".join(["", title, *lines])), no_wrap=True, crop=False)
 
     def note(self, line: str) -> None:
         """Print a line of a report."""
+        from rich.text import Text
+
         self.data.print(Text(line), soft_wrap=True)
 
     @contextlib.contextmanager
@@ -97,6 +120,14 @@ class Terminal:
         if not (live and self.live):
             yield self._plain_progress(what, unit)
             return
+        from rich.progress import (
+            BarColumn,
+            Progress,
+            TaskProgressColumn,
+            TextColumn,
+            TimeRemainingColumn,
+        )
+
         columns = (
             TextColumn("{task.description}"),
             BarColumn(),

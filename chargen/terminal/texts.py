@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Sequence
-
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
+from functools import cached_property
+from typing import TYPE_CHECKING
 
 from chargen.terminal.words import visible
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 _PROMPT = "bold cyan"
 _HEADING = "dim"
@@ -23,11 +24,18 @@ class TextWriter:
 
     def __init__(self) -> None:
         self.on_terminal = sys.stdout.isatty()
-        self._console = Console(highlight=False, soft_wrap=True)
+
+    @cached_property
+    def _console(self) -> Console:
+        from rich.console import Console  # which is slow to import
+
+        return Console(highlight=False, soft_wrap=True)
 
     def write(self, text: str, style: str = "") -> None:
         """Write a part of a text."""
         if self.on_terminal:
+            from rich.text import Text
+
             self._console.print(Text(visible(text), style), end="")
         else:
             sys.stdout.write(text)
@@ -61,6 +69,9 @@ class TextWriter:
 
     def beside(self, headings: Sequence[str], texts: Sequence[tuple[str, str]]) -> None:
         """Write texts side by side, each (prompt, text) below its heading."""
+        from rich.table import Table
+        from rich.text import Text
+
         table = Table(box=None, expand=True, padding=(0, 2, 0, 0))
         for heading in headings:
             table.add_column(Text(heading, _HEADING), ratio=1, overflow="fold")

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
-from chargen.cli.app import BENCHES, EXPERIMENTS, PANELS, app
+from chargen.cli.app import BENCHES, EXPERIMENTS, PANELS, app_for
 
 REFERENCE = Path(__file__).parents[2] / "chargen" / "cli" / "README.md"
 WIDTH = 96
@@ -27,10 +27,10 @@ After a change of options, run `python -m tests.cli.test_reference`.
 _SCRIPT = """
 import json, sys
 from typer.testing import CliRunner
-from chargen.cli.app import app
+from chargen.cli.app import app_for
 helps = {}
 for command in sys.argv[1:]:
-    asked = CliRunner().invoke(app, [*command.split(), "--help"], prog_name="chargen")
+    asked = CliRunner().invoke(app_for(None), [*command.split(), "--help"], prog_name="chargen")
     assert asked.exit_code == 0, asked.output
     helps[command] = asked.output
 print(json.dumps({"helps": helps, "modules": sorted(sys.modules)}))
@@ -108,6 +108,7 @@ def test_the_reference_is_what_the_commands_say() -> None:
 
 
 def test_every_command_is_in_a_panel() -> None:
+    app = app_for(None)
     known = [command.name for command in app.registered_commands]
     known += [
         f"{group.name} {command.name}"

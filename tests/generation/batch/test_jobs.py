@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from chargen.errors import GenerationError
-from chargen.generation.batch.fields import read_form
 from chargen.generation.batch.jobs import BadLine, Job, is_json, open_jobs, read_jobs
+from chargen.generation.poems.asked import read_form
 from chargen.generation.poems.forms import Form
 from chargen.generation.requests import Request
 from chargen.options import SamplingConfig
