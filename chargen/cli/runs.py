@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from chargen.inspection.listing import RunEntry
     from chargen.terminal.console import Terminal
 
-_HEADER = ("run", "text", "network", "parameters", "steps", "minutes", "bits", "")
+_HEADER = ("run", "text", "network", "size", "steps", "min", "bits", "")
 
 
 @command()
@@ -24,7 +24,10 @@ def runs(
     as_json: Json = False,
     terminal: Terminal,
 ) -> None:
-    """List all runs, the newest first: text, network, training, bits per character."""
+    """List all runs, the newest first.
+
+    The size is the number of parameters; bits are per character, on the validation split.
+    """
     from chargen import api
     from chargen.runs.finding import runs_folder
 

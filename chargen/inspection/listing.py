@@ -63,11 +63,12 @@ def _entry(path: Path) -> RunEntry:
     except CheckpointError as error:
         return RunEntry(name, path, problem=error.message)
     model = config.model
+    layers = "" if model.num_layers == 1 else f"{model.num_layers} × "
     return RunEntry(
         name=name,
         path=path,
         text=config.corpus.name,
-        network=f"{model.cell} {model.num_layers} × {model.hidden_size}",
+        network=f"{model.cell} {layers}{model.hidden_size}",
         parameters=parameters,
         steps=history.steps,
         minutes=history.seconds / 60,

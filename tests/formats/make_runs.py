@@ -14,6 +14,7 @@ RUNS: dict[str, dict[str, Any]] = {
     "gru": {"cell": "gru", "num_layers": 2, "tie_weights": True, "dropout": 0.2},
     "ctrnn": {"cell": "ctrnn", "dt": 0.5, "optimizer": "sgd", "lr": 0.3, "embedding_size": 0},
     "further": {"init_from": "gru", "optimizer": "rmsprop", "lr": 0.005},
+    "counted": {"cell": "lstm", "ngram": 3},
 }
 """What each run is trained with; the third begins with the weights of the first."""
 OPTIONS = {
