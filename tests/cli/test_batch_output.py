@@ -32,6 +32,7 @@ def long_batch(jobs: Path, run: Path, out: str) -> subprocess.Popen[bytes]:
         cwd=jobs.parent,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
+        bufsize=0,  # what readline had read ahead would be lost to communicate
     )  # fmt: skip
 
 
