@@ -72,7 +72,8 @@ def batch(
         engine = engine_of(
             model, slots=todo.batch_size, oov_prompt=todo.oov_prompt, logprobs=todo.logprobs
         )
-        wanted = BatchOptions(defaults, ordered=todo.ordered, keep_going=todo.keep_going)
+        kept = {n: getattr(todo, n) for n in ("ordered", "keep_going", "with_prompt")}
+        wanted = BatchOptions(defaults, **kept)
         typical = model.loaded.bits_per_char
         work = Batch(engine, file, str(jobs), out, wanted, model.identity(), typical)
         inventory = work.inventory()

@@ -108,6 +108,7 @@ class BatchConfig(Config):
         negatable=True,
     )
     keep_going: bool = option(False, "For an invalid job, write its error instead of stopping")
+    with_prompt: bool = option(False, "Add prompt, what the text continues")
     logprobs: bool = option(False, "Add bits_per_char, each text's cost under the model")
     device: str = option(
         TrainConfig.device,

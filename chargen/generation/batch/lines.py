@@ -33,13 +33,14 @@ class Task:
     id: str | int
     sample: int | None
     what: Request | BadLine
+    with_prompt: bool = False
 
     @property
     def key(self) -> int:
         return line_key(self.id, self.sample)
 
     def line(self, result: Result) -> dict[str, Any]:
-        line = self._head()
+        line = {**self._head(), **self.prompt()}
         line["text"] = result.text
         line["finish_reason"] = result.finish_reason
         line["characters"] = result.characters
@@ -47,6 +48,12 @@ class Task:
         if result.bits_per_char is not None:
             line["bits_per_char"] = result.bits_per_char
         return line
+
+    def prompt(self) -> dict[str, str]:
+        """Return the field of the prompt, where the line has it."""
+        if self.with_prompt and isinstance(self.what, Request):
+            return {"prompt": self.what.prompt}
+        return {}
 
     def error(self) -> dict[str, Any]:
         return {**self._head(), "error": str(self.what)}

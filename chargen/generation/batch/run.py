@@ -52,11 +52,13 @@ class BatchOptions:
         defaults: defaults for the fields of jobs.
         ordered: whether to write lines in job order; otherwise in order of completion.
         keep_going: whether to write an error for an invalid job; otherwise it stops the batch.
+        with_prompt: whether a line has the prompt of its text.
     """
 
     defaults: Defaults = field(default_factory=Defaults)
     ordered: bool = True
     keep_going: bool = False
+    with_prompt: bool = False
 
 
 @dataclass(frozen=True)
@@ -263,9 +265,9 @@ class Batch:
             if isinstance(job, BadLine):
                 yield Task(job.id, None, job)
                 continue
-            many = job.samples > 1
             for n, request in enumerate(job.requests()):
-                yield Task(job.id, n if many else None, request)
+                sample = None if job.samples == 1 else n
+                yield Task(job.id, sample, request, self._options.with_prompt)
 
     def _ordered_lines(self, inventory: Inventory, skip: int) -> Iterator[dict[str, Any]]:
         """Yield the lines after the first ``skip`` in the order of the jobs."""

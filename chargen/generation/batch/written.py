@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 _MOST_LINE_BYTES = 1 << 28
 _REASONS = ("length", "stop", "end", "form")
 _FIELDS = {"id", "text", "finish_reason", "characters", "seed"}
+_MORE_FIELDS = {"sample", "bits_per_char", "prompt"}
 _KINDS = {
     "id": (str, int),
     "sample": (int,),
@@ -31,6 +32,7 @@ _KINDS = {
     "characters": (int,),
     "seed": (int,),
     "bits_per_char": (float,),
+    "prompt": (str,),
 }
 
 
@@ -134,6 +136,8 @@ class _InOrder:
             return values
         if (values["id"], values.get("sample")) != (task.id, task.sample):
             return "it has another id than its job, or is of another sample"
+        if values.get("prompt") != task.prompt().get("prompt"):
+            return "it has another prompt than its job"
         return _problem_of_seed(values["seed"], task.what.seed, task.what.best_of)
 
     def keys(self) -> np.ndarray[Any, np.dtype[np.uint64]]:
@@ -191,7 +195,7 @@ def _values(line: bytes) -> dict[str, Any] | str:
         values = json.loads(line)
     except (ValueError, RecursionError):
         return "it is no JSON"
-    if not isinstance(values, dict) or set(values) - {"sample", "bits_per_char"} != _FIELDS:
+    if not isinstance(values, dict) or set(values) - _MORE_FIELDS != _FIELDS:
         return "it doesn't have the fields of a text"
     if not all(type(values[name]) in kinds for name, kinds in _KINDS.items() if name in values):
         return "a field is of another type"

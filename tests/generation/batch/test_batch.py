@@ -311,3 +311,17 @@ def test_the_best_of_several_is_one_line_that_can_be_resumed(
         run(engine, jobs, out, options, stop_after=1)
         found = run(engine, jobs, out, options, resume=True)
         assert sorted(map(str, found)) == sorted(map(str, whole))
+
+
+def test_a_line_may_have_its_prompt(engine: Engine, tmp_path: Path) -> None:
+    jobs, options = '{"prompt": "春"}\n{"prompt": ""}\n', BatchOptions(SHORT, with_prompt=True)
+    plain = run(engine, jobs, tmp_path / "plain")
+    whole = run(engine, jobs, tmp_path / "whole", options)
+    assert [line["prompt"] for line in whole] == ["春", ""]
+    assert [{k: v for k, v in line.items() if k != "prompt"} for line in whole] == plain
+    out = tmp_path / "out"
+    run(engine, jobs, out, options, stop_after=1)
+    assert run(engine, jobs, out, options, resume=True) == whole
+    out.write_text(out.read_text("utf-8").replace("春", "夜", 1), "utf-8")
+    with pytest.raises(GenerationError, match="line 1"):
+        run(engine, jobs, out, options, resume=True)
