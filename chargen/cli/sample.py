@@ -94,8 +94,10 @@ def sample(
     also = []
     if prompt is not None and prompt_file is not None:
         also.append("`prompt` and `prompt_file` contradict each other: give one")
-    if keep > options.get("best_of", 1):
+    if keep > max(1, options.get("best_of", 1)):
         also.append(f"`keep` is {keep}, but `best_of` is {options.get('best_of', 1)}")
+    if keep > 1 and options.get("num_samples", 1) > 1:
+        also.append("`keep` and `num_samples` contradict each other: give one")
     temperatures = options.pop("temperature", [None])
     first = {} if temperatures[0] is None else {"temperature": temperatures[0]}
     also += [p for t in temperatures[1:] for p in SamplingConfig.problems_in({"temperature": t})]

@@ -187,14 +187,14 @@ class Generator:
 
         Errors are raised at once.
         """
+        from chargen.generation.ordering import in_order
+
         asked = {
             "num_samples": num_samples,
             "best_of": best_of,
             "seed": _chosen(seed),
             "oov_prompt": oov_prompt,
         }
-        from chargen.generation.ordering import in_order
-
         requests = _requests(prompt, form, options, asked)
         slots = min(num_samples * best_of, 64)
         engine = engine_of(self, slots=slots, oov_prompt=oov_prompt)
@@ -210,7 +210,7 @@ class Generator:
         best_of: int = 8,
         seed: int | None = None,
         oov_prompt: str = "error",
-        form: Form | str | None = None,
+        form: Form | str | Mapping[str, Any] | None = None,
         **options: Any,
     ) -> list[Ranked]:
         """Draw ``best_of`` texts side by side, and return all of them, the best first.

@@ -185,6 +185,8 @@ def test_the_best_are_shown_below_the_prompt(run: Path) -> None:
     assert best == f"春{found[0]['text']}\n"
     error = the_error(*options, "--keep", 6, status=2)
     assert "--keep is 6, but --best-of is 5" in error
+    error = the_error(*options, "--keep", 2, "--num-samples", 3, status=2)
+    assert "--keep and --num-samples contradict each other" in error
 
 
 def test_a_run_is_named_by_an_argument_or_an_option(run: Path) -> None:
