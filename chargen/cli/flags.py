@@ -31,7 +31,7 @@ Checkpoint = Annotated[
     str | None,
     typer.Option(
         "--checkpoint",
-        help="The same as an option: a run folder or the name of a run.",
+        help="The run as an option, in place of the argument.",
         autocompletion=run_names,
     ),
 ]

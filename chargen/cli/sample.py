@@ -46,11 +46,11 @@ _PromptFile = Annotated[
 _Keep = Annotated[
     int,
     typer.Option(
-        "--keep", min=1, help="Texts to show of those drawn for --best-of, the best first."
+        "--keep", min=1, help="Number of the --best-of candidates to show, the best first."
     ),
 ]
 _Color = Annotated[
-    Color, typer.Option("--color", help="Colours on a terminal: of each character by its bits.")
+    Color, typer.Option("--color", help="Colour of each character on a terminal, by its bits.")
 ]
 
 

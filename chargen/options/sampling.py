@@ -56,7 +56,7 @@ class SamplingConfig(Config):
     stop: tuple[str, ...] = option((), "String before which a text ends", escaped=True)
     end: str = option(
         "none",
-        "Where a text ends that has its length",
+        "End of a text that has reached its length",
         choices={
             "none": "at once",
             "sentence": "at the end of the sentence, or at twice the length",
@@ -83,7 +83,7 @@ class BatchConfig(Config):
     num_samples: int = option(1, "Texts per prompt", low=1, high=1_000_000)
     best_of: int = option(
         1,
-        "Texts drawn for each, of which the one is kept that is most like real text",
+        "Candidates drawn for each text; the one most like real text is kept",
         low=1,
         high=1000,
     )
