@@ -226,7 +226,8 @@ def _check_size(path: Path) -> None:
         size = sum(each.file_size for each in archive.infolist())
     if size > _MOST_BYTES:
         raise CorpusError(
-            f"{path} unpacks to {size:,} bytes, more than {_MOST_BYTES:,}.", "Make texts of it."
+            f"{path} unpacks to {size:,} bytes, more than {_MOST_BYTES:,}.",
+            "Convert it to plain text, and name that.",
         )
 
 
