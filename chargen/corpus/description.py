@@ -6,8 +6,10 @@ from collections.abc import Iterable
 
 from chargen import __version__
 from chargen.corpus.documents import command_for, is_html
-from chargen.corpus.manifest import Manifest, SourceRecord, Split, Vocabulary
+from chargen.corpus.manifest import TOKENIZER, Manifest, SourceRecord, Vocabulary
 from chargen.corpus.reading import Source
+from chargen.corpus.record_formats import first_line, keys_of_json, listed, sides_of
+from chargen.corpus.split_writer import Written
 from chargen.corpus.survey import Survey
 from chargen.corpus.tokenizer import UNENCODABLE, Tokenizer
 from chargen.options import CorpusConfig
@@ -20,10 +22,7 @@ def build_manifest(
     found: Survey,
     tokenizer: Tokenizer,
     config: CorpusConfig,
-    *,
-    train: Split,
-    val: Split,
-    files: dict[str, str],
+    written: Written,
 ) -> Manifest:
     """Describe a surveyed text and its vocabulary.
 
@@ -32,9 +31,7 @@ def build_manifest(
         found: the survey.
         tokenizer: the vocabulary.
         config: the settings.
-        train: characters and pieces of the training split.
-        val: likewise, of the validation split.
-        files: the SHA-256 of each other file in the folder.
+        written: what was written besides the vocabulary and the manifest.
     """
     byte_pieces = int((tokenizer.byte_values >= 0).sum())
     left_out = sorted(left_out_counts(found, tokenizer), key=lambda pair: (-pair[1], pair[0]))
@@ -58,12 +55,13 @@ def build_manifest(
         oov_rate=oov_characters / found.characters,
         left_out_distinct=len(left_out),
         left_out=tuple(left_out[:_LEFT_OUT_SHOWN]),
-        train=train,
-        val=val,
-        dtype="uint16" if tokenizer.size <= 1 << 16 else "uint32",
+        train=written.train,
+        val=written.val,
+        dtype=tokenizer.dtype.name,
         round_trip="exact" if tokenizer.has_bytes or not left_out else "exact but for <unk>",
-        files=files,
+        files={TOKENIZER: tokenizer.sha256, **written.files},
         warnings=tuple(_warnings(found, tokenizer)),
+        records=written.records,
     )
 
 
@@ -107,6 +105,30 @@ def _warnings(found: Survey, tokenizer: Tokenizer) -> Iterable[str]:
             )
         if not source.characters:
             yield f"{name} is empty."
+        if found.records is None or found.records.kind == "lines":
+            yield from _looks_like_records(source)
+    if found.records and found.records.blanks_dropped:
+        yield "The characters are separated by blanks, which were left out."
     special = [f"U+{ord(c):04X}" for c in UNENCODABLE if found.counts.get(c)]
     if special and not tokenizer.has_bytes:
         yield f'{" and ".join(special)} became <unk>, since `oov="unk"`: no piece can hold them.'
+
+
+def _looks_like_records(source: Source) -> Iterable[str]:
+    """Warn of a file that is learnt as a text, keys and all, and has the form of records."""
+    line, name = first_line(source), source.file.name
+    if keys := keys_of_json(line):
+        yield (
+            f"{name} looks like JSON lines with the keys {listed(keys)}, and is learnt as a text, "
+            "keys and all. To learn its records, name `label_key`, or give `records=labels`."
+        )
+    elif line.startswith("__label__"):
+        yield (
+            f"{name} looks like texts with labels, and is learnt as one text, labels and all. To "
+            "learn them as records, give `records=labels`."
+        )
+    elif "\t" in line and None not in sides_of(line.split("\t")):
+        yield (
+            f"{name} looks like pairs, and is learnt as one text. To learn them as records, give "
+            "`records=pairs`."
+        )

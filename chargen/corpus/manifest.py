@@ -17,9 +17,17 @@ MANIFEST = "manifest.json"
 TOKENIZER = "tokenizer.model"
 TRAIN = "train.bin"
 VAL = "val.bin"
+TRAIN_LABELS = "train.labels.bin"
+VAL_LABELS = "val.labels.bin"
+FILES: tuple[str, ...] = (TOKENIZER, TRAIN, VAL)
+"""What every corpus has besides its manifest."""
+LABEL_FILES: tuple[str, ...] = (TRAIN_LABELS, VAL_LABELS)
+"""What one of records with labels has as well."""
 
+MOST_VALUES = 0xFFFF
+"""Most values of a label: a label is stored in 16 bits, and 0 means none."""
 _DTYPES = ("uint16", "uint32")
-_MOST_PIECES = 0x110000 + 257  # every code point, every byte and <unk>
+_MOST_PIECES = 0x110000 + 258  # every code point, every byte, <unk> and the end of a record
 _MOST_BYTES = 1 << 26
 _NAME_ONE = "Name a text, or the folder of a prepared corpus."
 
@@ -85,6 +93,46 @@ class Split:
 
 
 @dataclass(frozen=True)
+class RecordsDescription:
+    """The records that a corpus consists of.
+
+    Attributes:
+        kind: ``lines``, ``labels`` or ``pairs``.
+        keys: the keys of labels.
+        values: of each key, its values with their counts in the training split, the most
+            frequent first. A label is stored as 1 + its number here; 0: the record has none.
+        train, val: records of the two splits.
+        longest: pieces of the longest text or answer, its end included.
+        blanks_dropped: whether blanks between all characters of pairs were left out.
+    """
+
+    kind: str
+    keys: tuple[str, ...]
+    values: tuple[tuple[tuple[str, int], ...], ...]
+    train: int
+    val: int
+    longest: int
+    blanks_dropped: bool
+
+    @property
+    def sides(self) -> int:
+        """Texts of a record: 2 of a pair, else 1."""
+        return 2 if self.kind == "pairs" else 1
+
+    def problems(self) -> list[str]:
+        """What contradicts itself, one line each."""
+        found = []
+        if len(self.values) != len(self.keys) or (self.keys and self.kind != "labels"):
+            found.append("records.values and records.keys contradict each other")
+        for key, values in zip(self.keys, self.values, strict=False):
+            if not 2 <= len({value for value, _ in values}) == len(values) <= MOST_VALUES:
+                found.append(f"records.values of {key!r} are not 2 to {MOST_VALUES:,} different")
+        if self.train < 1 or self.val < 0 or self.longest < 1:
+            found.append("records.train, records.val or records.longest is too small")
+        return found
+
+
+@dataclass(frozen=True)
 class Manifest:
     """Everything known about a prepared corpus.
 
@@ -107,6 +155,9 @@ class Manifest:
         round_trip: ``exact``, or ``exact but for <unk>``; verified on the whole text.
         files: the SHA-256 of each other file in the folder.
         warnings: what a careful reader should know, one line each.
+        records: the records that it consists of; None: it is one stream of text.
+
+    In a corpus of records, each end of a text counts as a character, and is a piece.
     """
 
     name: str
@@ -128,6 +179,7 @@ class Manifest:
     round_trip: str
     files: dict[str, str]
     warnings: tuple[str, ...]
+    records: RecordsDescription | None
 
     @property
     def replacements(self) -> int:
@@ -165,8 +217,12 @@ class Manifest:
             found.append(f"dtype is {self.dtype!r}, not one of {', '.join(_DTYPES)}")
         if not 1 <= self.vocabulary.size <= _MOST_PIECES:
             found.append(f"vocabulary.size is {self.vocabulary.size}, not in 1 to {_MOST_PIECES}")
-        if sorted(self.files) != sorted((TOKENIZER, TRAIN, VAL)):
-            found.append(f"files are not {TOKENIZER}, {TRAIN} and {VAL}")
+        if self.config.records != (self.records.kind if self.records else "none"):
+            found.append("records are not what the settings say")
+        found += self.records.problems() if self.records else []
+        expected = files_of(self.records)
+        if sorted(self.files) != sorted(expected):
+            found.append(f"files are not {', '.join(expected)}")
         splits = (self.train, self.val)
         # A character is at least one piece, and at most the four bytes of its UTF-8.
         if self.characters != sum(split.characters for split in splits) or not all(
@@ -174,6 +230,11 @@ class Manifest:
         ):
             found.append("characters and pieces contradict each other")
         return found
+
+
+def files_of(records: RecordsDescription | None) -> tuple[str, ...]:
+    """The files of a corpus besides its manifest."""
+    return (*FILES, *LABEL_FILES) if records and records.keys else FILES
 
 
 def numbered(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:

@@ -2,8 +2,9 @@
 
 Version 2 gave the manifest a ``name`` and the ``chargen_version`` that wrote it, and its sources a
 ``name`` in place of the ``path`` that they were given by. Version 3 joins wrapped lines, which the
-setting ``unwrap`` decides; before, all lines were kept. The folder itself is never changed: an
-older manifest is migrated in memory whenever it is read.
+setting ``unwrap`` decides; before, all lines were kept. Version 4 knows
+records; before, a corpus was one stream of text. The folder itself is never changed: an older
+manifest is migrated in memory whenever it is read.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from chargen import __version__
 from chargen.errors import CorpusError
 
 FORMAT = "chargen-corpus"
-VERSION = 3
+VERSION = 4
 
 Values = dict[str, Any]
 
@@ -68,7 +69,14 @@ def _from_2(values: Values, folder: Path) -> Values:
     }
 
 
-_STEPS: dict[int, Callable[[Values, Path], Values]] = {1: _from_1, 2: _from_2}
+def _from_3(values: Values, folder: Path) -> Values:
+    """Say that there are no records."""
+    del folder
+    without = {"records": "none", "text_key": "text", "label_key": [], "reverse": False}
+    return {**values, "config": {**values["config"], **without}, "records": None}
+
+
+_STEPS: dict[int, Callable[[Values, Path], Values]] = {1: _from_1, 2: _from_2, 3: _from_3}
 """For each older version, the function that brings a manifest to the next one."""
 
 

@@ -10,10 +10,16 @@ from chargen.errors import CorpusError
 
 # SentencePiece uses these itself when it counts, so they are given as user-defined symbols.
 _USER_DEFINED = "\n\t\x1f\u2585"
+END = "</s>"
+"""The control piece that ends a record."""
 
 
-def train_model(kept: Sequence[str], counts: Mapping[str, int], with_bytes: bool) -> bytes:
+def train_model(
+    kept: Sequence[str], counts: Mapping[str, int], with_bytes: bool, with_end: bool
+) -> bytes:
     """Make a model of the characters ``kept``, which occur as ``counts`` says.
+
+    With ``with_end`` it has the control piece END as well.
 
     Raises:
         CorpusError: they are nothing but line ends and tabs.
@@ -33,7 +39,7 @@ def train_model(kept: Sequence[str], counts: Mapping[str, int], with_bytes: bool
         model_writer=model,
         input_format="tsv",
         model_type="char",
-        vocab_size=len(kept) + 257,
+        vocab_size=len(kept) + 257 + with_end,
         hard_vocab_limit=False,
         # Without it the rarest characters of a long text are lost: the share covered is a 32-bit
         # float, which reaches 1 before the last of them.
@@ -47,7 +53,7 @@ def train_model(kept: Sequence[str], counts: Mapping[str, int], with_bytes: bool
         byte_fallback=with_bytes,
         unk_id=0,
         bos_id=-1,
-        eos_id=-1,
+        eos_id=1 if with_end else -1,
         pad_id=-1,
         minloglevel=4,
     )

@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from chargen.corpus.manifest import TOKENIZER, TRAIN, VAL, Manifest, read_manifest
+from chargen.corpus.manifest import (
+    LABEL_FILES,
+    TOKENIZER,
+    TRAIN,
+    VAL,
+    Manifest,
+    RecordsDescription,
+    read_manifest,
+)
+from chargen.corpus.record_split import RecordSplit
 from chargen.corpus.tokenizer import Tokenizer
 from chargen.corpus.tokens import TokenFile, Tokens
 from chargen.errors import CorpusError
@@ -27,10 +38,18 @@ class PreparedCorpus:
     """
 
     def __init__(
-        self, path: Path, manifest: Manifest, tokenizer: Tokenizer, train: Tokens, val: Tokens
+        self,
+        path: Path,
+        manifest: Manifest,
+        tokenizer: Tokenizer,
+        train: Tokens,
+        val: Tokens,
+        labels: Sequence[Tokens] = (),
     ) -> None:
+        """Of open files; ``labels`` are those of the two splits, where there are any."""
         self.path, self.manifest, self.tokenizer = path, manifest, tokenizer
         self.train, self.val = train, val
+        self._labels = labels
 
     def __repr__(self) -> str:
         made, split = self.manifest, self.manifest.val.characters
@@ -58,12 +77,39 @@ class PreparedCorpus:
         """
         folder = Path(path)
         manifest = read_manifest(folder)
-        train, val = (file.open(verify=verify) for file in _token_files(folder, manifest))
-        return cls(folder, manifest, _tokenizer(folder, manifest), train, val)
+        files = _token_files(folder, manifest)
+        train, val, *labels = (file.open(verify=verify) for file in files)
+        return cls(folder, manifest, _tokenizer(folder, manifest), train, val, labels)
+
+    @cached_property
+    def train_records(self) -> RecordSplit:
+        """The records of the training split; CorpusError if the corpus has none."""
+        records = self._records()
+        return self._split(records, self.train, records.train, 0)
+
+    @cached_property
+    def val_records(self) -> RecordSplit:
+        """The records of the validation split; CorpusError if the corpus has none."""
+        records = self._records()
+        return self._split(records, self.val, records.val, 1)
 
     def verify(self) -> list[str]:
         """Read every file of the folder again; what is wrong with them, one line each."""
         return problems_in(self.path, self.manifest)
+
+    def _records(self) -> RecordsDescription:
+        if self.manifest.records is None:
+            raise CorpusError(
+                f"{self.path} is one stream of text, without records.",
+                "Prepare it from a file of records, with `records` or `label_key`.",
+            )
+        return self.manifest.records
+
+    def _split(
+        self, records: RecordsDescription, tokens: Tokens, count: int, place: int
+    ) -> RecordSplit:
+        labels = self._labels[place].reshape(count, len(records.keys)) if records.keys else None
+        return RecordSplit(tokens, self.tokenizer.end_id, count, records.sides, labels)
 
 
 def problems_in(folder: Path, manifest: Manifest) -> list[str]:
@@ -84,14 +130,21 @@ def piece_counts(ids: Tokens, size: int) -> NDArray[np.int64]:
     return counts
 
 
-def _token_files(folder: Path, manifest: Manifest) -> tuple[TokenFile, TokenFile]:
+def _token_files(folder: Path, manifest: Manifest) -> list[TokenFile]:
+    """The files of numbers: of both splits, and of their labels if there are any."""
     dtype = np.dtype(manifest.dtype).newbyteorder("<")
     size = manifest.vocabulary.size
-    train, val = (
+    files = [
         TokenFile(folder / name, dtype, split.pieces, manifest.files[name], size)
         for name, split in ((TRAIN, manifest.train), (VAL, manifest.val))
-    )
-    return train, val
+    ]
+    if (records := manifest.records) and records.keys:
+        most = max(map(len, records.values)) + 1
+        for name, count in zip(LABEL_FILES, (records.train, records.val), strict=True):
+            numbers = count * len(records.keys)
+            digest = manifest.files[name]
+            files.append(TokenFile(folder / name, np.dtype("<u2"), numbers, digest, most))
+    return files
 
 
 def _tokenizer(folder: Path, manifest: Manifest) -> Tokenizer:

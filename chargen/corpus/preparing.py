@@ -8,16 +8,16 @@ from pathlib import Path
 from chargen.corpus.holding import held
 from chargen.corpus.identity import CorpusRequest
 from chargen.corpus.manifest import (
+    FILES,
+    LABEL_FILES,
     MANIFEST,
-    TOKENIZER,
-    TRAIN,
-    VAL,
     Manifest,
     manifest_values,
     read_manifest,
 )
 from chargen.corpus.prepared import PreparedCorpus
 from chargen.corpus.progress import ByteCounter, PrepareProgress
+from chargen.corpus.record_survey import survey_records
 from chargen.corpus.survey import survey
 from chargen.corpus.tokenizer import Tokenizer
 from chargen.corpus.writing import write_corpus
@@ -26,7 +26,8 @@ from chargen.files import new_folder
 from chargen.options import CorpusConfig, check
 
 CORPORA = Path("corpora")
-_FILES = (MANIFEST, TOKENIZER, TRAIN, VAL)
+_ALWAYS = {MANIFEST, *FILES}
+_FILES = _ALWAYS | {*LABEL_FILES}
 _ELSEWHERE = "choose another folder with `out`."
 
 
@@ -92,10 +93,12 @@ def _there(out: Path, request: CorpusRequest) -> PreparedCorpus | None:
 
 
 def _made(out: Path, request: CorpusRequest, counter: ByteCounter) -> PreparedCorpus:
-    found = survey(request, counter)
-    tokenizer = Tokenizer.train(found.counts, request.config.vocab_size, request.config.oov)
+    config = request.config
+    has_records = config.records != "none"
+    found = (survey_records if has_records else survey)(request, counter)
+    tokenizer = Tokenizer.train(found.counts, config.vocab_size, config.oov, end=has_records)
     with new_folder(out) as folder:
-        write_corpus(folder, request.name, found, tokenizer, request.config, counter)
+        write_corpus(folder, request.name, found, tokenizer, config, counter)
     return PreparedCorpus.open(out, verify=False)
 
 
@@ -115,12 +118,12 @@ def _check_out(out: Path, request: CorpusRequest, *, force: bool, keyed: bool) -
     try:
         manifest_values(out)
     except CorpusError as error:
-        if not (keyed and names == set(_FILES)):
+        if not (keyed and _ALWAYS <= names <= _FILES):
             raise CorpusError(
                 f"{out} exists already and is not a prepared corpus.",
                 f"Remove it, or {_ELSEWHERE}",
             ) from error
-    if others := sorted(names - set(_FILES)):
+    if others := sorted(names - _FILES):
         raise CorpusError(
             f"{out} is a prepared corpus with other files in it, which would be lost: "
             f"{', '.join(others[:3])}{', …' if len(others) > 3 else ''}.",

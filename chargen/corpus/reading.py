@@ -152,7 +152,7 @@ def read_chunks(
     convert: Callable[[str], str] | None = None,
     chunk_bytes: int = CHUNK_BYTES,
     on_bytes: Callable[[int], None] | None = None,
-) -> Iterator[str]:
+) -> Generator[str]:
     """Read the clean text of a file in chunks, none of them empty.
 
     Raises:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -25,15 +26,52 @@ class Survey:
         sources: the files, read to their ends.
         digests: the SHA-256 that each file had before that.
         counts: how often each character occurs.
+        records: the records that they consist of, if they do.
     """
 
     sources: list[Source]
     digests: tuple[str, ...]
     counts: dict[str, int]
+    records: RecordCounts | None = None
 
     @property
     def characters(self) -> int:
-        return sum(self.counts.values())
+        """Characters of the whole text; the end of a record is one."""
+        return sum(self.counts.values()) + (self.records.ends if self.records else 0)
+
+
+@dataclass
+class RecordCounts:
+    """How many records there are, and with which labels.
+
+    Attributes:
+        kind: ``lines``, ``labels`` or ``pairs``.
+        keys: the keys of labels.
+        labels: of each key, how often each value occurs in training; 0 of one that occurs only
+            in validation.
+        train, val: records of the two splits.
+        blanks_dropped: whether blanks between all characters of pairs were left out.
+    """
+
+    kind: str
+    keys: tuple[str, ...]
+    labels: tuple[Counter[str], ...]
+    train: int = 0
+    val: int = 0
+    blanks_dropped: bool = False
+
+    @property
+    def ends(self) -> int:
+        """Ends of texts: two a pair, else one a record."""
+        return (self.train + self.val) * (2 if self.kind == "pairs" else 1)
+
+    @property
+    def values(self) -> tuple[tuple[tuple[str, int], ...], ...]:
+        """Of each key, its values and their counts, the most frequent first."""
+        return tuple(
+            tuple(sorted(counts.items(), key=lambda pair: (-pair[1], pair[0])))
+            for counts in self.labels
+        )
 
 
 def survey(request: CorpusRequest, counter: ByteCounter) -> Survey:
@@ -51,7 +89,7 @@ def survey(request: CorpusRequest, counter: ByteCounter) -> Survey:
         source.digest = None
     counter.begin("count")
     counts = count_characters(read_sources(sources, request.config, on_bytes=counter.add))
-    _check_learnable(counts, request.files)
+    check_learnable(counts, request.files)
     return Survey(sources, request.digests, counts)
 
 
@@ -68,6 +106,11 @@ def same_text(found: Survey, config: CorpusConfig, counter: ByteCounter) -> Iter
     """Read the text once more; CorpusError at its end if a file has changed since it was hashed."""
     again = [source.again() for source in found.sources]
     yield from read_sources(again, config, on_bytes=counter.add)
+    check_unchanged(found, again)
+
+
+def check_unchanged(found: Survey, again: Iterable[Source]) -> None:
+    """Raise CorpusError where a file, read once more, isn't what it was when it was hashed."""
     for before, after in zip(found.digests, again, strict=True):
         if after.digest and after.digest.hexdigest() != before:
             raise CorpusError(
@@ -75,7 +118,8 @@ def same_text(found: Survey, config: CorpusConfig, counter: ByteCounter) -> Iter
             )
 
 
-def _check_learnable(counts: dict[str, int], files: Sequence[SourceFile]) -> None:
+def check_learnable(counts: dict[str, int], files: Sequence[SourceFile]) -> None:
+    """Raise CorpusError where a text is empty, white space, or one character repeated."""
     name = str(files[0].path) if len(files) == 1 else f"The text of {len(files)} files"
     if not counts:
         raise CorpusError(f"{name} is empty.", "Give a text with something to learn in it.")

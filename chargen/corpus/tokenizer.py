@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from chargen.corpus.pieces import byte_of, not_ours, read_model, train_model
+from chargen.corpus.pieces import END, byte_of, not_ours, read_model, train_model
 from chargen.errors import CorpusError
 from chargen.files import open_regular
 
@@ -41,11 +41,13 @@ class Tokenizer:
         characters_kept: characters that have a piece.
         has_bytes: whether other characters become their UTF-8 bytes; otherwise each is one <unk>.
         unk_id, newline_id: ids of those pieces.
+        end_id: the id of the piece that ends a record, or -1 where there is none.
         unk_extra_bits: what an <unk> is charged besides its own cost: log2 of the number of code
             points that it may stand for.
         never_sampled: (|V|,) bool, True for <unk> and the control pieces.
         byte_values: (|V|,) int16, the byte of a byte piece, otherwise -1.
         sha256: of the model file.
+        dtype: that ids are stored as: little-endian uint16, or uint32 where |V| needs it.
     """
 
     def __init__(self, model: bytes, name: str = "the tokenizer") -> None:
@@ -59,7 +61,11 @@ class Tokenizer:
         self.sha256 = hashlib.sha256(model).hexdigest()
         pieces, kinds = read_model(model, name)
         self.size = len(pieces)
+        self.dtype = np.dtype("<u2" if self.size <= 1 << 16 else "<u4")
         self.unk_id = kinds.index("unknown")
+        self.end_id = next(
+            (i for i, piece in enumerate(pieces) if piece == END and kinds[i] == "control"), -1
+        )
         self.never_sampled = np.array([kind in ("unknown", "control") for kind in kinds])
         self.byte_values = np.full(self.size, -1, np.int16)
         self._texts = [""] * self.size
@@ -106,7 +112,9 @@ class Tokenizer:
         return cls(model, str(path))
 
     @classmethod
-    def train(cls, counts: Mapping[str, int], vocab_size: int, oov: str) -> Tokenizer:
+    def train(
+        cls, counts: Mapping[str, int], vocab_size: int, oov: str, *, end: bool = False
+    ) -> Tokenizer:
         """Make a vocabulary of the most frequent characters.
 
         Args:
@@ -115,6 +123,7 @@ class Tokenizer:
                 characters, the one with the lower code point is kept.
             oov: ``bytes`` or ``unk`` for the others; ``auto`` is ``bytes`` if there are any. NUL
                 and U+2581 can't be kept, so they are always among the others.
+            end: whether there is a piece that ends a record.
 
         Raises:
             CorpusError: nothing but line ends and tabs would be kept.
@@ -123,7 +132,7 @@ class Tokenizer:
         if oov == "auto":
             seen = {c for c, n in counts.items() if n}
             oov = "unk" if seen <= set(kept) else "bytes"
-        return cls(train_model(kept, counts, oov == "bytes"))
+        return cls(train_model(kept, counts, oov == "bytes", end))
 
     def save(self, path: str | Path) -> None:
         """Write the ``.model`` file."""
@@ -160,9 +169,9 @@ class Tokenizer:
         return self._utf8[array][used].tobytes().decode("utf-8", "replace")
 
     def piece(self, id_: int) -> str:
-        """Show a piece: its character, ``<0xE4>`` for a byte, or ``<unk>``."""
+        """Show a piece: its character, ``<0xE4>`` for a byte, ``<unk>`` or ``</s>``."""
         if self.never_sampled[id_]:
-            return "<unk>" if id_ == self.unk_id else ""
+            return "<unk>" if id_ == self.unk_id else END if id_ == self.end_id else ""
         byte = int(self.byte_values[id_])
         return f"<0x{byte:02X}>" if byte >= 0 else self._texts[id_]
 

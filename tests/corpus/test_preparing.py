@@ -14,7 +14,7 @@ from chargen.corpus.manifest import read_manifest
 from chargen.corpus.prepared import PreparedCorpus
 from chargen.corpus.preparing import prepare
 from chargen.corpus.progress import PrepareProgress
-from chargen.corpus.writing import _SplitWriter
+from chargen.corpus.split_writer import SplitWriter
 from chargen.errors import ConfigError, CorpusError
 from chargen.options import CorpusConfig
 from tests.corpus.texts import CHINESE, ENGLISH, ODD, any_text, contents, text_of, write
@@ -178,7 +178,7 @@ def test_a_failure_leaves_what_was_there(
     def fail(self: object, ids: object, characters: int) -> None:
         raise failure or KeyboardInterrupt
 
-    monkeypatch.setattr(_SplitWriter, "write", fail)
+    monkeypatch.setattr(SplitWriter, "write", fail)
     with pytest.raises(expected) as error:
         prepare([source], out, CorpusConfig(), force=True)
     if failure:
