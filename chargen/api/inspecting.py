@@ -52,7 +52,7 @@ def load(
     folder = _find(run, runs_dir, finished=True)
     target = resolve_device(device)
     loaded = RunFolder(folder).load_model(ngram=ngram)
-    loaded.model.to(target)
+    loaded.network.to(target)
     return Generator(folder, loaded)
 
 

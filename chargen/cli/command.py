@@ -184,8 +184,10 @@ def help_of(entry: Entry, default_text: str | None = None, *, several: bool = Fa
         words += f": {', '.join(each)}"
     if cells := cells_with(entry.name):
         words += f" ({', '.join(cells)})"
+    if entry.kind is tuple:
+        words += "; repeatable"
     if known.escaped:
-        words += r"; repeatable, \n and other escapes are understood"
+        words += r", \n and other escapes are understood"
     if several:
         words += "; several, separated by commas: a text with each"
     default = default_text or known.default_text or _default(entry)

@@ -16,7 +16,7 @@ from chargen.cli.sample import say_conversion
 from chargen.options import CorpusConfig, TrainConfig
 
 if TYPE_CHECKING:
-    from chargen.evaluation.scores import CharScores
+    from chargen.evaluation.scores import CharScores, Score
     from chargen.generation.generator import Generator
     from chargen.terminal.console import Terminal
 
@@ -45,6 +45,9 @@ def evaluate(
     ] = None,
     runs_dir: RunsDir = None,
     no_ngram: NoNgram = False,
+    no_labels: Annotated[
+        bool, typer.Option("--no-labels", help="Score records without their labels.")
+    ] = False,
     *,
     options: dict[str, Any],
     as_json: Json = False,
@@ -61,6 +64,10 @@ def evaluate(
     device = options.pop("device", "auto")
     check_order("eval", run, file, runs_dir)
     generator = api.load(run, runs_dir=runs_dir, device=device, ngram=not no_ngram)
+    if generator.loaded.config.model.records:
+        score = generator.score_records(file, labels=not no_labels)
+        _show(generator, file, score, terminal, as_json=as_json)
+        return
     text = api.read_text(file, unwrap=generator.unwrap, **options)
     say_conversion(terminal, generator, "The text")
     scores = generator.score_characters(text, batch_size)
@@ -70,6 +77,12 @@ def evaluate(
     _remark_on_unknown(score.oov_rate, generator, terminal)
     if str(per_char) == "-":
         return
+    _show(generator, file, score, terminal, as_json=as_json)
+
+
+def _show(
+    generator: Generator, file: Path, score: Score, terminal: Terminal, *, as_json: bool
+) -> None:
     if as_json:
         report = {"checkpoint": str(generator.path), "file": str(file), **score.to_dict()}
         typer.echo(json.dumps(report, ensure_ascii=False))

@@ -119,6 +119,11 @@ class RecordsDescription:
         """Texts of a record: 2 of a pair, else 1."""
         return 2 if self.kind == "pairs" else 1
 
+    @property
+    def labels(self) -> dict[str, tuple[tuple[str, int], ...]]:
+        """The values of each key, with their counts."""
+        return dict(zip(self.keys, self.values, strict=True))
+
     def problems(self) -> list[str]:
         """What contradicts itself, one line each."""
         found = []

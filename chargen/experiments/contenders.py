@@ -121,7 +121,7 @@ class Chargen(Contender):
             run = new_run(request)
         with self.settings(), self.watch.running():
             self._session = Session(run, clock=self.watch, validate=False)
-        self._model = self._session.state.model
+        self._model = self._session.state.language_model
         self.parameters = size_of(self._model)
         self._ended = False
         self._events = session_events(self._session, lambda: False)

@@ -6,7 +6,9 @@ from collections.abc import Callable, Iterable, Iterator
 from copy import copy
 
 import torch
+from torch import Tensor
 
+from chargen.corpus.labels import Labels
 from chargen.corpus.tokenizer import Tokenizer
 from chargen.errors import GenerationError
 from chargen.generation.folded import Network
@@ -36,6 +38,7 @@ class Engine:
         oov_prompt: ``error`` or ``skip``, for prompt characters that the model can't read.
         logprobs: whether to tell ``bits_per_char``.
         convert: what a prompt goes through before it is read, such as a conversion of script.
+        labels: that texts may have.
     """
 
     def __init__(
@@ -48,14 +51,16 @@ class Engine:
         oov_prompt: str = "error",
         logprobs: bool = False,
         convert: Callable[[str], str] = str,
+        labels: Labels | None = None,
     ) -> None:
         self._set(slots, oov_prompt, logprobs=logprobs)
-        self._convert = convert
+        self._convert, self._labels = convert, labels or Labels({})
         with torch.inference_mode():
             self.network = Network(model, ngram)
         self.tokenizer = tokenizer
         self.drawing_device = drawing_device(self.network.device)
-        self.masks = Masks(tokenizer, self.network.width, self.drawing_device)
+        ends = tokenizer.end_id if model.config.records else -1
+        self.masks = Masks(tokenizer, self.network.width, self.drawing_device, ends)
         self.cache = PromptCache()
         self.poet = Poet(tokenizer, self.network.width)
 
@@ -98,8 +103,18 @@ class Engine:
             raise GenerationError(
                 f"The seed {request.seed} is out of range.", "Use 0 to 18446744073709551615."
             )
+        self.labels_of(request)
         if request.form is not None:
             self.verse(request, request.form)
+
+    def labels_of(self, request: Request) -> Tensor | None:
+        """The labels v (L,) of a request; None where the model has none.
+
+        Raises:
+            ConfigError: a label isn't known.
+        """
+        v = self._labels.wanted(request.config.label)
+        return torch.from_numpy(v) if len(v) else None
 
     def prompt_ids(self, prompt: str, form: Form | None = None) -> list[int]:
         """What the model reads before the text: a newline and the prompt, closed for a form."""

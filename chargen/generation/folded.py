@@ -12,7 +12,8 @@ from chargen.cells.fast.rows import RowProduct, padded
 from chargen.cells.fast.stepper import stepper_of
 from chargen.generation.mixture import Mixture
 from chargen.generation.sampler import BLOCK
-from chargen.network.model import CharModel, ModelState
+from chargen.network.base import ModelState
+from chargen.network.model import CharModel
 from chargen.ngrams import KneserNey
 
 RowState = tuple[Tensor, ...]
@@ -52,6 +53,7 @@ class Network:
         if self.mixture is not None and model.w is not None and model.b is not None:
             V[-1, : len(model.w)], c[-1:] = model.w.detach(), model.b.detach()
         self.output = RowProduct(V, c)
+        self._model = model if model.R is not None else None
         self.tile = max([self.output.tile, *(stepper.tile for stepper in self.steppers)])
         self.device = model.table.device
 
@@ -59,9 +61,25 @@ class Network:
         """The states of ``count`` rows at most, rounded up to whole tiles."""
         return Rows(self, padded(count, self.tile))
 
-    def step(self, ids: Tensor, state: ModelState) -> Tensor:
-        """One time step for ids (B,), int64: outputs (B, H'); the state is overwritten."""
+    @property
+    def labelled(self) -> bool:
+        """Whether labels stand beside the input."""
+        return self._model is not None
+
+    def beside(self, v: Tensor) -> Tensor:
+        """What labels v (L,) add to a text's rows of the table: (G',)."""
+        assert self._model is not None
+        R_v = self._model.input_of_labels(v.to(self.device))
+        return self.steppers[0].arrange(R_v[:, None])[:, 0]
+
+    def step(self, ids: Tensor, state: ModelState, beside: Tensor | None = None) -> Tensor:
+        """One time step for ids (B,), int64: outputs (B, H'); the state is overwritten.
+
+        ``beside`` (B, G') is added to the rows of the table.
+        """
         s = F.embedding(ids, self.table)
+        if beside is not None:
+            s += beside
         for n, (stepper, layer) in enumerate(zip(self.steppers, state, strict=True)):
             s = stepper.step(stepper.project(s) if n else s, layer)
         return s
@@ -81,6 +99,11 @@ class Rows:
             self._read = self._mixture.ngram.initial_state(capacity)
             self._fresh += (torch.tensor(self._read[0]),)
             self._tensors += (torch.from_numpy(self._read),)
+        self._beside: Tensor | None = None
+        if network.labelled:
+            self._beside = network.table.new_zeros(capacity, network.table.shape[1])
+            self._fresh += (self._beside[0].clone(),)
+            self._tensors += (self._beside,)
         self._count = 0
         self._view: ModelState = ()
 
@@ -93,7 +116,8 @@ class Rows:
         if len(ids) != self._count:
             self._count = len(ids)
             self._view = tuple(tuple(t[: len(ids)] for t in layer) for layer in self._state)
-        return self._network.step(ids, self._view)
+        beside = None if self._beside is None else self._beside[: len(ids)]
+        return self._network.step(ids, self._view, beside)
 
     def scores(self, s: Tensor, count: int) -> Tensor:
         """The logits V·s + c of the first ``count`` rows, whose outputs are the first of s (B, H').
@@ -107,10 +131,15 @@ class Rows:
             return o
         return self._mixture.probabilities(o, self._read[:count])
 
-    def load(self, row: int, saved: RowState | None) -> None:
-        """Give a row the state that ``save`` returned; None: that before the first piece."""
+    def load(self, row: int, saved: RowState | None, v: Tensor | None = None) -> None:
+        """Give a row the state that ``save`` returned; None: that before the first piece.
+
+        ``v`` (L,) are the labels of the row's text; they are part of what was saved.
+        """
         for tensor, value in zip(self._tensors, saved or self._fresh, strict=True):
             tensor[row] = value
+        if saved is None and v is not None and self._beside is not None:
+            self._beside[row] = self._network.beside(v)
 
     def save(self, row: int) -> RowState:
         return tuple(tensor[row].clone() for tensor in self._tensors)

@@ -46,7 +46,13 @@ class Generator:
         from chargen.generation.engine import Engine
 
         loaded = self.loaded
-        return Engine(loaded.model, loaded.tokenizer, loaded.ngram, convert=self.as_learnt)
+        return Engine(
+            loaded.model,
+            loaded.tokenizer,
+            loaded.ngram,
+            convert=self.as_learnt,
+            labels=loaded.config.corpus.label_space,
+        )
 
     @property
     def conversion(self) -> str:
@@ -231,6 +237,23 @@ class Generator:
     def score(self, text: str, batch_size: int = 32) -> Score:
         """Bits per character of ``text`` and more, by the fixed protocol of ``evaluation``."""
         return self.score_characters(text, batch_size).total()
+
+    def score_records(self, path: str | Path, *, labels: bool = True) -> Score:
+        """Score the records of a file, each with its labels, or with none of them.
+
+        Each text is read from its beginning, and its end counts as a character.
+
+        Raises:
+            CorpusError: the file can't be read as the run's own records were.
+        """
+        from chargen.corpus.labels import Labels
+        from chargen.corpus.records import read_records
+        from chargen.evaluation.texts import score_file
+
+        loaded, corpus = self.loaded, self.loaded.config.corpus
+        records = read_records([path], corpus.settings, all_labels=False)
+        known = corpus.label_space if labels else Labels({})
+        return score_file(loaded.model, loaded.tokenizer, records, known)
 
     def score_characters(self, text: str, batch_size: int = 32) -> CharScores:
         """What each character of ``text`` costs, in order."""

@@ -18,10 +18,15 @@ class Masks:
 
     Args:
         width: |V'|, the logits of a row.
+        end: the piece that ends a text, which may be drawn; -1: there is none.
     """
 
-    def __init__(self, tokenizer: Tokenizer, width: int, device: torch.device) -> None:
-        never = np.asarray(tokenizer.never_sampled, bool)
+    def __init__(
+        self, tokenizer: Tokenizer, width: int, device: torch.device, end: int = -1
+    ) -> None:
+        never = np.array(tokenizer.never_sampled, bool)
+        if end >= 0:
+            never[end] = False
         self._values = tokenizer.byte_values
         at_start = never | np.array([b >= 0 and not may_begin(b) for b in self._values.tolist()])
         self.at_start = torch.from_numpy(np.flatnonzero(at_start)).to(device)

@@ -114,10 +114,11 @@ class Slots:
     def _place(self, row: int) -> None:
         """Begin the text of ``row``: with a state that is known already where it can be."""
         text = self._texts[row]
-        saved = self._engine.cache.find(text.prompt[:-1])
+        label = text.request.config.label
+        saved = self._engine.cache.find(text.prompt[:-1], label)
         text.position = len(text.prompt) - 1 if saved else 0
         with torch.inference_mode():
-            self._rows.load(row, saved)
+            self._rows.load(row, saved, self._engine.labels_of(text.request))
         self._sampler.set_row(row, text.request.config, text.prompt[: text.position])
         self._next[row] = text.prompt[text.position]
         if not text.reading:
@@ -200,7 +201,8 @@ class Slots:
         text.position += 1
         self._next[row] = text.prompt[text.position]
         if not text.reading:
-            self._engine.cache.keep(text.prompt[:-1], self._rows.save(row))
+            label = text.request.config.label
+            self._engine.cache.keep(text.prompt[:-1], self._rows.save(row), label)
             self._begin_to_draw(row)
 
     def _begin_to_draw(self, row: int) -> None:

@@ -86,6 +86,9 @@ class GrowingText:
     def add(self, id_: int) -> str | None:
         """Take one piece; the reason where the text ends with it."""
         self.pieces += 1
+        if id_ == self._tokenizer.end_id:
+            self.finish_reason = "end"
+            return self.finish_reason
         character = self._character(id_)
         if character:
             self._characters.append(character)

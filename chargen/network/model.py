@@ -11,14 +11,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from chargen.cells import build_cell
-from chargen.cells.base import Cell, State
+from chargen.cells.base import Cell
 from chargen.cells.jordan import Output
 from chargen.machine.precision import no_autocast
+from chargen.network.base import Model, ModelState
 from chargen.network.softmax import Rows, score_mixed, score_targets, softmax_loss
 from chargen.options import ModelConfig
-
-ModelState = tuple[State, ...]
-"""One cell's state a layer; every tensor in it has the batch as its first dimension."""
 
 
 def map_state(state: ModelState, function: Callable[[Tensor], Tensor]) -> ModelState:
@@ -54,7 +52,7 @@ class Dropout:
         return x * mask[:, self.rows].to(x)
 
 
-class CharModel(nn.Module):
+class CharModel(Model):
     """A character-level language model: x_t to s_t to o_t = V s_t + c, which predicts x_{t+1}.
 
     Shapes: T time steps, B rows, |V| pieces, E embedding size, G gates · H.
@@ -70,6 +68,11 @@ class CharModel(nn.Module):
     With an ``ngram`` order the distribution is a mixture of the network and of counting,
     p(x) = g · softmax(o_t)(x) + (1 − g) · P_n(x). The network learns its share at each position:
     the gate g = σ(w·s_t + b). The counts are not part of this module; what they say is passed in.
+
+    With ``labels`` a vector v (L,) stands beside the input of a text at every step,
+    h_t = f(U x_t + W h_{t−1} + R v + b) in the first layer. With an embedding R = U·R', and R' v is
+    added to the embedding, so that the product with U serves both; ``R`` is R', (E, L), or, with
+    one-hot input, R itself, (G, L).
     """
 
     def __init__(self, config: ModelConfig) -> None:
@@ -103,6 +106,9 @@ class CharModel(nn.Module):
         self.layers = nn.ModuleList(layers)
         width = config.embedding_size or layers[0].gates * config.hidden_size
         self.table = nn.Parameter(torch.empty(config.vocab_size, width))
+        self.R: nn.Parameter | None = None
+        if config.labels:
+            self.R = nn.Parameter(torch.empty(width, config.labels))
 
     @property
     def cells(self) -> list[Cell]:
@@ -125,7 +131,7 @@ class CharModel(nn.Module):
             self.V.uniform_(-spread, spread, generator=generator)
         if self.P is not None:
             self.P.normal_(0, spread, generator=generator)
-        for parameter in (self.c, self.w, self.b):
+        for parameter in (self.c, self.w, self.b, self.R):
             if parameter is not None:
                 parameter.zero_()
 
@@ -143,12 +149,21 @@ class CharModel(nn.Module):
         return tuple(cell.initial_state(batch) for cell in self.cells)
 
     def forward(
-        self, ids: Tensor, state: ModelState, dropout: Dropout | None = None
+        self,
+        ids: Tensor,
+        state: ModelState,
+        dropout: Dropout | None = None,
+        v: Tensor | None = None,
     ) -> tuple[Tensor, ModelState]:
-        """Read a window: ids (T, B), int64, to the last layer's outputs (T, B, H) and a state."""
+        """Read a window: ids (T, B), int64, to the last layer's outputs (T, B, H) and a state.
+
+        ``v`` (B, L) are the labels of the rows.
+        """
         x = F.embedding(ids, self.table) * self.input_scale
         if dropout is not None and self.config.embedding_size:
             x = dropout(x)
+        if v is not None and self.R is not None:
+            x = x + F.linear(v, self.R)
         after = []
         for n, (cell, before) in enumerate(zip(self.cells, state, strict=True)):
             if dropout is not None and n:
@@ -179,6 +194,30 @@ class CharModel(nn.Module):
             return softmax_loss(features, V, self.c, targets.flatten()), state
         p = counted.reshape(-1, 1).to(V.dtype)
         return softmax_loss(features, V, self.c, targets.flatten(), self.gate(s), p), state
+
+    def loss_of_texts(
+        self,
+        ids: Tensor,
+        targets: Tensor,
+        inside: Tensor | None,
+        v: Tensor | None = None,
+        dropout: Dropout | None = None,
+    ) -> Tensor:
+        """Mean nats a piece over whole texts, ids and targets (T, B).
+
+        Args:
+            ids: what is read, padded at the end.
+            targets: what follows.
+            inside: places of what is no padding among the T·B, (N,); None: all.
+            v: labels, (B, L).
+            dropout: of units.
+        """
+        s, _ = self(ids, self.initial_state(ids.shape[1]), dropout, v)
+        s, targets = s.flatten(0, 1), targets.flatten()
+        if inside is not None:
+            s, targets = s[inside], targets[inside]
+        features, V = self._read_out(s)
+        return softmax_loss(features, V, self.c, targets)
 
     def gate(self, s: Tensor) -> Tensor:
         """The network's share g of the mixture after rows s (N, H): (N, 1)."""
@@ -222,6 +261,13 @@ class CharModel(nn.Module):
         """U·x + b of the first layer for each character, (|V|, G): sampling looks it up."""
         return self.cells[0].project(self.table * self.input_scale)
 
+    @torch.no_grad()
+    def input_of_labels(self, v: Tensor) -> Tensor:
+        """R·v (G,) of labels v (L,), which is added to a text's rows of ``input_table``."""
+        assert self.R is not None
+        R_v, U = torch.mv(self.R, v), self.cells[0].U
+        return R_v if U is None else torch.mv(U, R_v)
+
     def step(self, u: Tensor, state: ModelState) -> tuple[Tensor, ModelState]:
         """One time step from rows u (B, G) of ``input_table``: outputs (B, H) and a state."""
         after = []
@@ -239,6 +285,8 @@ class CharModel(nn.Module):
         """
         entry = "embedding" if self.config.embedding_size else "Uᵀ"
         parts: dict[str, dict[str, Tensor]] = {"table": {entry: self.table}}
+        if self.R is not None:
+            parts["labels"] = {"R": self.R}
         for n, cell in enumerate(self.cells):
             parts[f"layer {n}"] = dict(cell.named_parameters())
         output = {"V": self.V, "P": self.P, "c": self.c}
@@ -246,7 +294,3 @@ class CharModel(nn.Module):
         if self.w is not None and self.b is not None:
             parts["gate"] = {"w": self.w, "b": self.b}
         return parts
-
-    def parameters_by_part(self) -> dict[str, int]:
-        """Return how many numbers each part has."""
-        return {name: sum(p.numel() for p in part.values()) for name, part in self.parts().items()}

@@ -83,6 +83,40 @@ class ModelConfig(Config):
         default_text="auto; 0 in tiny and lecture",
         panel=NETWORK,
     )
+    records: bool = option(
+        False, help="Whether each text is read from its beginning to its end", derived=True
+    )
+    labels: int = option(
+        0, help="Length of v: values of all label keys together", low=0, derived=True
+    )
+    task: str = option(
+        "lm",
+        "What the network learns",
+        choices={
+            "lm": "to continue a text",
+            "classify": "to tell a text's label",
+            "seq2seq": "to answer a text with a text",
+            "infill": "to fill gaps",
+        },
+        panel=NETWORK,
+    )
+    bidirectional: bool = option(
+        False,
+        "Read a text in both directions, for classify and seq2seq; infill always does",
+        negatable=True,
+        panel=NETWORK,
+    )
+    attention: str = option(
+        "none",
+        "How an answer looks back at the text, for seq2seq",
+        choices={
+            "none": "through the code alone",
+            "dot": "by products of states",
+            "additive": "by a layer of its own",
+        },
+        default_text="dot for seq2seq",
+        panel=NETWORK,
+    )
 
     @classmethod
     def conflicts_in(cls, values: Mapping[str, Any]) -> list[str]:
@@ -108,6 +142,28 @@ class ModelConfig(Config):
             )
         if config.ngram_order and not config.can_mix():
             found.append(f"`ngram` is {config.ngram}, but the cell {config.cell} is fed the output")
+        return found + config._conflicts_of_task()
+
+    def _conflicts_of_task(self) -> list[str]:
+        """Describe which options the task has no use for."""
+        found = []
+        if self.task == "lm" and self.bidirectional:
+            found.append(
+                "`bidirectional` is for a text that is there as a whole; a language model writes "
+                "from left to right, and what comes later can't be read before it is written"
+            )
+        if self.task == "infill" and self.bidirectional:
+            found.append("`bidirectional` has no meaning for infill, which always reads both ways")
+        if self.attention != "none" and self.task != "seq2seq":
+            found.append(f"`attention` is for the task seq2seq, and `task` is {self.task}")
+        if self.task != "lm":
+            found += [
+                f"the cell {name} is fed the output, which only the task lm has"
+                for name in dict.fromkeys(self.layer_cells())
+                if CELLS[name].wants_output
+            ]
+            if self.ngram_order:
+                found.append(f"`ngram` is {self.ngram}, but `task` {self.task} has no counts")
         return found
 
     @property
@@ -123,11 +179,14 @@ class ModelConfig(Config):
 
     def can_mix(self) -> bool:
         """Whether its output may be mixed with counts: no cell is fed the network's own output."""
-        return not any(CELLS[name].wants_output for name in self.layer_cells())
+        return self.task == "lm" and not self.records and not self._is_fed_output()
+
+    def _is_fed_output(self) -> bool:
+        return any(CELLS[name].wants_output for name in self.layer_cells())
 
     def can_tie(self) -> bool:
         """Return whether the embeddings can serve as V: there are some, and no cell owns V."""
-        return self.embedding_size > 0 and self.can_mix()
+        return self.embedding_size > 0 and not self._is_fed_output()
 
     def layer_cells(self) -> tuple[str, ...]:
         """Return the name of each layer's cell, bottom first."""

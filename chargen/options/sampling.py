@@ -64,6 +64,11 @@ class SamplingConfig(Config):
         },
     )
 
+    label: tuple[str, ...] = option(
+        (),
+        "Label of the text, KEY=VALUE; several values are mixed: KEY=VALUE:0.7,VALUE:0.3",
+    )
+
     @classmethod
     def conflicts_in(cls, values: Mapping[str, Any]) -> list[str]:
         found = ["`stop` contains an empty string"] if "" in values.get("stop", ()) else []

@@ -89,6 +89,13 @@ class TrainConfig(Config):
         default_text="adapted to the size of the text; 0 if dropout is given",
         panel=LEARNING,
     )
+    label_dropout: float = option(
+        0.1,
+        "Share of labels that are left out, so that texts can be written without them too",
+        low=0,
+        below=1,
+        panel=LEARNING,
+    )
     epochs: float | None = option(
         None, "Passes over the text", above=0, changeable=True, panel=BUDGET
     )

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
+from chargen.corpus.labels import Labels
 from chargen.files import sha256_of_values
 from chargen.options import CELLS, CorpusConfig, ModelConfig, TrainConfig
 from chargen.options.recipe import Recipe
@@ -39,6 +40,7 @@ class CorpusRecord:
         settings: that it was made with.
         files: SHA-256 of each of its files.
         characters, train_characters, val_characters: of the text and its splits.
+        labels: of its records: the values of each key, with how many texts have each.
     """
 
     __pydantic_config__: ClassVar[Any] = STRICT
@@ -50,6 +52,12 @@ class CorpusRecord:
     characters: int
     train_characters: int
     val_characters: int
+    labels: Mapping[str, tuple[tuple[str, int], ...]] = field(default_factory=dict)
+
+    @property
+    def label_space(self) -> Labels:
+        """The labels that texts may have."""
+        return Labels(self.labels)
 
     @classmethod
     def of(cls, manifest: Manifest) -> Self:
@@ -62,6 +70,7 @@ class CorpusRecord:
             characters=manifest.characters,
             train_characters=manifest.train.characters,
             val_characters=manifest.val.characters,
+            labels={} if manifest.records is None else manifest.records.labels,
         )
 
     def is_of(self, manifest: Manifest) -> bool:

@@ -10,7 +10,8 @@ import torch
 
 from chargen.errors import CheckpointError
 from chargen.machine.memory import in_words, usable_bytes
-from chargen.network.model import CharModel
+from chargen.network.base import Model
+from chargen.network.shapes import build_model
 from chargen.options import ModelConfig, TrainConfig
 from chargen.runs.reading import COPY_AGAIN
 from chargen.runs.tensors import Kind
@@ -23,27 +24,26 @@ _MEMORIES = {
 """What torch's optimisers keep for each parameter, by torch's names."""
 
 
-def outline(model: ModelConfig, where: Path) -> CharModel:
+def outline(model: ModelConfig, where: Path) -> Model:
     """The network of a config with shapes and no numbers: it has no memory.
 
     Raises:
         CheckpointError: there can be no such network.
     """
     with _sizes_of(where), torch.device("meta"):
-        return CharModel(model)
+        return build_model(model)
 
 
-def of_weights(network: CharModel) -> dict[str, Kind]:
+def of_weights(network: Model) -> dict[str, Kind]:
     """The tensors of ``model.safetensors``."""
     return {name: Kind.of(tensor) for name, tensor in network.state_dict().items()}
 
 
-def of_checkpoint(
-    network: CharModel, training: TrainConfig, step: int, where: Path
-) -> dict[str, Kind]:
+def of_checkpoint(network: Model, training: TrainConfig, step: int, where: Path) -> dict[str, Kind]:
     """The tensors of ``last/STEP``: weights, memories of the optimiser, generator, carried state.
 
-    Before the first step there are neither memories nor a carried state.
+    Before the first step there are neither memories nor a carried state; where each text is read
+    from its beginning, none is ever carried.
 
     Raises:
         CheckpointError: there can be no such state.
@@ -56,6 +56,8 @@ def of_checkpoint(
         for memory in _MEMORIES[training.optimizer]:
             kind = Kind(torch.float32, ()) if memory == "step" else Kind.of(parameter)
             found[f"optimizer.{name}.{memory}"] = kind
+    if network.config.records:
+        return found
     with _sizes_of(where):
         carried = network.initial_state(training.batch_size)
     for layer, state in enumerate(carried):
@@ -78,7 +80,7 @@ def of_ngram(model: ModelConfig) -> dict[str, Kind]:
     return found
 
 
-def require_room(network: CharModel, copies: int, where: Path | str) -> None:
+def require_room(network: Model, copies: int, where: Path | str) -> None:
     """Raise CheckpointError where copies of the weights can't all be in memory."""
     numbers = sum(parameter.numel() for parameter in network.parameters())
     require_bytes(4 * copies * numbers, f"The network of {where}")

@@ -13,7 +13,7 @@ from functools import partial
 from hashlib import sha256
 from itertools import count
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 from filelock import FileLock, Timeout
 from torch import Tensor
@@ -22,7 +22,9 @@ from chargen.corpus.holding import held
 from chargen.corpus.tokenizer import Tokenizer
 from chargen.errors import ChargenError, CheckpointError
 from chargen.files import new_folder, sweep, write_json
+from chargen.network.base import Model
 from chargen.network.model import CharModel
+from chargen.network.shapes import build_model
 from chargen.ngrams import KneserNey
 from chargen.runs import checkpoints, expected_tensors
 from chargen.runs.config import RunConfig
@@ -43,6 +45,13 @@ from chargen.runs.reading import (
 from chargen.runs.tensors import digest, load_weights, part, read_tensors, write_tensors
 from chargen.runs.versions import config_of, places_of
 
+M = TypeVar("M", bound=Model)
+_USES = {
+    "lm": "A language model is for `sample`, `batch`, `write` and `eval`.",
+    "classify": "A classifier is for `classify`, `embed` and `eval`.",
+    "seq2seq": "A network that answers is for `sample`, `batch`, `eval` and `attention`.",
+    "infill": "A network that fills gaps is for `infill` and `eval`.",
+}
 _MOST_TOKENIZER_BYTES = 64 << 20
 
 
@@ -52,7 +61,7 @@ class LoadedModel:
 
     Attributes:
         path: of the run folder.
-        model: with its weights, on the CPU.
+        network: with its weights, on the CPU.
         tokenizer, config: of the run.
         weights_sha256: identifies the weights.
         step: training steps after which they were taken.
@@ -61,7 +70,7 @@ class LoadedModel:
     """
 
     path: Path
-    model: CharModel
+    network: Model
     tokenizer: Tokenizer
     config: RunConfig
     weights_sha256: str
@@ -69,6 +78,24 @@ class LoadedModel:
     bits_per_char: float | None = None
     ngram: KneserNey | None = None
     ngram_sha256: str | None = None
+
+    @property
+    def model(self) -> CharModel:
+        """The language model.
+
+        Raises:
+            CheckpointError: the run has learnt another task.
+        """
+        return self.of_task(CharModel)
+
+    def of_task(self, shape: type[M]) -> M:
+        """The network, which has a certain shape; CheckpointError where it has another."""
+        if isinstance(self.network, shape):
+            return self.network
+        task = self.config.model.task
+        raise CheckpointError(
+            f"{self.path} has learnt the task {task}, and this needs another.", _USES[task]
+        )
 
 
 class RunFolder:
@@ -191,7 +218,7 @@ class RunFolder:
             )
         return tokenizer
 
-    def save_best(self, model: CharModel, step: int, bits_per_char: float | None) -> None:
+    def save_best(self, model: Model, step: int, bits_per_char: float | None) -> None:
         """Write the weights that sampling uses from now on."""
         write_tensors(self.path / MODEL, model.state_dict(), step, bits_per_char)
 
@@ -253,7 +280,7 @@ class RunFolder:
             tensors, step = part(last[0], "model"), last[1]["step"]
             identity, bits = digest(tensors), None
         expected_tensors.require_room(network, 2, self.path)  # one mapped, one of its own
-        model = CharModel(config.model)
+        model = build_model(config.model)
         load_weights(model, tensors, self.path / MODEL)
         counts = read_ngram(self.path, config.model) if ngram else (None, None)
         return LoadedModel(self.path, model, tokenizer, config, identity, step, bits, *counts)

@@ -14,7 +14,7 @@ from chargen.corpus.prepared import PreparedCorpus, piece_counts
 from chargen.corpus.tokenizer import Ids, Tokenizer
 from chargen.machine.devices import resolve_device
 from chargen.machine.settings import TrainingSettings
-from chargen.network.model import CharModel
+from chargen.network.base import Model
 from chargen.options import Recipe
 from chargen.runs.config import RunConfig
 from chargen.training.state import TrainingState
@@ -34,7 +34,7 @@ def first_state(
 
 
 def begin_weights(
-    model: CharModel, corpus: PreparedCorpus, source: LoadedModel | None, recipe: Recipe
+    model: Model, corpus: PreparedCorpus, source: LoadedModel | None, recipe: Recipe
 ) -> None:
     """Complete the initial weights of ``model`` with what is known before training.
 
@@ -45,7 +45,9 @@ def begin_weights(
     size = corpus.tokenizer.size
     model.expect(torch.from_numpy(piece_counts(corpus.train, size)).double())
     if source:
-        adopt_weights(model, corpus.tokenizer, source)
+        records = corpus.manifest.records
+        same = dict(source.config.corpus.labels) == ({} if records is None else records.labels)
+        adopt_weights(model, corpus.tokenizer, source, same_labels=same)
     elif model.config.tie_weights:
         vectors = neighbour_vectors(corpus.train, size, model.config.embedding_size, recipe)
         vectors = recipe.neighbour_length * vectors
@@ -89,12 +91,14 @@ def neighbour_vectors(ids: Ids, size: int, width: int, recipe: Recipe) -> Tensor
 
 
 @torch.no_grad()
-def adopt_weights(model: CharModel, tokenizer: Tokenizer, source: LoadedModel) -> int:
+def adopt_weights(
+    model: Model, tokenizer: Tokenizer, source: LoadedModel, *, same_labels: bool = False
+) -> int:
     """Copy the weights of ``source`` into ``model``, whose vocabulary may differ.
 
     The layers are copied whole, so their shapes must agree. Of the table, V and c, the rows of
-    pieces that both know are copied; the other rows stay as they are. So does the gate where the
-    source has none. Returns the number of pieces shared.
+    pieces that both know are copied; the other rows stay as they are. So does what the source
+    doesn't have, and R unless its labels are the same. Returns the number of pieces shared.
     """
     theirs = {source.tokenizer.piece(n): n for n in range(source.tokenizer.size)}
     pairs = [
@@ -106,8 +110,8 @@ def adopt_weights(model: CharModel, tokenizer: Tokenizer, source: LoadedModel) -
     for name, tensor in model.state_dict().items():
         if name in ("table", "V", "c"):
             tensor[new] = given[name][old].to(tensor)
-        elif name in ("w", "b") and name not in given:
-            continue  # the gate of a network whose source had no counts
+        elif name not in given or (name == "R" and not same_labels):
+            continue
         else:
             tensor.copy_(given[name])
     return len(pairs)

@@ -60,12 +60,12 @@ def session_events(session: Session, stop: Callable[[], bool]) -> Generator[Even
         lr = state.lr_scale * learning_rate(state.step, timetable.total_steps, options, recipe)
         set_learning_rate(state.optimizer, lr)
         state.set_dropout(dropout_share(session.passes, options, recipe))
-        window = session.next_window()
+        lesson = session.next_lesson()
         state.optimizer.zero_grad(set_to_none=True)
         loss, after = accumulate_gradient(
-            state.model, *window, state.dropout, parts, session.autocast
+            state.model, lesson, state.dropout, parts, session.autocast
         )
-        session.feed.prepare(state.step + 1)
+        session.material.prepare(state.step + 1)
         norm = clip_gradients(list(state.model.parameters()), options.grad_clip)
         nats = float(loss)
         if not math.isfinite(nats + norm):
@@ -75,7 +75,7 @@ def session_events(session: Session, stop: Callable[[], bool]) -> Generator[Even
         state.carried = after
         state.step += 1
         timetable.pace.end_step()
-        means.add(window[0].numel(), nats, norm, clipped=0 < options.grad_clip < norm)
+        means.add(lesson.pieces, nats, norm, clipped=0 < options.grad_clip < norm)
         if state.step % LOG_EVERY == 0 or state.step in (1, timetable.total_steps):
             yield session.step_event(lr)
         save = session.save_due()

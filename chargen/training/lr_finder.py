@@ -14,14 +14,13 @@ from typing import Any
 
 import numpy as np
 
-from chargen.corpus.windows import Windows
 from chargen.errors import TrainingError
 from chargen.machine.devices import autocast, resolve_device
 from chargen.machine.settings import under_training_settings
 from chargen.training.accumulation import accumulate_gradient
 from chargen.training.beginning import begin_weights
 from chargen.training.counts import Counts
-from chargen.training.feed import Feed
+from chargen.training.material import material_of
 from chargen.training.optimizer import clip_gradients, set_learning_rate
 from chargen.training.plan import Plan
 from chargen.training.state import TrainingState
@@ -129,18 +128,11 @@ def _losses(plan: Plan, rates: Sequence[float]) -> Generator[float, None, None]:
     state.set_dropout(options.dropout)
     forward = autocast(plan.config.precision, device)
     begin_weights(model, corpus, plan.source, plan.config.recipe)
-    windows = Windows(
-        corpus.train, options.batch_size, options.seq_length, corpus.tokenizer.newline_id
-    )
-    counts = Counts.of(corpus, plan.config.model)
-    feed = Feed(windows, device, counts.counted)
+    material = material_of(plan.config, corpus, Counts.of(corpus, plan.config.model))
     for lr in rates:
-        ids, targets, fresh, counted = feed.window(state.step)
-        before = state.before_window(epoch_starts=fresh)
+        lesson = material.lesson(state)
         optimizer.zero_grad(set_to_none=True)
-        loss, state.carried = accumulate_gradient(
-            model, ids, targets, before, counted, state.dropout, parts, forward
-        )
+        loss, state.carried = accumulate_gradient(model, lesson, state.dropout, parts, forward)
         yield float(loss)
         clip_gradients(list(model.parameters()), options.grad_clip)
         set_learning_rate(optimizer, lr)

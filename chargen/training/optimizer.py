@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.optim import SGD, AdamW, Optimizer, RMSprop
 
-from chargen.network.model import CharModel
+from chargen.network.base import Model
 from chargen.options import Recipe, TrainConfig
 
 Groups: TypeAlias = list[dict[str, Any]]
@@ -36,7 +36,7 @@ OPTIMIZERS: Mapping[str, Callable[[Groups, TrainConfig, Recipe], Optimizer]] = M
 """How the optimisers that ``TrainConfig.optimizer`` may name are built."""
 
 
-def build_optimizer(model: CharModel, config: TrainConfig, recipe: Recipe) -> Optimizer:
+def build_optimizer(model: Model, config: TrainConfig, recipe: Recipe) -> Optimizer:
     """The optimiser of ``config``; weight decay acts on matrices, never on biases."""
     rates = recipe.lr_of_tied if model.config.tie_weights else {}
     found: dict[tuple[bool, float], list[Tensor]] = {}
@@ -70,7 +70,7 @@ def clip_gradients(parameters: list[torch.nn.Parameter], largest: float) -> floa
     return float(torch.nn.utils.clip_grad_norm_(parameters, limit))
 
 
-def optimizer_tensors(optimizer: Optimizer, model: CharModel) -> dict[str, Tensor]:
+def optimizer_tensors(optimizer: Optimizer, model: Model) -> dict[str, Tensor]:
     """The optimiser's memory by ``parameter.name``: moments and step counters."""
     return {
         f"{parameter}.{name}": value
@@ -80,9 +80,7 @@ def optimizer_tensors(optimizer: Optimizer, model: CharModel) -> dict[str, Tenso
     }
 
 
-def restore_optimizer(
-    optimizer: Optimizer, model: CharModel, tensors: Mapping[str, Tensor]
-) -> None:
+def restore_optimizer(optimizer: Optimizer, model: Model, tensors: Mapping[str, Tensor]) -> None:
     """Put back what ``optimizer_tensors`` returned; ValueError: it isn't of this model."""
     parameters = dict(model.named_parameters())
     optimizer.state.clear()

@@ -18,6 +18,7 @@ from chargen.corpus.windows import fit
 from chargen.errors import CheckpointError, system_error_text
 from chargen.options import CorpusConfig, ModelConfig, Recipe, TrainConfig, check, meant
 from chargen.training.extent import Extent
+from chargen.training.kinds import check_kind, settings_of_task, shape_of
 from chargen.training.notes import notes_on
 from chargen.training.presets import (
     DEFAULT_PRESET,
@@ -159,14 +160,18 @@ def plan(request: TrainRequest) -> Plan:
     from chargen.training.room import require_room
 
     device = resolve_device(asked.device)
-    corpus = open_corpus(request.corpus, request.settings, request.on_progress)
+    task = request.model.get("task", source.config.model.task if source else ModelConfig.task)
+    settings = settings_of_task(task, request.settings)
+    corpus = open_corpus(request.corpus, settings, request.on_progress)
+    check_kind(task, corpus)
     extent, recipe = Extent.of(corpus), Recipe()
     batch, window = fit(len(corpus.train), asked.batch_size, asked.seq_length)
+    shape = shape_of(task, corpus)
     if source is None:
-        model = choose_model(preset, request.model, extent, recipe)
+        model = choose_model(preset, {**shape, **request.model}, extent, recipe)
     else:
         ngram = {name: value for name, value in request.model.items() if name == "ngram"}
-        model = replace(source.config.model, vocab_size=extent.vocab_size, **ngram)
+        model = replace(source.config.model, vocab_size=extent.vocab_size, **shape, **ngram)
         model = with_ngram_order(model)
     given = {**request.training, "batch_size": batch, "seq_length": window}
     training = choose_training(preset, given, extent, model.hidden_size, recipe)

@@ -6,7 +6,7 @@ import torch
 
 from chargen.errors import ConfigError
 from chargen.machine.memory import in_words, usable_bytes
-from chargen.network.model import CharModel
+from chargen.network.shapes import build_model
 from chargen.options import ModelConfig, TrainConfig
 
 _MOMENTS = {"adamw": 2, "sgd": 1, "rmsprop": 1}
@@ -24,7 +24,7 @@ def require_room(model: ModelConfig, training: TrainConfig, device: torch.device
     """
     try:
         with torch.device("meta"):
-            network = CharModel(model)
+            network = build_model(model)
         parameters = sum(each.numel() for each in network.parameters())
     except (RuntimeError, OverflowError, TypeError) as error:
         raise ConfigError("The network is larger than any memory.", _REMEDY) from error

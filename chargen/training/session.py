@@ -7,16 +7,8 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
-from torch import Tensor
-
-from chargen.corpus.windows import Windows
-from chargen.evaluation.scores import head_of_text, score_characters
-from chargen.generation.engine import Engine
-from chargen.generation.requests import Request
 from chargen.generation.seeds import sample_seed
 from chargen.machine.devices import autocast, resolve_device
-from chargen.network.model import ModelState
-from chargen.options import SamplingConfig
 from chargen.runs.layout import LAST
 from chargen.training.accumulation import accumulate_gradient
 from chargen.training.beginning import begin_weights
@@ -31,14 +23,14 @@ from chargen.training.events import (
     Sample,
     Step,
 )
-from chargen.training.feed import Feed
+from chargen.training.lessons import Lesson
+from chargen.training.material import material_of
 from chargen.training.optimizer import clip_gradients
 from chargen.training.outset import diverged, started_event
 from chargen.training.pace import Clock, StepMeans, time_of_step
 from chargen.training.plan import PreparedRun
 from chargen.training.state import TrainingState
 
-SAMPLE = SamplingConfig(length=120, temperature=0.8)
 _SAVE_SECONDS = 60.0
 _FIRST_SAMPLE_SECONDS = 3.0  # to see early that, and what, it learns
 
@@ -48,6 +40,7 @@ class Session:
 
     Attributes:
         config: of the run; the session alone changes it, here and in the folder.
+        material: what the run learns from.
         ngram: the counts that are mixed with the network, or None.
 
     Args:
@@ -63,7 +56,7 @@ class Session:
         began, self._clock = clock(), clock
         self.folder, self.config, self.corpus = run.folder, run.plan.config, run.plan.corpus
         self._notes = run.plan.notes
-        corpus, options, recipe = self.corpus, self.config.training, self.config.recipe
+        corpus, options = self.corpus, self.config.training
         self.means = StepMeans(clock, corpus.manifest.train)
         self.device = resolve_device(options.device)
         self.autocast = autocast(self.config.precision, self.device)
@@ -71,18 +64,12 @@ class Session:
         self._begins = run.state is not None and self.folder.last_step() == 0
         self.state = (self._begins and run.state) or TrainingState(self.config, self.device)
         if not self._begins and not self._load_last():
-            begin_weights(self.state.model, corpus, run.plan.source, recipe)
-        self.windows = Windows(
-            corpus.train, options.batch_size, options.seq_length, corpus.tokenizer.newline_id
-        )
+            begin_weights(self.state.model, corpus, run.plan.source, self.config.recipe)
         counts = run.counts or Counts.again(self.folder.path, corpus, self.config.model)
-        self.ngram, self.feed = counts.ngram, Feed(self.windows, self.device, counts.counted)
-        self._val = head_of_text(corpus.tokenizer, corpus.val, recipe.evaluated_pieces)
-        scored = validate and len(corpus.val) > 0
-        self._val_characters = corpus.manifest.val.characters if scored else 0
-        self.timetable = Timetable(
-            self.config, self.windows.steps_per_epoch, self._val_characters, clock
-        )
+        self.ngram, self.material = counts.ngram, material_of(self.config, corpus, counts)
+        self._val_characters = self.material.val_characters if validate else 0
+        steps_per_epoch = self.material.steps_per_epoch
+        self.timetable = Timetable(self.config, steps_per_epoch, self._val_characters, clock)
         self._began, self._saved_at = began - self.state.seconds, clock()
         self._opened = clock()
         self._sampled = self.state.step > 0 or options.sample_every > 0
@@ -95,7 +82,7 @@ class Session:
     @property
     def passes(self) -> float:
         """Over the text, so far."""
-        return self.state.step / self.windows.steps_per_epoch
+        return self.state.step / self.material.steps_per_epoch
 
     def _load_last(self) -> bool:
         saved = self.folder.load_last()
@@ -113,7 +100,7 @@ class Session:
             self.config,
             seconds=self.seconds,
             device=self.device,
-            steps_per_epoch=self.windows.steps_per_epoch,
+            steps_per_epoch=self.material.steps_per_epoch,
             notes=self._notes,
         )
         total_steps = self.timetable.total_steps
@@ -156,10 +143,9 @@ class Session:
             return "time"
         return ""
 
-    def next_window(self) -> tuple[Tensor, Tensor, ModelState, Tensor | None]:
-        """Inputs (T, B), targets (T, B), carried state and P_n (T, B) of the next step."""
-        ids, targets, fresh, counted = self.feed.window(self.state.step)
-        return ids, targets, self.state.before_window(epoch_starts=fresh), counted
+    def next_lesson(self) -> Lesson:
+        """What the next step learns from."""
+        return self.material.lesson(self.state)
 
     def due(self, every: int) -> bool:
         """Whether something that happens every so many steps does now."""
@@ -191,7 +177,7 @@ class Session:
     def _try_step(self) -> tuple[float, float]:
         """Loss and gradient norm of the next window, without dropout; changes nothing."""
         model, parts = self.state.model, self.config.training.gradient_accumulation_steps
-        loss, _ = accumulate_gradient(model, *self.next_window(), None, parts, self.autocast)
+        loss, _ = accumulate_gradient(model, self.next_lesson(), None, parts, self.autocast)
         norm = clip_gradients(list(model.parameters()), 0)
         self.state.optimizer.zero_grad(set_to_none=True)
         return float(loss), norm
@@ -204,8 +190,8 @@ class Session:
 
     def evaluate(self) -> Evaluation:
         """Score the validation split; the best weights so far go to disk."""
-        state, tokenizer = self.state, self.corpus.tokenizer
-        scores = score_characters(state.model, tokenizer, self._val, ngram=self.ngram).total()
+        state = self.state
+        scores = self.material.score(state)
         best = scores.bits_per_char < state.best_bits
         if best:
             state.best_bits = scores.bits_per_char
@@ -227,12 +213,12 @@ class Session:
 
     def sample(self) -> Sample:
         """Let the model write a little, with random numbers of its own."""
-        engine = Engine(self.state.model, self.corpus.tokenizer, self.ngram, slots=1)
-        seed = sample_seed(self.config.training.seed, self.state.step)
-        (result,) = engine.generate([Request("", SAMPLE, seed)])
+        text = self.material.sample(
+            self.state, sample_seed(self.config.training.seed, self.state.step)
+        )
         self._sampled = True
         self._pause()
-        return Sample(self.state.step, self.seconds, text=result.text)
+        return Sample(self.state.step, self.seconds, text=text)
 
     def save(self) -> Checkpoint:
         """Put on disk what a resume needs; without validation, the best weights are these."""

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor
 
 from chargen.errors import CheckpointError
-from chargen.network.model import CharModel, Dropout, ModelState
+from chargen.network.base import ModelState
+from chargen.network.model import CharModel, Dropout
+from chargen.network.shapes import build_model
 from chargen.runs.config import RunConfig
 from chargen.runs.tensors import load_weights, part
 from chargen.training.optimizer import build_optimizer, optimizer_tensors, restore_optimizer
@@ -28,7 +30,7 @@ class TrainingState:
         self.batch_size = config.training.batch_size
         windows = -(-config.recipe.fresh_after // config.training.seq_length)
         self._fresh_every = max(self.batch_size, windows)
-        self.model = CharModel(config.model)
+        self.model = build_model(config.model)
         self.model.reset_parameters(config.training.seed)
         self.model.to(device)
         self.optimizer = build_optimizer(self.model, config.training, config.recipe)
@@ -42,6 +44,11 @@ class TrainingState:
         self.best_bits = math.inf
         self.evaluations_since_best = 0
         self.evaluated_step = -1
+
+    @property
+    def language_model(self) -> CharModel:
+        """The network, where the task is ``lm``."""
+        return cast("CharModel", self.model)
 
     def set_dropout(self, share: float) -> None:
         self.dropout = Dropout(share, self.generator) if share else None

@@ -12,6 +12,7 @@ from chargen.network.model import Dropout
 from chargen.options import CELLS
 from chargen.runs.folder import RunFolder
 from chargen.training.accumulation import accumulate_gradient
+from chargen.training.lessons import Passage
 from tests.support import small_model, train_tiny
 
 T, B = 6, 7
@@ -25,7 +26,9 @@ def a_step(model: Any, parts: int, dropout: Dropout | None) -> tuple[Any, Any, l
         _, state = model(first, model.initial_state(B))
     model.zero_grad(set_to_none=True)
     counted = torch.rand(T, B, generator=generator) if model.config.ngram_order else None
-    loss, after = accumulate_gradient(model, ids[:-1], ids[1:], state, counted, dropout, parts)
+    loss, after = accumulate_gradient(
+        model, Passage(ids[:-1], ids[1:], state, counted), dropout, parts
+    )
     return loss, after, [p.grad.clone() for p in model.parameters() if p.grad is not None]
 
 

@@ -26,12 +26,12 @@ class Spoilt(session.Session):
 
     at, times = 0, 0
 
-    def next_window(self) -> Any:
+    def next_lesson(self) -> Any:
         if self.state.step == Spoilt.at and Spoilt.times:
             Spoilt.times -= 1
             with torch.no_grad():
                 self.state.model.table.fill_(float("inf"))
-        return super().next_window()
+        return super().next_lesson()
 
 
 @pytest.fixture

@@ -47,7 +47,7 @@ def _schema_of(entry: Entry) -> Callable[[dict[str, Any]], None]:
         (kind,) = kinds
         schema |= kind | {name: value for name, value in bounds.items() if value is not None}
         if entry.kind is tuple:
-            schema["type"] = ["array", "string"]
+            schema["type"] = ["array", "string", *(["object"] if entry.name == "label" else [])]
 
     return change
 
@@ -93,6 +93,16 @@ class JobFields(BaseModel):
     def _one_stop(cls, value: object) -> object:
         return [value] if isinstance(value, str) else value
 
+    @field_validator("label", mode="before", check_fields=False)
+    @classmethod
+    def _label_lines(cls, value: object) -> object:
+        """Turn ``{"author": "李白"}`` into ``["author=李白"]``, and weights likewise."""
+        if isinstance(value, str):
+            return [value]
+        if not isinstance(value, dict):
+            return value
+        return [f"{key}={_mixture(each)}" for key, each in value.items()]
+
     def given(self, config: type[Config]) -> dict[str, Any]:
         """Return the line's values for options of ``config``, converted as the config does."""
         entries = config.entries()
@@ -101,6 +111,12 @@ class JobFields(BaseModel):
             for name, value in self.model_dump(exclude_none=True).items()
             if name in entries
         }
+
+
+def _mixture(values: object) -> str:
+    if not isinstance(values, dict):
+        return str(values)
+    return ",".join(f"{value}:{weight}" for value, weight in values.items())
 
 
 _form: Any = FormFields | None

@@ -1,0 +1,81 @@
+"""Records in batches: those of similar length side by side, in a new order each pass."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chargen.corpus.record_split import RecordSplit
+
+
+class RecordBatches:
+    """The batches of a pass, each a function of (seed, step) alone.
+
+    Records are sorted by length and cut into batches, so that little is padded; their number is
+    the same in each pass. Which of the equally long records come together, and the order of the
+    batches, are drawn anew for each pass.
+
+    Attributes:
+        steps_per_epoch: batches of a pass.
+
+    Args:
+        split: the records.
+        pieces: T·B, positions that a batch may have, padding included; a longer record is alone.
+        seed: of the orders.
+    """
+
+    def __init__(self, split: RecordSplit, pieces: int, seed: int) -> None:
+        self._seed = seed
+        lengths = [split.lengths(side) for side in range(split.sides)]
+        self._lengths = np.stack(lengths)  # (sides, n)
+        self._cuts = _cuts(self._lengths[:, self._sorted(np.arange(len(split)))], pieces)
+        self._epoch, self._order, self._batches = -1, np.empty(0, np.int64), np.empty(0, np.int64)
+
+    @property
+    def steps_per_epoch(self) -> int:
+        return len(self._cuts) - 1
+
+    def records(self, step: int) -> NDArray[np.int64]:
+        """The numbers of the records of a step, (B,)."""
+        epoch, place = divmod(step, self.steps_per_epoch)
+        if epoch != self._epoch:
+            draw = np.random.default_rng((self._seed, epoch))
+            self._order = self._sorted(draw.permutation(self._lengths.shape[1]))
+            self._batches, self._epoch = draw.permutation(self.steps_per_epoch), epoch
+        batch = self._batches[place]
+        return self._order[self._cuts[batch] : self._cuts[batch + 1]]
+
+    def _sorted(self, records: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Records by the lengths of their sides; equally long ones stay in order."""
+        return records[np.lexsort(self._lengths[::-1, records])]
+
+
+def _cuts(lengths: NDArray[np.int64], pieces: int) -> NDArray[np.int64]:
+    """Where batches begin among sorted records, whose sides are (sides, n) long, and the end."""
+    cuts, widest = [0], np.zeros(len(lengths), np.int64)
+    for n, length in enumerate(lengths.T):
+        wider = np.maximum(widest, length)
+        if n > cuts[-1] and int(wider.sum()) * (n + 1 - cuts[-1]) > pieces:
+            cuts.append(n)
+            wider = length
+        widest = wider
+    return np.array([*cuts, lengths.shape[1]])
+
+
+def padded(
+    split: RecordSplit, records: NDArray[np.int64], side: int = 0
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The pieces of some records side by side.
+
+    Returns:
+        Ids (T, B), the end piece as each text's last, and the padding 0; and lengths (B,).
+    """
+    last = split.ends[records * split.sides + side]
+    lengths = split.lengths(side)[records]
+    steps = np.arange(int(lengths.max()))[:, None]
+    inside = steps < lengths
+    places = np.where(inside, last - lengths + 1 + steps, 0)
+    tokens: NDArray[np.integer[Any]] = split.tokens
+    return np.where(inside, tokens[places], 0).astype(np.int64), lengths

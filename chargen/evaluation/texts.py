@@ -1,0 +1,131 @@
+"""Bits per character of records: each text is read from its beginning, and its end is charged."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import astuple
+from functools import reduce
+from itertools import islice
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from chargen.corpus.batching import padded
+from chargen.corpus.labels import Labels
+from chargen.corpus.record_split import RecordSplit
+from chargen.corpus.records import Record
+from chargen.corpus.tokenizer import Tokenizer
+from chargen.errors import CorpusError
+from chargen.evaluation.scores import Score, by_character
+from chargen.machine.precision import exact_float32
+from chargen.network.model import CharModel
+
+_PIECES = 1 << 14
+"""Positions that are scored at once, padding included."""
+
+
+def score_records(
+    model: CharModel,
+    tokenizer: Tokenizer,
+    split: RecordSplit,
+    v: NDArray[np.float32] | None = None,
+) -> Score:
+    """Score whole texts, of each every character and its end, which counts as a character.
+
+    Args:
+        model: a language model of records.
+        tokenizer: that made them.
+        split: the records.
+        v: their labels, (n, L); None: without.
+    """
+    nats, correct = piece_costs(model, split, tokenizer.newline_id, v)
+    return by_character(tokenizer, split.tokens, nats, correct).total()
+
+
+def score_file(
+    model: CharModel, tokenizer: Tokenizer, records: Iterable[Record], labels: Labels
+) -> Score:
+    """Score the records of a file, with their labels as far as the model knows them.
+
+    Raises:
+        CorpusError: there are none.
+    """
+    scores = []
+    for chunk in in_chunks(records):
+        split = split_of(chunk, tokenizer, labels)
+        v = labels.vectors(split.labels) if labels.size else None
+        scores.append(score_records(model, tokenizer, split, v))
+    if not scores:
+        raise CorpusError("The file has no records.", "Name one with at least one record.")
+    return reduce(_sum, scores)
+
+
+def _sum(a: Score, b: Score) -> Score:
+    return Score(*(x + y for x, y in zip(astuple(a), astuple(b), strict=True)))
+
+
+def text_costs(
+    model: CharModel,
+    split: RecordSplit,
+    newline_id: int,
+    v: NDArray[np.float32] | None = None,
+) -> NDArray[np.float64]:
+    """What each text costs in nats, its end included, (n,)."""
+    nats, _ = piece_costs(model, split, newline_id, v)
+    return np.add.reduceat(nats, split.ends - split.lengths() + 1)
+
+
+@exact_float32()
+def piece_costs(
+    model: CharModel,
+    split: RecordSplit,
+    newline_id: int,
+    v: NDArray[np.float32] | None = None,
+) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """What each piece costs in nats, and whether it was the likeliest, (pieces,) each."""
+    nats, correct = np.zeros(len(split.tokens)), np.zeros(len(split.tokens), bool)
+    device = model.table.device
+    with torch.no_grad():
+        for records in by_length(split):
+            targets, lengths = padded(split, records)
+            ids = np.concatenate([np.full((1, len(records)), newline_id), targets[:-1]])
+            given = None if v is None else torch.from_numpy(v[records]).to(device)
+            before = model.initial_state(len(records))
+            s, _ = model(torch.from_numpy(ids).to(device), before, None, given)
+            within = np.arange(len(ids))[:, None] < lengths
+            chosen = torch.from_numpy(within).to(device)
+            cost, top = model.score(s[chosen], torch.from_numpy(targets).to(device)[chosen])
+            steps, rows = np.nonzero(within)
+            places = split.ends[records][rows] - lengths[rows] + 1 + steps
+            nats[places] = cost.cpu().double().numpy()
+            correct[places] = top.cpu().numpy()
+    return nats, correct
+
+
+def by_length(split: RecordSplit, pieces: int = _PIECES) -> Iterator[NDArray[np.int64]]:
+    """Batches of records of similar length, (B,) each, of at most so many positions."""
+    lengths: NDArray[np.integer[Any]] = split.lengths()
+    order = np.argsort(lengths, kind="stable")
+    first = 0
+    for n in range(1, len(order) + 1):
+        if n == len(order) or int(lengths[order[n]]) * (n + 1 - first) > pieces:
+            yield order[first:n]
+            first = n
+
+
+def split_of(records: Sequence[Record], tokenizer: Tokenizer, labels: Labels) -> RecordSplit:
+    """Encode records as those that a model learns from are; unknown labels count as absent."""
+    sides = [side for record in records for side in record.sides]
+    end = np.array([tokenizer.end_id], np.int32)
+    tokens = np.concatenate([part for side in sides for part in (tokenizer.encode(side), end)])
+    numbers = np.stack([labels.numbers(record.labels) for record in records])
+    return RecordSplit(tokens, tokenizer.end_id, len(records), len(records[0].sides), numbers)
+
+
+def in_chunks(records: Iterable[Record], most: int = 4096) -> Iterator[list[Record]]:
+    """Some records at a time."""
+    left = iter(records)
+    while chunk := list(islice(left, most)):
+        yield chunk

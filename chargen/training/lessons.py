@@ -1,0 +1,109 @@
+"""What a single step of training learns from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any, Protocol, Self
+
+import torch
+from torch import Tensor
+
+from chargen.network.base import ModelState
+from chargen.network.model import Dropout, map_state
+
+
+class Lesson(Protocol):
+    """Rows that a step learns from, which can be taken apart."""
+
+    @property
+    def rows(self) -> int:
+        """B, texts or lanes side by side."""
+
+    @property
+    def pieces(self) -> int:
+        """The number of predictions that the loss is the mean of."""
+
+    def part(self, rows: slice) -> Self:
+        """Some of the rows."""
+
+    def loss(self, model: Any, dropout: Dropout | None) -> tuple[Tensor, ModelState]:
+        """The mean loss in nats, and the state that is carried on, if there is one."""
+
+
+@dataclass(frozen=True)
+class Passage:
+    """A window over all lanes of a text.
+
+    Attributes:
+        ids, targets: what is read and what follows, (T, B) int64 each.
+        state: before the window.
+        counted: P_n of the targets, (T, B), where n-grams were counted.
+    """
+
+    ids: Tensor
+    targets: Tensor
+    state: ModelState
+    counted: Tensor | None = None
+
+    @property
+    def rows(self) -> int:
+        return self.ids.shape[1]
+
+    @property
+    def pieces(self) -> int:
+        return self.ids.numel()
+
+    def part(self, rows: slice) -> Passage:
+        counted = None if self.counted is None else self.counted[:, rows]
+        state = map_state(self.state, lambda tensor: tensor[rows])
+        return replace(
+            self,
+            ids=self.ids[:, rows],
+            targets=self.targets[:, rows],
+            state=state,
+            counted=counted,
+        )
+
+    def loss(self, model: Any, dropout: Dropout | None) -> tuple[Tensor, ModelState]:
+        loss, after = model.loss(self.ids, self.targets, self.state, dropout, self.counted)
+        return loss, after
+
+
+@dataclass(frozen=True)
+class Texts:
+    """Whole texts side by side, each read from the initial state.
+
+    Attributes:
+        ids, targets: what is read and what follows, (T, B) int64 each, padded at the end.
+        lengths: of the texts, (B,) int64.
+        v: labels, (B, L), or None.
+    """
+
+    ids: Tensor
+    targets: Tensor
+    lengths: Tensor
+    v: Tensor | None = None
+
+    @property
+    def rows(self) -> int:
+        return len(self.lengths)
+
+    @property
+    def pieces(self) -> int:
+        return int(self.lengths.sum())
+
+    def part(self, rows: slice) -> Texts:
+        v = None if self.v is None else self.v[rows]
+        return Texts(self.ids[:, rows], self.targets[:, rows], self.lengths[rows], v)
+
+    def loss(self, model: Any, dropout: Dropout | None) -> tuple[Tensor, ModelState]:
+        within = inside(self.lengths, len(self.ids))
+        return model.loss_of_texts(self.ids, self.targets, within, self.v, dropout), ()
+
+
+def inside(lengths: Tensor, steps: int) -> Tensor | None:
+    """The places of what is no padding among T·B positions, (N,); None where nothing is padded."""
+    if int(lengths.min()) == steps:
+        return None
+    within = torch.arange(steps, device=lengths.device)[:, None] < lengths
+    return within.flatten().nonzero().squeeze(1)

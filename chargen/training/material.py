@@ -1,0 +1,150 @@
+"""What a run learns from and is scored on: lessons, a validation split, samples."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from chargen.corpus.batching import RecordBatches, padded
+from chargen.corpus.windows import Windows
+from chargen.evaluation.scores import Score, head_of_text, score_characters
+from chargen.evaluation.texts import score_records
+from chargen.generation.engine import Engine
+from chargen.generation.requests import Request
+from chargen.machine.devices import resolve_device
+from chargen.options import SamplingConfig
+from chargen.training.counts import Counts
+from chargen.training.feed import Feed
+from chargen.training.lessons import Lesson, Passage, Texts
+
+if TYPE_CHECKING:
+    from chargen.corpus.prepared import PreparedCorpus
+    from chargen.runs.config import RunConfig
+    from chargen.training.state import TrainingState
+
+_SAMPLE = SamplingConfig(length=120, temperature=0.8)
+
+
+class Material(Protocol):
+    """What a run learns from, lesson after lesson, and how its progress is measured.
+
+    Attributes:
+        steps_per_epoch: lessons of a pass.
+        val_characters: of the validation split; 0: there is none.
+    """
+
+    @property
+    def steps_per_epoch(self) -> int: ...
+
+    @property
+    def val_characters(self) -> int: ...
+
+    def lesson(self, state: TrainingState) -> Lesson:
+        """What the next step of ``state`` learns from."""
+
+    def prepare(self, step: int) -> None:
+        """Start to send the lesson of a step to the device."""
+
+    def score(self, state: TrainingState) -> Score:
+        """Score the validation split."""
+
+    def sample(self, state: TrainingState, seed: int) -> str:
+        """Let the network show what it has learnt."""
+
+
+class Text:
+    """One stream of text, in windows over contiguous lanes."""
+
+    def __init__(self, config: RunConfig, corpus: PreparedCorpus, counts: Counts) -> None:
+        options, tokenizer = config.training, corpus.tokenizer
+        self._windows = Windows(
+            corpus.train, options.batch_size, options.seq_length, tokenizer.newline_id
+        )
+        self._feed = Feed(self._windows, resolve_device(options.device), counts.counted)
+        self._tokenizer, self._ngram = tokenizer, counts.ngram
+        self._val = head_of_text(tokenizer, corpus.val, config.recipe.evaluated_pieces)
+        self.val_characters = corpus.manifest.val.characters if len(corpus.val) else 0
+
+    @property
+    def steps_per_epoch(self) -> int:
+        return self._windows.steps_per_epoch
+
+    def lesson(self, state: TrainingState) -> Passage:
+        ids, targets, fresh, counted = self._feed.window(state.step)
+        return Passage(ids, targets, state.before_window(epoch_starts=fresh), counted)
+
+    def prepare(self, step: int) -> None:
+        self._feed.prepare(step)
+
+    def score(self, state: TrainingState) -> Score:
+        model = state.language_model
+        return score_characters(model, self._tokenizer, self._val, ngram=self._ngram).total()
+
+    def sample(self, state: TrainingState, seed: int) -> str:
+        engine = Engine(state.language_model, self._tokenizer, self._ngram, slots=1)
+        (result,) = engine.generate([Request("", _SAMPLE, seed)])
+        return result.text
+
+
+class Records:
+    """Texts of their own, each with its labels, in batches of similar length."""
+
+    def __init__(self, config: RunConfig, corpus: PreparedCorpus) -> None:
+        options, self._config = config.training, config
+        self._train, self._val = corpus.train_records, corpus.val_records
+        pieces = options.batch_size * options.seq_length
+        self._batches = RecordBatches(self._train, pieces, options.seed)
+        self._tokenizer, self._labels = corpus.tokenizer, config.corpus.label_space
+        self._device = resolve_device(options.device)
+        self.val_characters = corpus.manifest.val.characters if len(self._val) else 0
+
+    @property
+    def steps_per_epoch(self) -> int:
+        return self._batches.steps_per_epoch
+
+    def lesson(self, state: TrainingState) -> Texts:
+        records = self._batches.records(state.step)
+        targets, lengths = padded(self._train, records)
+        first = np.full((1, len(records)), self._tokenizer.newline_id)
+        ids = np.concatenate([first, targets[:-1]])
+        v = self._vectors(records, state.step)
+        return Texts(
+            *(torch.from_numpy(each).to(self._device) for each in (ids, targets, lengths, v))
+        )
+
+    def _vectors(self, records: NDArray[np.int64], step: int) -> NDArray[np.float32]:
+        """The labels v of records (B, L), some left out, as seed and step decide."""
+        numbers = self._train.labels[records]
+        options = self._config.training
+        draw = np.random.default_rng((options.seed, step, numbers.size))
+        return self._labels.vectors(numbers * (draw.random(numbers.shape) >= options.label_dropout))
+
+    def prepare(self, step: int) -> None:
+        """Nothing is sent ahead."""
+
+    def score(self, state: TrainingState) -> Score:
+        v = self._labels.vectors(self._val.labels) if self._labels.size else None
+        return score_records(state.language_model, self._tokenizer, self._val, v)
+
+    def sample(self, state: TrainingState, seed: int) -> str:
+        """A text with the labels of some text that was learnt from, which are shown before it."""
+        numbers = self._train.labels[seed % len(self._train)]
+        label = tuple(
+            f"{key}={self._labels.names(key)[number - 1]}"
+            for key, number in zip(self._labels.values, numbers.tolist(), strict=True)
+            if number
+        )
+        engine = Engine(state.language_model, self._tokenizer, slots=1, labels=self._labels)
+        (result,) = engine.generate([Request("", replace(_SAMPLE, label=label), seed)])
+        return "\n".join([*([", ".join(label)] if label else []), result.text])
+
+
+def material_of(config: RunConfig, corpus: PreparedCorpus, counts: Counts) -> Material:
+    """What a run with this config learns from in a corpus."""
+    if config.model.records:
+        return Records(config, corpus)
+    return Text(config, corpus, counts)
