@@ -154,7 +154,7 @@ def read_rows(
     if kind == "json":
         return _json_rows(lines, name)
     if kind in _DELIMITERS:
-        return _table_rows(lines, name, _DELIMITERS[kind])
+        return _table_rows(lines, name, kind)
     if kind == "fasttext":
         return _fasttext_rows(lines, name, text_key)
     return (Row(number, {text_key: line}) for number, line in enumerate(lines, 1))
@@ -204,24 +204,9 @@ def _json_rows(lines: Iterable[str], name: str) -> Iterator[Row]:
         yield Row(number, value)
 
 
-def _table_rows(lines: Iterable[str], name: str, delimiter: str) -> Iterator[Row]:
-    reader = csv.reader((f"{line}\n" for line in lines), delimiter=delimiter, strict=True)
+def _table_rows(lines: Iterable[str], name: str, kind: str) -> Iterator[Row]:
     header: list[str] = []
-    while True:
-        number = reader.line_num + 1
-        try:
-            cells = next(reader)
-        except StopIteration:
-            return
-        except csv.Error as error:
-            raise bad_record(
-                name,
-                number,
-                f"its quotes can't be read ({error}).",
-                'Write a quoted field as "…", and a quote inside it as two; or use JSON lines.',
-            ) from error
-        if not cells:
-            continue
+    for number, cells in _cells(lines, name, kind):
         if not header:
             header = _checked_header(cells, name, number)
             continue
@@ -233,6 +218,38 @@ def _table_rows(lines: Iterable[str], name: str, delimiter: str) -> Iterator[Row
                 "Put a field that contains the separator in double quotes.",
             )
         yield Row(number, dict(zip_longest(header, cells, fillvalue="")))
+
+
+def _cells(lines: Iterable[str], name: str, kind: str) -> Iterator[tuple[int, list[str]]]:
+    """The cells of each row that isn't blank, and the number of its first line.
+
+    Much TSV knows no quoting: a line whose quotes aren't those of fields has them as characters.
+    """
+    last = ""
+
+    def fed() -> Iterator[str]:
+        nonlocal last
+        for last in lines:
+            yield f"{last}\n"
+
+    reader = csv.reader(fed(), delimiter=_DELIMITERS[kind], strict=True)
+    while True:
+        number = reader.line_num + 1
+        try:
+            cells = next(reader)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            if kind != "tsv" or reader.line_num > number:
+                raise bad_record(
+                    name,
+                    number,
+                    f"its quotes can't be read ({error}).",
+                    'Write a quoted field as "…", and a quote inside it as two; or use JSON lines.',
+                ) from error
+            cells = last.split("\t")
+        if cells:
+            yield number, cells
 
 
 def _fasttext_rows(lines: Iterable[str], name: str, text_key: str) -> Iterator[Row]:

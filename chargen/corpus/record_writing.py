@@ -16,9 +16,9 @@ from chargen.corpus.manifest import (
     TRAIN_LABELS,
     VAL,
     VAL_LABELS,
-    RecordsDescription,
 )
 from chargen.corpus.progress import ByteCounter
+from chargen.corpus.record_description import RecordsDescription
 from chargen.corpus.record_survey import is_for_validation
 from chargen.corpus.records import Record, RecordReader
 from chargen.corpus.split_writer import SplitWriter, Written, lossy, verify_round_trip
