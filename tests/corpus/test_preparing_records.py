@@ -19,11 +19,12 @@ from chargen.corpus.preparing import prepare
 from chargen.corpus.progress import PrepareProgress
 from chargen.corpus.record_split import RecordSplit
 from chargen.corpus.record_survey import is_for_validation
+from chargen.corpus.remarks import remarks_on_sizes, text_line
 from chargen.corpus.tokenizer import Tokenizer
 from chargen.errors import CorpusError
 from chargen.options import CorpusConfig
 from tests.corpus.test_records import JSON, jsonl
-from tests.corpus.texts import any_text, write
+from tests.corpus.texts import any_text, contents, write
 
 AUTHORS = CorpusConfig(label_key=("author",))
 PAIRS = CorpusConfig(records="pairs", val_frac=0.25)
@@ -187,6 +188,34 @@ def test_what_is_prepared_already_is_opened(here: Path) -> None:
     assert len({corpus.path, *(other.path for other in others)}) == 6
 
 
+def test_a_folder_may_change_from_records_to_a_text_and_back(tmp_path: Path) -> None:
+    file, out = write(tmp_path / "a.jsonl", jsonl(*POEMS)), tmp_path / "out"
+    for config in (AUTHORS, CorpusConfig(), AUTHORS):
+        with_labels = bool(config.label_key)
+        corpus = prepare([file], out, config, force=True)
+        assert (out / "train.labels.bin").exists() is with_labels
+        assert bool(corpus.manifest.records) is with_labels
+
+
+def test_a_torn_folder_in_the_cache_is_made_again(here: Path) -> None:
+    write(here / "a.jsonl", jsonl(*POEMS))
+    corpus = chargen.prepare("a.jsonl", label_key=["author"])
+    before = contents(corpus.path)
+    (corpus.path / "manifest.json").write_text("torn")
+    assert chargen.prepare("a.jsonl", label_key=["author"]).path == corpus.path
+    assert contents(corpus.path) == before
+
+
+def test_too_few_records_for_validation_are_remarked_on(tmp_path: Path) -> None:
+    file = write(tmp_path / "a.jsonl", jsonl(*POEMS[:9]))
+    few = prepare([file], tmp_path / "few", AUTHORS).manifest
+    assert any("none is kept for validation" in line for line in remarks_on_sizes(few))
+    assert "9 records, " in text_line(few)
+    wanted = CorpusConfig(label_key=("author",), val_frac=0)
+    none = prepare([file], tmp_path / "none", wanted).manifest
+    assert not any("kept for validation" in line for line in remarks_on_sizes(none))
+
+
 def test_sides_in_another_order_are_another_corpus(here: Path) -> None:
     write(here / "a", "一二\n三四\n")
     write(here / "b", "甲乙\n丙丁\n")
@@ -218,9 +247,10 @@ def test_records_that_teach_nothing_leave_nothing(
     assert [path.name for path in tmp_path.iterdir()] == [file.name]
 
 
-def test_too_many_values_are_no_label(tmp_path: Path) -> None:
-    rows = (f'{{"text": "ab", "author": {n}}}\n' for n in range(65_537))
-    with pytest.raises(CorpusError, match=r"line 65536: .*more than 65,535 values"):
+def test_too_many_values_are_no_label(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("chargen.corpus.record_survey.MOST_VALUES", 1000)
+    rows = (f'{{"text": "ab", "author": {n}}}\n' for n in range(1002))
+    with pytest.raises(CorpusError, match=r"line 1001: .*more than 1,000 values"):
         prepare([write(tmp_path / "a.jsonl", "".join(rows))], tmp_path / "out", AUTHORS)
 
 
@@ -246,7 +276,7 @@ def test_memory_is_bounded(tmp_path: Path) -> None:
         return most
 
     peak(1)  # imports, and tables that stay
-    small, large = peak(700), peak(2100)  # 6 and 19 MB
+    small, large = peak(400), peak(1000)  # 4 and 9 MB
     assert large < small + (1 << 20)
 
 
