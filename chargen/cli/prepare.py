@@ -53,7 +53,7 @@ def prepare(
     as_json: Json = False,
     terminal: Terminal,
 ) -> None:
-    """Turn texts into a prepared corpus: encoded as numbers, split and verified."""
+    """Turn texts or records into a prepared corpus: encoded as numbers, split and verified."""
     from chargen import api
     from chargen.terminal.plain import PHASES
 
@@ -129,7 +129,7 @@ def _record_rows(records: RecordsDescription) -> list[tuple[str, str]]:
     for key, values in zip(records.keys, records.values, strict=True):
         shown = " ".join(f"{visible(value)}×{n:,}" for value, n in values[:_LABELS_SHOWN])
         more = " …" if len(values) > _LABELS_SHOWN else ""
-        rows.append((f"label {key}", f"{len(values):,} values: {shown}{more}"))
+        rows.append((f"label {visible(key)}", f"{len(values):,} values: {shown}{more}"))
     return rows
 
 

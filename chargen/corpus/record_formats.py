@@ -152,7 +152,7 @@ def _cells(lines: Iterable[str], name: str, kind: str) -> Iterator[tuple[int, li
                 raise bad_record(
                     name,
                     number,
-                    f"its quotes can't be read ({error}).",
+                    f"its fields can't be read ({error}).",
                     'Write a quoted field as "…", and a quote inside it as two; or use JSON lines.',
                 ) from error
             cells = last.split("\t")

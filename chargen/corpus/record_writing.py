@@ -16,7 +16,6 @@ from chargen.corpus.manifest import (
     VAL_LABELS,
 )
 from chargen.corpus.progress import ByteCounter
-from chargen.corpus.record_description import RecordsDescription
 from chargen.corpus.record_survey import is_for_validation
 from chargen.corpus.records import Record, RecordReader
 from chargen.corpus.split_writer import SplitWriter, Written, lossy, verify_round_trip
@@ -69,15 +68,7 @@ def write_records(
     digests = {TRAIN: train.pieces.sha256, VAL: val.pieces.sha256}
     if records.keys:
         digests |= {TRAIN_LABELS: train.labels_sha256, VAL_LABELS: val.labels_sha256}
-    described = RecordsDescription(
-        records.kind,
-        records.keys,
-        records.values,
-        records.train,
-        records.val,
-        max(train.longest, val.longest),
-        records.blanks_dropped,
-    )
+    described = records.described(max(train.longest, val.longest))
     unknown = train.unknown + val.unknown
     return Written(train.pieces.split, val.pieces.split, digests, unknown, described)
 

@@ -20,7 +20,7 @@ from chargen.options import CorpusConfig
 
 _JUDGED = 1000  # records, by which separated characters are recognised
 _SPACED_SHARE = 0.95
-_SPACED = re.compile(r" *\S(?: \S)+ *")
+_SPACED = re.compile(r"\S(?: \S)+")
 _MOST_KEYS = 1000
 
 
@@ -79,8 +79,8 @@ class RecordReader:
     """Reads the records of files, once.
 
     The format of each file is recognised by its first line. Labels may be strings, numbers or
-    booleans, and are strings here; white space around them is dropped, and an empty one is
-    missing. Lines that are blank are left out, except in a file of one side of pairs.
+    booleans, and are strings on one line here; an empty one is missing. Lines that are blank are
+    left out, except in a file of one side of pairs.
 
     Where at least 95 of 100 sides of the first thousand pairs are characters separated by single
     blanks, as in the public set of couplets, blanks are left out of all.

@@ -139,7 +139,7 @@ def test_a_line_of_tsv_may_have_quotes_as_characters(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("value", "label"),
-    [(5, "5"), (1.5, "1.5"), (True, "true"), (False, "false"), (" 甲 ", "甲"), ("", None)],
+    [(5, "5"), (1.5, "1.5"), (True, "true"), (False, "false"), (" 甲\n 乙 ", "甲 乙"), ("", None)],
 )
 def test_labels_become_strings(tmp_path: Path, value: Any, label: str | None) -> None:
     file = write(tmp_path / "a.jsonl", jsonl({"text": "一", "k": value}, {"text": "二", "k": "x"}))
@@ -233,9 +233,9 @@ BAD: dict[str, tuple[CorpusConfig, str, str, str]] = {
         "line 2: .*3 fields.*header 2",
     ),
     "twice": (LABELS, "a.csv", "text,x,x\na,b,c\n", "line 1: .*occurs twice: text, x, x"),
-    "quotes": (LABELS, "a.csv", 'text,author\n"a" b,c\n', "line 2: its quotes can't be read"),
-    "open quote": (LABELS, "a.csv", 'text,author\n"a,b\n', "line 2: its quotes can't be read"),
-    "endless quote": (PAIRS, "a.tsv", 'src\ttrg\n"' + "a\tb\n" * 40_000, "line 2: its quotes"),
+    "quotes": (LABELS, "a.csv", 'text,author\n"a" b,c\n', "line 2: its fields can't be read"),
+    "open quote": (LABELS, "a.csv", 'text,author\n"a,b\n', "line 2: its fields can't be read"),
+    "endless quote": (PAIRS, "a.tsv", 'src\ttrg\n"' + "a\tb\n" * 40_000, "line 2: its fields"),
 }
 
 
