@@ -13,6 +13,7 @@ from chargen.cli.completion import texts
 from chargen.cli.flags import Json, Src, Tgt, sides_as_files
 from chargen.cli.naming import in_flags
 from chargen.corpus.remarks import SHOWN_FILES, remarks_on_sizes
+from chargen.errors import ConfigError
 from chargen.options import CorpusConfig
 from chargen.terminal.words import visible
 
@@ -58,12 +59,14 @@ def prepare(
     from chargen.terminal.plain import PHASES
 
     named, options = sides_as_files(files, src, tgt, options)
+    if not named:
+        raise ConfigError("No text was given.", "Name one or more text files or folders.")
     with terminal.progress("preparing", "bytes") as show:
 
         def on_progress(progress: PrepareProgress) -> None:
             show(PHASES[progress.phase], progress.done, progress.total)
 
-        corpus = api.prepare(named or [], out, on_progress=on_progress, force=force, **options)
+        corpus = api.prepare(named, out, on_progress=on_progress, force=force, **options)
     if as_json:
         report = {"path": str(corpus.path), **corpus.manifest.to_dict()}
         typer.echo(json.dumps(report, ensure_ascii=False))

@@ -70,7 +70,7 @@ def test_pairs_come_from_two_files(sides: tuple[Path, Path]) -> None:
         (("--src", "left", "--tgt", "right", "--records", "lines"), "sides of pairs", 2),
         (("--src", "left", "--tgt", "right", "--label-key", "a"), "sides of pairs", 2),
         (("--src", "left", "--tgt", "nowhere"), "nowhere", 1),
-        ((), "No text was given", 1),
+        ((), "No text was given", 2),
         (("left", "--reverse"), "--reverse goes with --records pairs", 2),
         (("poems.jsonl", "--label-key", "form"), "no record of poems.jsonl has the key 'form'", 1),
         (("poems.jsonl", "--text-key", "body", "--records", "labels"), "--text-key", 1),
