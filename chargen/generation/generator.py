@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from chargen.generation.poems.forms import Form
     from chargen.generation.ranking import Ranked
     from chargen.generation.requests import Request, Result
-    from chargen.runs.folder import LoadedModel
+    from chargen.runs.loaded import LoadedModel
 
 
 class Generator:

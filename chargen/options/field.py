@@ -48,6 +48,7 @@ class Option:
         escaped: whether escapes such as that of a newline are replaced on the command line.
         derived: whether it follows from the corpus and can't be set.
         integers: whether an integer stands for the string of its digits.
+        keyed: whether its strings are KEY=VALUE, which a job may give as an object.
     """
 
     help: str
@@ -67,6 +68,7 @@ class Option:
     escaped: bool = False
     derived: bool = False
     integers: bool = False
+    keyed: bool = False
 
     def fault(self, value: Any) -> str | None:
         """Return what is allowed instead of ``value``, which has the right type, or None."""

@@ -67,6 +67,7 @@ class SamplingConfig(Config):
     label: tuple[str, ...] = option(
         (),
         "Label of the text, KEY=VALUE; several values are mixed: KEY=VALUE:0.7,VALUE:0.3",
+        keyed=True,
     )
 
     @classmethod

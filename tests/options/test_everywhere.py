@@ -177,7 +177,8 @@ def test_it_is_a_field_of_a_job(config: type[Config], entry: Entry) -> None:
     assert found.get("exclusiveMaximum") == known.below
     assert found.get("enum") == (list(known.choices) if known.choices else None)
     kinds = {int: "integer", float: "number", str: "string", bool: "boolean"}
-    assert found["type"] == (["array", "string"] if entry.kind is tuple else kinds[entry.kind])
+    several = ["array", "string", *(["object"] if known.keyed else [])]
+    assert found["type"] == (several if entry.kind is tuple else kinds[entry.kind])
 
 
 _OF_JOBS = ("seed", "num_samples", "best_of")

@@ -47,7 +47,7 @@ def _schema_of(entry: Entry) -> Callable[[dict[str, Any]], None]:
         (kind,) = kinds
         schema |= kind | {name: value for name, value in bounds.items() if value is not None}
         if entry.kind is tuple:
-            schema["type"] = ["array", "string", *(["object"] if entry.name == "label" else [])]
+            schema["type"] = ["array", "string", *(["object"] if known.keyed else [])]
 
     return change
 
