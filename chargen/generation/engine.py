@@ -12,7 +12,9 @@ from chargen.errors import GenerationError
 from chargen.generation.folded import Network
 from chargen.generation.masks import Masks
 from chargen.generation.poems.forms import Form
-from chargen.generation.poems.verse import Poet, Verse, lead
+from chargen.generation.poems.plan import lead
+from chargen.generation.poems.poet import Poet
+from chargen.generation.poems.verse import Poem
 from chargen.generation.prompts import PromptCache
 from chargen.generation.requests import Chunk, Request, Result
 from chargen.generation.sampler import drawing_device
@@ -99,7 +101,7 @@ class Engine:
                 f"The seed {request.seed} is out of range.", "Use 0 to 18446744073709551615."
             )
         if request.form is not None:
-            self.verse(request, request.form)
+            self.poem(request, request.form)
 
     def prompt_ids(self, prompt: str, form: Form | None = None) -> list[int]:
         """What the model reads before the text: a newline and the prompt, closed for a form."""
@@ -117,13 +119,13 @@ class Engine:
         ids: list[int] = self.tokenizer.encode(prompt).tolist()
         return [self.tokenizer.newline_id, *ids]
 
-    def verse(self, request: Request, form: Form) -> Verse:
+    def poem(self, request: Request, form: Form) -> Poem:
         """The poem that a request asks for, nothing of it written yet."""
         if request.config.stop:
             raise GenerationError(
                 "A form ends where the form says, not at a stop string.", "Leave one of them out."
             )
-        return self.poet.begin(form, self._convert(request.prompt))
+        return Poem(self.poet, self.poet.task(form, self._convert(request.prompt)))
 
 
 def _listed(characters: list[str], most: int = 10) -> str:

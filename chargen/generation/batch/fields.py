@@ -26,6 +26,8 @@ def _fields_of(config: type[Config], *names: str) -> dict[str, Any]:
 
 def _field_of(entry: Entry) -> tuple[Any, Any]:
     kind: Any = list[str] if entry.kind is tuple else entry.kind
+    if entry.option.switch is not None:
+        kind = kind | bool
     field = Field(None, description=entry.option.help, json_schema_extra=_schema_of(entry))
     return kind | None, field
 
@@ -44,6 +46,9 @@ def _schema_of(entry: Entry) -> Callable[[dict[str, Any]], None]:
     def change(schema: dict[str, Any]) -> None:
         kinds = [each for each in schema.pop("anyOf") if each["type"] != "null"]
         schema.pop("default", None)
+        if known.switch is not None:
+            schema["anyOf"] = [{"type": "string", "enum": list(known.choices or ())}, *kinds[1:]]
+            return
         (kind,) = kinds
         schema |= kind | {name: value for name, value in bounds.items() if value is not None}
         if entry.kind is tuple:
