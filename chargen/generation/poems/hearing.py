@@ -1,15 +1,15 @@
 """How characters are heard, and so which of them a verse can go on with.
 
-A verse is a string that grows. A line is what it must sound like: a string of 平, 仄 and 中, and the
-rhyme groups in one of which it must end, if it rhymes.
+A verse is a string that grows; a line is what it must sound like.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
+from itertools import accumulate
 from typing import Protocol
 
 import numpy as np
@@ -39,6 +39,10 @@ class Line:
 
     def __len__(self) -> int:
         return len(self.tones)
+
+    def first(self, count: int) -> Line:
+        """Return the beginning of the line."""
+        return self if count >= len(self) else Line(self.tones[:count])
 
     def after(self, place: int) -> Line:
         """Return the rest of the line from a place on."""
@@ -94,7 +98,9 @@ class AnyReading:
 
     def _admitted(self, rest: Line) -> Allowed:
         """Return the characters that the first place of a line admits."""
-        admitted = (self._ids[c] for c, found in self._known.items() if self._admits(rest, 0, found))
+        admitted = (
+            self._ids[c] for c, found in self._known.items() if self._admits(rest, 0, found)
+        )
         return _only(self._width, admitted)
 
     @staticmethod
@@ -116,19 +122,36 @@ class InContext:
         self._ids, self._width = ids, width
         self._known = phrases(ids, _LONGEST_PHRASE)
         self._alone = lru_cache(_CACHED)(self._admitted)
-        self._after = lru_cache(_CACHED)(self._admitted_after)
+        self._reach = lru_cache(_CACHED)(self._reach_of)
+        self._kept_by_phrases = lru_cache(_CACHED)(self._kept_of)
 
     def allowed(self, written: str, line: Line) -> Allowed:
-        _, begun = self._cut(written)
-        return self._after(written[begun:], line.after(begun))
+        if len(written) < len(line) - 1 and set(line.tones) == {EITHER}:
+            return self._alone(Line(EITHER))
+        _, place = self._cut(written)
+        begun, rest = written[place:], line.after(place)
+        cut, _ = self._cut(begun)
+        starts = accumulate(map(len, cut), initial=0)
+        if all(self._fits(phrase, rest, start) for phrase, start in zip(cut, starts, strict=False)):
+            found = self._alone(rest.after(len(begun)))
+        else:
+            found = np.zeros(self._width, bool)
+        if reach := self._reach(begun):
+            found = found.copy()
+            ids, kept = self._kept_by_phrases(begun, rest.first(reach))
+            found[ids] = kept
+        return found
 
     def keeps(self, written: str, line: Line) -> bool:
         cut, begun = self._cut(written)
-        if self._fit(cut, line):
-            return True
-        committed, _ = self._cut(written[:begun])
-        rest = line.after(begun)
-        return self._fit(committed, line) and self._may_complete(written[begun:], rest)
+        place = 0
+        for phrase in cut:
+            if place >= begun and self._may_complete(written[place:], line.after(place)):
+                return True
+            if not self._fits(phrase, line, place):
+                return False
+            place += len(phrase)
+        return True
 
     def heard(self, verse: str) -> tuple[frozenset[Reading], ...]:
         return tuple(frozenset((reading,)) for reading in heard(verse))
@@ -139,29 +162,30 @@ class InContext:
     @cached_property
     def _following(self) -> dict[str, set[str]]:
         """The characters that follow each beginning of a phrase."""
-        found: dict[str, set[str]] = {}
-        for phrase in self._known:
-            for n in range(1, len(phrase)):
-                found.setdefault(phrase[:n], set()).add(phrase[n])
-        return found
+        return _continuations(self._known)
+
+    @cached_property
+    def _telling(self) -> list[str]:
+        """The phrases in which a character may be read otherwise than it would be without them."""
+        otherwise = {
+            phrase
+            for phrase, read in self._known.items()
+            if any(reading != self._known[c][0] for c, reading in zip(phrase, read, strict=True))
+        }
+        return [phrase for phrase in self._known if any(p in otherwise for p in _parts(phrase))]
+
+    @cached_property
+    def _changing(self) -> dict[str, set[str]]:
+        """As ``_following``, of the telling phrases."""
+        return _continuations(self._telling)
 
     @cached_property
     def _beginning(self) -> dict[str, list[str]]:
-        """The phrases of several characters, by the first one and by the first two."""
+        """The telling phrases by their first character, and by their first two."""
         found: dict[str, list[str]] = {}
-        for phrase in self._known:
-            if len(phrase) > 1:
-                found.setdefault(phrase[0], []).append(phrase)
-                found.setdefault(phrase[:2], []).append(phrase)
-        return found
-
-    @cached_property
-    def _otherwise(self) -> dict[str, list[str]]:
-        """The phrases whose first character is not read as it is alone, by that character."""
-        found: dict[str, list[str]] = {}
-        for phrase, read in self._known.items():
-            if read[0] != self._known[phrase[0]][0]:
-                found.setdefault(phrase[0], []).append(phrase)
+        for phrase in self._telling:
+            found.setdefault(phrase[0], []).append(phrase)
+            found.setdefault(phrase[:2], []).append(phrase)
         return found
 
     def _admitted(self, rest: Line) -> Allowed:
@@ -170,35 +194,41 @@ class InContext:
             id_
             for c, id_ in self._ids.items()
             if rest.admits(0, self._known[c][0])
-            or any(self._fits_whole(phrase, rest) for phrase in self._otherwise.get(c, ()))
+            or any(self._fits(phrase, rest, 0) for phrase in self._beginning.get(c, ()))
         )
         return _only(self._width, admitted)
 
-    def _admitted_after(self, begun: str, rest: Line) -> Allowed:
-        """Return the characters that can go on a line with phrases that are still open."""
-        cut, _ = self._cut(begun)
-        if self._fit(cut, rest):
-            found = self._alone(rest.after(len(begun))).copy()
-        else:
-            found = np.zeros(self._width, bool)
+    def _reach_of(self, begun: str) -> int:
+        """Return how far telling phrases that are open at the end of a verse can reach; 0: none."""
         ends = (begun[n:] for n in range(len(begun)))
-        for c in set().union(*(self._following.get(end, ()) for end in ends)):
-            found[self._ids[c]] = self.keeps(begun + c, rest)
-        return found
+        return max(
+            (
+                len(begun) - len(end) + len(phrase)
+                for end in ends
+                for phrase in self._beginning.get(end[:2], ())
+                if len(end) < len(phrase) and phrase.startswith(end)
+            ),
+            default=0,
+        )
+
+    def _kept_of(self, begun: str, rest: Line) -> tuple[list[int], list[bool]]:
+        """Return the characters that go on open telling phrases, and whether they fit a line."""
+        ends = (begun[n:] for n in range(len(begun)))
+        going_on = sorted(set().union(*(self._changing.get(end, ()) for end in ends)))
+        return [self._ids[c] for c in going_on], [self.keeps(begun + c, rest) for c in going_on]
 
     def _may_complete(self, begun: str, rest: Line) -> bool:
-        """Return whether a phrase that begins with ``begun`` fits a line."""
+        """Return whether a longer phrase that begins with ``begun`` fits a line."""
         return any(
-            len(begun) < len(phrase) and phrase.startswith(begun) and self._fits_whole(phrase, rest)
+            len(begun) < len(phrase) and phrase.startswith(begun) and self._fits(phrase, rest, 0)
             for phrase in self._beginning.get(begun[:2], ())
         )
 
-    def _fits_whole(self, phrase: str, rest: Line) -> bool:
-        return len(phrase) <= len(rest) and self._fit([phrase], rest)
-
-    def _fit(self, cut: list[str], line: Line) -> bool:
-        found = (reading for phrase in cut for reading in self._known[phrase])
-        return all(line.admits(n, reading) for n, reading in enumerate(found))
+    def _fits(self, phrase: str, line: Line, place: int) -> bool:
+        """Return whether a phrase may stand in a line from a place on."""
+        return place + len(phrase) <= len(line) and all(
+            line.admits(place + n, reading) for n, reading in enumerate(self._known[phrase])
+        )
 
     def _cut(self, written: str) -> tuple[list[str], int]:
         """Return the phrases of a verse, and the place from which more text may change them."""
@@ -216,6 +246,22 @@ class InContext:
             found.append(written[start:whole])
             start = whole
         return found, begun
+
+
+def _parts(phrase: str) -> Iterator[str]:
+    """Yield all parts of a phrase that have several characters."""
+    for start in range(len(phrase) - 1):
+        for end in range(start + 2, len(phrase) + 1):
+            yield phrase[start:end]
+
+
+def _continuations(phrases: Iterable[str]) -> dict[str, set[str]]:
+    """Return the characters that follow each beginning of a phrase."""
+    found: dict[str, set[str]] = {}
+    for phrase in phrases:
+        for n in range(1, len(phrase)):
+            found.setdefault(phrase[:n], set()).add(phrase[n])
+    return found
 
 
 def _sizes(known: Iterable[Iterable[Reading]], mark: str) -> Counter[str]:

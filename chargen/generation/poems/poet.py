@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -55,6 +56,7 @@ class Poet:
 
     def __init__(self, tokenizer: Tokenizer, width: int) -> None:
         self._tokenizer, self.width = tokenizer, width
+        self._sizes: dict[tuple[Ear, str], Mapping[str, int]] = {}
 
     @cached_property
     def ids(self) -> dict[str, int]:
@@ -118,7 +120,7 @@ class Poet:
             ways = self._ways(form, shape, prompt, ear)
         rhymes: frozenset[str] = frozenset()
         if form.rhyming and ear is not None:
-            rhymes = _rhyme_groups(form, ear)
+            rhymes = self._rhyme_groups(form, ear)
         return Task(form, shape, tuple(ways), rhymes, ear)
 
     def _ear(self, form: Form) -> Ear | None:
@@ -164,22 +166,23 @@ class Poet:
             )
         return ways
 
+    def _rhyme_groups(self, form: Form, ear: Ear) -> frozenset[str]:
+        """Return the rhyme groups that have enough characters."""
+        needed, mark = len(form.rhyming), LEVEL if form.toned else EITHER
+        if (ear, mark) not in self._sizes:
+            self._sizes[ear, mark] = ear.sizes(mark)
+        sizes = self._sizes[ear, mark]
+        enough = frozenset(group for group, size in sizes.items() if size >= needed)
+        if not enough:
+            raise GenerationError(
+                f"No rhyme has {needed} characters in the model's vocabulary.",
+                "Leave out `rhyme`, or use a shorter form.",
+            )
+        return enough
+
 
 def _answer(line: str, *, lenient: bool) -> Pattern:
     """Return the tones of a line that answers another one."""
     known = readings(line) if lenient else {}
     found = [known[c] for c in line] if lenient else [(reading,) for reading in heard(line)]
     return answer([frozenset(r.tone for r in each if r.tone) for each in found])
-
-
-def _rhyme_groups(form: Form, ear: Ear) -> frozenset[str]:
-    """Return the rhyme groups that have enough characters."""
-    needed = len(form.rhyming)
-    sizes = ear.sizes(LEVEL if form.toned else EITHER)
-    enough = frozenset(group for group, size in sizes.items() if size >= needed)
-    if not enough:
-        raise GenerationError(
-            f"No rhyme has {needed} characters in the model's vocabulary.",
-            "Leave out `rhyme`, or use a shorter form.",
-        )
-    return enough

@@ -123,7 +123,7 @@ def phrases(characters: Iterable[str], longest: int) -> dict[str, tuple[Reading,
         MissingExtraError: pypinyin is not installed.
     """
     constants, known = _pypinyin().constants, frozenset(characters)
-    found = {}
+    found: dict[str, tuple[Reading, ...]] = {}
     for c in known:
         first, *_ = constants.PINYIN_DICT.get(ord(c), "").split(",")
         found[c] = (_read(first) if first else UNKNOWN,)

@@ -1,8 +1,9 @@
 """The classical tone patterns of regulated verse.
 
 In a verse of five characters the second, the fourth and the last are fixed; the others are as
-strict as in the handbooks (Wang Li, 诗词格律, 1962), so that neither 孤平 nor 三平尾 can arise. 中 is
-either tone. A verse of seven is a verse of five preceded by two characters of the opposite tone.
+strict as in the handbooks (Wang Li, 诗词格律, 1962), so that neither 孤平 nor 三平尾 can arise.
+中 is either tone. A verse of seven is a verse of five preceded by two characters of the opposite
+tone. The four classical forms are 仄起 and 平起, each with and without a rhyme of the first verse.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A reader's check of poems; it shares no code with what writes them, and states rules, not patterns.
+"""A reader's check of poems, which shares no code with what writes them: rules, not patterns.
 
     chargen sample RUN --form qijue --rhyme --tones --num-samples 100 --json > poems.jsonl
     python -m tests.generation.poems.check qijue poems.jsonl
@@ -14,6 +14,7 @@ import json
 import re
 import sys
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 
 from pypinyin import Style, pinyin
@@ -97,7 +98,7 @@ def _tone_breaches(tones: list[str], *, first: bool) -> Iterator[str]:
         if verse[-1] != ("平" if level else "仄"):
             yield f"end of {n}: {verse}"
         even = verse[1::2]
-        if set(even) - {"平", "仄"} or any(a == b for a, b in zip(even, even[1:], strict=False)):
+        if set(even) - {"平", "仄"} or any(a == b for a, b in pairwise(even)):
             yield f"places 2, 4, 6 of {n}: {verse}"
         if verse[-3:] in ("平平平", "仄仄仄"):
             yield f"three alike at the end of {n}: {verse}"
