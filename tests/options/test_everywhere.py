@@ -178,7 +178,8 @@ def test_it_is_a_field_of_a_job(config: type[Config], entry: Entry) -> None:
     choices = [*(known.choices or ()), *((True, False) if known.switch else ())]
     assert found.get("enum", []) == choices
     kinds = {int: "integer", float: "number", str: "string", bool: "boolean"}
-    assert found["type"] == (["array", "string"] if entry.kind is tuple else kinds[entry.kind])
+    alone = ["string", "boolean"] if known.switch else kinds.get(entry.kind)
+    assert found["type"] == (["array", "string"] if entry.kind is tuple else alone)
 
 
 _OF_JOBS = ("seed", "num_samples", "best_of")
