@@ -43,7 +43,7 @@ class Asked:
         form = self.options.get("form")
         if form is None:
             return self.prompt
-        from chargen.generation.poems.verse import lead
+        from chargen.generation.poems.plan import lead
 
         return lead(form, self.prompt)
 
