@@ -10,6 +10,7 @@ import torch
 from chargen.corpus.tokenizer import Tokenizer
 from chargen.errors import GenerationError
 from chargen.generation.folded import Network
+from chargen.generation.loops import kinds_of
 from chargen.generation.masks import Masks
 from chargen.generation.poems.forms import Form
 from chargen.generation.poems.verse import Poet, Verse, lead
@@ -55,6 +56,7 @@ class Engine:
             self.network = Network(model, ngram)
         self.tokenizer = tokenizer
         self.drawing_device = drawing_device(self.network.device)
+        self.kinds = kinds_of(tokenizer)
         self.masks = Masks(tokenizer, self.network.width, self.drawing_device)
         self.cache = PromptCache()
         self.poet = Poet(tokenizer, self.network.width)

@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from chargen.generation.loops import Loops
 from chargen.generation.requests import Chunk, Request, Result
 from chargen.generation.sampler import Sampler, Uniforms
 from chargen.generation.text import GrowingText
@@ -77,7 +78,8 @@ class Slots:
         with torch.inference_mode():
             self._rows = engine.network.rows(capacity)
         unknown = engine.tokenizer.unk_id
-        self._sampler = Sampler(capacity, unknown, engine.drawing_device)
+        loops = Loops(capacity, engine.kinds)
+        self._sampler = Sampler(capacity, unknown, engine.drawing_device, loops)
         self._next = np.full(capacity, unknown, np.int64)
         self._uniforms = np.zeros((capacity, 1))
         self._texts: list[_Text] = []
