@@ -86,8 +86,8 @@ def sample(
     """Generate text with a model, from a prompt if there is one.
 
     Impossible characters are masked; then loop penalty, repetition penalty, temperature, top-k,
-    top-p and min-p are applied, in this order, and a character is drawn. Without a run, the newest one that has
-    finished is used. Several temperatures give a text each, from the same seed.
+    top-p and min-p are applied, in this order, and a character is drawn. Without a run, the newest
+    one that has finished is used. Several temperatures give a text each, from the same seed.
     """
     from chargen import api
 

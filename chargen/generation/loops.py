@@ -95,12 +95,12 @@ class Loops:
     def __init__(self, rows: int, kinds: NDArray[np.int8]) -> None:
         self._kinds = kinds
         self._strength = np.zeros(rows, np.float32)
-        self._free = np.full(rows, _LONGEST, np.int16)
+        self._free = np.full(rows, _LONGEST, np.uint8)
         self._windows = np.ones(rows, np.int64)
         self._width = 2
         self._ids = np.full((rows, 2 * self._width), _NOTHING, np.int32)
         self._end = self._width
-        self._lengths = np.zeros((rows, self._width - 1), np.int16)
+        self._lengths = np.zeros((rows, self._width - 1), np.uint8)
         self._active = False
 
     def set_row(self, row: int, config: SamplingConfig, read: Sequence[int]) -> None:
@@ -134,20 +134,22 @@ class Loops:
         if self._end == self._ids.shape[1]:
             self._ids[:, : self._width] = self._ids[:, -self._width :]
             self._end = self._width
-        self._ids[: len(ids), self._end] = ids
+        new = ids.astype(np.int32)
+        self._ids[: len(ids), self._end] = new
         self._end += 1
         lengths = self._lengths[: len(ids)]
         before = self._ids[: len(ids), self._end - self._width : self._end - 1]
+        np.minimum(lengths, _LONGEST - 1, out=lengths)
         lengths += 1
-        lengths *= before == ids[:, None]
-        np.minimum(lengths, _LONGEST, out=lengths)
+        lengths *= (before == new[:, None]).view(np.uint8)
 
     def penalties(self, count: int) -> Penalties | None:
         """What the first rows pay for going on with a repetition; None: nothing."""
         if not self._active:
             return None
         lengths = self._lengths[:count]
-        rows, columns = np.nonzero(lengths >= self._free[:count, None])
+        found = np.flatnonzero(lengths >= self._free[:count, None])
+        rows, columns = np.divmod(found, self._width - 1)
         near = columns >= self._width - self._windows[rows]
         near &= self._strength[rows] > 0
         rows, columns = rows[near], columns[near]
@@ -157,7 +159,8 @@ class Loops:
         spared = self._kinds[ids] == MARK
         last = self._ids[rows, self._end - 1]
         spared |= (self._kinds[ids] == IN_WORD) & (self._kinds[last] == IN_WORD)
-        free = np.where(spared, np.maximum(_SPARED, self._free[rows]), self._free[rows])
+        free = self._free[rows].astype(np.int64)
+        free = np.where(spared, np.maximum(_SPARED, free), free)
         beyond = lengths[rows, columns] - free + 1
         beyond[self._kinds[ids] == BYTE] = 0
         nats = np.minimum(self._strength[rows] * beyond.astype(np.float32), np.float32(_MOST))
@@ -174,10 +177,10 @@ class Loops:
         self._ids, self._width, self._end = ids, width, width
 
 
-def _repeated(past: NDArray[np.int32]) -> NDArray[np.int16]:
+def _repeated(past: NDArray[np.int32]) -> NDArray[np.uint8]:
     """How many pieces up to each but the last are also the last ones, (N − 1,)."""
     last = len(past) - 1
-    lengths = np.zeros(last, np.int16)
+    lengths = np.zeros(last, np.uint8)
     alive = np.arange(last)
     for back in range(_LONGEST):
         alive = alive[alive >= back]

@@ -16,16 +16,16 @@ SAMPLING = "Sampling, in order of application"
 class SamplingConfig(Config):
     """How a text is sampled, and where it ends.
 
-    Applied in this order: masks, loop penalty, repetition penalty, temperature, top-k, top-p, min-p,
-    draw.
+    Applied in this order: masks, loop penalty, repetition penalty, temperature, top-k, top-p,
+    min-p, draw.
     """
 
     length: int = option(500, "Characters to generate", low=0, aliases=("-n",))
     loop_penalty: float = option(
         3.0,
         "Nats taken from the logit of a piece that prolongs a repetition, for each piece beyond "
-        "the loop length, times 1 − temperature: low temperatures repeat themselves less, temperatures "
-        "from 1 on are unchanged; 0: off",
+        "the loop length, times 1 − temperature: low temperatures repeat themselves less, and "
+        "temperatures from 1 on are unchanged; 0: off",
         low=0,
         high=100,
         panel=SAMPLING,
