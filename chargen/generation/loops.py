@@ -11,6 +11,7 @@ import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import exp
+from typing import Any
 
 import numpy as np
 import torch
@@ -30,7 +31,6 @@ _SPARED = 32
 """Marks and letters inside a word are penalised in longer repetitions only: loops must end."""
 _MOST = 30.0
 """The greatest penalty in nats: no piece may lose all of its probability by rounding."""
-_NOTHING = -1
 
 
 def kinds_of(tokenizer: Tokenizer) -> NDArray[np.int8]:
@@ -98,7 +98,10 @@ class Loops:
         self._free = np.full(rows, _LONGEST, np.uint8)
         self._windows = np.ones(rows, np.int64)
         self._width = 2
-        self._ids = np.full((rows, 2 * self._width), _NOTHING, np.int32)
+        # Few bytes a piece, since every step compares all of the windows; the greatest is no id.
+        self._dtype = np.dtype(np.uint16 if len(kinds) < 1 << 16 else np.int32)
+        self._nothing = (1 << 16) - 1 if self._dtype == np.uint16 else (1 << 31) - 1
+        self._ids = np.full((rows, 2 * self._width), self._nothing, self._dtype)
         self._end = self._width
         self._lengths = np.zeros((rows, self._width - 1), np.uint8)
         self._active = False
@@ -113,8 +116,8 @@ class Loops:
             return
         self._active = True
         self._widen(max(2, config.loop_window))
-        self._ids[row] = _NOTHING
-        past = np.array(read[-(self._width + _LONGEST) :], np.int32)
+        self._ids[row] = self._nothing
+        past = np.array(read[-(self._width + _LONGEST) :], self._dtype)
         if not len(past):
             return
         kept = past[-self._width :]
@@ -134,7 +137,7 @@ class Loops:
         if self._end == self._ids.shape[1]:
             self._ids[:, : self._width] = self._ids[:, -self._width :]
             self._end = self._width
-        new = ids.astype(np.int32)
+        new = ids.astype(self._dtype)
         self._ids[: len(ids), self._end] = new
         self._end += 1
         lengths = self._lengths[: len(ids)]
@@ -171,13 +174,13 @@ class Loops:
         more = width - self._width
         if more <= 0:
             return
-        ids = np.full((len(self._ids), 2 * width), _NOTHING, np.int32)
+        ids = np.full((len(self._ids), 2 * width), self._nothing, self._dtype)
         ids[:, more:width] = self._ids[:, self._end - self._width : self._end]
         self._lengths = np.pad(self._lengths, ((0, 0), (more, 0)))
         self._ids, self._width, self._end = ids, width, width
 
 
-def _repeated(past: NDArray[np.int32]) -> NDArray[np.uint8]:
+def _repeated(past: NDArray[Any]) -> NDArray[np.uint8]:
     """How many pieces up to each but the last are also the last ones, (N − 1,)."""
     last = len(past) - 1
     lengths = np.zeros(last, np.uint8)
