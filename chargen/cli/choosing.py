@@ -39,7 +39,10 @@ def chosen_runs(terminal: Terminal, runs_dir: Path | None, *, as_json: bool) -> 
     newest = [n for n, each in enumerate(found, 1) if each.finished][:2]
     standard = newest if len(newest) == 2 else [1, 2]
     print(f"Runs to compare, by number or name [{standard[0]} {standard[1]}]: ", end="", flush=True)
-    typed = sys.stdin.readline().split() or list(map(str, standard))
+    line = sys.stdin.readline()
+    if not line:  # Ctrl-D
+        raise KeyboardInterrupt
+    typed = line.split() or list(map(str, standard))
     return picked(typed, [(each.name, str(each.path)) for each in found])
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import logging
 import re
 import warnings
 from collections.abc import Sequence
@@ -137,6 +138,7 @@ def _drawn(figure: Any, kind: str) -> tuple[bytes, set[str]]:
     """Return the picture of a figure, and the characters that no font has."""
     from matplotlib import rc_context
 
+    logging.getLogger("matplotlib.font_manager").setLevel(logging.ERROR)  # a font of one weight
     picture = io.BytesIO()
     undated = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}.get(kind)
     with warnings.catch_warnings(record=True) as said, rc_context({"svg.hashsalt": "chargen"}):
