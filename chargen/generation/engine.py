@@ -12,6 +12,7 @@ from chargen.corpus.labels import Labels
 from chargen.corpus.tokenizer import Tokenizer
 from chargen.errors import GenerationError
 from chargen.generation.folded import Network
+from chargen.generation.loops import kinds_of
 from chargen.generation.masks import Masks
 from chargen.generation.poems.forms import Form
 from chargen.generation.poems.plan import lead
@@ -63,6 +64,7 @@ class Engine:
         self.drawing_device = drawing_device(self.network.device)
         ends = tokenizer.end_id if model.config.records else -1
         self.masks = Masks(tokenizer, self.network.width, self.drawing_device, ends)
+        self.kinds = kinds_of(tokenizer)
         self.cache = PromptCache()
         self.poet = Poet(tokenizer, self.network.width)
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from chargen.errors import GenerationError
+from chargen.generation.loops import Loops
 from chargen.generation.requests import Chunk, Request, Result
 from chargen.generation.sampler import Sampler, Uniforms
 from chargen.generation.seeds import sample_seed
@@ -117,7 +118,8 @@ class Slots:
         with torch.inference_mode():
             self._rows = engine.network.rows(capacity)
         unknown = engine.tokenizer.unk_id
-        self._sampler = Sampler(capacity, unknown, engine.drawing_device)
+        loops = Loops(capacity, engine.kinds)
+        self._sampler = Sampler(capacity, unknown, engine.drawing_device, loops)
         self._next = np.full(capacity, unknown, np.int64)
         self._uniforms = np.zeros((capacity, 1))
         self._texts: list[_Text] = []
