@@ -47,6 +47,7 @@ RECIPE_OF_VERSION_1 = Recipe(
     short_dropout_halving=0.08,
     short_dropout_characters=1e5,
     short_dropout_limit=0.8,
+    shifted_passes=False,
     passes_root=1e4,
     passes_limit=20.0,
     neighbour_pieces=1 << 22,
@@ -90,7 +91,7 @@ def _by_version(values: Any, where: Path) -> RunConfig | _Version1:
         raise _unknown_version(values, where)
     body = {name: value for name, value in values.items() if name not in ("format", "version")}
     _check_known(body, where)
-    body = _with_lines_kept(body)
+    body = _with_passes_alike(_with_lines_kept(body))
     config: RunConfig | _Version1
     if version == 1:
         config = typed(body, _Version1, where)
@@ -131,6 +132,14 @@ def _with_lines_kept(values: dict[str, Any]) -> dict[str, Any]:
     if not isinstance(settings, dict) or "unwrap" in settings:
         return values
     return {**values, "corpus": {**corpus, "settings": {**settings, "unwrap": "no"}}}
+
+
+def _with_passes_alike(values: dict[str, Any]) -> dict[str, Any]:
+    """Values in which a recipe that says nothing of its passes begins all with the first token."""
+    recipe = values.get("recipe")
+    if not isinstance(recipe, dict):
+        return values
+    return {**values, "recipe": {"shifted_passes": False, **recipe}}
 
 
 def _check_known(values: Mapping[str, Any], where: Path) -> None:

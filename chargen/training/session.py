@@ -73,7 +73,11 @@ class Session:
         if not self._begins and not self._load_last():
             begin_weights(self.state.model, corpus, run.plan.source, recipe)
         self.windows = Windows(
-            corpus.train, options.batch_size, options.seq_length, corpus.tokenizer.newline_id
+            corpus.train,
+            options.batch_size,
+            options.seq_length,
+            corpus.tokenizer.newline_id,
+            seed=options.seed if recipe.shifted_passes else None,
         )
         counts = run.counts or Counts.again(self.folder.path, corpus, self.config.model)
         self.ngram, self.feed = counts.ngram, Feed(self.windows, self.device, counts.counted)
