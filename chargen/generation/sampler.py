@@ -235,6 +235,11 @@ class Sampler:
         best = None if s.greedy is None else logits[s.greedy].argmax(1)
         return self._choose(tempered_softmax(logits, s.inverse_temperature), best, uniforms, s)
 
+    def changes_all(self, count: int) -> bool:
+        """Whether temperature or penalty change each of the first rows: then all need logarithms."""
+        changed = self._current(count).changed
+        return changed is not None and len(changed) == count
+
     def draw_from_mixture(self, p: Tensor, uniforms: Tensor) -> Tensor:
         """As ``draw``, where probabilities are given instead of logits.
 

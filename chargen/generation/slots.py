@@ -132,10 +132,13 @@ class Slots:
             self._sampler.note(fed[:count])
             if not self._drawing:
                 return [], []
-            scores = self._rows.scores(s, self._drawing).to(self._engine.drawing_device)
-            own = self._own(scores) if self._wants_bits() else None
-            self._mask(scores)
-            draw = self._sampler.draw_from_mixture if self._mixed else self._sampler.draw
+            bits = self._wants_bits()
+            log = self._mixed and not bits and self._sampler.changes_all(self._drawing)
+            scores = self._rows.scores(s, self._drawing, log=log).to(self._engine.drawing_device)
+            own = self._own(scores) if bits else None
+            as_they_are = self._mixed and not log
+            self._mask(scores, 0.0 if as_they_are else float("-inf"))
+            draw = self._sampler.draw_from_mixture if as_they_are else self._sampler.draw
             ids = draw(scores, self._draw_uniforms().to(scores.device))
             if own is None:
                 return ids.tolist(), []
@@ -158,23 +161,28 @@ class Slots:
         self._uniforms[: len(drawing), 0] = [text.uniform() for text in drawing]
         return torch.from_numpy(self._uniforms[: len(drawing)])
 
-    def _mask(self, scores: Tensor) -> None:
-        """−∞ for what a row can't draw, or probability 0, in place."""
+    def _mask(self, scores: Tensor, nothing: float) -> None:
+        """``nothing`` for what a row can't draw, in place: −∞, or probability 0."""
         limited: dict[int, NDArray[np.float32]] = {}
         for row, text in enumerate(self._texts[: self._drawing]):
             if text.grown.begun:
                 limited[row] = self._engine.masks.inside(text.grown.begun)
             elif text.verse is not None:
                 limited[row] = text.verse.mask()
-        nothing = 0.0 if self._mixed else float("-inf")
         if not limited:
-            scores.index_fill_(1, self._engine.masks.at_start, nothing)
+            self._mask_start(scores, nothing)
             return
         rows = torch.tensor(list(limited), device=scores.device)
         masks = torch.from_numpy(np.stack(list(limited.values()))).to(scores.device)
         own = scores[rows].masked_fill_(masks < 0, nothing)
-        scores.index_fill_(1, self._engine.masks.at_start, nothing)
+        self._mask_start(scores, nothing)
         scores[rows] = own
+
+    def _mask_start(self, scores: Tensor, nothing: float) -> None:
+        """Mask what no row can draw that begins a character, and the spare columns."""
+        scores.index_fill_(1, self._engine.masks.at_start, nothing)
+        if self._mixed:
+            scores[:, self._engine.tokenizer.size :] = nothing
 
     def _hand_out(self, ids: list[int], bits: list[float]) -> Iterator[Chunk | Result]:
         """Give each text its piece; one that is done makes room."""
