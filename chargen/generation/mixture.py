@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from math import exp
-
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -52,20 +50,25 @@ class Mixture:
             contexts: the first B are those of the rows.
             log: whether to return logarithms.
         """
-        last = o[:, -1]
-        gate, others = _shares(last.tolist())
-        last.fill_(float("-inf"))
-        if not self._on_cpu:
-            self._mix_on_device(o, contexts.parts(len(o)), gate, others)
-        elif len(o) <= _SINGLY:
-            rows = torch.softmax(o, 1, out=o).numpy()
-            for row, state, share, other in zip(rows, contexts.read, gate, others, strict=False):
-                row *= share
-                self.tables.add_row(row, int(state), other)
+        count = o.shape[0]
+        if self._on_cpu:
+            numbers = o.numpy()
+            gate, others = _shares(numbers[:, -1])
+            numbers[:, -1] = -np.inf
         else:
-            parts = contexts.parts(len(o))
-            for start in range(0, len(o), self._together):
-                end = min(start + self._together, len(o))
+            gate, others = _shares(o[:, -1].cpu().numpy())
+            o[:, -1] = -torch.inf
+        if not self._on_cpu:
+            self._mix_on_device(o, contexts.parts(count), gate, others)
+        elif count <= _SINGLY:
+            torch.softmax(o, 1, out=o)
+            numbers *= gate[:, None]
+            for row, state, other in zip(numbers, contexts.read.tolist(), others, strict=False):
+                self.tables.add_row(row, state, other)
+        else:
+            parts = contexts.parts(count)
+            for start in range(0, count, self._together):
+                end = min(start + self._together, count)
                 some = o[start:end]
                 self._mix(some, parts.rows(start, end), gate[start:end], others[start:end])
         if log:
@@ -137,8 +140,9 @@ class Contexts:
         return self._parts.rows(0, count)
 
 
-def _shares(logits: list[float]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+def _shares(logits: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """The gate σ(x) and 1 − σ(x), each (B,)."""
-    gate = [1 / (1 + exp(-min(max(x, -_SURE), _SURE))) for x in logits]
-    found = np.array(gate)
-    return found.astype(np.float32), (1 - found).astype(np.float32)
+    x = logits.astype(np.float64)
+    np.exp(-x.clip(-_SURE, _SURE, out=x), out=x)
+    gate = 1 / (1 + x)
+    return gate.astype(np.float32), (1 - gate).astype(np.float32)

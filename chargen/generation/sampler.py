@@ -20,6 +20,9 @@ from chargen.options import SamplingConfig
 BLOCK = 64
 """Pieces a block of the two-level inverse CDF; |V'| is a multiple of it."""
 
+_SINGLY = 4
+"""Up to so many rows are drawn from one by one on a CPU."""
+
 _SORTED_FIRST = 512
 """Top-p looks at so many of the likeliest first; most often they reach the share asked for."""
 
@@ -149,6 +152,10 @@ def draw(p: Tensor, u: Tensor) -> Tensor:
         p: weights ≥ 0, (B, |V'|), not all of a row 0; they need not sum to 1.
         u: (B, 1), float64, multiples of 2⁻⁵² in [0, 1).
     """
+    if len(p) <= _SINGLY and p.device.type == "cpu":
+        sums = p.view(len(p), -1, BLOCK).sum(2).numpy()
+        rows = zip(p.numpy(), sums, u.squeeze(1).tolist(), strict=True)
+        return torch.from_numpy(np.array([_draw_one(*row) for row in rows]))
     reached = _block_sums(p)
     target = reached[:, -1:] * u
     block = torch.searchsorted(reached, target, right=True).sub_(1)
@@ -157,6 +164,18 @@ def draw(p: Tensor, u: Tensor) -> Tensor:
     # The block's own sum may differ from its share of the row's by a rounding.
     rest = target.sub_(reached.gather(1, block)).minimum(within[:, -1:] * (1 - 2.0**-50))
     return block.mul_(BLOCK).add_(torch.searchsorted(within, rest, right=True)).squeeze(1)
+
+
+def _draw_one(p: NDArray[np.float32], sums: NDArray[np.float32], u: float) -> int:
+    """``draw`` for a row (|V'|,) and its block sums (|V'| / BLOCK,), with the same bits."""
+    reached = sums.cumsum(dtype=np.float64)
+    target = float(reached[-1]) * u
+    block = int(reached.searchsorted(target, "right"))
+    start = block * BLOCK
+    within = p[start : start + BLOCK].cumsum(dtype=np.float64)
+    rest = target - float(reached[block - 1]) if block else target
+    rest = min(rest, float(within[-1]) * (1 - 2.0**-50))
+    return start + int(within.searchsorted(rest, "right"))
 
 
 def _block_sums(p: Tensor) -> Tensor:
@@ -237,8 +256,7 @@ class Sampler:
 
     def changes_all(self, count: int) -> bool:
         """Whether temperature or penalty change each of the first rows: then all need logarithms."""
-        changed = self._current(count).changed
-        return changed is not None and len(changed) == count
+        return self._current(count).changes_all
 
     def draw_from_mixture(self, p: Tensor, uniforms: Tensor) -> Tensor:
         """As ``draw``, where probabilities are given instead of logits.

@@ -44,9 +44,11 @@ class _Text:
 
     def uniform(self) -> float:
         """The next number of its own."""
-        if not self._ready:
+        try:
+            return self._ready.pop()
+        except IndexError:
             self._ready = self._uniforms.next(_UNIFORMS_AT_ONCE)[::-1].tolist()
-        return self._ready.pop()
+            return self._ready.pop()
 
     def add(self, id_: int) -> bool:
         """Take a piece that was drawn; whether the text is done with it."""
@@ -82,6 +84,8 @@ class Slots:
         self._uniforms = np.zeros((capacity, 1))
         self._texts: list[_Text] = []
         self._drawing = 0
+        self._ranked = 0
+        self._limited = False
         self._mixed = engine.network.mixture is not None
 
     def run(self) -> Iterator[Chunk | Result]:
@@ -152,8 +156,7 @@ class Slots:
         return scores.clone() if self._mixed else torch.log_softmax(scores, 1)
 
     def _wants_bits(self) -> bool:
-        drawing = self._texts[: self._drawing]
-        return self._engine.logprobs or any(text.request.best_of > 1 for text in drawing)
+        return self._engine.logprobs or self._ranked > 0
 
     def _draw_uniforms(self) -> Tensor:
         """A number for each row that draws, (B, 1), float64."""
@@ -164,11 +167,12 @@ class Slots:
     def _mask(self, scores: Tensor, nothing: float) -> None:
         """``nothing`` for what a row can't draw, in place: −∞, or probability 0."""
         limited: dict[int, NDArray[np.float32]] = {}
-        for row, text in enumerate(self._texts[: self._drawing]):
+        for row, text in enumerate(self._texts[: self._drawing] if self._limited else ()):
             if text.grown.begun:
                 limited[row] = self._engine.masks.inside(text.grown.begun)
             elif text.verse is not None:
                 limited[row] = text.verse.mask()
+        self._limited = bool(limited)
         if not limited:
             self._mask_start(scores, nothing)
             return
@@ -180,7 +184,11 @@ class Slots:
 
     def _mask_start(self, scores: Tensor, nothing: float) -> None:
         """Mask what no row can draw that begins a character, and the spare columns."""
-        scores.index_fill_(1, self._engine.masks.at_start, nothing)
+        masks = self._engine.masks
+        if len(scores) == 1 and masks.on_cpu:
+            scores.numpy()[0, masks.never] = nothing
+            return
+        scores.index_fill_(1, masks.at_start, nothing)
         if self._mixed:
             scores[:, self._engine.tokenizer.size :] = nothing
 
@@ -188,14 +196,15 @@ class Slots:
         """Give each text its piece; one that is done makes room."""
         for row in range(self._drawing, len(self._texts)):
             self._read_on(row)
+        self._next[: len(ids)] = ids
+        for text, cost in zip(self._texts, bits, strict=False):
+            text.bits.append(cost)
         done = []
-        for row, id_ in enumerate(ids):
-            text = self._texts[row]
-            if bits:
-                text.bits.append(bits[row])
-            self._next[row] = id_
+        for row, (text, id_) in enumerate(zip(self._texts, ids, strict=False)):
             if text.add(id_):
                 done.append(row)
+            if text.grown.begun:
+                self._limited = True
             if self._live and (new := text.grown.take()):
                 yield Chunk(text.index, new)
         for row in done:
@@ -212,12 +221,16 @@ class Slots:
             self._begin_to_draw(row)
 
     def _begin_to_draw(self, row: int) -> None:
+        text = self._texts[row]
+        self._limited = self._limited or text.verse is not None
+        self._ranked += text.request.best_of > 1
         self._swap(row, self._drawing)
         self._drawing += 1
 
     def _leave(self, row: int) -> None:
         """The last row that draws takes the place, and the last of all takes that one's."""
         self._drawing -= 1
+        self._ranked -= self._texts[row].request.best_of > 1
         self._swap(row, self._drawing)
         self._swap(self._drawing, len(self._texts) - 1)
         self._texts.pop()
