@@ -10,8 +10,8 @@ from torch.nn import functional as F
 
 from chargen.cells.fast.rows import RowProduct, padded
 from chargen.cells.fast.stepper import stepper_of
+from chargen.generation.drawing import BLOCK
 from chargen.generation.mixture import Contexts, Mixture
-from chargen.generation.sampler import BLOCK
 from chargen.network.model import CharModel, ModelState
 from chargen.ngrams import KneserNey
 
@@ -89,9 +89,9 @@ class Rows:
         ids = torch.from_numpy(fed).to(self._network.device)
         if self._contexts is not None:
             self._contexts.step(fed)
-        if len(ids) != self._count:
-            self._count = len(ids)
-            self._view = tuple(tuple(t[: len(ids)] for t in layer) for layer in self._state)
+        if len(fed) != self._count:
+            self._count = len(fed)
+            self._view = tuple(tuple(t[: len(fed)] for t in layer) for layer in self._state)
         return self._network.step(ids, self._view)
 
     def scores(self, s: Tensor, count: int, *, log: bool = False) -> Tensor:
@@ -101,7 +101,9 @@ class Rows:
         The caller may overwrite them, (count, |V'|).
         """
         tile = self._network.tile
-        o = self._network.output(s[: -(-count // tile) * tile])[:count]
+        some = -(-count // tile) * tile
+        o = self._network.output(s if some == self._count else s[:some])
+        o = o if some == count else o[:count]
         if self._network.mixture is None or self._contexts is None:
             return o
         return self._network.mixture.probabilities(o, self._contexts, log=log)

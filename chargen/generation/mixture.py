@@ -126,8 +126,8 @@ class Contexts:
         """Feed the first rows one piece each, (B,)."""
         count = len(fed)
         if count <= _SINGLY and self._on_cpu:
-            for row, (state, piece) in enumerate(zip(self.read.tolist(), fed.tolist(), strict=False)):
-                self.read[row] = self._tables.after_piece(state, piece)
+            pairs = zip(self.read[:count].tolist(), fed.tolist(), strict=True)
+            self.read[:count] = [self._tables.after_piece(*pair) for pair in pairs]
             self._parts = None
             return
         self.read[:count] = self._tables.after(self.parts(count), fed)
@@ -143,6 +143,6 @@ class Contexts:
 def _shares(logits: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """The gate σ(x) and 1 − σ(x), each (B,)."""
     x = logits.astype(np.float64)
-    np.exp(-x.clip(-_SURE, _SURE, out=x), out=x)
-    gate = 1 / (1 + x)
+    np.minimum(np.maximum(x, -_SURE, out=x), _SURE, out=x)  # np.clip takes twice as long
+    gate = 1 / (1 + np.exp(-x))
     return gate.astype(np.float32), (1 - gate).astype(np.float32)

@@ -185,7 +185,7 @@ class Slots:
     def _mask_start(self, scores: Tensor, nothing: float) -> None:
         """Mask what no row can draw that begins a character, and the spare columns."""
         masks = self._engine.masks
-        if len(scores) == 1 and masks.on_cpu:
+        if scores.shape[0] == 1 and masks.on_cpu:
             scores.numpy()[0, masks.never] = nothing
             return
         scores.index_fill_(1, masks.at_start, nothing)

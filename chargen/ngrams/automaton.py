@@ -10,6 +10,7 @@ Source: Aho and Corasick, "Efficient string matching: an aid to bibliographic se
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -111,7 +112,7 @@ class Builder:
         longer = self._number[trie.size : trie.nodes]
         self._after = np.pad(longer, (0, len(self._pieces) - len(longer)))
         bounds = 1 + np.searchsorted(nodes, trie.levels[:-1])
-        self._levels = [slice(int(a), int(b)) for a, b in zip(bounds, bounds[1:], strict=False)]
+        self._levels = [slice(int(a), int(b)) for a, b in pairwise(bounds)]
         self._suffix = self._find_suffixes()
 
     def build(self, unigrams: NDArray[np.float64]) -> Automaton:

@@ -38,8 +38,14 @@ class Parts(NamedTuple):
         if (start, end) == (0, len(self.slots)):
             return self
         part = slice(*self.of.searchsorted([start, end]))
-        of, at, pieces, weights = (each[part] for each in self[2:])
-        return Parts(self.slots[start:end], self.factors[start:end], of - start, at, pieces, weights)
+        return Parts(
+            self.slots[start:end],
+            self.factors[start:end],
+            self.of[part] - start,
+            self.at[part],
+            self.pieces[part],
+            self.weights[part],
+        )
 
 
 class RowTables:

@@ -117,7 +117,8 @@ def test_single_states_follow_the_contexts(
     contexts, states = model.initial_state(9), np.zeros(9, np.int64)
     for _ in range(60):
         pieces = rng.choice(np.r_[random_text(9, size, 8), rng.integers(size)], 9).astype(np.int64)
-        one_by_one = [tables.after_piece(int(s), int(p)) for s, p in zip(states, pieces, strict=True)]
+        pairs = zip(states.tolist(), pieces.tolist(), strict=True)
+        one_by_one = [tables.after_piece(*pair) for pair in pairs]
         states = tables.after(tables.parts(states), pieces)
         contexts = model.advance(contexts, pieces)
         assert_array_equal(states, tables.states(contexts))
