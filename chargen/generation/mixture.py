@@ -9,7 +9,7 @@ from torch import Tensor
 
 from chargen.cells.fast.rows import whole_shares
 from chargen.ngrams import KneserNey
-from chargen.ngrams.rows import Parts, States
+from chargen.ngrams.rows import Parts, Record, States
 
 _SURE = 15.0
 """Bound of the gate's logit: no piece may lose all of its probability by rounding."""
@@ -63,8 +63,8 @@ class Mixture:
         elif count <= _SINGLY:
             torch.softmax(o, 1, out=o)
             numbers *= gate[:, None]
-            for row, state, other in zip(numbers, contexts.read.tolist(), others, strict=False):
-                self.tables.add_row(row, state, other)
+            for row, record, other in zip(numbers, contexts.records(count), others, strict=True):
+                self.tables.add_row(row, record, other)
         else:
             parts = contexts.parts(count)
             for start in range(0, count, self._together):
@@ -117,21 +117,27 @@ class Contexts:
         self._tables, self._on_cpu = mixture.tables, mixture._on_cpu
         self.read: States = np.zeros(capacity, np.int64)
         self._parts: Parts | None = None
+        self._records: list[Record] = []
 
     def changed(self) -> None:
         """Forget what was computed from the states before."""
-        self._parts = None
+        self._parts, self._records = None, []
 
     def step(self, fed: NDArray[np.int64]) -> None:
         """Feed the first rows one piece each, (B,)."""
         count = len(fed)
         if count <= _SINGLY and self._on_cpu:
-            pairs = zip(self.read[:count].tolist(), fed.tolist(), strict=True)
+            pairs = zip(self.records(count), fed.tolist(), strict=True)
             self.read[:count] = [self._tables.after_piece(*pair) for pair in pairs]
-            self._parts = None
-            return
-        self.read[:count] = self._tables.after(self.parts(count), fed)
-        self._parts = self._tables.parts(self.read[:count])
+        else:
+            self.read[:count] = self._tables.after(self.parts(count), fed)
+        self.changed()
+
+    def records(self, count: int) -> list[Record]:
+        """What the distributions of the first rows are made of, one by one."""
+        if len(self._records) < count:
+            self._records = [self._tables.record(state) for state in self.read[:count].tolist()]
+        return self._records[:count]
 
     def parts(self, count: int) -> Parts:
         """What the distributions of the first rows are made of."""

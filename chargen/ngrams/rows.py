@@ -48,6 +48,21 @@ class Parts(NamedTuple):
         )
 
 
+class Record(NamedTuple):
+    """What the row of one state is made of.
+
+    Attributes:
+        slot: its dense row.
+        factor: what the dense row is multiplied by.
+        contexts: of those that have terms, the shortest first, the number of the first term, how
+            many there are, and what their values are multiplied by.
+    """
+
+    slot: int
+    factor: float
+    contexts: list[tuple[int, int, float]]
+
+
 class RowTables:
     """Tables from which rows are assembled.
 
@@ -129,23 +144,25 @@ class RowTables:
             states[parts.of.take(found)[known]] = longer[known]
         return states
 
-    def add_row(self, row: NDArray[np.float32], state: int, scale: np.float32) -> None:
-        """Add the distribution after ``state``, times ``scale``, to a row (|V'|,).
+    def record(self, state: int) -> Record:
+        """Return what the row of one state is made of."""
+        slot, factor, *contexts = self._states[state].tolist()
+        return Record(slot, factor, [each for each in zip(*contexts, strict=True) if each[1]])
+
+    def add_row(self, row: NDArray[np.float32], record: Record, scale: np.float32) -> None:
+        """Add a state's distribution, times ``scale``, to a row (|V'|,).
 
         The bits are those of rows made together, in less time for a single one.
         """
-        slot, factor, *contexts = self._states[state].tolist()
-        row += self.dense[slot] * (scale * np.float32(factor))
-        for first, length, weight in zip(*contexts, strict=True):
-            if length:
-                terms = slice(first, first + length)
-                row[self._pieces[terms]] += self._values[terms] * (scale * np.float32(weight))
+        row += self.dense[record.slot] * (scale * np.float32(record.factor))
+        for first, length, weight in record.contexts:
+            terms = slice(first, first + length)
+            row[self._pieces[terms]] += self._values[terms] * (scale * np.float32(weight))
 
-    def after_piece(self, state: int, piece: int) -> int:
+    def after_piece(self, record: Record, piece: int) -> int:
         """Return the state after one more piece."""
-        slot, _, firsts, lengths, _ = self._states[state].tolist()
-        for first, length in zip(reversed(firsts), reversed(lengths), strict=True):
-            pieces = self._pieces[first : first + length].tolist() if length else ()
+        for first, length, _ in reversed(record.contexts):
+            pieces = self._pieces[first : first + length].tolist()
             if piece in pieces and (after := self._after.item(first + pieces.index(piece))):
                 return int(after)
-        return int(self._after_dense.item(slot, piece))
+        return int(self._after_dense.item(record.slot, piece))

@@ -99,7 +99,8 @@ def test_a_row_has_the_same_bits_whatever_is_beside_it(
     for n in range(len(states)):
         assert_array_equal(model.row(states[n : n + 1])[0], together[n])
         row = np.zeros(model.tables.width, np.float32)
-        model.tables.add_row(row, int(model.tables.states(states[n : n + 1])[0]), np.float32(1))
+        (state,) = model.tables.states(states[n : n + 1]).tolist()
+        model.tables.add_row(row, model.tables.record(state), np.float32(1))
         assert_array_equal(row[:20], together[n])
     assert_array_equal(model.advance(states[1:-1], ids[:-1]), states[2:])
 
@@ -117,7 +118,7 @@ def test_single_states_follow_the_contexts(
     contexts, states = model.initial_state(9), np.zeros(9, np.int64)
     for _ in range(60):
         pieces = rng.choice(np.r_[random_text(9, size, 8), rng.integers(size)], 9).astype(np.int64)
-        pairs = zip(states.tolist(), pieces.tolist(), strict=True)
+        pairs = zip(map(tables.record, states.tolist()), pieces.tolist(), strict=True)
         one_by_one = [tables.after_piece(*pair) for pair in pairs]
         states = tables.after(tables.parts(states), pieces)
         contexts = model.advance(contexts, pieces)
