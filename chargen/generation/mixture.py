@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import exp
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -148,7 +150,6 @@ class Contexts:
 
 def _shares(logits: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """The gate σ(x) and 1 − σ(x), each (B,)."""
-    x = logits.astype(np.float64)
-    np.minimum(np.maximum(x, -_SURE, out=x), _SURE, out=x)  # np.clip takes twice as long
-    gate = 1 / (1 + np.exp(-x))
-    return gate.astype(np.float32), (1 - gate).astype(np.float32)
+    bounded = np.minimum(np.maximum(logits, -_SURE), _SURE)  # np.clip takes twice as long
+    gate = [1 / (1 + exp(-x)) for x in bounded.tolist()]
+    return np.array(gate, np.float32), np.array([1 - g for g in gate], np.float32)

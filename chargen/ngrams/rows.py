@@ -91,7 +91,11 @@ class RowTables:
     ) -> None:
         builder = Builder(trie, discounts, masses)
         self.width, self._size, tables = builder.width, trie.size, builder.build(unigrams)
-        self._number, self._states = tables.number, tables.states
+        self._number = tables.number
+        # The same memory twice: rows of plain numbers are taken faster than records.
+        self._integers = tables.states.view(np.int32).reshape(len(tables.states), -1)
+        self._floats = tables.states.view(np.float32).reshape(len(tables.states), -1)
+        self._longest = (self._integers.shape[1] - 2) // 3
         self._pieces, self._values, self._after = tables.pieces, tables.values, tables.after
         self.dense, self._after_dense = tables.dense, tables.after_dense
 
@@ -110,12 +114,14 @@ class RowTables:
 
     def parts(self, states: States) -> Parts:
         """Return what the rows after ``states`` (B,) are made of."""
-        found = self._states.take(states)
-        lengths = found["length"]
-        of, at = spread(found["first"].reshape(-1), lengths.reshape(-1))
-        weights = found["weight"].reshape(-1).take(of)
-        of //= lengths.shape[1]
-        return Parts(found["slot"], found["factor"], of, at, self._pieces.take(at), weights)
+        found, longest = self._integers.take(states, axis=0), self._longest
+        first, length = found[:, 2 : 2 + longest], found[:, 2 + longest : 2 + 2 * longest]
+        floats = found.view(np.float32)
+        of, at = spread(first.reshape(-1), length.reshape(-1))
+        weights = floats[:, 2 + 2 * longest :].reshape(-1).take(of)
+        of //= longest
+        slots, factors = found[:, 0].copy(), floats[:, 1].copy()
+        return Parts(slots, factors, of, at, self._pieces.take(at), weights)
 
     def add(self, rows: NDArray[np.float32], parts: Parts, scale: NDArray[np.float32]) -> None:
         """Add to rows (B, |V'|) the terms that dense rows lack, times ``scale`` (B,).
@@ -146,8 +152,11 @@ class RowTables:
 
     def record(self, state: int) -> Record:
         """Return what the row of one state is made of."""
-        slot, factor, *contexts = self._states[state].tolist()
-        return Record(slot, factor, [each for each in zip(*contexts, strict=True) if each[1]])
+        slot, _, *numbers = self._integers[state].tolist()
+        _, factor, *weights = self._floats[state].tolist()
+        n = self._longest
+        terms = zip(numbers[:n], numbers[n : 2 * n], weights[2 * n :], strict=True)
+        return Record(slot, factor, [each for each in terms if each[1]])
 
     def add_row(self, row: NDArray[np.float32], record: Record, scale: np.float32) -> None:
         """Add a state's distribution, times ``scale``, to a row (|V'|,).
