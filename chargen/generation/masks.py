@@ -15,6 +15,8 @@ class Masks:
 
     Attributes:
         at_start: ids that can't come where no character is begun, (N,), int64.
+        never: the same, and the numbers of the spare columns, in an array on the CPU.
+        on_cpu: whether rows are masked there.
 
     Args:
         width: |V'|, the logits of a row.
@@ -30,6 +32,8 @@ class Masks:
         self._values = tokenizer.byte_values
         at_start = never | np.array([b >= 0 and not may_begin(b) for b in self._values.tolist()])
         self.at_start = torch.from_numpy(np.flatnonzero(at_start)).to(device)
+        self.never = np.append(np.flatnonzero(at_start), np.arange(tokenizer.size, width))
+        self.on_cpu = device.type == "cpu"
         self._width = width
         self._inside: dict[range, NDArray[np.float32]] = {}
 

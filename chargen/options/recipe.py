@@ -41,6 +41,7 @@ class Recipe:
         short_dropout_halving: increase of ``short_dropout`` each time the text is halved.
         short_dropout_characters: see ``short_dropout``.
         short_dropout_limit: the highest constant dropout.
+        shifted_passes: whether each pass but the first begins at another place of the text.
         passes_root: the default number of passes is this over the square root of the characters.
         passes_limit: the highest default number of passes.
         neighbour_pieces: pieces at the start of the text whose neighbours are counted for the
@@ -83,6 +84,7 @@ class Recipe:
     short_dropout_halving: float = 0.08
     short_dropout_characters: float = 1e5
     short_dropout_limit: float = 0.8
+    shifted_passes: bool = True
     passes_root: float = 1e4
     passes_limit: float = 20.0
     neighbour_pieces: int = 1 << 22

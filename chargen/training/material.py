@@ -63,7 +63,11 @@ class Text:
     def __init__(self, config: RunConfig, corpus: PreparedCorpus, counts: Counts) -> None:
         options, tokenizer = config.training, corpus.tokenizer
         self._windows = Windows(
-            corpus.train, options.batch_size, options.seq_length, tokenizer.newline_id
+            corpus.train,
+            options.batch_size,
+            options.seq_length,
+            tokenizer.newline_id,
+            seed=options.seed if config.recipe.shifted_passes else None,
         )
         self._feed = Feed(self._windows, resolve_device(options.device), counts.counted)
         self._tokenizer, self._ngram = tokenizer, counts.ngram
