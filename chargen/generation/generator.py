@@ -3,33 +3,26 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from functools import cached_property
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from chargen.options import (
-    BatchConfig,
-    InfillConfig,
-    SamplingConfig,
-    check,
-    distribute,
-    keyword_options,
-)
+from chargen.generation.filling.method import FillsGaps
+from chargen.options import BatchConfig, SamplingConfig, check, distribute, keyword_options
 
 if TYPE_CHECKING:
     from chargen.evaluation.scores import CharScores, Score
     from chargen.generation.engine import Engine
-    from chargen.generation.filling.filler import Filler, Filling
     from chargen.generation.poems.forms import Form
     from chargen.generation.ranking import Ranked
     from chargen.generation.requests import Request, Result
     from chargen.runs.folder import LoadedModel
 
 
-class Generator:
+class Generator(FillsGaps):
     """A trained model, ready to write and to judge texts; its weights stay as they are.
 
     Attributes:
@@ -61,12 +54,6 @@ class Generator:
             convert=self.as_learnt,
             labels=loaded.config.corpus.label_space,
         )
-
-    @cached_property
-    def _filler(self) -> Filler:
-        from chargen.generation.filling.asked import filler_of
-
-        return filler_of(self.loaded)
 
     @property
     def conversion(self) -> str:
@@ -247,39 +234,6 @@ class Generator:
         engine.check(requests[0])
         results = list(in_order(engine, iter(requests), None))
         return rank(results, self.loaded.bits_per_char)
-
-    @keyword_options(InfillConfig)
-    def infill(self, text: str, *, seed: int | None = None, **options: Any) -> list[Filling]:
-        """Fill the gaps of a line, each marked by □ or another ``mark``.
-
-        A run of the task ``infill`` has read both sides of a gap. A language model reads only what
-        comes before; it judges its fillings by what comes after.
-
-        Args:
-            text: the line; each mark stands for one character.
-            seed: of fillings that are drawn; None: a random one.
-            options: as in ``chargen infill``: mark, num_samples, beam_size, temperature.
-
-        Raises:
-            CheckpointError: the run has learnt another task.
-            ConfigError: options that are unknown, out of range or contradictory, all at once.
-            GenerationError: the text has no gaps, or can't be read.
-        """
-        (found,) = self.infill_lines([text], seed=seed, **options)
-        return found
-
-    @keyword_options(InfillConfig)
-    def infill_lines(
-        self, lines: Sequence[str], *, seed: int | None = None, **options: Any
-    ) -> Iterator[list[Filling]]:
-        """As ``infill`` for each of some lines; one without a gap has no fillings.
-
-        The fillings of a line don't depend on the others. Errors are raised at once.
-        """
-        from chargen.generation.filling.asked import checked, filled
-
-        config = checked(options)
-        return filled(self._filler, list(map(self.as_learnt, lines)), config, _chosen(seed))
 
     def score(self, text: str, batch_size: int = 32) -> Score:
         """Bits per character of ``text`` and more, by the fixed protocol of ``evaluation``."""
