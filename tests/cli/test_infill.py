@@ -102,7 +102,7 @@ def test_what_cant_be_filled_is_an_error(filler: Path, tmp_path: Path) -> None:
 def test_other_commands_say_what_the_run_is_for(filler: Path) -> None:
     error = the_error("sample", filler)
     assert "has learnt the task infill" in error
-    assert "`infill`" in error or "infill" in error
+    assert "for the commands infill and eval" in error
 
 
 def test_eval_measures_both_sides(filler: Path, tmp_path: Path) -> None:
@@ -111,6 +111,7 @@ def test_eval_measures_both_sides(filler: Path, tmp_path: Path) -> None:
     report = json.loads(call("eval", filler, text, "--json").stdout)
     assert report["characters"] == len(FILLED)
     assert report["accuracy"] > 0.8
+    assert "bits per character, given the others" in call("eval", filler, text).stdout
 
 
 def test_the_flag_for_both_directions_is_accepted(here: Path) -> None:
