@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from chargen.generation.poems.forms import Form
     from chargen.generation.ranking import Ranked
     from chargen.generation.requests import Request, Result
-    from chargen.runs.folder import LoadedModel
+    from chargen.runs.loaded import LoadedModel
 
 
 class Generator(FillsGaps):
@@ -270,6 +270,18 @@ class Generator(FillsGaps):
         ids = loaded.tokenizer.encode(text)
         scores = score_characters(loaded.model, loaded.tokenizer, ids, batch_size, loaded.ngram)
         return replace(scores, text=text)
+
+    def gate_characters(self, text: str) -> list[float]:
+        """The network's share of the mixture before each character of ``text``, 0 to 1, in order.
+
+        Raises:
+            GenerationError: the model has no n-gram counts.
+        """
+        from chargen.evaluation.gates import character_gates
+
+        loaded = self.loaded
+        ids = loaded.tokenizer.encode(self.as_learnt(text))
+        return list(map(float, character_gates(loaded.model, loaded.tokenizer, ids)))
 
 
 def engine_of(
