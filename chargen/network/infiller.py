@@ -10,8 +10,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from chargen.network.base import Model
+from chargen.network.dropout import Dropout
 from chargen.network.encoder import Encoder, reorder, turned
-from chargen.network.model import CharModel, Dropout
+from chargen.network.model import CharModel
 from chargen.network.softmax import score_targets, softmax_loss
 from chargen.options import ModelConfig
 

@@ -17,8 +17,8 @@ from chargen.generation.filling.filler import Filler
 from chargen.generation.filling.gapped import GAP, Gapped
 from chargen.machine.devices import resolve_device
 from chargen.network.base import ModelState
+from chargen.network.dropout import Dropout
 from chargen.network.infiller import Infiller
-from chargen.network.model import Dropout
 from chargen.options import InfillConfig
 from chargen.training.lessons import inside
 

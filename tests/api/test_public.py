@@ -51,7 +51,7 @@ def _types_in(hint: Any) -> Iterator[type]:
 
 def _own(kind: type) -> Iterator[Callable[..., Any]]:
     """The public methods that a class has from this package, as functions."""
-    ours = [base for base in kind.__mro__ if base.__module__.split(".")[0] == "chargen"]
+    ours = [kind, *(base for base in kind.__mro__ if base.__module__.startswith("chargen.gen"))]
     for name, each in {n: e for base in reversed(ours) for n, e in vars(base).items()}.items():
         if name.startswith("_"):
             continue

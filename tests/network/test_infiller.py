@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch.nn import functional as F
 
+from chargen.network.dropout import Dropout
 from chargen.network.infiller import Infiller
-from chargen.network.model import Dropout
 from chargen.options import CELLS, ModelConfig
 
 SIZE, H, N = 11, 6, 5

@@ -10,7 +10,7 @@ from chargen.options import InfillConfig, check
 
 if TYPE_CHECKING:
     from chargen.generation.filling.filler import Filler, Filling
-    from chargen.runs.folder import LoadedModel
+    from chargen.runs.loaded import LoadedModel
 
 
 def filler_of(loaded: LoadedModel) -> Filler:

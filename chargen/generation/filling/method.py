@@ -12,7 +12,7 @@ from chargen.options import InfillConfig, keyword_options
 
 if TYPE_CHECKING:
     from chargen.generation.filling.filler import Filler, Filling
-    from chargen.runs.folder import LoadedModel
+    from chargen.runs.loaded import LoadedModel
 
 
 class FillsGaps:
