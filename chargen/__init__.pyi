@@ -25,6 +25,7 @@ from .evaluation.novelty import Novelty as Novelty
 from .evaluation.scores import CharScores as CharScores
 from .evaluation.scores import Score as Score
 from .generation.batch.run import BatchProgress as BatchProgress
+from .generation.filling.filler import Filling as Filling
 from .generation.generator import Generator as Generator
 from .generation.poems.forms import Form as Form
 from .generation.ranking import Ranked as Ranked

@@ -13,7 +13,7 @@ from chargen.cli.switches import SwitchedCommand
 
 PANELS: Mapping[str, Mapping[str, str]] = {
     "Train a network": {"train": "train", "prepare": "prepare", "find-lr": "find_lr"},
-    "Generate text": {"sample": "sample", "write": "write", "batch": "batch"},
+    "Generate text": {"sample": "sample", "write": "write", "batch": "batch", "infill": "infill"},
     "Score texts": {"eval": "evaluate", "novelty": "novelty"},
     "Inspect runs": {"runs": "runs", "inspect": "inspect", "compare": "compare", "plot": "plot"},
     "Analyse a network": {"gradients": "gradients", "neurons": "neurons"},

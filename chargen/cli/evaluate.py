@@ -58,6 +58,10 @@ def evaluate(
     The text is cut into segments of 2,048 characters, each warmed up on the 512 characters before
     it. Characters outside the vocabulary have a cost, so that models with different vocabularies
     can be compared.
+
+    With a run of the task infill, each line is a text of its own, and each of its characters is
+    scored given all others of the line. These bits don't compare with those of a language model,
+    which knows only what comes before; accuracy is the share of single gaps filled right.
     """
     from chargen import api
 
@@ -87,10 +91,11 @@ def _show(
         report = {"checkpoint": str(generator.path), "file": str(file), **score.to_dict()}
         typer.echo(json.dumps(report, ensure_ascii=False))
         return
+    given = ", given the others" * (generator.loaded.config.model.task == "infill")
     terminal.table(
         f"{generator.path} on {file}",
         [
-            ("bits per character", f"{score.bits_per_char:.4f}"),
+            (f"bits per character{given}", f"{score.bits_per_char:.4f}"),
             ("nats per character", f"{score.nats_per_char:.4f}"),
             ("perplexity", f"{score.perplexity:.2f}"),
             ("accuracy", f"{score.accuracy:.2%}"),

@@ -79,3 +79,16 @@ def padded(
     places = np.where(inside, last - lengths + 1 + steps, 0)
     tokens: NDArray[np.integer[Any]] = split.tokens
     return np.where(inside, tokens[places], 0).astype(np.int64), lengths
+
+
+def framed(
+    split: RecordSplit, records: NDArray[np.int64], first: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The pieces of some records side by side, each between two others.
+
+    Returns:
+        Ids (n + 2, B), the piece ``first`` before each text and the end piece after it, and the
+        padding 0; and lengths (B,) without these.
+    """
+    ids, lengths = padded(split, records)
+    return np.concatenate([np.full((1, len(records)), first), ids]), lengths - 1

@@ -146,6 +146,11 @@ class Rows:
     def save(self, row: int) -> RowState:
         return tuple(tensor[row].clone() for tensor in self._tensors)
 
+    def take(self, parents: NDArray[np.int64]) -> None:
+        """Let the first rows go on from others, (B,), each of which may serve several times."""
+        for tensor in self._tensors:
+            tensor[: len(parents)] = tensor[torch.from_numpy(parents).to(tensor.device)]
+
     def swap(self, a: int, b: int) -> None:
         for tensor in self._tensors:
             tensor[[a, b]] = tensor[[b, a]]

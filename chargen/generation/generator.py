@@ -10,6 +10,7 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from chargen.generation.filling.method import FillsGaps
 from chargen.options import BatchConfig, SamplingConfig, check, distribute, keyword_options
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from chargen.runs.loaded import LoadedModel
 
 
-class Generator:
+class Generator(FillsGaps):
     """A trained model, ready to write and to judge texts; its weights stay as they are.
 
     Attributes:
@@ -252,6 +253,11 @@ class Generator:
 
         loaded, corpus = self.loaded, self.loaded.config.corpus
         records = read_records([path], corpus.settings, all_labels=False)
+        if loaded.config.model.task == "infill":
+            from chargen.evaluation.gaps import score_gaps_of_file
+            from chargen.network.infiller import Infiller
+
+            return score_gaps_of_file(loaded.of_task(Infiller), loaded.tokenizer, records)
         known = corpus.label_space if labels else Labels({})
         return score_file(loaded.model, loaded.tokenizer, records, known)
 

@@ -131,6 +131,9 @@ class Comparison:
         elif self._differ(_measured, [run for run in self.runs if run.measured]):
             parts = "; ".join(f"{run.name}: {run.measured:,} characters" for run in self.runs)
             found.append(f"The runs were evaluated on different parts of the text ({parts})")
+        if self._differ(lambda run: run.config.model.task):
+            tasks = "; ".join(f"{run.name}: {run.config.model.task}" for run in self.runs)
+            found.append(f"The runs learn different tasks ({tasks})")
         return tuple(f"{line}: their figures can't be compared." for line in found)
 
     @cached_property

@@ -3,6 +3,7 @@
 from chargen.options.cells import CELLS
 from chargen.options.corpus import CorpusConfig
 from chargen.options.field import Config, check, distribute, option
+from chargen.options.infilling import InfillConfig
 from chargen.options.keywords import keyword_options
 from chargen.options.model import ModelConfig
 from chargen.options.names import meant, nearest
@@ -16,6 +17,7 @@ __all__ = [
     "BatchConfig",
     "Config",
     "CorpusConfig",
+    "InfillConfig",
     "ModelConfig",
     "Recipe",
     "SamplingConfig",

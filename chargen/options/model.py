@@ -152,8 +152,6 @@ class ModelConfig(Config):
                 "`bidirectional` is for a text that is there as a whole; a language model writes "
                 "from left to right, and what comes later can't be read before it is written"
             )
-        if self.task == "infill" and self.bidirectional:
-            found.append("`bidirectional` has no meaning for infill, which always reads both ways")
         if self.attention != "none" and self.task != "seq2seq":
             found.append(f"`attention` is for the task seq2seq, and `task` is {self.task}")
         if self.task != "lm":

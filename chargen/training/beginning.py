@@ -106,7 +106,7 @@ def adopt_weights(
     ]
     old = torch.tensor([a for a, _ in pairs])
     new = torch.tensor([b for _, b in pairs])
-    given = source.model.state_dict()
+    given = source.network.state_dict()
     for name, tensor in model.state_dict().items():
         if name in ("table", "V", "c"):
             tensor[new] = given[name][old].to(tensor)

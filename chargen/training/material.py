@@ -20,6 +20,7 @@ from chargen.machine.devices import resolve_device
 from chargen.options import SamplingConfig
 from chargen.training.counts import Counts
 from chargen.training.feed import Feed
+from chargen.training.gaps import Lines
 from chargen.training.lessons import Lesson, Passage, Texts
 
 if TYPE_CHECKING:
@@ -167,6 +168,8 @@ class Records:
 
 def material_of(config: RunConfig, corpus: PreparedCorpus, counts: Counts) -> Material:
     """What a run with this config learns from in a corpus."""
+    if config.model.task == "infill":
+        return Lines(config, corpus)
     if config.model.records:
         return Records(config, corpus)
     return Text(config, corpus, counts)
