@@ -150,6 +150,7 @@ class Rows:
         """Let the first rows go on from others, (B,), each of which may serve several times."""
         for tensor in self._tensors:
             tensor[: len(parents)] = tensor[torch.from_numpy(parents).to(tensor.device)]
+        self._forget()
 
     def swap(self, a: int, b: int) -> None:
         for tensor in self._tensors:

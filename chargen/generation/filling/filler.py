@@ -12,10 +12,11 @@ from torch.nn import functional as F
 
 from chargen.corpus.tokenizer import Tokenizer
 from chargen.errors import ConfigError
+from chargen.generation.drawing import BLOCK, draw
 from chargen.generation.filling.context import BothSides, Context, LeftSide, fed
 from chargen.generation.filling.gapped import GAP, Gapped, characters_for_gaps, read_gapped
 from chargen.generation.folded import Rows
-from chargen.generation.sampler import BLOCK, Uniforms, draw, drawing_device, tempered_softmax
+from chargen.generation.sampler import Uniforms, drawing_device, tempered_softmax
 from chargen.generation.seeds import text_seeds
 from chargen.network.infiller import Infiller
 from chargen.network.model import CharModel
