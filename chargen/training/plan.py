@@ -174,7 +174,7 @@ def plan(request: TrainRequest) -> Plan:
     else:
         ngram = {name: value for name, value in request.model.items() if name == "ngram"}
         model = replace(source.config.model, vocab_size=extent.vocab_size, **shape, **ngram)
-        model = with_ngram_order(model)
+    model = with_ngram_order(model, corpus)
     given = {**request.training, "batch_size": batch, "seq_length": window}
     training = choose_training(preset, given, extent, model.hidden_size, recipe)
     training = replace(training, threads=training.threads or torch.get_num_threads())

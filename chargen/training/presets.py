@@ -9,12 +9,15 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from chargen.options import ModelConfig, Recipe, TrainConfig
 from chargen.training.dropout import suited_dropout
 from chargen.training.extent import Extent
 from chargen.training.learning_rate import highest_learning_rate
+
+if TYPE_CHECKING:
+    from chargen.corpus.prepared import PreparedCorpus
 
 
 @dataclass(frozen=True)
@@ -70,17 +73,19 @@ def choose_model(
     suited = {**suited_model(extent, recipe), "ngram": "auto"} if preset.suits else {}
     values = {**suited, **preset.model, **given}
     model = ModelConfig(**{"vocab_size": extent.vocab_size, **values})
-    model = with_ngram_order(model)
     if model.tie_weights and "tie_weights" not in given and not model.can_tie():
         return replace(model, tie_weights=False)
     return model
 
 
-def with_ngram_order(model: ModelConfig) -> ModelConfig:
-    """The same network with an order that suits its vocabulary where ``ngram`` is ``auto``."""
+def with_ngram_order(model: ModelConfig, corpus: PreparedCorpus) -> ModelConfig:
+    """The same network with an order that suits a corpus where ``ngram`` is ``auto``."""
+    if model.ngram != "auto" or not model.can_mix():
+        return model.with_ngram_order(0)
     from chargen.ngrams.order import choose_order  # NumPy is slow to import
 
-    return model.with_ngram_order(choose_order(model.vocab_size))
+    newline = corpus.tokenizer.newline_id
+    return model.with_ngram_order(choose_order(model.vocab_size, corpus.train, newline))
 
 
 def choose_training(
