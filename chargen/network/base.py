@@ -17,10 +17,17 @@ class Model(nn.Module):
     Attributes:
         config: its options.
         table: with a row a character, (|V|, E) or more.
+        input_scale: that the rows of the table are multiplied by when they are read.
+        begins_with_neighbours: whether its rows begin at vectors of the pieces' neighbours.
+        rows_of_pieces, rows_of_labels: names of the parameters with a row, or a column, each.
     """
 
     config: ModelConfig
     table: Tensor
+    input_scale: float
+    begins_with_neighbours: bool
+    rows_of_pieces: tuple[str, ...] = ("table",)
+    rows_of_labels: tuple[str, ...] = ()
 
     def reset_parameters(self, seed: int) -> None:
         """Set initial weights, a function of ``seed`` alone."""
@@ -31,6 +38,19 @@ class Model(nn.Module):
 
         A network whose output isn't pieces ignores them.
         """
+
+    def count(self, ids: Tensor, lengths: Tensor, values: Tensor) -> None:
+        """Count what labelled texts hold, where the network has a use for that.
+
+        Args:
+            ids: of the texts, (T, B), padded at the end.
+            lengths: of the texts, (B,).
+            values: of their labels, (B,); −1 for none.
+        """
+
+    def given_by(self, source: Model) -> dict[str, Tensor]:
+        """Return the weights of another network by the names that they have in this one."""
+        return source.state_dict()
 
     def initial_state(self, batch: int) -> ModelState:
         """The state that the first lesson starts from; empty where none is carried."""

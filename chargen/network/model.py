@@ -75,9 +75,13 @@ class CharModel(Model):
     one-hot input, R itself, (G, L).
     """
 
+    rows_of_pieces = ("table", "V", "c")
+    rows_of_labels = ("R",)
+
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         self.config = config
+        self.begins_with_neighbours = config.tie_weights
         self.V: nn.Parameter | None = None
         self.P: nn.Parameter | None = None
         self.input_scale = 1.0

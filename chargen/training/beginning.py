@@ -10,11 +10,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from chargen.corpus.batching import beginnings
 from chargen.corpus.prepared import PreparedCorpus, piece_counts
 from chargen.corpus.tokenizer import Ids, Tokenizer
+from chargen.evaluation.texts import by_length
 from chargen.machine.devices import resolve_device
 from chargen.machine.settings import TrainingSettings
 from chargen.network.base import Model
+from chargen.network.classifier import Classifier
 from chargen.options import Recipe
 from chargen.runs.config import RunConfig
 from chargen.training.state import TrainingState
@@ -44,15 +47,29 @@ def begin_weights(
     """
     size = corpus.tokenizer.size
     model.expect(torch.from_numpy(piece_counts(corpus.train, size)).double())
+    if isinstance(model, Classifier):
+        _count_labels(model, corpus)
     if source:
         records = corpus.manifest.records
         same = dict(source.config.corpus.labels) == ({} if records is None else records.labels)
         adopt_weights(model, corpus.tokenizer, source, same_labels=same)
-    elif model.config.tie_weights:
+    elif model.begins_with_neighbours:
         vectors = neighbour_vectors(corpus.train, size, model.config.embedding_size, recipe)
         vectors = recipe.neighbour_length * vectors
         with torch.no_grad():
             model.table.copy_(torch.where(vectors.any(1, keepdim=True), vectors, model.table.cpu()))
+
+
+def _count_labels(model: Classifier, corpus: PreparedCorpus) -> None:
+    """Let a classifier count what the texts of each value hold, and how many have it."""
+    split, device = corpus.train_records, model.table.device
+    values = split.labels[:, 0].astype(np.int64) - 1
+    counts = np.bincount(values[values >= 0], minlength=model.config.labels)
+    model.expect_labels(torch.from_numpy(counts).double().to(device))
+    for records in by_length(split):
+        ids, lengths = beginnings(split, records, corpus.tokenizer.newline_id)
+        arrays = (ids, lengths, values[records])
+        model.count(*(torch.from_numpy(each).to(device) for each in arrays))
 
 
 def neighbour_vectors(ids: Ids, size: int, width: int, recipe: Recipe) -> Tensor:
@@ -106,12 +123,15 @@ def adopt_weights(
     ]
     old = torch.tensor([a for a, _ in pairs])
     new = torch.tensor([b for _, b in pairs])
-    given = source.model.state_dict()
+    given = model.given_by(source.network)
     for name, tensor in model.state_dict().items():
-        if name in ("table", "V", "c"):
-            tensor[new] = given[name][old].to(tensor)
-        elif name not in given or (name == "R" and not same_labels):
+        if name not in given or (name in model.rows_of_labels and not same_labels):
             continue
+        if name in model.rows_of_pieces:
+            width = given[name][0].numel()  # one-hot input has more columns in both directions
+            tensor.view(len(tensor), -1)[new, :width] = (
+                given[name].view(len(given[name]), -1)[old].to(tensor)
+            )
         else:
             tensor.copy_(given[name])
     return len(pairs)
