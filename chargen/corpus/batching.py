@@ -73,7 +73,9 @@ def beginnings(
         Ids (T, B), without the end pieces, and lengths (B,), as ``padded``.
     """
     pieces, lengths = padded(split, records, side)
-    return np.concatenate([np.full((1, len(records)), newline_id), pieces[:-1]]), lengths
+    ids = np.concatenate([np.full((1, len(records)), newline_id), pieces[:-1]])
+    ids[np.arange(len(ids))[:, None] >= lengths] = 0  # the end pieces of shorter texts
+    return ids, lengths
 
 
 def padded(

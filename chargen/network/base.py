@@ -52,6 +52,27 @@ class Model(nn.Module):
         """Return the weights of another network by the names that they have in this one."""
         return source.state_dict()
 
+    def outputs(self, ids: Tensor, lengths: Tensor) -> Tensor:
+        """Return what the network knows at each character of texts.
+
+        Args:
+            ids: of the texts, a newline first, (T, B), padded at the end.
+            lengths: of the texts, (B,).
+
+        Returns:
+            Outputs (T, B, N); those beyond a text's end are of no account.
+        """
+        raise NotImplementedError
+
+    def last(self, y: Tensor, lengths: Tensor) -> Tensor:
+        """Return what is known at the end of texts: outputs y (T, B, N) to (B, N)."""
+        at = (lengths - 1)[None, :, None].expand(1, -1, y.shape[-1])
+        return y.gather(0, at)[0]
+
+    def pooled(self, y: Tensor, lengths: Tensor) -> Tensor:
+        """Return the vectors by which the network itself goes: outputs y (T, B, N) to (B, M)."""
+        return self.last(y, lengths)
+
     def initial_state(self, batch: int) -> ModelState:
         """The state that the first lesson starts from; empty where none is carried."""
         del batch

@@ -100,6 +100,14 @@ class Classifier(Model):
         y: Tensor = self.encoder(x, lengths, dropout)
         return y
 
+    def outputs(self, ids: Tensor, lengths: Tensor) -> Tensor:
+        """Return the encoder's outputs y, (T, B) to (T, B, D·H)."""
+        return self.read(ids, lengths)
+
+    def last(self, y: Tensor, lengths: Tensor) -> Tensor:
+        """Return what each direction knows at its own end, (B, D·H)."""
+        return self.encoder.last(y, lengths)
+
     def pooled(self, y: Tensor, lengths: Tensor) -> Tensor:
         """Return p of texts from outputs y (T, B, D·H): (B, P)."""
         beyond = torch.arange(len(y), device=y.device)[:, None] >= lengths
@@ -134,7 +142,7 @@ class Classifier(Model):
         """Return the parameters of each part by their names in the equations."""
         entry = "embedding" if self.config.embedding_size else "Uᵀ"
         output = {"Y": self.Y, "c": self.c}
-        parts = {
+        parts: dict[str, dict[str, Tensor]] = {
             "table": {entry: self.table},
             **self.encoder.parts(),
             "output": {name: p for name, p in output.items() if p is not None},

@@ -178,6 +178,12 @@ class CharModel(Model):
             x = dropout(x)
         return x, tuple(after)
 
+    def outputs(self, ids: Tensor, lengths: Tensor) -> Tensor:
+        """Return the last layer's outputs at each character of texts, (T, B) to (T, B, H)."""
+        y: Tensor
+        y, _ = self(ids, self.initial_state(len(lengths)))
+        return y
+
     def loss(
         self,
         ids: Tensor,
