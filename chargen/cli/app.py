@@ -13,7 +13,12 @@ from chargen import __version__
 PANELS: Mapping[str, Mapping[str, str]] = {
     "Train a network": {"train": "train", "prepare": "prepare", "find-lr": "find_lr"},
     "Generate text": {"sample": "sample", "write": "write", "batch": "batch"},
-    "Score texts": {"eval": "evaluate", "novelty": "novelty"},
+    "Read texts": {
+        "eval": "evaluate",
+        "embed": "embed",
+        "classify": "classify",
+        "novelty": "novelty",
+    },
     "Inspect runs": {"runs": "runs", "inspect": "inspect", "compare": "compare", "plot": "plot"},
     "Analyse a network": {"gradients": "gradients", "neurons": "neurons"},
 }

@@ -31,7 +31,8 @@ class Told:
 
     Attributes:
         id: of the text, or its number.
-        label: the likeliest value; None where its probability is below the threshold.
+        label: the likeliest value; None where its probability is below the threshold, or the
+            text is blank.
         score: the probability of the likeliest value.
         best: the likeliest values with their probabilities; those of all values sum to 1.
         true: the label that the text has, if it has one.
@@ -127,6 +128,9 @@ def told_of(
     for chunk in in_chunks(records):
         found = judge(split_of(chunk, tokenizer, Labels({})))
         for record, log_p in zip(chunk, found, strict=True):
+            if not record.text.strip():
+                yield Told(record.id, None, 0.0, ())
+                continue
             order = np.argsort(-log_p, kind="stable")[: wanted.best]
             best = tuple((names[n], float(np.exp(log_p[n]))) for n in order)
             label, score = best[0]

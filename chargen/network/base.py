@@ -48,6 +48,9 @@ class Model(nn.Module):
             values: of their labels, (B,); −1 for none.
         """
 
+    def drop_counts(self) -> None:
+        """Go on without what was counted, if that is a part of this module."""
+
     def given_by(self, source: Model) -> dict[str, Tensor]:
         """Return the weights of another network by the names that they have in this one."""
         return source.state_dict()

@@ -71,6 +71,10 @@ class Classifier(Model):
         if self.counted is not None:
             self.counted.add(ids, lengths, values)
 
+    def drop_counts(self) -> None:
+        """Judge by the network alone."""
+        self.counted = None
+
     @torch.no_grad()
     def expect_labels(self, counts: Tensor) -> None:
         """Let the biases c stand for how many texts have each value, (L,)."""
