@@ -29,6 +29,7 @@ EXPERIMENTS = {
     "vanishing": "experiment.vanishing",
     "clipping": "experiment.clipping",
     "quality": "experiment.quality",
+    "classify": "experiment.classify",
 }
 BENCHES = {"generate": "bench_generate", "train": "bench_train"}
 _GROUPS = {

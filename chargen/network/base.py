@@ -39,15 +39,6 @@ class Model(nn.Module):
         A network whose output isn't pieces ignores them.
         """
 
-    def count(self, ids: Tensor, lengths: Tensor, values: Tensor) -> None:
-        """Count what labelled texts hold, where the network has a use for that.
-
-        Args:
-            ids: of the texts, (T, B), padded at the end.
-            lengths: of the texts, (B,).
-            values: of their labels, (B,); −1 for none.
-        """
-
     def drop_counts(self) -> None:
         """Go on without what was counted, if that is a part of this module."""
 

@@ -46,7 +46,9 @@ class Classifier(Model):
         self.c = nn.Parameter(torch.empty(config.labels)) if config.bias else None
         self.counted: NaiveBayes | None = None
         if config.ngram_order:
-            self.counted = NaiveBayes(config.ngram_order, config.vocab_size, config.labels)
+            self.counted = NaiveBayes(
+                config.ngram_order, config.vocab_size, config.labels, config.ngram_rows
+            )
 
     @torch.no_grad()
     def reset_parameters(self, seed: int) -> None:
@@ -65,21 +67,23 @@ class Classifier(Model):
         if self.counted is not None:
             self.counted.reset_parameters()
 
-    @torch.no_grad()
-    def count(self, ids: Tensor, lengths: Tensor, values: Tensor) -> None:
-        """Count the n-grams of labelled texts, where n-grams are counted."""
-        if self.counted is not None:
-            self.counted.add(ids, lengths, values)
-
     def drop_counts(self) -> None:
         """Judge by the network alone."""
         self.counted = None
 
     @torch.no_grad()
-    def expect_labels(self, counts: Tensor) -> None:
-        """Let the biases c stand for how many texts have each value, (L,)."""
+    def learn_counts(self, ids: Tensor, places: Tensor, values: Tensor) -> None:
+        """Count labelled texts, one after another; arguments as ``NaiveBayes.learn``.
+
+        The biases c begin at the shares of texts with each value, and n-grams are counted if any
+        are.
+        """
+        begun = values[(places == 0) & (values >= 0)]
+        counts = torch.bincount(begun, minlength=self.config.labels).double() + 1
         if self.c is not None:
-            self.c.copy_(((counts + 1) / (counts + 1).sum()).log())
+            self.c.copy_((counts / counts.sum()).log())
+        if self.counted is not None:
+            self.counted.learn(ids, places, values)
 
     def given_by(self, source: Model) -> dict[str, Tensor]:
         """Return the weights of a classifier or a language model by their names here.

@@ -91,6 +91,9 @@ class ModelConfig(Config):
     labels: int = option(
         0, help="Length of v: values of all label keys together", low=0, derived=True
     )
+    ngram_rows: int = option(
+        0, help="Most n-grams of a length that a classifier counts", low=0, derived=True
+    )
     task: str = option(
         "lm",
         "What the network learns",

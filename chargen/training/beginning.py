@@ -10,10 +10,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from chargen.corpus.batching import beginnings
 from chargen.corpus.prepared import PreparedCorpus, piece_counts
 from chargen.corpus.tokenizer import Ids, Tokenizer
-from chargen.evaluation.texts import by_length
 from chargen.machine.devices import resolve_device
 from chargen.machine.settings import TrainingSettings
 from chargen.network.base import Model
@@ -61,15 +59,18 @@ def begin_weights(
 
 
 def _count_labels(model: Classifier, corpus: PreparedCorpus) -> None:
-    """Let a classifier count what the texts of each value hold, and how many have it."""
+    """Let a classifier count what the texts of each value hold, and how many have it.
+
+    The texts are counted as they are read: after a newline, and without the end piece.
+    """
     split, device = corpus.train_records, model.table.device
-    values = split.labels[:, 0].astype(np.int64) - 1
-    counts = np.bincount(values[values >= 0], minlength=model.config.labels)
-    model.expect_labels(torch.from_numpy(counts).double().to(device))
-    for records in by_length(split):
-        ids, lengths = beginnings(split, records, corpus.tokenizer.newline_id)
-        arrays = (ids, lengths, values[records])
-        model.count(*(torch.from_numpy(each).to(device) for each in arrays))
+    lengths = split.lengths()
+    starts = np.repeat(split.ends - lengths + 1, lengths)
+    places = np.arange(len(split.tokens)) - starts
+    ids = np.roll(np.asarray(split.tokens, np.int64), 1)
+    ids[places == 0] = corpus.tokenizer.newline_id
+    values = np.repeat(split.labels[:, 0].astype(np.int64) - 1, lengths)
+    model.learn_counts(*(torch.from_numpy(each).to(device) for each in (ids, places, values)))
 
 
 def neighbour_vectors(ids: Ids, size: int, width: int, recipe: Recipe) -> Tensor:

@@ -161,7 +161,7 @@ def plan(request: TrainRequest) -> Plan:
 
     device = resolve_device(asked.device)
     task = request.model.get("task", source.config.model.task if source else ModelConfig.task)
-    settings = settings_of_task(task, request.settings)
+    settings = settings_of_task(task, request.settings, prepared=is_prepared(request.corpus))
     corpus = open_corpus(request.corpus, settings, request.on_progress)
     check_kind(task, corpus)
     extent, recipe = Extent.of(corpus), Recipe()
