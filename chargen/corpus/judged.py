@@ -12,8 +12,9 @@ from pathlib import Path
 
 from chargen.corpus.conversion import converter
 from chargen.corpus.reading import Source
+from chargen.corpus.recognition import is_of_records
 from chargen.corpus.record_fields import check_length
-from chargen.corpus.record_formats import is_of_records, read_rows
+from chargen.corpus.record_formats import read_rows
 from chargen.corpus.records import Record, RecordReader, open_records
 from chargen.corpus.sources import SourceFile, find_sources
 from chargen.options import CorpusConfig

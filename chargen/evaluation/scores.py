@@ -20,6 +20,7 @@ from torch import Tensor
 from chargen import ngrams
 from chargen.corpus.tokenizer import Tokenizer
 from chargen.errors import CorpusError
+from chargen.evaluation.gate import Evidence
 from chargen.machine.precision import exact_float32
 from chargen.ngrams import KneserNey
 
@@ -134,9 +135,11 @@ class Predictor(Protocol):
 class Mixer(Predictor, Protocol):
     """A predictor that can be mixed with counts."""
 
+    def gate(self, s: Tensor) -> Tensor: ...
+
     def score_mixed(
         self, s: Tensor, targets: Tensor, counted: Tensor, rows_of: Callable[[Tensor], Tensor]
-    ) -> tuple[Tensor, Tensor]: ...
+    ) -> tuple[Tensor, Tensor, Tensor]: ...
 
 
 def score(
@@ -153,6 +156,7 @@ def score_characters(
     ids: NDArray[np.integer],
     batch_size: int = 32,
     ngram: KneserNey | None = None,
+    evidence: Evidence | None = None,
 ) -> CharScores:
     """Score each character of ``ids``.
 
@@ -162,6 +166,7 @@ def score_characters(
         ids: pieces of a text, (N,).
         batch_size: number of segments that are scored at once.
         ngram: the counts that are mixed in, or None.
+        evidence: gets what the gate could be calibrated by.
 
     Raises:
         CorpusError: ``ids`` is empty.
@@ -171,7 +176,9 @@ def score_characters(
     starts = np.flatnonzero(tokenizer.character_starts(ids))
     nats = np.zeros(len(ids))
     correct = np.zeros(len(ids), dtype=bool)
-    judge = _alone(model, ids) if ngram is None else _mixed(cast("Mixer", model), ngram, ids)
+    judge = _alone(model, ids)
+    if ngram is not None:
+        judge = _mixed(cast("Mixer", model), ngram, ids, evidence or Evidence())
     for batch in _batches(starts, len(ids), batch_size):
         _score_batch(model, judge, tokenizer, ids, batch, nats, correct)
     return by_character(tokenizer, ids, nats, correct)
@@ -234,7 +241,7 @@ def _alone(model: Predictor, ids: NDArray[np.integer]) -> _Judge:
     return judge
 
 
-def _mixed(model: Mixer, ngram: KneserNey, ids: NDArray[np.integer]) -> _Judge:
+def _mixed(model: Mixer, ngram: KneserNey, ids: NDArray[np.integer], evidence: Evidence) -> _Judge:
     """The mixture of the network and of counting."""
     counted = ngrams.score(ngram, ids).astype(np.float32)
 
@@ -244,7 +251,9 @@ def _mixed(model: Mixer, ngram: KneserNey, ids: NDArray[np.integer]) -> _Judge:
             return _on(s, ngram.row(states))
 
         wanted = _on(s, ids[at].astype(np.int64))
-        return model.score_mixed(s, wanted, _on(s, counted[at]), rows_of)
+        cost, top, own = model.score_mixed(s, wanted, _on(s, counted[at]), rows_of)
+        evidence.add(torch.logit(model.gate(s)), own, counted[at])
+        return cost, top
 
     return judge
 

@@ -190,7 +190,9 @@ def _norms_by_lag(model: CharModel, ids: Tensor, lags: int, flat: _Flatness) -> 
     states: list[ModelState] = []
     with flat:
         for row in inputs[-lags - 1 :]:
-            s, state = model.step(F.embedding(row, table), state)
+            # Without memory, a state has a gradient only if the input has one.
+            u = F.embedding(row, table).requires_grad_()
+            s, state = model.step(u, state)
             states.append(state)
     loss = F.cross_entropy(model.logits(s), target, reduction="sum")
     carried = [[t for layer in state for t in layer if t.is_floating_point()] for state in states]

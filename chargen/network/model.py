@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import torch
@@ -236,6 +237,23 @@ class CharModel(Model):
         with no_autocast(s):
             return torch.sigmoid(torch.mv(s.to(self.w.dtype), self.w) + self.b)[:, None]
 
+    @contextmanager
+    def gate_set(self, scale: float, offset: float) -> Iterator[None]:
+        """A block in which the gate is σ(scale · (w·s + b) + offset); after it, as before."""
+        if self.w is None or self.b is None:
+            yield
+            return
+        before = self.w.detach().clone(), self.b.detach().clone()
+        with torch.no_grad():
+            self.w.mul_(scale)
+            self.b.mul_(scale).add_(offset)
+        try:
+            yield
+        finally:
+            with torch.no_grad():
+                self.w.copy_(before[0])
+                self.b.copy_(before[1])
+
     def _read_out(self, s: Tensor) -> tuple[Tensor, Tensor]:
         """What the softmax multiplies: rows s (N, H), or P·s (N, E), and V."""
         if self.V is not None:
@@ -250,7 +268,7 @@ class CharModel(Model):
 
     def score_mixed(
         self, s: Tensor, targets: Tensor, counted: Tensor, rows_of: Rows
-    ) -> tuple[Tensor, Tensor]:
+    ) -> tuple[Tensor, Tensor, Tensor]:
         """As ``score``, under the mixture; see ``chargen.network.softmax.score_mixed``."""
         features, V = self._read_out(s)
         gate, p = self.gate(s), counted[:, None].to(V.dtype)
