@@ -88,6 +88,8 @@ class Classifier(Model):
     def given_by(self, source: Model) -> dict[str, Tensor]:
         """Return the weights of a classifier or a language model by their names here.
 
+        What a classifier has counted is of its own texts, and isn't given.
+
         A language model gives its table and the forward cells. Where it has several layers, and
         this network reads both ways, the upper cells have other inputs, and only the lowest fits.
         """

@@ -116,7 +116,7 @@ class NaiveBayes(nn.Module):
     def _ratios(self, n: int, keys: Tensor, inside: Tensor, own: Tensor | None) -> Tensor:
         """Return Σ_t log [P(g_t | y) / P(g_t)] over n-grams of one length, (B, L)."""
         known_keys = self.keys[self._parts[n]]
-        rows = torch.searchsorted(known_keys, keys).clamp(max=len(known_keys) - 1)
+        rows = torch.searchsorted(known_keys, keys.contiguous()).clamp(max=len(known_keys) - 1)
         inside = inside & (known_keys[rows] == keys)
         N_gy = self.counts[self._parts[n]][rows].float()  # (T, B, L)
         N_y = self.totals[n].float()  # (L,)

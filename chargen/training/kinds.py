@@ -30,10 +30,12 @@ _REMEDIES = {
 def settings_of_task(task: str, given: Mapping[str, Any], *, prepared: bool) -> dict[str, Any]:
     """The settings of a corpus for a task: those that were given, and the kind of its records.
 
-    A classifier has a larger vocabulary, unless its corpus is prepared already.
+    A corpus that is prepared already has its own. A classifier has a larger vocabulary.
     """
     kind = _KINDS[task][0]
-    if task == "classify" and not prepared:
+    if prepared:
+        return dict(given)
+    if task == "classify":
         given = {"vocab_size": _TABLE_OF_CLASSIFIERS, **given}
     if task == "lm" or given.get("records", "none") != "none" or given.get("label_key"):
         return dict(given)

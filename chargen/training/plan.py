@@ -175,7 +175,7 @@ def plan(request: TrainRequest) -> Plan:
         model = replace(own, vocab_size=extent.vocab_size, **shape, **ngram)
         model = with_ngram_order(model)
     given = {**request.training, "batch_size": batch, "seq_length": window}
-    training = choose_training(preset, given, extent, model.hidden_size, recipe)
+    training = choose_training(preset, given, extent, model, recipe)
     training = replace(training, threads=training.threads or torch.get_num_threads())
     check(model, training, also=_problem_of_patience(training, len(corpus.val)))
     require_room(model, training, device)

@@ -20,8 +20,10 @@ from chargen.generation.poems.forms import Form
 from chargen.options import (
     CELLS,
     BatchConfig,
+    ClassifyConfig,
     Config,
     CorpusConfig,
+    EmbedConfig,
     ModelConfig,
     SamplingConfig,
     TrainConfig,
@@ -35,19 +37,32 @@ from chargen.options.field import Entry
 from tests.cli.test_reference import flags_of as flags_in
 from tests.cli.test_reference import real_helps, written_helps
 
-CONFIGS = (CorpusConfig, ModelConfig, TrainConfig, SamplingConfig, BatchConfig, Form)
+CONFIGS = (
+    CorpusConfig,
+    ModelConfig,
+    TrainConfig,
+    SamplingConfig,
+    BatchConfig,
+    EmbedConfig,
+    ClassifyConfig,
+    Form,
+)
 COMMANDS: dict[type[Config], tuple[str, ...]] = {
     CorpusConfig: ("prepare", "train", "find-lr"),
     ModelConfig: ("train", "find-lr"),
     TrainConfig: ("train", "find-lr"),
     SamplingConfig: ("sample", "batch"),
     BatchConfig: ("batch",),
+    EmbedConfig: ("embed",),
+    ClassifyConfig: ("classify",),
     Form: ("sample", "batch"),
 }
 """The commands that have all options of a config."""
 SOME: dict[str, tuple[str, ...]] = {
     "sample": ("num_samples", "seed", "oov_prompt", "device"),
     "eval": ("encoding", "errors", "device"),
+    "embed": ("encoding", "errors", "text_key", "device"),
+    "classify": ("encoding", "errors", "text_key", "device"),
     "novelty": ("encoding", "errors"),
 }
 """The options of which others have but some."""
@@ -62,6 +77,8 @@ FUNCTIONS: dict[type[Config], tuple[Callable[..., Any], ...]] = {
         chargen.Generator.results,
     ),
     BatchConfig: (chargen.batch,),
+    EmbedConfig: (chargen.Generator.embed,),
+    ClassifyConfig: (chargen.Generator.classify,),
     Form: (Form,),
 }
 """The public functions that take all options of a config."""
