@@ -12,9 +12,12 @@ from chargen.corpus.labels import Labels
 from chargen.corpus.tokenizer import Tokenizer
 from chargen.errors import GenerationError
 from chargen.generation.folded import Network
+from chargen.generation.loops import kinds_of
 from chargen.generation.masks import Masks
 from chargen.generation.poems.forms import Form
-from chargen.generation.poems.verse import Poet, Verse, lead
+from chargen.generation.poems.plan import lead
+from chargen.generation.poems.poet import Poet
+from chargen.generation.poems.verse import Poem
 from chargen.generation.prompts import PromptCache
 from chargen.generation.requests import Chunk, Request, Result
 from chargen.generation.sampler import drawing_device
@@ -61,6 +64,7 @@ class Engine:
         self.drawing_device = drawing_device(self.network.device)
         ends = tokenizer.end_id if model.config.records else -1
         self.masks = Masks(tokenizer, self.network.width, self.drawing_device, ends)
+        self.kinds = kinds_of(tokenizer)
         self.cache = PromptCache()
         self.poet = Poet(tokenizer, self.network.width)
 
@@ -105,7 +109,7 @@ class Engine:
             )
         self.labels_of(request)
         if request.form is not None:
-            self.verse(request, request.form)
+            self.poem(request, request.form)
 
     def labels_of(self, request: Request) -> Tensor | None:
         """The labels v (L,) of a request; None where the model has none.
@@ -132,13 +136,13 @@ class Engine:
         ids: list[int] = self.tokenizer.encode(prompt).tolist()
         return [self.tokenizer.newline_id, *ids]
 
-    def verse(self, request: Request, form: Form) -> Verse:
+    def poem(self, request: Request, form: Form) -> Poem:
         """The poem that a request asks for, nothing of it written yet."""
         if request.config.stop:
             raise GenerationError(
                 "A form ends where the form says, not at a stop string.", "Leave one of them out."
             )
-        return self.poet.begin(form, self._convert(request.prompt))
+        return Poem(self.poet, self.poet.task(form, self._convert(request.prompt)))
 
 
 def _listed(characters: list[str], most: int = 10) -> str:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from chargen.evaluation.embedding import Vectors
     from chargen.evaluation.label_report import LabelReport
     from chargen.evaluation.scores import CharScores, Score
-    from chargen.runs.folder import LoadedModel
+    from chargen.runs.loaded import LoadedModel
 
 
 class Reader:
@@ -91,6 +91,18 @@ class Reader:
         ids = loaded.tokenizer.encode(text)
         scores = score_characters(loaded.model, loaded.tokenizer, ids, batch_size, loaded.ngram)
         return replace(scores, text=text)
+
+    def gate_characters(self, text: str) -> list[float]:
+        """The network's share of the mixture before each character of ``text``, 0 to 1, in order.
+
+        Raises:
+            GenerationError: the model has no n-gram counts.
+        """
+        from chargen.evaluation.gates import character_gates
+
+        loaded = self.loaded
+        ids = loaded.tokenizer.encode(self.as_learnt(text))
+        return list(map(float, character_gates(loaded.model, loaded.tokenizer, ids)))
 
     @keyword_options(EmbedConfig)
     def embed(self, texts: Sequence[str], **options: Any) -> Vectors:

@@ -11,31 +11,72 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from chargen.errors import GenerationError
+from chargen.generation.loops import Loops
 from chargen.generation.requests import Chunk, Request, Result
 from chargen.generation.sampler import Sampler, Uniforms
+from chargen.generation.seeds import sample_seed
 from chargen.generation.text import GrowingText
 
 if TYPE_CHECKING:
     from chargen.generation.engine import Engine
 
 _UNIFORMS_AT_ONCE = 64
+_MOST_DRAFTS = 100
+"""Drafts of a poem; those that fail are rare (tests/benchmarks/generation.md)."""
 
 
 class _Text:
-    """One request in its slot: the prompt still to be read, then the text as it grows."""
+    """One request in its slot: the prompt still to be read, then the text as it grows.
+
+    A poem that fails begins again, as another draft, with the numbers of a seed of its own.
+    """
 
     def __init__(self, index: int, request: Request, engine: Engine) -> None:
-        self.index, self.request = index, request
+        self.index, self.request, self._engine = index, request, engine
         self.prompt = engine.prompt_ids(request.prompt, request.form)
+        self.poem = engine.poem(request, request.form) if request.form else None
+        self._draft = 0
+        self._begin(request.seed)
+
+    def _begin(self, seed: int) -> None:
+        length, end = self.request.config.length, self.request.config.end
+        if self.poem is not None:
+            length, end = self.poem.task.characters, "none"
+        stop = self.request.config.stop
         self.position = 0
-        self.verse = engine.verse(request, request.form) if request.form else None
-        length, end = request.config.length, request.config.end
-        if self.verse is not None:
-            length, end = self.verse.characters, "none"
-        self.grown = GrowingText(engine.tokenizer, length, request.config.stop, end)
+        self.grown = GrowingText(self._engine.tokenizer, length, stop, end)
         self.bits: list[float] = []
-        self._uniforms = Uniforms(request.seed)
+        self._uniforms = Uniforms(seed)
         self._ready: list[float] = []
+
+    def begin_again(self) -> None:
+        """Begin another draft of a poem that failed.
+
+        Raises:
+            GenerationError: there were enough drafts.
+        """
+        self._draft += 1
+        if self.poem is None or not self.poem.can_be_redrawn or self._draft >= _MOST_DRAFTS:
+            drafts = "draft" if self._draft == 1 else "drafts"
+            raise GenerationError(
+                f"The poem with the seed {self.request.seed} kept its rules in none of "
+                f"{self._draft} {drafts}.",
+                "Use `tones=lenient`, another acrostic or prompt, or a larger vocabulary.",
+            )
+        self.poem = self.poem.again()
+        self._begin(sample_seed(self.request.seed, f"draft {self._draft}"))
+
+    @property
+    def failed(self) -> bool:
+        """Whether it is a poem that can't be completed as it was begun."""
+        return self.poem is not None and self.poem.failed
+
+    @property
+    def held(self) -> bool:
+        """Whether it can't be shown yet: a poem that may fail is shown when it is whole."""
+        may_fail = self.poem is not None and self.poem.task.may_fail
+        return may_fail and self.grown.finish_reason is None
 
     @property
     def reading(self) -> bool:
@@ -50,13 +91,13 @@ class _Text:
 
     def add(self, id_: int) -> bool:
         """Take a piece that was drawn; whether the text is done with it."""
-        if self.verse is not None:
-            self.verse.add(id_)
+        if self.poem is not None:
+            self.poem.add(id_)
         return self.grown.add(id_) is not None
 
     def result(self) -> Result:
         grown = self.grown
-        reason = "form" if self.verse is not None else grown.finish_reason or "length"
+        reason = "form" if self.poem is not None else grown.finish_reason or "length"
         bits = None
         if self.bits and grown.characters:
             bits = math.fsum(self.bits[: grown.pieces_in_text()]) / grown.characters
@@ -77,10 +118,12 @@ class Slots:
         with torch.inference_mode():
             self._rows = engine.network.rows(capacity)
         unknown = engine.tokenizer.unk_id
-        self._sampler = Sampler(capacity, unknown, engine.drawing_device)
+        loops = Loops(capacity, engine.kinds)
+        self._sampler = Sampler(capacity, unknown, engine.drawing_device, loops)
         self._next = np.full(capacity, unknown, np.int64)
         self._uniforms = np.zeros((capacity, 1))
         self._texts: list[_Text] = []
+        self._failed: list[_Text] = []
         self._drawing = 0
         self._mixed = engine.network.mixture is not None
 
@@ -105,6 +148,8 @@ class Slots:
             self._place(len(self._texts) - 1)
 
     def _take(self) -> _Text | None:
+        if self._failed:
+            return self._failed.pop()
         request = next(self._queue, None)
         if request is None:
             return None
@@ -165,8 +210,8 @@ class Slots:
         for row, text in enumerate(self._texts[: self._drawing]):
             if text.grown.begun:
                 limited[row] = self._engine.masks.inside(text.grown.begun)
-            elif text.verse is not None:
-                limited[row] = text.verse.mask()
+            elif text.poem is not None:
+                limited[row] = text.poem.mask()
         nothing = 0.0 if self._mixed else float("-inf")
         if not limited:
             scores.index_fill_(1, self._engine.masks.at_start, nothing)
@@ -187,12 +232,15 @@ class Slots:
             if bits:
                 text.bits.append(bits[row])
             self._next[row] = id_
-            if text.add(id_):
+            if text.add(id_) or text.failed:
                 done.append(row)
+            if text.failed or text.held:
+                continue
             if self._live and (new := text.grown.take()):
                 yield Chunk(text.index, new)
         for row in done:
-            yield self._texts[row].result()
+            if not self._texts[row].failed:
+                yield self._texts[row].result()
         for row in reversed(done):
             self._leave(row)
 
@@ -211,6 +259,9 @@ class Slots:
 
     def _leave(self, row: int) -> None:
         """The last row that draws takes the place, and the last of all takes that one's."""
+        if self._texts[row].failed:
+            self._texts[row].begin_again()
+            self._failed.append(self._texts[row])
         self._drawing -= 1
         self._swap(row, self._drawing)
         self._swap(self._drawing, len(self._texts) - 1)

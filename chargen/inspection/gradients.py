@@ -18,10 +18,11 @@ from torch.overrides import TorchFunctionMode
 from chargen.cells.activations import ACTIVATIONS
 from chargen.corpus.prepared import PreparedCorpus
 from chargen.errors import CorpusError
-from chargen.network.base import ModelState
-from chargen.network.model import CharModel, map_state
+from chargen.network.base import ModelState, map_state
+from chargen.network.model import CharModel
 from chargen.runs.finding import name_of
-from chargen.runs.folder import LoadedModel, RunFolder
+from chargen.runs.folder import RunFolder
+from chargen.runs.loaded import LoadedModel
 from chargen.runs.metrics import read_metrics
 
 ROWS = 64

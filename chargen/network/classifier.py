@@ -10,8 +10,8 @@ from torch.nn import functional as F
 
 from chargen.machine.precision import no_autocast
 from chargen.network.base import Model
+from chargen.network.dropout import Dropout
 from chargen.network.encoder import Encoder
-from chargen.network.model import Dropout
 from chargen.network.naive_bayes import NaiveBayes
 from chargen.options import ModelConfig
 

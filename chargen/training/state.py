@@ -13,7 +13,8 @@ from torch import Tensor
 from chargen.errors import CheckpointError
 from chargen.evaluation.gate import Calibration
 from chargen.network.base import ModelState
-from chargen.network.model import CharModel, Dropout
+from chargen.network.dropout import Dropout
+from chargen.network.model import CharModel
 from chargen.network.shapes import build_model
 from chargen.runs.config import RunConfig
 from chargen.runs.tensors import load_weights, part

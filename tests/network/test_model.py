@@ -7,7 +7,9 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from chargen.network.model import CharModel, Dropout, map_state
+from chargen.network.base import map_state
+from chargen.network.dropout import Dropout
+from chargen.network.model import CharModel
 from chargen.options import ModelConfig
 from tests.support import small_model
 
