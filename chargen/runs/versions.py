@@ -64,7 +64,7 @@ RECIPE_OF_VERSION_1 = Recipe(
     clock_overtime=1.1,
 )
 
-_LATER: Mapping[str, Any] = {"gate_worth": 0.0}
+_LATER: Mapping[str, Any] = {"gate_worth": 0.0, "lr_of_labels": 1.0, "dropout_of_labels": 0.0}
 """Constants that version 2 got later, as they are where they are missing."""
 
 
