@@ -22,6 +22,9 @@ class Classifier(Model):
     x_t = √E · table[id_t],  y_1 … y_T = encoder(x_1 … x_T),
     p = [mean of y_t; maximum of y_t],  o = Y p + c,  the values' probabilities are softmax(o).
 
+    With an ``ngram`` order the n-grams of texts with each value are counted, and their naive Bayes
+    joins in: o = λ (Y p + c) + r; see ``NaiveBayes``.
+
     Letters in shapes: T time steps, B texts, |V| pieces, E embedding size, D = 1 or 2 directions,
     H hidden size, P = 2·D·H numbers of a pooled text, L values of the label.
 
@@ -124,28 +127,35 @@ class Classifier(Model):
         most = y.masked_fill(beyond[..., None], -math.inf).amax(0)
         return torch.cat([self.encoder.mean(y, lengths), most], dim=-1)
 
-    def forward(
-        self,
-        ids: Tensor,
-        lengths: Tensor,
-        dropout: Dropout | None = None,
-        own: Tensor | None = None,
-    ) -> Tensor:
-        """Return the logits o of texts: ids (T, B), lengths (B,) to (B, L).
+    def forward(self, ids: Tensor, lengths: Tensor) -> Tensor:
+        """Return the logits o of texts: ids (T, B), lengths (B,) to (B, L)."""
+        alone = self._alone(ids, lengths, None)
+        return alone if self.counted is None else self._both(alone, ids, lengths, None)
 
-        ``own`` (B,) are the values of texts that were counted, which they are judged without.
-        """
+    def _alone(self, ids: Tensor, lengths: Tensor, dropout: Dropout | None) -> Tensor:
+        """Return what the network says without counts, Y p + c."""
         p = self.pooled(self.read(ids, lengths, dropout), lengths)
         with no_autocast(p):
-            o = F.linear(p.to(self.Y.dtype), self.Y, self.c)
-            return o if self.counted is None else o + self.counted(ids, lengths, own)
+            return F.linear(p.to(self.Y.dtype), self.Y, self.c)
+
+    def _both(self, alone: Tensor, ids: Tensor, lengths: Tensor, own: Tensor | None) -> Tensor:
+        """Return λ (Y p + c) + r; ``own`` (B,) are values that the texts were counted with."""
+        assert self.counted is not None
+        with no_autocast(alone):
+            return self.counted.share * alone + self.counted(ids, lengths, own)
 
     def loss(
         self, ids: Tensor, lengths: Tensor, values: Tensor, dropout: Dropout | None = None
     ) -> Tensor:
-        """Mean nats a text, whose label has the values (B,); −1: it has none, and costs nothing."""
-        o = self(ids, lengths, dropout, values)
-        nats = F.cross_entropy(o, values, ignore_index=-1, reduction="sum")
+        """Mean nats a text, whose label has the values (B,); −1: it has none, and costs nothing.
+
+        With counts that is half of both together and half of the network alone: by the first alone
+        it would only learn what the counts don't know, and next to nothing.
+        """
+        alone = self._alone(ids, lengths, dropout)
+        nats = _cost(alone, values)
+        if self.counted is not None:
+            nats = (nats + _cost(self._both(alone, ids, lengths, values), values)) / 2
         return nats / (values >= 0).sum().clamp(min=1)
 
     def parts(self) -> dict[str, dict[str, Tensor]]:
@@ -158,5 +168,13 @@ class Classifier(Model):
             "output": {name: p for name, p in output.items() if p is not None},
         }
         if self.counted is not None:
-            parts["counts"] = {"κ": self.counted.kappa, "log a": self.counted.log_a}
+            parts["counts"] = {
+                "κ": self.counted.kappa,
+                "log a": self.counted.log_a,
+                "λ": self.counted.share,
+            }
         return parts
+
+
+def _cost(o: Tensor, values: Tensor) -> Tensor:
+    return F.cross_entropy(o, values, ignore_index=-1, reduction="sum")

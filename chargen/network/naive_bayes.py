@@ -24,7 +24,7 @@ class NaiveBayes(nn.Module):
     n-gram that is in no other text says nothing.
 
     κ corrects what is naive, that overlapping n-grams are counted as if independent; κ and log a
-    are learnt with the network, whose logits r is added to.
+    are learnt with a network, and so is λ, the share of its logits that r is added to.
 
     Letters in shapes: T time steps, B texts, L values, R rows, which the most frequent n-grams of
     a length have; the others are left out.
@@ -40,6 +40,7 @@ class NaiveBayes(nn.Module):
 
     Attributes:
         kappa, log_a: (order,).
+        share: λ, (1,).
         keys: numbers that stand for n-grams, of one length after another, each in order, int64.
         counts: N_gy of them, (·, L), int32.
         totals: N_y of each length, (order, L), int64.
@@ -57,6 +58,7 @@ class NaiveBayes(nn.Module):
         self._parts = [slice(first, last) for first, last in pairwise(ends)]
         self.kappa = nn.Parameter(torch.empty(order))
         self.log_a = nn.Parameter(torch.empty(order))
+        self.share = nn.Parameter(torch.empty(1))
         self.register_buffer("keys", torch.full((ends[-1],), _NONE))
         self.register_buffer("counts", torch.zeros(ends[-1], values, dtype=torch.int32))
         self.register_buffer("totals", torch.zeros(order, values, dtype=torch.int64))
@@ -66,6 +68,7 @@ class NaiveBayes(nn.Module):
         """Set the weights that training begins with; they aren't drawn."""
         self.kappa.copy_(_FIRST_SHARE / torch.arange(1, self.order + 1) ** 2)
         self.log_a.fill_(_FIRST_PRIOR).log_()
+        self.share.fill_(_FIRST_SHARE)
 
     @torch.no_grad()
     def learn(self, ids: Tensor, places: Tensor, values: Tensor) -> None:

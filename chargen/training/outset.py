@@ -42,7 +42,7 @@ def started_event(
         batch_size=options.batch_size,
         bits_per_nat=(train.pieces / max(1, train.characters) if of_text else 1) / math.log(2),
         unknown_bits=manifest.oov_rate * tokenizer.unk_extra_bits if charged else 0.0,
-        mixed=config.model.mixed_order > 0,
+        mixed=config.model.ngram_order > 0,
         notes=notes,
         unit=config.model.unit,
     )

@@ -174,3 +174,22 @@ def test_tied_weights_have_no_meaning() -> None:
     assert config.problems() == [
         "`tie_weights` has no meaning for classify, whose output are labels"
     ]
+
+
+def test_half_of_the_loss_is_the_networks_alone() -> None:
+    model = classifier(ngram="2")
+    model.learn_counts(
+        torch.tensor([0, 1, 2, 0, 3]), torch.tensor([0, 1, 2, 0, 1]), torch.tensor([0, 0, 0, 2, 2])
+    )
+    own = torch.tensor([2, 0, 1])
+    assert model.counted is not None
+    alone = classifier(ngram="0")
+    alone.load_state_dict(
+        {n: t for n, t in model.state_dict().items() if not n.startswith("counted.")}
+    )
+    o = alone(texts(), LENGTHS)
+    both = model.counted.share * o + model.counted(texts(), LENGTHS, own)
+    wanted = (F.cross_entropy(o, own) + F.cross_entropy(both, own)) / 2
+    torch.testing.assert_close(model.loss(texts(), LENGTHS, own), wanted)
+    together = model.counted.share * o + model.counted(texts(), LENGTHS)
+    torch.testing.assert_close(model(texts(), LENGTHS), together)
