@@ -105,7 +105,7 @@ class LabelsOutcome:
         bars.set_yticks(range(len(names)), names)
         bars.invert_yaxis()
         bars.set_xlim(0, 1.12)
-        bars.legend(loc="lower right", fontsize="small")
+        bars.legend(loc="upper center", bbox_to_anchor=(0.5, -0.08), ncols=2, fontsize="small")
         own, best = self.models[0], max(self.models[1:], key=_linear_accuracy)
         f1 = {each.label: each.f1 for each in best.report.figures}
         for each in own.report.figures:
@@ -182,12 +182,12 @@ def compare_classifiers(
             for split in (corpus.train_records, corpus.val_records)
         )
         models = []
-        for n, (name, own) in enumerate(((BOTH, {}), (ALONE, {"ngram": 0}))):
+        for n, (name, ngram) in enumerate(((BOTH, "auto"), (ALONE, "0"))):
 
             def on_share(share: float, name: str = name, before: int = n) -> None:
                 on_progress(name, before + share, 3)
 
-            given = {"preset": preset, **options, **budget, **own}
+            given = {"preset": preset, "ngram": ngram, **options, **budget}
             models.append(_trained(corpus, Path(folder), name, val, on_share, **given))
         on_progress("linear models", 2, 3)
         texts = [

@@ -142,7 +142,8 @@ class Classifier(Model):
         """Return λ (Y p + c) + r; ``own`` (B,) are values that the texts were counted with."""
         assert self.counted is not None
         with no_autocast(alone):
-            return self.counted.share * alone + self.counted(ids, lengths, own)
+            r: Tensor = self.counted(ids, lengths, own)
+            return self.counted.share * alone + r
 
     def loss(
         self, ids: Tensor, lengths: Tensor, values: Tensor, dropout: Dropout | None = None
