@@ -14,7 +14,12 @@ from chargen.cli.switches import SwitchedCommand
 PANELS: Mapping[str, Mapping[str, str]] = {
     "Train a network": {"train": "train", "prepare": "prepare", "find-lr": "find_lr"},
     "Generate text": {"sample": "sample", "write": "write", "batch": "batch", "infill": "infill"},
-    "Score texts": {"eval": "evaluate", "novelty": "novelty"},
+    "Read texts": {
+        "eval": "evaluate",
+        "embed": "embed",
+        "classify": "classify",
+        "novelty": "novelty",
+    },
     "Inspect runs": {"runs": "runs", "inspect": "inspect", "compare": "compare", "plot": "plot"},
     "Analyse a network": {"gradients": "gradients", "neurons": "neurons"},
 }
@@ -25,6 +30,7 @@ EXPERIMENTS = {
     "vanishing": "experiment.vanishing",
     "clipping": "experiment.clipping",
     "quality": "experiment.quality",
+    "classify": "experiment.classify",
 }
 BENCHES = {"generate": "bench_generate", "train": "bench_train"}
 _GROUPS = {

@@ -48,26 +48,38 @@ def evaluate(
     no_labels: Annotated[
         bool, typer.Option("--no-labels", help="Score records without their labels.")
     ] = False,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out", "-o", help="PNG, SVG or PDF of a classifier's table of true and told labels."
+        ),
+    ] = None,
     *,
     options: dict[str, Any],
     as_json: Json = False,
     terminal: Terminal,
 ) -> None:
-    """Measure how well a model predicts a text, in bits per character.
+    """Measure how well a model predicts a text, or a classifier the labels of texts.
 
     The text is cut into segments of 2,048 characters, each warmed up on the 512 characters before
     it. Characters outside the vocabulary have a cost, so that models with different vocabularies
-    can be compared.
+    can be compared. Of a classifier: accuracy, macro-F1, figures of each label, and which labels
+    are taken for which.
 
     With a run of the task infill, each line is a text of its own, and each of its characters is
     scored given all others of the line. These bits don't compare with those of a language model,
     which knows only what comes before; accuracy is the share of single gaps filled right.
     """
     from chargen import api
+    from chargen.cli.labels import evaluate_labels, refuse_picture
 
     device = options.pop("device", "auto")
     check_order("eval", run, file, runs_dir)
     generator = api.load(run, runs_dir=runs_dir, device=device, ngram=not no_ngram)
+    if generator.loaded.config.model.task == "classify":
+        evaluate_labels(generator, file, out, terminal, as_json=as_json, **options)
+        return
+    refuse_picture(generator, out)
     if generator.loaded.config.model.records:
         score = generator.score_records(file, labels=not no_labels)
         _show(generator, file, score, terminal, as_json=as_json)

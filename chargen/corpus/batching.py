@@ -64,6 +64,20 @@ def _cuts(lengths: NDArray[np.int64], pieces: int) -> NDArray[np.int64]:
     return np.array([*cuts, lengths.shape[1]])
 
 
+def beginnings(
+    split: RecordSplit, records: NDArray[np.int64], newline_id: int, side: int = 0
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """What is read of some records, which nothing is predicted of: a newline and the characters.
+
+    Returns:
+        Ids (T, B), without the end pieces, and lengths (B,), as ``padded``.
+    """
+    pieces, lengths = padded(split, records, side)
+    ids = np.concatenate([np.full((1, len(records)), newline_id), pieces[:-1]])
+    ids[np.arange(len(ids))[:, None] >= lengths] = 0  # the end pieces of shorter texts
+    return ids, lengths
+
+
 def padded(
     split: RecordSplit, records: NDArray[np.int64], side: int = 0
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

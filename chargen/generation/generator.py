@@ -3,35 +3,28 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
+from collections.abc import Iterator, Mapping
 from functools import cached_property
 from itertools import chain
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from chargen.generation.filling.method import FillsGaps
+from chargen.generation.reader import Reader
 from chargen.options import BatchConfig, SamplingConfig, check, distribute, keyword_options
 
 if TYPE_CHECKING:
-    from chargen.evaluation.scores import CharScores, Score
     from chargen.generation.engine import Engine
     from chargen.generation.poems.forms import Form
     from chargen.generation.ranking import Ranked
     from chargen.generation.requests import Request, Result
-    from chargen.runs.loaded import LoadedModel
 
 
-class Generator(FillsGaps):
+class Generator(Reader, FillsGaps):
     """A trained model, ready to write and to judge texts; its weights stay as they are.
 
     Attributes:
         path: its run folder.
     """
-
-    def __init__(self, path: Path, loaded: LoadedModel) -> None:
-        self.path = path
-        self.loaded = loaded  # weights, tokenizer and config, which are not part of the public API
 
     def __repr__(self) -> str:
         config = self.loaded.config
@@ -54,32 +47,6 @@ class Generator(FillsGaps):
             convert=self.as_learnt,
             labels=loaded.config.corpus.label_space,
         )
-
-    @property
-    def conversion(self) -> str:
-        """How the text of the run was converted, and prompts are: ``t2s``, ``s2t`` or ``none``."""
-        return self.loaded.config.corpus.settings.convert
-
-    @property
-    def unwrap(self) -> str:
-        """Whether wrapped lines of the run's text were joined: ``auto``, ``yes`` or ``no``."""
-        return self.loaded.config.corpus.settings.unwrap
-
-    @cached_property
-    def _converter(self) -> Callable[[str], str]:
-        from chargen.corpus.conversion import converter
-
-        return converter(self.conversion)
-
-    def as_learnt(self, text: str) -> str:
-        """Convert a text between the Chinese scripts as the run's own text was.
-
-        Raises:
-            MissingExtraError: it has to be converted, and OpenCC is not installed.
-        """
-        if self.conversion == "none" or text.isascii():
-            return text
-        return self._converter(text)
 
     def identity(self) -> dict[str, str]:
         """What a text depends on besides prompt, options and seed."""
@@ -234,54 +201,6 @@ class Generator(FillsGaps):
         engine.check(requests[0])
         results = list(in_order(engine, iter(requests), None))
         return rank(results, self.loaded.bits_per_char)
-
-    def score(self, text: str, batch_size: int = 32) -> Score:
-        """Bits per character of ``text`` and more, by the fixed protocol of ``evaluation``."""
-        return self.score_characters(text, batch_size).total()
-
-    def score_records(self, path: str | Path, *, labels: bool = True) -> Score:
-        """Score the records of a file, each with its labels, or with none of them.
-
-        Each text is read from its beginning, and its end counts as a character.
-
-        Raises:
-            CorpusError: the file can't be read as the run's own records were.
-        """
-        from chargen.corpus.labels import Labels
-        from chargen.corpus.records import read_records
-        from chargen.evaluation.texts import score_file
-
-        loaded, corpus = self.loaded, self.loaded.config.corpus
-        records = read_records([path], corpus.settings, all_labels=False)
-        if loaded.config.model.task == "infill":
-            from chargen.evaluation.gaps import score_gaps_of_file
-            from chargen.network.infiller import Infiller
-
-            return score_gaps_of_file(loaded.of_task(Infiller), loaded.tokenizer, records)
-        known = corpus.label_space if labels else Labels({})
-        return score_file(loaded.model, loaded.tokenizer, records, known)
-
-    def score_characters(self, text: str, batch_size: int = 32) -> CharScores:
-        """What each character of ``text`` costs, in order."""
-        from chargen.evaluation.scores import score_characters
-
-        loaded = self.loaded
-        text = self.as_learnt(text)
-        ids = loaded.tokenizer.encode(text)
-        scores = score_characters(loaded.model, loaded.tokenizer, ids, batch_size, loaded.ngram)
-        return replace(scores, text=text)
-
-    def gate_characters(self, text: str) -> list[float]:
-        """The network's share of the mixture before each character of ``text``, 0 to 1, in order.
-
-        Raises:
-            GenerationError: the model has no n-gram counts.
-        """
-        from chargen.evaluation.gates import character_gates
-
-        loaded = self.loaded
-        ids = loaded.tokenizer.encode(self.as_learnt(text))
-        return list(map(float, character_gates(loaded.model, loaded.tokenizer, ids)))
 
 
 def engine_of(

@@ -45,6 +45,8 @@ class Infiller(Model):
     short-term memory recurrent neural network language models", EACL 2017.
     """
 
+    rows_of_pieces = ("table", "V", "c")
+
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         self.config = config
@@ -62,6 +64,7 @@ class Infiller(Model):
         self.c = nn.Parameter(torch.empty(size)) if config.bias else None
         self.m = nn.Parameter(torch.empty(width or self.back.inputs))
         self.table = nn.Parameter(torch.empty(size, width or 2 * self.back.inputs))
+        self.begins_with_neighbours = config.tie_weights
 
     @torch.no_grad()
     def reset_parameters(self, seed: int) -> None:
@@ -110,6 +113,15 @@ class Infiller(Model):
         later = None if hidden is None else hidden[2:]
         ahead = self.read_ahead(framed[:-2], lengths, dropout)
         return torch.cat([ahead, self.read_back(framed[2:], lengths, later, dropout)], dim=-1)
+
+    def outputs(self, ids: Tensor, lengths: Tensor) -> Tensor:
+        """Return [s→_t; s←_t], what is known after each character from both sides: (T, B, 2H)."""
+        return torch.cat([self.read_ahead(ids, lengths), self.read_back(ids, lengths)], dim=-1)
+
+    def last(self, y: Tensor, lengths: Tensor) -> Tensor:
+        """Return what each direction knows at its end: outputs y (T, B, 2H) to (B, 2H)."""
+        H = self.config.hidden_size
+        return torch.cat([super().last(y, lengths)[:, :H], y[0, :, H:]], dim=-1)
 
     def read_ahead(self, ids: Tensor, lengths: Tensor, dropout: Dropout | None = None) -> Tensor:
         """What is known after each of the pieces (n, B), from the left: (n, B, H)."""

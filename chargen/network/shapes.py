@@ -6,12 +6,13 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
 from chargen.network.base import Model
+from chargen.network.classifier import Classifier
 from chargen.network.infiller import Infiller
 from chargen.network.model import CharModel
 from chargen.options import ModelConfig
 
 _SHAPES: Mapping[str, Callable[[ModelConfig], Model]] = MappingProxyType(
-    {"lm": CharModel, "infill": Infiller}
+    {"lm": CharModel, "classify": Classifier, "infill": Infiller}
 )
 
 

@@ -7,6 +7,7 @@ from chargen.options.infilling import InfillConfig
 from chargen.options.keywords import keyword_options
 from chargen.options.model import ModelConfig
 from chargen.options.names import meant, nearest
+from chargen.options.reading import ClassifyConfig, EmbedConfig
 from chargen.options.recipe import Recipe
 from chargen.options.sampling import BatchConfig, SamplingConfig
 from chargen.options.training import BUDGETS, TrainConfig
@@ -15,8 +16,10 @@ __all__ = [
     "BUDGETS",
     "CELLS",
     "BatchConfig",
+    "ClassifyConfig",
     "Config",
     "CorpusConfig",
+    "EmbedConfig",
     "InfillConfig",
     "ModelConfig",
     "Recipe",

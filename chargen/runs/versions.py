@@ -65,7 +65,12 @@ RECIPE_OF_VERSION_1 = Recipe(
     clock_overtime=1.1,
 )
 
-_LATER: Mapping[str, Any] = {"gate_worth": 0.0, "shifted_passes": False}
+_LATER: Mapping[str, Any] = {
+    "gate_worth": 0.0,
+    "shifted_passes": False,
+    "lr_of_labels": 1.0,
+    "dropout_of_labels": 0.0,
+}
 """Constants that version 2 got later, as they are where they are missing."""
 
 

@@ -88,7 +88,7 @@ class Counts:
     @classmethod
     def of(cls, corpus: PreparedCorpus, model: ModelConfig) -> Counts:
         """Count the training text of a corpus for a network."""
-        if not model.ngram_order:
+        if not model.mixed_order:
             return cls()
         began = perf_counter()
         ids, tokenizer = corpus.train, corpus.tokenizer

@@ -55,6 +55,10 @@ class Gaps:
     def pieces(self) -> int:
         return int(self.lengths.sum())
 
+    @property
+    def read(self) -> int:
+        return self.pieces
+
     def part(self, rows: slice) -> Gaps:
         return Gaps(self.framed[:, rows], self.lengths[rows], self.hidden[:, rows])
 

@@ -20,8 +20,10 @@ from chargen.generation.poems.forms import Form
 from chargen.options import (
     CELLS,
     BatchConfig,
+    ClassifyConfig,
     Config,
     CorpusConfig,
+    EmbedConfig,
     InfillConfig,
     ModelConfig,
     SamplingConfig,
@@ -43,6 +45,8 @@ CONFIGS = (
     SamplingConfig,
     BatchConfig,
     InfillConfig,
+    EmbedConfig,
+    ClassifyConfig,
     Form,
 )
 COMMANDS: dict[type[Config], tuple[str, ...]] = {
@@ -52,6 +56,8 @@ COMMANDS: dict[type[Config], tuple[str, ...]] = {
     SamplingConfig: ("sample", "batch"),
     BatchConfig: ("batch",),
     InfillConfig: ("infill",),
+    EmbedConfig: ("embed",),
+    ClassifyConfig: ("classify",),
     Form: ("sample", "batch"),
 }
 """The commands that have all options of a config."""
@@ -59,6 +65,8 @@ SOME: dict[str, tuple[str, ...]] = {
     "sample": ("num_samples", "seed", "oov_prompt", "device"),
     "eval": ("encoding", "errors", "device"),
     "infill": ("seed", "device"),
+    "embed": ("encoding", "errors", "text_key", "device"),
+    "classify": ("encoding", "errors", "text_key", "device"),
     "novelty": ("encoding", "errors"),
 }
 """The options of which others have but some."""
@@ -74,6 +82,8 @@ FUNCTIONS: dict[type[Config], tuple[Callable[..., Any], ...]] = {
     ),
     BatchConfig: (chargen.batch,),
     InfillConfig: (chargen.Generator.infill, chargen.Generator.infill_lines),
+    EmbedConfig: (chargen.Generator.embed,),
+    ClassifyConfig: (chargen.Generator.classify,),
     Form: (Form,),
 }
 """The public functions that take all options of a config."""
