@@ -11,6 +11,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from chargen.generation.answering import AnswerRows
+from chargen.generation.beams import best_answer
 from chargen.generation.requests import Chunk, Request, Result
 from chargen.generation.sampler import Sampler, Uniforms
 from chargen.generation.text import GrowingText
@@ -26,13 +28,16 @@ class _Text:
 
     def __init__(self, index: int, request: Request, engine: Engine) -> None:
         self.index, self.request = index, request
-        self.prompt = engine.prompt_ids(request.prompt, request.form)
+        self.source = engine.source_ids(request.prompt) if engine.answers else []
+        self.prompt = engine.prompt_ids("" if engine.answers else request.prompt, request.form)
         self.position = 0
-        self.verse = engine.verse(request, request.form) if request.form else None
+        self.verse = engine.constraint(request)
         length, end = request.config.length, request.config.end
         if self.verse is not None:
             length, end = self.verse.characters, "none"
         self.grown = GrowingText(engine.tokenizer, length, request.config.stop, end)
+        if engine.answers and not self.source:
+            self.grown.finish_reason = "end"  # nothing is answered with nothing
         self.bits: list[float] = []
         self._uniforms = Uniforms(request.seed)
         self._ready: list[float] = []
@@ -56,7 +61,9 @@ class _Text:
 
     def result(self) -> Result:
         grown = self.grown
-        reason = "form" if self.verse is not None else grown.finish_reason or "length"
+        reason = grown.finish_reason or "length"
+        if self.verse is not None:
+            reason = self.verse.reason
         bits = None
         if self.bits and grown.characters:
             bits = math.fsum(self.bits[: grown.pieces_in_text()]) / grown.characters
@@ -92,17 +99,28 @@ class Slots:
             ids, bits = self._step()
             yield from self._hand_out(ids, bits)
 
-    def _fill(self) -> Iterator[Result]:
+    def _fill(self) -> Iterator[Chunk | Result]:
         """Put waiting requests into free slots."""
         while len(self._texts) < self._engine.slots:
             text = self._take()
             if text is None:
                 return
+            if text.request.config.beam_size and text.source:
+                yield from self._followed(text)
+                continue
             if text.grown.finish_reason is not None:
                 yield text.result()
                 continue
             self._texts.append(text)
             self._place(len(self._texts) - 1)
+
+    def _followed(self, text: _Text) -> Iterator[Chunk | Result]:
+        """The answer that a beam finds, at the rank that is asked for."""
+        with torch.inference_mode():
+            result = best_answer(self._engine, text.request, text.source, text.index)
+        if self._live and result.text:
+            yield Chunk(text.index, result.text)
+        yield result
 
     def _take(self) -> _Text | None:
         request = next(self._queue, None)
@@ -114,11 +132,13 @@ class Slots:
     def _place(self, row: int) -> None:
         """Begin the text of ``row``: with a state that is known already where it can be."""
         text = self._texts[row]
-        label = text.request.config.label
-        saved = self._engine.cache.find(text.prompt[:-1], label)
-        text.position = len(text.prompt) - 1 if saved else 0
         with torch.inference_mode():
-            self._rows.load(row, saved, self._engine.labels_of(text.request))
+            if isinstance(self._rows, AnswerRows):
+                self._rows.read(row, text.source)
+            else:
+                saved = self._engine.cache.find(text.prompt[:-1], text.request.config.label)
+                text.position = len(text.prompt) - 1 if saved else 0
+                self._rows.load(row, saved, self._engine.labels_of(text.request))
         self._sampler.set_row(row, text.request.config, text.prompt[: text.position])
         self._next[row] = text.prompt[text.position]
         if not text.reading:

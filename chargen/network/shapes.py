@@ -7,9 +7,12 @@ from types import MappingProxyType
 
 from chargen.network.base import Model
 from chargen.network.model import CharModel
+from chargen.network.seq2seq import Seq2Seq
 from chargen.options import ModelConfig
 
-_SHAPES: Mapping[str, Callable[[ModelConfig], Model]] = MappingProxyType({"lm": CharModel})
+_SHAPES: Mapping[str, Callable[[ModelConfig], Model]] = MappingProxyType(
+    {"lm": CharModel, "seq2seq": Seq2Seq}
+)
 
 
 def build_model(config: ModelConfig) -> Model:

@@ -20,6 +20,7 @@ from chargen.options import SamplingConfig
 from chargen.training.counts import Counts
 from chargen.training.feed import Feed
 from chargen.training.lessons import Lesson, Passage, Texts
+from chargen.training.pairs import Pairs
 
 if TYPE_CHECKING:
     from chargen.corpus.prepared import PreparedCorpus
@@ -145,6 +146,8 @@ class Records:
 
 def material_of(config: RunConfig, corpus: PreparedCorpus, counts: Counts) -> Material:
     """What a run with this config learns from in a corpus."""
+    if config.model.task == "seq2seq":
+        return Pairs(config, corpus)
     if config.model.records:
         return Records(config, corpus)
     return Text(config, corpus, counts)

@@ -68,6 +68,8 @@ def choose_model(
     or the network can't.
     """
     suited = {**suited_model(extent, recipe), "ngram": "auto"} if preset.suits else {}
+    if given.get("task") == "seq2seq":
+        suited["attention"] = "dot"
     values = {**suited, **preset.model, **given}
     model = ModelConfig(**{"vocab_size": extent.vocab_size, **values})
     model = with_ngram_order(model)

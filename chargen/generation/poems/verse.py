@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -218,6 +219,7 @@ class Verse:
     Attributes:
         ways: the tone patterns that the text so far fits.
         rhymes: the rhyme groups that the text so far fits.
+        reason: why a complete poem ends.
     """
 
     poet: Poet
@@ -225,6 +227,7 @@ class Verse:
     plan: _Plan
     ways: list[Pattern]
     rhymes: frozenset[str]
+    reason: ClassVar[str] = "form"
     _verse: int = 0
     _written: list[int] = field(default_factory=list)
     _rhymed: set[int] = field(default_factory=set)
