@@ -1,4 +1,5 @@
 from .api import TrainedRun as TrainedRun
+from .api import attention as attention
 from .api import batch as batch
 from .api import compare as compare
 from .api import find_lr as find_lr

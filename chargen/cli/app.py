@@ -15,7 +15,7 @@ PANELS: Mapping[str, Mapping[str, str]] = {
     "Generate text": {"sample": "sample", "write": "write", "batch": "batch"},
     "Score texts": {"eval": "evaluate", "novelty": "novelty"},
     "Inspect runs": {"runs": "runs", "inspect": "inspect", "compare": "compare", "plot": "plot"},
-    "Analyse a network": {"gradients": "gradients", "neurons": "neurons"},
+    "Analyse a network": {"gradients": "gradients", "neurons": "neurons", "attention": "attention"},
 }
 """Commands by panel; each is the function of its module's name."""
 EXPERIMENTS = {
@@ -24,6 +24,7 @@ EXPERIMENTS = {
     "vanishing": "experiment.vanishing",
     "clipping": "experiment.clipping",
     "quality": "experiment.quality",
+    "reverse": "experiment.reverse",
 }
 BENCHES = {"generate": "bench_generate", "train": "bench_train"}
 _GROUPS = {

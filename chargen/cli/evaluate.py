@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from chargen.cli.answers import show_judgement
 from chargen.cli.command import command, only
 from chargen.cli.flags import Json, NamedRun, NoNgram, RunsDir
 from chargen.cli.order import check_order
 from chargen.cli.sample import say_conversion
-from chargen.options import CorpusConfig, TrainConfig
+from chargen.errors import ConfigError
+from chargen.options import CorpusConfig, SamplingConfig, TrainConfig
 
 if TYPE_CHECKING:
     from chargen.evaluation.scores import CharScores, Score
@@ -21,14 +23,19 @@ if TYPE_CHECKING:
     from chargen.terminal.console import Terminal
 
 
+_ANSWERING = ("match_source_length", "beam_size", "length_penalty")
 _MANY_UNKNOWN = 0.1
 """Share of characters outside the vocabulary that is remarked on."""
 
 
-@command(only(CorpusConfig, "encoding", "errors"), only(TrainConfig, "device"))
+@command(
+    only(CorpusConfig, "encoding", "errors"),
+    only(TrainConfig, "device"),
+    only(SamplingConfig, *_ANSWERING),
+)
 def evaluate(
     run: NamedRun,
-    file: Annotated[Path, typer.Argument(help="A text file.", show_default=False)],
+    file: Annotated[Path, typer.Argument(help="A text, records or pairs.", show_default=False)],
     batch_size: Annotated[
         int,
         typer.Option(
@@ -45,6 +52,9 @@ def evaluate(
     ] = None,
     runs_dir: RunsDir = None,
     no_ngram: NoNgram = False,
+    form: Annotated[
+        str | None, typer.Option("--form", help="couplet: answer as the rules of couplets ask.")
+    ] = None,
     no_labels: Annotated[
         bool, typer.Option("--no-labels", help="Score records without their labels.")
     ] = False,
@@ -57,13 +67,22 @@ def evaluate(
 
     The text is cut into segments of 2,048 characters, each warmed up on the 512 characters before
     it. Characters outside the vocabulary have a cost, so that models with different vocabularies
-    can be compared.
+    can be compared. A run that answers lines is scored by the answers of a file of pairs, and
+    answers the lines itself, with the likeliest characters or by the options given, for BLEU, chrF
+    and the share of answers that keep the rules of a couplet.
     """
     from chargen import api
 
     device = options.pop("device", "auto")
     check_order("eval", run, file, runs_dir)
     generator = api.load(run, runs_dir=runs_dir, device=device, ngram=not no_ngram)
+    answering = {name: options.pop(name) for name in _ANSWERING if name in options}
+    if generator.answers:
+        judgement = generator.judge_answers(file, form=form, **options, **answering)
+        show_judgement(generator, file, judgement, terminal, as_json=as_json)
+        return
+    for name in [*answering, *(["form"] if form else [])]:
+        raise ConfigError(f"`{name}` is for runs that answer lines.", "Leave it out.")
     if generator.loaded.config.model.records:
         score = generator.score_records(file, labels=not no_labels)
         _show(generator, file, score, terminal, as_json=as_json)

@@ -112,11 +112,20 @@ def sample(
         say_run(terminal, generator, wanted["seed"])
     if text:
         say_conversion(terminal, generator, "The prompt")
+    if generator.answers:
+        _check_answerable(text, color)
     asked = Asked(generator, text, wanted, tuple(temperatures))
     if as_json:
         write_json(asked, keep)
     else:
         show_texts(asked, keep, surprisal=color is Color.surprisal)
+
+
+def _check_answerable(line: str, color: Color) -> None:
+    if not line.strip():
+        raise GenerationError("This run answers lines, and there is none.", "Give one as `prompt`.")
+    if color is not Color.none:
+        raise ConfigError("`color` is for texts that a language model continues.", "Leave it out.")
 
 
 def run_named(run: str | None, checkpoint: str | None) -> str | None:

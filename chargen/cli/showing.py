@@ -41,6 +41,8 @@ class Asked:
     def before(self) -> str:
         """Return the prompt as it precedes a text: a poem begins on a line of its own."""
         form = self.options.get("form")
+        if self.generator.answers:
+            return f"{self.prompt}\n"
         if form is None:
             return self.prompt
         from chargen.generation.poems.verse import lead
@@ -93,6 +95,9 @@ def show_texts(asked: Asked, keep: int, *, surprisal: bool) -> None:
     from chargen.terminal.texts import TextWriter
 
     writer, one = TextWriter(), asked.options["num_samples"] == 1
+    if asked.generator.answers and not (one and asked.options.get("beam_size", 0) == 0):
+        _show_answers(asked, writer)
+        return
     if surprisal and writer.on_terminal:
         writer.legend()
     tint = surprisal and writer.on_terminal
@@ -114,6 +119,13 @@ def _stream(asked: Asked, writer: TextWriter) -> None:
     for piece in pieces:
         writer.write(piece)
     writer.write("\n")
+
+
+def _show_answers(asked: Asked, writer: TextWriter) -> None:
+    """The line once, and below it its answers, a line each."""
+    writer.prompt(asked.before())
+    for _, result in asked.results():
+        writer.write(f"{result.text}\n")
 
 
 def _show_all(asked: Asked, writer: TextWriter, *, tint: bool) -> None:

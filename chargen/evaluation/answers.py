@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import astuple
-from functools import reduce
+from collections.abc import Iterator
 from itertools import islice
 from typing import Any
 
@@ -13,13 +11,9 @@ import torch
 from numpy.typing import NDArray
 
 from chargen.corpus.batching import padded
-from chargen.corpus.labels import Labels
 from chargen.corpus.record_split import RecordSplit
-from chargen.corpus.records import Record
 from chargen.corpus.tokenizer import Tokenizer
-from chargen.errors import CorpusError
 from chargen.evaluation.scores import Score, by_character
-from chargen.evaluation.texts import in_chunks, split_of
 from chargen.machine.precision import exact_float32
 from chargen.network.seq2seq import Seq2Seq
 
@@ -32,25 +26,6 @@ def score_answers(model: Seq2Seq, tokenizer: Tokenizer, pairs: RecordSplit) -> S
     nats, correct = answer_costs(model, pairs, tokenizer.newline_id)
     answers = [pairs.side(n, 1) for n in range(len(pairs))]
     return by_character(tokenizer, np.concatenate(answers), nats, correct).total()
-
-
-def score_file(model: Seq2Seq, tokenizer: Tokenizer, records: Iterable[Record]) -> Score:
-    """Score the answers of a file of pairs, in bounded memory.
-
-    Raises:
-        CorpusError: there are no pairs.
-    """
-    scores = [
-        score_answers(model, tokenizer, split_of(chunk, tokenizer, Labels({})))
-        for chunk in in_chunks(records)
-    ]
-    if not scores:
-        raise CorpusError("The file has no pairs.", "Name one with at least one pair.")
-    return reduce(_sum, scores)
-
-
-def _sum(a: Score, b: Score) -> Score:
-    return Score(*(x + y for x, y in zip(astuple(a), astuple(b), strict=True)))
 
 
 @exact_float32()

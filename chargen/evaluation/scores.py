@@ -8,8 +8,8 @@ preceded by a newline.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import astuple, dataclass
 from typing import Any, Protocol, cast
 
 import numpy as np
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from chargen import ngrams
-from chargen.corpus.tokenizer import Tokenizer
+from chargen.corpus.tokenizer import Ids, Tokenizer
 from chargen.errors import CorpusError
 from chargen.machine.precision import exact_float32
 from chargen.ngrams import KneserNey
@@ -85,6 +85,11 @@ class Score:
         }
 
 
+def added(scores: Sequence[Score]) -> Score:
+    """The score of several texts together."""
+    return Score(*map(sum, zip(*map(astuple, scores), strict=True)))
+
+
 @dataclass(frozen=True)
 class CharScores:
     """The cost of each character of a text, as arrays of equal length.
@@ -139,9 +144,7 @@ class Mixer(Predictor, Protocol):
     ) -> tuple[Tensor, Tensor]: ...
 
 
-def score(
-    model: Predictor, tokenizer: Tokenizer, ids: NDArray[np.integer], batch_size: int = 32
-) -> Score:
+def score(model: Predictor, tokenizer: Tokenizer, ids: Ids, batch_size: int = 32) -> Score:
     """Score the text ``ids``; the batch size affects only rounding."""
     return score_characters(model, tokenizer, ids, batch_size).total()
 

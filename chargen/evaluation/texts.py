@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import astuple
-from functools import reduce
 from itertools import islice
 from typing import Any
 
@@ -18,7 +16,7 @@ from chargen.corpus.record_split import RecordSplit
 from chargen.corpus.records import Record
 from chargen.corpus.tokenizer import Tokenizer
 from chargen.errors import CorpusError
-from chargen.evaluation.scores import Score, by_character
+from chargen.evaluation.scores import Score, added, by_character
 from chargen.machine.precision import exact_float32
 from chargen.network.model import CharModel
 
@@ -59,11 +57,7 @@ def score_file(
         scores.append(score_records(model, tokenizer, split, v))
     if not scores:
         raise CorpusError("The file has no records.", "Name one with at least one record.")
-    return reduce(_sum, scores)
-
-
-def _sum(a: Score, b: Score) -> Score:
-    return Score(*(x + y for x, y in zip(astuple(a), astuple(b), strict=True)))
+    return added(scores)
 
 
 def text_costs(

@@ -242,7 +242,9 @@ class _Encoder:
             for n, layer in enumerate(encoder.cells)
         ]
         lowest = encoder.cells[0]
+        self._shown: list[Tensor] = []
         if model.E is None:
+            self._shown = [model.table.detach()]
             inputs = [model.table * model.decoder.input_scale] * len(lowest)
         else:
             inputs = list(model.E.chunk(len(lowest), dim=1))
@@ -252,7 +254,7 @@ class _Encoder:
         ]
 
     def read(self, ids: Tensor) -> tuple[Tensor, Tensor]:
-        """Read a text (S,): outputs (S, M) and the code (M,)."""
+        """Read a text (S,): a memory (S, M) and the code (L,)."""
         outputs: list[Tensor] = []
         for n, layer in enumerate(self._layers):
             below = torch.cat(outputs, dim=1) if n else None
@@ -266,7 +268,7 @@ class _Encoder:
                 outputs.append(self._scan(stepper, u, backwards=direction == 1))
         ahead, *back = outputs
         code = torch.cat([ahead[-1], *(outputs[0] for outputs in back)])
-        return torch.cat(outputs, dim=1), code
+        return torch.cat([*outputs, *(F.embedding(ids, each) for each in self._shown)], dim=1), code
 
     def _scan(self, stepper: Stepper, u: Tensor, *, backwards: bool) -> Tensor:
         found = u.new_empty(len(u), self._width)

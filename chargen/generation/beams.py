@@ -97,7 +97,7 @@ class Search:
     """A beam search; of equally good answers, the one of the lower pieces comes first.
 
     log p is the model's own, before any mask; what is masked is not followed. At ``limit``
-    characters an answer must end.
+    characters an answer must end, and none is empty.
 
     Args:
         engine: whose network answers.
@@ -154,7 +154,7 @@ class Search:
         ends = list(found)
         for each, row in zip(live, logp, strict=True):
             complete = self._rules is None or each.characters == self._rules.characters
-            if complete and not each.begun:
+            if complete and each.ids and not each.begun:
                 end = float(row[self._end])
                 factor = length_factor(len(each.ids) + 1, self._penalty)
                 ends.append(Found(each.ids, each.logp, end, (each.logp + end) / factor))

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-import secrets
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from chargen.options import BatchConfig, SamplingConfig, check, distribute, keyword_options
+from chargen.generation.asking import chosen_seed, requests_for
+from chargen.options import SamplingConfig, keyword_options
 
 if TYPE_CHECKING:
     from chargen.evaluation.scores import CharScores, Score
     from chargen.generation.engine import Engine
+    from chargen.generation.judging import Judgement
     from chargen.generation.poems.forms import Form
     from chargen.generation.ranking import Ranked
-    from chargen.generation.requests import Request, Result
+    from chargen.generation.requests import Result
     from chargen.runs.folder import LoadedModel
 
 
@@ -44,15 +44,21 @@ class Generator:
     @cached_property
     def _engine(self) -> Engine:
         from chargen.generation.engine import Engine
+        from chargen.network.seq2seq import Seq2Seq
 
         loaded = self.loaded
         return Engine(
-            loaded.model,
+            loaded.of_task(Seq2Seq) if self.answers else loaded.model,
             loaded.tokenizer,
             loaded.ngram,
             convert=self.as_learnt,
             labels=loaded.config.corpus.label_space,
         )
+
+    @property
+    def answers(self) -> bool:
+        """Whether the model answers lines, rather than continuing texts."""
+        return self.loaded.config.model.task == "seq2seq"
 
     @property
     def conversion(self) -> str:
@@ -82,13 +88,9 @@ class Generator:
 
     def identity(self) -> dict[str, str]:
         """What a text depends on besides prompt, options and seed."""
-        loaded = self.loaded
-        return {
-            "weights_sha256": loaded.weights_sha256,
-            "tokenizer_sha256": loaded.tokenizer.sha256,
-            **({"ngram_sha256": loaded.ngram_sha256} if loaded.ngram_sha256 else {}),
-            "device": self._engine.network.device.type,
-        }
+        from chargen.generation.readers import identity_of
+
+        return {**identity_of(self.loaded), "device": self._engine.network.device.type}
 
     @keyword_options(SamplingConfig)
     def stream(
@@ -118,8 +120,8 @@ class Generator:
         """
         from chargen.generation.requests import Chunk
 
-        asked = {"seed": _chosen(seed), "oov_prompt": oov_prompt}
-        request = next(_requests(prompt, form, options, asked))
+        asked = {"seed": chosen_seed(seed), "oov_prompt": oov_prompt}
+        request = next(requests_for(prompt, form, options, asked))
         engine = engine_of(self, slots=1, oov_prompt=oov_prompt)
         engine.check(request)
         return (part.text for part in engine.stream([request]) if isinstance(part, Chunk))
@@ -142,16 +144,9 @@ class Generator:
         number, which ``results`` reports, and which gives the same text alone. Arguments and
         errors as ``stream``.
         """
-        results = self.iter_results(
-            prompt,
-            num_samples=num_samples,
-            best_of=best_of,
-            seed=seed,
-            oov_prompt=oov_prompt,
-            form=form,
-            **options,
-        )
-        return [result.text for result in results]
+        asked: dict[str, Any] = {"num_samples": num_samples, "best_of": best_of, "seed": seed}
+        asked |= {"oov_prompt": oov_prompt, "form": form, **options}
+        return [result.text for result in self.iter_results(prompt, **asked)]
 
     @keyword_options(SamplingConfig)
     def results(
@@ -166,16 +161,9 @@ class Generator:
         **options: Any,
     ) -> list[Result]:
         """As ``generate``, each text with its seed, length and why it ended."""
-        found = self.iter_results(
-            prompt,
-            num_samples=num_samples,
-            best_of=best_of,
-            seed=seed,
-            oov_prompt=oov_prompt,
-            form=form,
-            **options,
-        )
-        return list(found)
+        counts = {"num_samples": num_samples, "best_of": best_of, "seed": seed}
+        asked: dict[str, Any] = {**counts, "oov_prompt": oov_prompt, "form": form, **options}
+        return list(self.iter_results(prompt, **asked))
 
     @keyword_options(SamplingConfig)
     def iter_results(
@@ -198,10 +186,10 @@ class Generator:
         asked = {
             "num_samples": num_samples,
             "best_of": best_of,
-            "seed": _chosen(seed),
+            "seed": chosen_seed(seed),
             "oov_prompt": oov_prompt,
         }
-        requests = _requests(prompt, form, options, asked)
+        requests = requests_for(prompt, form, options, asked)
         slots = min(num_samples * best_of, 64)
         engine = engine_of(self, slots=slots, oov_prompt=oov_prompt)
         first = next(requests)
@@ -227,12 +215,59 @@ class Generator:
         from chargen.generation.ordering import in_order
         from chargen.generation.ranking import rank
 
-        asked = {"num_samples": best_of, "seed": _chosen(seed), "oov_prompt": oov_prompt}
-        requests = list(_requests(prompt, form, options, asked))
+        asked = {"num_samples": best_of, "seed": chosen_seed(seed), "oov_prompt": oov_prompt}
+        requests = list(requests_for(prompt, form, options, asked))
         engine = engine_of(self, slots=min(best_of, 64), oov_prompt=oov_prompt, logprobs=True)
         engine.check(requests[0])
         results = list(in_order(engine, iter(requests), None))
         return rank(results, self.loaded.bits_per_char)
+
+    @keyword_options(SamplingConfig)
+    def answer(
+        self,
+        lines: str | Sequence[str],
+        *,
+        seed: int | None = None,
+        oov_prompt: str = "error",
+        form: Form | str | Mapping[str, Any] | None = None,
+        **options: Any,
+    ) -> list[str]:
+        """An answer to each line, of a model that has learnt pairs; to a blank line, a blank one.
+
+        With ``beam_size`` they are the likeliest ones, else they are drawn. Arguments and errors
+        as ``stream``.
+
+        Raises:
+            CheckpointError: the run has learnt another task.
+        """
+        from chargen.generation.readers import answers_to
+        from chargen.network.seq2seq import Seq2Seq
+
+        self.loaded.of_task(Seq2Seq)
+        engine = engine_of(self, oov_prompt=oov_prompt)
+        asked = [lines] if isinstance(lines, str) else lines
+        return answers_to(self, engine, asked, form, chosen_seed(seed), options)
+
+    def judge_answers(
+        self,
+        path: str | Path,
+        *,
+        form: Form | str | None = None,
+        encoding: str = "auto",
+        errors: str = "strict",
+        **options: Any,
+    ) -> Judgement:
+        """Score the answers of a file of pairs, and compare them with the model's own.
+
+        Its own have the likeliest characters unless ``options``, as of ``answer``, say otherwise.
+
+        Raises:
+            CorpusError: the file can't be read as pairs.
+        """
+        from chargen.generation.readers import judge_file
+
+        settings = {"encoding": encoding, "errors": errors}
+        return judge_file(self, path, form, {"temperature": 0.0, **options}, settings)
 
     def score(self, text: str, batch_size: int = 32) -> Score:
         """Bits per character of ``text`` and more, by the fixed protocol of ``evaluation``."""
@@ -246,24 +281,15 @@ class Generator:
         Raises:
             CorpusError: the file can't be read as the run's own records were.
         """
-        from chargen.corpus.labels import Labels
-        from chargen.corpus.records import read_records
-        from chargen.evaluation.texts import score_file
+        from chargen.generation.readers import score_file
 
-        loaded, corpus = self.loaded, self.loaded.config.corpus
-        records = read_records([path], corpus.settings, all_labels=False)
-        known = corpus.label_space if labels else Labels({})
-        return score_file(loaded.model, loaded.tokenizer, records, known)
+        return score_file(self, path, labels=labels)
 
     def score_characters(self, text: str, batch_size: int = 32) -> CharScores:
         """What each character of ``text`` costs, in order."""
-        from chargen.evaluation.scores import score_characters
+        from chargen.generation.readers import score_text
 
-        loaded = self.loaded
-        text = self.as_learnt(text)
-        ids = loaded.tokenizer.encode(text)
-        scores = score_characters(loaded.model, loaded.tokenizer, ids, batch_size, loaded.ngram)
-        return replace(scores, text=text)
+        return score_text(self, text, batch_size)
 
 
 def engine_of(
@@ -274,31 +300,3 @@ def engine_of(
     All engines of a generator share its weights, laid out for generation, and the prompts read.
     """
     return generator._engine.using(slots=slots, oov_prompt=oov_prompt, logprobs=logprobs)
-
-
-def _chosen(seed: int | None) -> int:
-    """The seed that was given, or a random one that is easily typed."""
-    return secrets.randbelow(2**31) if seed is None else seed
-
-
-def _requests(
-    prompt: str,
-    form: Form | str | Mapping[str, Any] | None,
-    options: Mapping[str, Any],
-    asked: Mapping[str, Any],
-) -> Iterator[Request]:
-    """A request for each text, made when it is asked for; ``asked`` are options of BatchConfig.
-
-    Raises:
-        ConfigError: names all options that are not usable.
-    """
-    from chargen.generation.poems.asked import read_form
-    from chargen.generation.requests import Request
-    from chargen.generation.seeds import text_seeds
-
-    (drawn,) = distribute(options, SamplingConfig)
-    sampling, batch = SamplingConfig(**drawn), BatchConfig.from_dict(asked)
-    wanted, problems = read_form(form)
-    check(sampling, batch, also=problems)
-    seeds = text_seeds(batch.seed, batch.num_samples)
-    return (Request(prompt, sampling, each, wanted, batch.best_of) for each in seeds)

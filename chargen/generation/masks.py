@@ -15,6 +15,7 @@ class Masks:
 
     Attributes:
         at_start: ids that can't come where no character is begun, (N,), int64.
+        not_empty: the mask of an answer's first piece, which isn't the end: (|V'|,).
 
     Args:
         width: |V'|, the logits of a row.
@@ -28,9 +29,14 @@ class Masks:
         if end >= 0:
             never[end] = False
         self._values = tokenizer.byte_values
-        at_start = never | np.array([b >= 0 and not may_begin(b) for b in self._values.tolist()])
-        self.at_start = torch.from_numpy(np.flatnonzero(at_start)).to(device)
+        at_start = np.flatnonzero(
+            never | np.array([b >= 0 and not may_begin(b) for b in self._values.tolist()])
+        )
+        self.at_start = torch.from_numpy(at_start).to(device)
         self._width = width
+        self.not_empty = np.zeros(width, np.float32)
+        self.not_empty[at_start] = -np.inf
+        self.not_empty[end] = -np.inf
         self._inside: dict[range, NDArray[np.float32]] = {}
 
     def inside(self, begun: bytes) -> NDArray[np.float32]:

@@ -187,6 +187,8 @@ class Slots:
                 limited[row] = self._engine.masks.inside(text.grown.begun)
             elif text.verse is not None:
                 limited[row] = text.verse.mask()
+            elif text.source and not text.grown.pieces:
+                limited[row] = self._engine.masks.not_empty
         nothing = 0.0 if self._mixed else float("-inf")
         if not limited:
             scores.index_fill_(1, self._engine.masks.at_start, nothing)

@@ -41,6 +41,21 @@ def new_figure(width: float, height: float) -> Any:
     return Figure(figsize=(width, height), layout="constrained")
 
 
+def can_show(text: str) -> bool:
+    """Whether the fonts of ``new_figure`` have all characters of a text.
+
+    Raises:
+        MissingExtraError: matplotlib is not installed.
+    """
+    new_figure(1, 1)
+    import matplotlib as mpl
+    from matplotlib import font_manager
+
+    fonts = (font_manager.findfont(name) for name in mpl.rcParams["font.family"])
+    known: set[int] = set().union(*(font_manager.get_font(f).get_charmap() for f in fonts))
+    return all(ord(c) in known for c in text if not c.isspace())
+
+
 def check_picture(out: Path) -> None:
     """Check, before long work, that a plot can be written to ``out``.
 

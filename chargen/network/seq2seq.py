@@ -24,7 +24,7 @@ class Encoded:
     Attributes:
         v: the code, (B, L).
         state: of the decoder before its first step.
-        memory: the encoder's outputs, (S, B, L).
+        memory: the encoder's outputs and what it read, (S, B, M).
         lengths: of the texts, (B,), int64.
     """
 
@@ -37,7 +37,7 @@ class Encoded:
 class Seq2Seq(Model):
     """A network that answers: x_1 … x_S to y_1 … y_T through a code v, and by looking back.
 
-    m_1 … m_S = encoder(x_1 … x_S),  v = m at the end of each direction
+    h_1 … h_S = encoder(x_1 … x_S),  v = h at the end of each direction,  m_i = [h_i; x_i]
     s_0 = tanh(S v),  s_t = decoder(y_{t−1}, s_{t−1}, v),  o_t = V s̃_t + c
     s̃_t = s_t, or the state and what it finds in m_1 … m_S together: see ``Attention``
 
@@ -45,10 +45,13 @@ class Seq2Seq(Model):
     Each part of its state but counters starts from v as well, by a matrix S of its own. Its table
     serves the encoder too, and with ``tie_weights`` the softmax; with one-hot input the encoder has
     a table of its own, ``E``. What comes before y_1 is a newline. No s̃ is fed back to the decoder,
-    so all steps of an answer that is known are computed at once.
+    so all steps of an answer that is known are computed at once. Attention finds what a character
+    is, its embedding x_i, beside what the encoder makes of it; with one-hot input, m_i = h_i.
 
-    Shapes: S steps of the text, T of the answer, B rows, H hidden size, L = H or 2H, the width of
-    the code.
+    In both directions, each has half of the H units, so that the code is as wide as that of one.
+
+    Shapes: S steps of the text, T of the answer, B rows, H hidden size, L the width of the code,
+    H or H + 1, M = L + E that of the memory.
 
     Sources: Sutskever, Vinyals and Le, "Sequence to sequence learning with neural networks",
     NeurIPS 2014; the code beside every input, Cho et al., "Learning phrase representations using
@@ -59,7 +62,9 @@ class Seq2Seq(Model):
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         self.config = config
-        self.encoder = Encoder(config, config.embedding_size, bidirectional=config.bidirectional)
+        directions = 2 if config.bidirectional else 1
+        half = replace(config, hidden_size=-(-config.hidden_size // directions))
+        self.encoder = Encoder(half, config.embedding_size, bidirectional=config.bidirectional)
         width = self.encoder.outputs
         plain = replace(config, task="lm", bidirectional=False, attention="none")
         self.decoder = CharModel(replace(plain, labels=width))
@@ -68,7 +73,8 @@ class Seq2Seq(Model):
             self.E = nn.Parameter(torch.empty(config.vocab_size, self.encoder.inputs))
         self.attention: Attention | None = None
         if config.attention != "none":
-            self.attention = Attention(config.attention, config.hidden_size, width)
+            size = width + config.embedding_size
+            self.attention = Attention(config.attention, config.hidden_size, size)
         self.starts = nn.ParameterList(
             nn.Parameter(torch.empty(part.shape[1], width))
             for layer in self.decoder.initial_state(1)
@@ -106,8 +112,11 @@ class Seq2Seq(Model):
             x = F.embedding(ids, self.table) * self.decoder.input_scale
         else:
             x = F.embedding(ids, self.E)
-        memory = self.encoder(x, lengths, dropout)
-        v = self.encoder.last(memory, lengths)
+        outputs = self.encoder(x, lengths, dropout)
+        v = self.encoder.last(outputs, lengths)
+        memory = outputs
+        if self.E is None:
+            memory = torch.cat([outputs, F.embedding(ids, self.table).to(outputs.dtype)], dim=-1)
         return Encoded(v, self.initial_state_of(v), memory, lengths)
 
     def initial_state_of(self, v: Tensor) -> ModelState:

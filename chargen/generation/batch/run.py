@@ -186,6 +186,7 @@ class Batch:
             as_json=self._as_json,
             defaults=self._options.defaults,
             check=self._engine.check,
+            blanks=self._engine.answers,
         )
 
     def _repeated(self, keys: NDArray[np.uint64]) -> dict[int, BadLine]:
