@@ -147,8 +147,7 @@ class Engine:
                 f"The line has {len(line):,} characters, and the most are {LONGEST:,}.",
                 "Give a shorter one.",
             )
-        ids = self._known_ids(line) if line.strip() else []
-        return [*ids, self.tokenizer.end_id] if ids else []
+        return [*self._known_ids(line), self.tokenizer.end_id] if line.strip() else []
 
     def _known_ids(self, prompt: str) -> list[int]:
         """The pieces of a prompt, without characters that the model can't read."""

@@ -29,7 +29,9 @@ class _Text:
     def __init__(self, index: int, request: Request, engine: Engine) -> None:
         self.index, self.request = index, request
         self.source = engine.source_ids(request.prompt) if engine.answers else []
-        self.prompt = engine.prompt_ids("" if engine.answers else request.prompt, request.form)
+        self.prompt = [engine.tokenizer.newline_id]
+        if not engine.answers:
+            self.prompt = engine.prompt_ids(request.prompt, request.form)
         self.position = 0
         self.verse = engine.constraint(request)
         length, end = request.config.length, request.config.end
