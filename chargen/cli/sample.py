@@ -176,11 +176,15 @@ def texts_wanted(options: dict[str, Any], also: list[str]) -> dict[str, Any]:
     Raises:
         ConfigError: an option is not usable; names all problems at once.
     """
+    from chargen.generation.asking import problems_of_beam
     from chargen.generation.poems.asked import read_form
 
     batch, sampling, details = distribute(options, BatchConfig, SamplingConfig, Form)
     form, problems = read_form(details.pop("name", None), **details)
     problems += SamplingConfig.problems_in(sampling) + BatchConfig.problems_in(batch)
+    if not problems:
+        counts = (batch.get("num_samples", 1), batch.get("best_of", 1))
+        problems += problems_of_beam(SamplingConfig(**sampling), *counts)
     check(also=[*also, *problems])
     return {"num_samples": 1, "device": "auto", **batch, **sampling, "form": form}
 

@@ -123,8 +123,9 @@ def _stream(asked: Asked, writer: TextWriter) -> None:
 
 def _show_answers(asked: Asked, writer: TextWriter) -> None:
     """The line once, and below it its answers, a line each."""
-    writer.prompt(asked.before())
-    for _, result in asked.results():
+    for n, (_, result) in enumerate(asked.results()):
+        if not n:
+            writer.prompt(asked.before())
         writer.write(f"{result.text}\n")
 
 

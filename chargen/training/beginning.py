@@ -106,9 +106,9 @@ def adopt_weights(
     ]
     old = torch.tensor([a for a, _ in pairs])
     new = torch.tensor([b for _, b in pairs])
-    given = source.model.state_dict()
+    given = source.network.state_dict()
     for name, tensor in model.state_dict().items():
-        if name in ("table", "V", "c"):
+        if name.rpartition(".")[2] in ("table", "V", "c", "E"):
             tensor[new] = given[name][old].to(tensor)
         elif name not in given or (name == "R" and not same_labels):
             continue
