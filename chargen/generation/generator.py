@@ -43,17 +43,9 @@ class Generator:
 
     @cached_property
     def _engine(self) -> Engine:
-        from chargen.generation.engine import Engine
-        from chargen.network.seq2seq import Seq2Seq
+        from chargen.generation.readers import folded
 
-        loaded = self.loaded
-        return Engine(
-            loaded.of_task(Seq2Seq) if self.answers else loaded.model,
-            loaded.tokenizer,
-            loaded.ngram,
-            convert=self.as_learnt,
-            labels=loaded.config.corpus.label_space,
-        )
+        return folded(self)
 
     @property
     def answers(self) -> bool:
@@ -267,7 +259,8 @@ class Generator:
         from chargen.generation.readers import judge_file
 
         settings = {"encoding": encoding, "errors": errors}
-        return judge_file(self, path, form, {"temperature": 0.0, **options}, settings)
+        engine = engine_of(self, oov_prompt="skip")
+        return judge_file(self, engine, path, form, {"temperature": 0.0, **options}, settings)
 
     def score(self, text: str, batch_size: int = 32) -> Score:
         """Bits per character of ``text`` and more, by the fixed protocol of ``evaluation``."""

@@ -21,7 +21,24 @@ if TYPE_CHECKING:
     from chargen.generation.requests import Request
     from chargen.runs.folder import LoadedModel
 
-_AT_ONCE = 64
+
+def folded(generator: Generator) -> Engine:
+    """An engine with the weights of a model, which continues texts or answers them.
+
+    Raises:
+        CheckpointError: the run has learnt to do neither.
+    """
+    from chargen.generation.engine import Engine
+    from chargen.network.seq2seq import Seq2Seq
+
+    loaded = generator.loaded
+    return Engine(
+        loaded.of_task(Seq2Seq) if generator.answers else loaded.model,
+        loaded.tokenizer,
+        loaded.ngram,
+        convert=generator.as_learnt,
+        labels=loaded.config.corpus.label_space,
+    )
 
 
 def identity_of(loaded: LoadedModel) -> dict[str, str]:
@@ -89,6 +106,7 @@ def answers_to(
 
 def judge_file(
     generator: Generator,
+    engine: Engine,
     path: str | Path,
     form: Form | str | None,
     options: Mapping[str, Any],
@@ -100,13 +118,11 @@ def judge_file(
         CorpusError: the file can't be read as pairs.
     """
     from chargen.corpus.records import read_records
-    from chargen.generation.generator import engine_of
     from chargen.generation.judging import judge
     from chargen.network.seq2seq import Seq2Seq
 
     loaded = generator.loaded
     corpus = replace(loaded.config.corpus.settings, **settings)
-    engine = engine_of(generator, slots=_AT_ONCE, oov_prompt="skip")
     (request,) = requests_for("", form, options, {})
     records = read_records([path], corpus)
     return judge(loaded.of_task(Seq2Seq), engine, records, request)
