@@ -58,3 +58,7 @@ def system_error_text(error: OSError) -> str:
     """Return the message of the operating system, without Python's ``[Errno N]`` in front."""
     reason = error.strerror or str(error)
     return f"{reason}: {error.filename}" if error.filename else reason
+
+
+class ChargenWarning(UserWarning):
+    """Something that a user should know about a result that is nevertheless there."""

@@ -25,13 +25,15 @@ def prepare(
     """Turn texts into a prepared corpus, or open one of the same content and settings.
 
     Args:
-        sources: text files, folders of them and names of shipped texts, in reading order.
+        sources: text files or files of records, folders of them and names of shipped texts, in
+            reading order.
         out: the folder to write; by default one in ``corpora/``, named after the first text and a
             key of content and settings, so that no corpus replaces another.
         on_progress: called about once per MiB.
         force: prepare again even if it is prepared already, and replace a corpus of other texts
             or settings in ``out``.
-        options: as in ``chargen prepare``: vocabulary, encoding, validation split.
+        options: as in ``chargen prepare``: vocabulary, encoding, validation split, records, as in
+            ``prepare("poems.jsonl", label_key=["author"])``.
 
     Raises:
         ConfigError: an option is unknown or out of range.

@@ -24,7 +24,8 @@ from chargen.machine.devices import autocast, resolve_device, resolve_precision
 from chargen.machine.memory import peak_bytes
 from chargen.machine.precision import exact_float32, product_dtype
 from chargen.machine.processor import processor_name
-from chargen.network.model import CharModel, map_state
+from chargen.network.base import map_state
+from chargen.network.model import CharModel
 from chargen.options import ModelConfig, Recipe, TrainConfig
 from chargen.training.extent import Extent
 from chargen.training.optimizer import build_optimizer, clip_gradients

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from chargen import __version__
+from chargen.cli.switches import SwitchedCommand
 
 PANELS: Mapping[str, Mapping[str, str]] = {
     "Train a network": {"train": "train", "prepare": "prepare", "find-lr": "find_lr"},
@@ -77,4 +78,4 @@ def app_for(word: str | None) -> typer.Typer:
 
 def _add(to: typer.Typer, name: str, module: str, panel: str | None) -> None:
     function = getattr(import_module(f"chargen.cli.{module}"), module.rpartition(".")[2])
-    to.command(name, rich_help_panel=panel)(function)
+    to.command(name, cls=SwitchedCommand, rich_help_panel=panel)(function)

@@ -6,6 +6,7 @@ import errno
 import functools
 import signal
 import sys
+import warnings
 from collections.abc import Callable
 from types import FrameType
 from typing import Any
@@ -13,7 +14,7 @@ from typing import Any
 import typer
 
 from chargen.cli.streams import STANDARD_OUTPUT, give_up_output
-from chargen.errors import ChargenError, ConfigError, system_error_text
+from chargen.errors import ChargenError, ChargenWarning, ConfigError, system_error_text
 from chargen.machine.memory import is_out_of_memory
 
 _LONGEST = 600
@@ -34,6 +35,8 @@ def bounded(command: Callable[..., None]) -> Callable[..., None]:
     @functools.wraps(command)
     def run(**arguments: Any) -> None:
         signal.signal(signal.SIGTERM, _terminate)
+        warnings.simplefilter("always", ChargenWarning)
+        warnings.showwarning = _say_warnings(warnings.showwarning, quiet=arguments.get("quiet"))
         try:
             command(**arguments)
             sys.stdout.flush()
@@ -47,6 +50,18 @@ def bounded(command: Callable[..., None]) -> Callable[..., None]:
             raise typer.Exit(report(error)) from error
 
     return run
+
+
+def _say_warnings(others: Callable[..., None], *, quiet: bool | None) -> Callable[..., None]:
+    """Return what shows warnings: chargen's own as a line, unless quiet, and those of others."""
+
+    def show(message: Warning | str, category: type[Warning], *place: Any, **more: Any) -> None:
+        if not issubclass(category, ChargenWarning):
+            others(message, category, *place, **more)
+        elif not quiet:
+            print(f"note: {message}", file=sys.stderr)
+
+    return show
 
 
 def _terminate(_signal: int, _frame: FrameType | None) -> None:

@@ -14,6 +14,7 @@ import typer
 from chargen.cli.boundary import bounded
 from chargen.cli.completion import of_option
 from chargen.cli.naming import flags_of, in_flags
+from chargen.cli.own import checked_later, lenient, problems_of
 from chargen.errors import ConfigError
 from chargen.options import Config, check
 from chargen.options.cells import cells_with
@@ -90,12 +91,16 @@ def command(
             quiet = arguments.pop("quiet")
             arguments.pop("debug")
             options = {name: _value(flag, arguments.pop(name)) for name, flag in flags.items()}
-            if "options" in own:
+            wrong = problems_of(judged, arguments)
+            if "options" not in own:
+                check(also=wrong)
+            else:
                 given = {n: v for n, v in options.items() if v is not None}
                 for selection in selections:
                     given = {**selection.defaults, **given}
                 if len(selections) == len(sources):  # a whole config is checked when it is made
-                    check(also=[line for each in selections for line in each.problems(given)])
+                    wrong += [line for each in selections for line in each.problems(given)]
+                check(also=wrong)
                 arguments["options"] = given
             if "terminal" in own:
                 from chargen.terminal.console import Terminal
@@ -104,7 +109,8 @@ def command(
             function(**arguments)
 
         own = inspect.signature(function).parameters
-        shown = list(_parameters(function, flags))
+        judged: dict[str, Entry] = {}
+        shown = list(_parameters(function, flags, judged))
         run.__signature__ = inspect.Signature(shown)  # type: ignore[attr-defined]
         run.__annotations__ = {each.name: each.annotation for each in shown}
         return bounded(run)
@@ -126,16 +132,19 @@ def _flags(sources: tuple[type[Config] | Selection, ...]) -> Iterator[_Flag]:
 
 
 def _parameters(
-    function: Callable[..., None], flags: Mapping[str, _Flag]
+    function: Callable[..., None], flags: Mapping[str, _Flag], judged: dict[str, Entry]
 ) -> Iterator[inspect.Parameter]:
-    """Yield the parameters that Typer sees."""
+    """Yield the parameters that Typer sees; ``judged`` gets the command's own that are checked."""
     hints = get_type_hints(function, localns={"Terminal": object}, include_extras=True)
     for own in inspect.signature(function).parameters.values():
         if own.name == "options":
             for name, flag in flags.items():
                 yield _keyword(name, _annotation(flag))
         elif own.name != "terminal":
-            yield own.replace(kind=own.KEYWORD_ONLY, annotation=hints[own.name])
+            annotation, entry = checked_later(own, hints[own.name])
+            if entry is not None:
+                judged[own.name] = entry
+            yield own.replace(kind=own.KEYWORD_ONLY, annotation=annotation)
     for name, (*names, words) in _COMMON.items():
         yield _keyword(name, Annotated[bool, typer.Option(*names, help=words)], default=False)
 
@@ -156,23 +165,10 @@ def _annotation(flag: _Flag) -> Any:
             *flags_of(entry),
             help=words,
             rich_help_panel=known.panel,
-            parser=_lenient(kind) if kind in (int, float) else None,
+            parser=lenient(kind) if kind in (int, float) else None,
             autocompletion=of_option(entry.name, known.choices),
         ),
     ]
-
-
-def _lenient(kind: type) -> Callable[[str], Any]:
-    """Return a parser that leaves what is no number to the config, which names all problems."""
-
-    def parse(text: str) -> Any:
-        try:
-            return kind(text)
-        except ValueError:
-            return text
-
-    parse.__name__ = kind.__name__  # which --help shows
-    return parse
 
 
 def help_of(entry: Entry, default_text: str | None = None, *, several: bool = False) -> str:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from chargen.cli.choosing import chosen_runs
 from chargen.cli.command import command
 from chargen.cli.completion import run_names, values
 from chargen.cli.flags import Json, Picture, RunsDir
@@ -24,8 +25,12 @@ _FIGURES = "Best and last: bits per character on the validation split."
 @command()
 def compare(
     runs: Annotated[
-        list[str], typer.Argument(help="Run folders or names of runs.", autocompletion=run_names)
-    ],
+        list[str] | None,
+        typer.Argument(
+            help="Run folders or names of runs; without them a terminal lists the runs and asks.",
+            autocompletion=run_names,
+        ),
+    ] = None,
     over: Annotated[
         str,
         typer.Option(
@@ -43,6 +48,7 @@ def compare(
     """Compare runs: a table, the options in which they differ, and their curves in one chart."""
     from chargen import api
 
+    runs = runs or chosen_runs(terminal, runs_dir, as_json=as_json)
     comparison = api.compare(runs, runs_dir=runs_dir, over=over, out=out)
     if as_json:
         typer.echo(json.dumps(comparison.to_dict(), ensure_ascii=False))

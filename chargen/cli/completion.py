@@ -71,7 +71,8 @@ def of_option(name: str, choices: Mapping[str, str] | None) -> Callable[[str], A
 
 
 def _beginning(known: Mapping[str, str], incomplete: str) -> Suggestions:
-    return [(name, what) for name, what in known.items() if name.startswith(incomplete)]
+    # zsh loses straight apostrophes, as Typer passes them on.
+    return [(n, what.replace("'", "’")) for n, what in known.items() if n.startswith(incomplete)]
 
 
 def _paths(incomplete: str) -> Suggestions:

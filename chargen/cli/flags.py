@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from chargen.cli.completion import presets, run_names, texts
+from chargen.errors import ConfigError
 from chargen.training.presets import DEFAULT_PRESET, PRESETS
 
 Json = Annotated[bool, typer.Option("--json", help="Report as JSON on standard output.")]
@@ -59,6 +60,16 @@ Corpus = Annotated[
         autocompletion=texts,
     ),
 ]
+Src = Annotated[
+    Path | None,
+    typer.Option(
+        "--src", help="File whose lines are the first sides of pairs.", show_default=False
+    ),
+]
+Tgt = Annotated[
+    Path | None,
+    typer.Option("--tgt", help="File whose lines are their answers.", show_default=False),
+]
 Preset = Annotated[
     str | None,
     typer.Option(
@@ -76,3 +87,18 @@ InitFrom = Annotated[
         "--init-from", help="Run to take the initial weights from.", autocompletion=run_names
     ),
 ]
+
+
+def sides_as_files(
+    files: list[Path] | None, src: Path | None, tgt: Path | None, options: dict[str, Any]
+) -> tuple[list[Path] | None, dict[str, Any]]:
+    """The files of a corpus and its options, in which ``--src`` and ``--tgt`` are two files."""
+    if src is None and tgt is None:
+        return files, options
+    if src is None or tgt is None:
+        raise ConfigError("`src` and `tgt` go together.", "Give the files of both sides.")
+    if files:
+        raise ConfigError("`src` and `tgt` take the place of other files.", "Leave the others out.")
+    if options.get("records", "pairs") != "pairs" or options.get("label_key"):
+        raise ConfigError("`src` and `tgt` are the sides of pairs.", "Give `records=pairs`.")
+    return [src, tgt], {**options, "records": "pairs"}

@@ -118,6 +118,8 @@ def _product(spectrum: Spectrum, slope: float) -> str:
 
 
 def _verdict(factor: float) -> str:
+    if not factor:
+        return "nothing reaches back so far"
     if factor < 0.99:
         return "the gradient vanishes"
     return "the gradient explodes" if factor > 1.01 else "the gradient is kept"

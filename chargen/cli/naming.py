@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 
 from chargen.generation.poems.forms import Form
 from chargen.options import BatchConfig, CorpusConfig, ModelConfig, SamplingConfig, TrainConfig
@@ -12,6 +13,12 @@ _CONFIGS = (CorpusConfig, ModelConfig, TrainConfig, SamplingConfig, BatchConfig,
 _OTHERS = {"runs_dir": "--runs"}
 _QUOTES = "\"'"
 _OPTION = re.compile(r"`([a-z][a-z_]*)(?:=([^`\s]+))?`")
+
+
+def every_option() -> Iterator[Entry]:
+    """Yield the options of all configs."""
+    for config in _CONFIGS:
+        yield from config.entries().values()
 
 
 def flags_of(entry: Entry) -> tuple[str, ...]:
@@ -27,11 +34,7 @@ def in_flags(text: str) -> str:
     ```top_p``` becomes ``--top-p``, ```val_frac=0``` ``--val-frac 0``, ```oov="unk"``` ``--oov
     unk``, and ```bias=False``` ``--no-bias``.
     """
-    flags = {
-        entry.parameter: flags_of(entry)[0]
-        for config in _CONFIGS
-        for entry in config.entries().values()
-    } | _OTHERS
+    flags = {entry.parameter: flags_of(entry)[0] for entry in every_option()} | _OTHERS
 
     def flag(match: re.Match[str]) -> str:
         name, value = match[1], match[2]

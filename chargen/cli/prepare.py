@@ -10,28 +10,33 @@ import typer
 
 from chargen.cli.command import command
 from chargen.cli.completion import texts
-from chargen.cli.flags import Json
+from chargen.cli.flags import Json, Src, Tgt, sides_as_files
 from chargen.cli.naming import in_flags
 from chargen.corpus.remarks import SHOWN_FILES, remarks_on_sizes
+from chargen.errors import ConfigError
 from chargen.options import CorpusConfig
+from chargen.terminal.words import visible
 
 if TYPE_CHECKING:
     from chargen.corpus.prepared import PreparedCorpus
     from chargen.corpus.progress import PrepareProgress
+    from chargen.corpus.record_description import RecordsDescription
     from chargen.inspection.corpora import CorpusSummary
     from chargen.terminal.console import Terminal
+
+_LABELS_SHOWN = 12
 
 
 @command(CorpusConfig)
 def prepare(
     files: Annotated[
-        list[Path],
+        list[Path] | None,
         typer.Argument(
-            help="Text files, folders or names of shipped texts.",
+            help="Text files, files of records, folders or names of shipped texts.",
             show_default=False,
             autocompletion=texts,
         ),
-    ],
+    ] = None,
     out: Annotated[
         Path | None,
         typer.Option("--out", "-o", help="Folder to write. \\[default: corpora/NAME-KEY]"),
@@ -42,21 +47,26 @@ def prepare(
             "--force", help="Prepare again, replacing a corpus of other texts or settings."
         ),
     ] = False,
+    src: Src = None,
+    tgt: Tgt = None,
     *,
     options: dict[str, Any],
     as_json: Json = False,
     terminal: Terminal,
 ) -> None:
-    """Turn texts into a prepared corpus: encoded as numbers, split and verified."""
+    """Turn texts or records into a prepared corpus: encoded as numbers, split and verified."""
     from chargen import api
     from chargen.terminal.plain import PHASES
 
+    named, options = sides_as_files(files, src, tgt, options)
+    if not named:
+        raise ConfigError("No text was given.", "Name one or more text files or folders.")
     with terminal.progress("preparing", "bytes") as show:
 
         def on_progress(progress: PrepareProgress) -> None:
             show(PHASES[progress.phase], progress.done, progress.total)
 
-        corpus = api.prepare(list(files), out, on_progress=on_progress, force=force, **options)
+        corpus = api.prepare(named, out, on_progress=on_progress, force=force, **options)
     if as_json:
         report = {"path": str(corpus.path), **corpus.manifest.to_dict()}
         typer.echo(json.dumps(report, ensure_ascii=False))
@@ -79,6 +89,7 @@ def corpus_rows(corpus: PreparedCorpus | CorpusSummary) -> list[tuple[str, str]]
     ]
     if (more := len(manifest.sources) - SHOWN_FILES) > 0:
         rows.append(("", f"and {more:,} more"))
+    rows += _record_rows(manifest.records) if manifest.records else []
     rows += [
         ("characters", f"{manifest.characters:,}"),
         ("distinct characters", f"{manifest.distinct:,}"),
@@ -109,11 +120,25 @@ def corpus_rows(corpus: PreparedCorpus | CorpusSummary) -> list[tuple[str, str]]
     return rows + [("warning", in_flags(warning)) for warning in warnings]
 
 
+def _record_rows(records: RecordsDescription) -> list[tuple[str, str]]:
+    kinds = {"lines": "lines", "labels": "texts with labels", "pairs": "pairs"}
+    rows = [
+        (
+            "records",
+            f"{records.count:,} {kinds[records.kind]}: {records.train:,} to learn from, "
+            f"{records.val:,} for validation; the longest text has {records.longest - 1:,} pieces",
+        )
+    ]
+    for key, values in zip(records.keys, records.values, strict=True):
+        shown = " ".join(f"{visible(value)}×{n:,}" for value, n in values[:_LABELS_SHOWN])
+        more = " …" if len(values) > _LABELS_SHOWN else ""
+        rows.append((f"label {visible(key)}", f"{len(values):,} values: {shown}{more}"))
+    return rows
+
+
 def _left_out(left_out: tuple[tuple[str, int], ...]) -> str:
     if not left_out:
         return "none"
-    from chargen.terminal.words import visible
-
     return "most frequent: " + " ".join(f"{visible(c)}×{n}" for c, n in left_out[:12])
 
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from chargen.inspection.listing import RunEntry
     from chargen.terminal.console import Terminal
 
-_HEADER = ("run", "text", "network", "size", "steps", "min", "bits", "")
+HEADER = ("run", "text", "network", "size", "steps", "min", "bits", "")
 
 
 @command()
@@ -37,13 +37,14 @@ def runs(
     elif not found:
         terminal.say(f"There are no runs in {runs_folder(runs_dir)}. Make one with chargen train.")
     else:
-        terminal.grid("", _HEADER, [_row(each) for each in found])
+        terminal.grid("", HEADER, [row_of(each) for each in found])
         for each in found:
             if each.problem:
                 terminal.note(f"{each.name}: {each.problem}")
 
 
-def _row(run: RunEntry) -> tuple[str, ...]:
+def row_of(run: RunEntry) -> tuple[str, ...]:
+    """Return the cells of a run in the table of runs."""
     from chargen.terminal.words import human
 
     if run.problem:

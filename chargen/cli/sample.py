@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from chargen.cli.command import command, each_of, only, unescape
+from chargen.cli.completion import values
 from chargen.cli.flags import Checkpoint, NoNgram, Run, RunsDir
 from chargen.cli.showing import Asked, show_texts, write_json
 from chargen.errors import CheckpointError, ConfigError, GenerationError, system_error_text
@@ -31,6 +32,7 @@ class Color(StrEnum):
 
     none = "none"
     surprisal = "surprisal"
+    gate = "gate"
 
 
 _Prompt = Annotated[
@@ -50,7 +52,13 @@ _Keep = Annotated[
     ),
 ]
 _Color = Annotated[
-    Color, typer.Option("--color", help="Colour of each character on a terminal, by its bits.")
+    Color,
+    typer.Option(
+        "--color",
+        help="Colour of each character on a terminal: by its bits (surprisal), or by the network's "
+        "share of its mixture with counts (gate).",
+        autocompletion=values(dict.fromkeys(Color, "")),
+    ),
 ]
 
 
@@ -85,9 +93,9 @@ def sample(
 ) -> None:
     """Generate text with a model, from a prompt if there is one.
 
-    Impossible characters are masked; then repetition penalty, temperature, top-k, top-p and min-p
-    are applied, in this order, and a character is drawn. Without a run, the newest one that has
-    finished is used. Several temperatures give a text each, from the same seed.
+    Impossible characters are masked; then loop penalty, repetition penalty, temperature, top-k,
+    top-p and min-p are applied, in this order, and a character is drawn. Without a run, the newest
+    one that has finished is used. Several temperatures give a text each, from the same seed.
     """
     from chargen import api
 
@@ -108,6 +116,11 @@ def sample(
     with _prompt_for_run(where):
         generator = api.load(where, runs_dir=runs_dir, device=device, ngram=not no_ngram)
     wanted.setdefault("seed", secrets.randbelow(2**31))
+    if color == Color.gate and generator.loaded.ngram is None:
+        raise ConfigError(
+            "The gate can't be shown: the network works without counts here.",
+            "Use a run with n-gram counts, without `no_ngram`, or `color=surprisal`.",
+        )
     if not as_json:
         say_run(terminal, generator, wanted["seed"])
     if text:
@@ -118,7 +131,7 @@ def sample(
     if as_json:
         write_json(asked, keep)
     else:
-        show_texts(asked, keep, surprisal=color is Color.surprisal)
+        show_texts(asked, keep, tint=None if color == Color.none else color)
 
 
 def _check_answerable(line: str, color: Color) -> None:

@@ -45,7 +45,7 @@ class Asked:
             return f"{self.prompt}\n"
         if form is None:
             return self.prompt
-        from chargen.generation.poems.verse import lead
+        from chargen.generation.poems.plan import lead
 
         return lead(form, self.prompt)
 
@@ -90,19 +90,25 @@ def _write_line(
     sys.stdout.write(json.dumps({**line, **more}, ensure_ascii=False) + "\n")
 
 
-def show_texts(asked: Asked, keep: int, *, surprisal: bool) -> None:
-    """Print texts for a reader; several are separated by a line of ``---``."""
+def show_texts(asked: Asked, keep: int, *, tint: str | None) -> None:
+    """Print texts for a reader; several are separated by a line of ``---``.
+
+    Args:
+        asked: the texts.
+        keep: how many of the candidates are shown.
+        tint: what colours tell on a terminal, ``surprisal`` or ``gate``; None: no colours.
+    """
     from chargen.terminal.texts import TextWriter
 
     writer, one = TextWriter(), asked.options["num_samples"] == 1
     if asked.generator.answers and not (one and asked.options.get("beam_size", 0) == 0):
         _show_answers(asked, writer)
         return
-    if surprisal and writer.on_terminal:
-        writer.legend()
-    tint = surprisal and writer.on_terminal
+    tint = tint if writer.on_terminal else None
+    if tint:
+        writer.legend(tint)
     if keep > 1:
-        _show_ranked(asked, keep, writer)
+        _show_ranked(asked, keep, writer, tint)
     elif len(asked.temperatures) > 1 and one and writer.fits(len(asked.temperatures)):
         _show_beside(asked, writer)
     elif len(asked.temperatures) == 1 and one and asked.options.get("best_of", 1) == 1 and not tint:
@@ -129,7 +135,7 @@ def _show_answers(asked: Asked, writer: TextWriter) -> None:
         writer.write(f"{result.text}\n")
 
 
-def _show_all(asked: Asked, writer: TextWriter, *, tint: bool) -> None:
+def _show_all(asked: Asked, writer: TextWriter, *, tint: str | None) -> None:
     before = asked.before()
     for n, (temperature, result) in enumerate(asked.results()):
         if n:
@@ -137,17 +143,30 @@ def _show_all(asked: Asked, writer: TextWriter, *, tint: bool) -> None:
         if len(asked.temperatures) > 1:
             writer.heading(f"temperature {temperature:g}")
         writer.prompt(before)
-        if tint:
-            scores = asked.generator.score_characters(before + result.text)
-            bits = (scores.nats / math.log(2)).tolist()
-            costs = list(zip(before + result.text, bits, strict=False))
-            writer.tinted(costs[len(before) :])
-        else:
-            writer.write(result.text)
+        _write_text(asked, result.text, writer, tint)
         writer.write("\n")
 
 
-def _show_ranked(asked: Asked, keep: int, writer: TextWriter) -> None:
+def _write_text(asked: Asked, text: str, writer: TextWriter, tint: str | None) -> None:
+    """Write a text after the prompt, in colours if ``tint`` names what they tell."""
+    if tint is None:
+        writer.write(text)
+        return
+    before = asked.before()
+    numbers = _numbers(asked.generator, before + text, tint)
+    writer.tinted(list(zip(before + text, numbers, strict=False))[len(before) :], tint)
+
+
+def _numbers(generator: Generator, text: str, tint: str) -> list[float]:
+    """Return what the colour of each character tells: its bits, or the network's share."""
+    if not text:
+        return []
+    if tint == "gate":
+        return generator.gate_characters(text)
+    return [nats / math.log(2) for nats in generator.score_characters(text).nats]
+
+
+def _show_ranked(asked: Asked, keep: int, writer: TextWriter, tint: str | None) -> None:
     """The prompt once, and below it the best texts, each with its number and its seed."""
     if before := asked.before():
         writer.prompt(before if before.endswith("\n") else f"{before}\n")
@@ -158,7 +177,8 @@ def _show_ranked(asked: Asked, keep: int, writer: TextWriter) -> None:
             f"{n + 1}. drawn as number {each.number}, seed {each.result.seed}, "
             f"{each.distance:.2f} bits from real text, {each.repeated:.0%} repeated"
         )
-        writer.write(f"{each.result.text}\n")
+        _write_text(asked, each.result.text, writer, tint)
+        writer.write("\n")
 
 
 def _show_beside(asked: Asked, writer: TextWriter) -> None:

@@ -8,7 +8,8 @@ from chargen import __version__
 from chargen.corpus.documents import command_for, is_html
 from chargen.corpus.manifest import TOKENIZER, Manifest, SourceRecord, Vocabulary
 from chargen.corpus.reading import Source
-from chargen.corpus.record_formats import first_line, keys_of_json, listed, sides_of
+from chargen.corpus.recognition import first_line, keys_of_json, sides_of
+from chargen.corpus.record_formats import listed
 from chargen.corpus.split_writer import Written
 from chargen.corpus.survey import Survey
 from chargen.corpus.tokenizer import UNENCODABLE, Tokenizer
@@ -127,7 +128,7 @@ def _looks_like_records(source: Source) -> Iterable[str]:
             f"{name} looks like texts with labels, and is learnt as one text, labels and all. To "
             "learn them as records, give `records=labels`."
         )
-    elif "\t" in line and None not in sides_of(line.split("\t")):
+    elif "\t" in line and None not in sides_of(tuple(line.split("\t"))):
         yield (
             f"{name} looks like pairs, and is learnt as one text. To learn them as records, give "
             "`records=pairs`."

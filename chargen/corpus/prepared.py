@@ -15,9 +15,9 @@ from chargen.corpus.manifest import (
     TRAIN,
     VAL,
     Manifest,
-    RecordsDescription,
     read_manifest,
 )
+from chargen.corpus.record_description import RecordsDescription
 from chargen.corpus.record_split import RecordSplit
 from chargen.corpus.tokenizer import Tokenizer
 from chargen.corpus.tokens import TokenFile, Tokens
@@ -53,9 +53,10 @@ class PreparedCorpus:
 
     def __repr__(self) -> str:
         made, split = self.manifest, self.manifest.val.characters
+        records = f"{made.records.count:,} records, " if made.records else ""
         return (
-            f"<PreparedCorpus {self.path}: {made.characters:,} characters, {split:,} of them for "
-            f"validation, |V| = {made.vocabulary.size:,}>"
+            f"<PreparedCorpus {self.path}: {records}{made.characters:,} characters, {split:,} of "
+            f"them for validation, |V| = {made.vocabulary.size:,}>"
         )
 
     @classmethod
@@ -109,6 +110,11 @@ class PreparedCorpus:
         self, records: RecordsDescription, tokens: Tokens, count: int, place: int
     ) -> RecordSplit:
         labels = self._labels[place].reshape(count, len(records.keys)) if records.keys else None
+        if labels is not None and (labels.max(0, initial=0) > [*map(len, records.values)]).any():
+            raise CorpusError(
+                f"{self.path} has labels beyond the values that it lists.",
+                "Prepare the corpus again.",
+            )
         return RecordSplit(tokens, self.tokenizer.end_id, count, records.sides, labels)
 
 

@@ -55,7 +55,9 @@ def clean_text(value: Any, name: str, line: int, what: str, *, strict: bool) -> 
 
 
 def label_of(value: Any, key: str, name: str, line: int) -> str:
-    """The label that a field holds, without white space around it; empty where it holds none.
+    """The label that a field holds, on one line; empty where it holds none.
+
+    White space around it is dropped, and becomes a blank inside.
 
     Raises:
         CorpusError: it is no single value, is longer than LONGEST_LABEL, or has a lone surrogate.
@@ -69,7 +71,7 @@ def label_of(value: Any, key: str, name: str, line: int) -> str:
         )
     if isinstance(value, bool):
         return "true" if value else "false"
-    label = "" if value is None else str(value).strip()
+    label = "" if value is None else " ".join(str(value).split())
     wrong = "contains a lone surrogate" if _SURROGATES.search(label) else ""
     if len(label) > LONGEST_LABEL:
         wrong = f"has {len(label):,} characters, more than {LONGEST_LABEL}"

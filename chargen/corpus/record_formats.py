@@ -9,8 +9,7 @@ import csv
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import zip_longest
 from typing import Any, NoReturn
 
@@ -19,12 +18,7 @@ from chargen.errors import CorpusError, printable
 
 LONGEST_LINE = 1 << 20  # characters
 FASTTEXT_KEY = "label"
-SOURCE_KEYS = ("src", "source")
-TARGET_KEYS = ("trg", "tgt", "target")
-_DELIMITERS = {"tsv": "\t", "csv": ","}
-_JSON_ENDINGS = (".jsonl", ".ndjson", ".json-lines", ".json")
-_TABLE_ENDINGS = (".csv", ".tsv", ".tab")
-_HEAD_BYTES = 1 << 16
+DELIMITERS = {"tsv": "\t", "csv": ","}
 _LABEL = re.compile(r"__label__(\S+)\s*")
 _ANOTHER_LABEL = re.compile(r"(?<!\S)__label__\S")
 _SHOWN_KEYS = 12
@@ -55,96 +49,10 @@ def listed(keys: Iterable[str]) -> str:
     return ", ".join(names[:_SHOWN_KEYS]) + (", …" if len(names) > _SHOWN_KEYS else "")
 
 
-def first_line(source: Source) -> str:
-    """The first line that isn't blank, however damaged; empty where there is none."""
-    text = ""
-    copy = replace(source, digest=None)
-    with closing(read_chunks(copy, "replace", chunk_bytes=_HEAD_BYTES)) as chunks:
-        for chunk in chunks:
-            line, found, _ = (text := (text + chunk).lstrip()).partition("\n")
-            if found or len(line) > LONGEST_LINE:
-                return line.rstrip()
-    return text.rstrip()
-
-
-def format_of_labelled(source: Source, text_key: str) -> str:
-    """Recognise a file of records with labels by its first line: json, fasttext, tsv or csv.
-
-    Raises:
-        CorpusError: it is a text, or a table without the column ``text_key``.
-    """
-    line, name = first_line(source), source.file.name
-    if _is_json(line, name):
-        return "json"
-    if line.startswith("__label__"):
-        return "fasttext"
-    kind, columns = _header(line)
-    if not line or text_key in columns:
-        return kind
-    if kind == "tsv" or name.lower().endswith(_TABLE_ENDINGS):
-        raise CorpusError(
-            f"{name} has no column {text_key!r}; its header names {listed(columns)}.",
-            "Name the column of the text with `text_key`.",
-        )
-    raise CorpusError(
-        f"{name} is not a file of records: its first line is neither a JSON object, nor a header "
-        f"with the column {text_key!r}, nor begins with __label__.",
-        "Give JSON lines, CSV or TSV with a header, or learn it as a text, without `label_key`.",
-    )
-
-
-def format_of_pairs(source: Source, *, plain: bool) -> str:
-    """Recognise a file of pairs by its first line: json, tsv, csv, or lines.
-
-    Args:
-        source: the file.
-        plain: whether it may be one side of the pairs, a line each.
-
-    Raises:
-        CorpusError: it may not, and has no header that names both sides.
-    """
-    line, name = first_line(source), source.file.name
-    if _is_json(line, name) and not (plain and not _sides(keys_of_json(line))):
-        return "json"
-    kind, columns = _header(line)
-    if _sides(columns):
-        return kind
-    if plain:
-        return "lines"
-    what = (
-        f"its header names {listed(columns)}"
-        if kind == "tsv" or name.lower().endswith(_TABLE_ENDINGS)
-        else "its first line is neither a header nor a JSON object"
-    )
-    raise CorpusError(
-        f"{name} has no columns src and trg: {what}.",
-        "Begin it with the line src, tab, trg; or give two text files, whose lines are the sides.",
-    )
-
-
-def keys_of_json(line: str) -> list[str]:
-    """The keys of a JSON object on one line; none where it isn't one."""
-    try:
-        value = json.loads(line)
-    except (ValueError, RecursionError):
-        return []
-    return list(value) if isinstance(value, dict) else []
-
-
-def sides_of(keys: Iterable[str]) -> tuple[str | None, str | None]:
-    """The keys of the source and of the target; None where there is none."""
-    known = {key.strip().lower(): key for key in keys}
-    source, target = (
-        next((known[name] for name in names if name in known), None)
-        for names in (SOURCE_KEYS, TARGET_KEYS)
-    )
-    return source, target
-
-
 def read_rows(
     source: Source, kind: str, text_key: str, errors: str, on_bytes: Callable[[int], None] | None
 ) -> Iterator[Row]:
-    """Read a file of a format, which a ``format_of_…`` has recognised, row by row.
+    """Read a file of a format, which ``recognition`` has found, row by row.
 
     Raises:
         CorpusError: it isn't of that format, or can't be read or decoded.
@@ -153,8 +61,8 @@ def read_rows(
     name = source.file.name
     if kind == "json":
         return _json_rows(lines, name)
-    if kind in _DELIMITERS:
-        return _table_rows(lines, name, _DELIMITERS[kind])
+    if kind in DELIMITERS:
+        return _table_rows(lines, name, kind)
     if kind == "fasttext":
         return _fasttext_rows(lines, name, text_key)
     return (Row(number, {text_key: line}) for number, line in enumerate(lines, 1))
@@ -204,24 +112,9 @@ def _json_rows(lines: Iterable[str], name: str) -> Iterator[Row]:
         yield Row(number, value)
 
 
-def _table_rows(lines: Iterable[str], name: str, delimiter: str) -> Iterator[Row]:
-    reader = csv.reader((f"{line}\n" for line in lines), delimiter=delimiter, strict=True)
+def _table_rows(lines: Iterable[str], name: str, kind: str) -> Iterator[Row]:
     header: list[str] = []
-    while True:
-        number = reader.line_num + 1
-        try:
-            cells = next(reader)
-        except StopIteration:
-            return
-        except csv.Error as error:
-            raise bad_record(
-                name,
-                number,
-                f"its quotes can't be read ({error}).",
-                'Write a quoted field as "…", and a quote inside it as two; or use JSON lines.',
-            ) from error
-        if not cells:
-            continue
+    for number, cells in _cells(lines, name, kind):
         if not header:
             header = _checked_header(cells, name, number)
             continue
@@ -233,6 +126,38 @@ def _table_rows(lines: Iterable[str], name: str, delimiter: str) -> Iterator[Row
                 "Put a field that contains the separator in double quotes.",
             )
         yield Row(number, dict(zip_longest(header, cells, fillvalue="")))
+
+
+def _cells(lines: Iterable[str], name: str, kind: str) -> Iterator[tuple[int, list[str]]]:
+    """The cells of each row that isn't blank, and the number of its first line.
+
+    Much TSV knows no quoting: a line whose quotes aren't those of fields has them as characters.
+    """
+    last = ""
+
+    def fed() -> Iterator[str]:
+        nonlocal last
+        for last in lines:
+            yield f"{last}\n"
+
+    reader = csv.reader(fed(), delimiter=DELIMITERS[kind], strict=True)
+    while True:
+        number = reader.line_num + 1
+        try:
+            cells = next(reader)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            if kind != "tsv" or reader.line_num > number:
+                raise bad_record(
+                    name,
+                    number,
+                    f"its fields can't be read ({error}).",
+                    'Write a quoted field as "…", and a quote inside it as two; or use JSON lines.',
+                ) from error
+            cells = last.split("\t")
+        if cells:
+            yield number, cells
 
 
 def _fasttext_rows(lines: Iterable[str], name: str, text_key: str) -> Iterator[Row]:
@@ -248,20 +173,6 @@ def _fasttext_rows(lines: Iterable[str], name: str, text_key: str) -> Iterator[R
         yield Row(number, {FASTTEXT_KEY: label[1] if label else None, text_key: text})
 
 
-def _is_json(line: str, name: str) -> bool:
-    return line.startswith(("{", "[{")) or line == "[" or name.lower().endswith(_JSON_ENDINGS)
-
-
-def _header(line: str) -> tuple[str, list[str]]:
-    """Read a first line as the header of a table: ``tsv`` or ``csv``, and its columns."""
-    kind = "tsv" if "\t" in line else "csv"
-    try:
-        cells = next(csv.reader([line], delimiter=_DELIMITERS[kind]), [])
-    except csv.Error:
-        cells = [line]
-    return kind, [cell.strip() for cell in cells]
-
-
 def _checked_header(cells: list[str], name: str, number: int) -> list[str]:
     header = [cell.strip() for cell in cells]
     if len(set(header)) < len(header):
@@ -272,10 +183,6 @@ def _checked_header(cells: list[str], name: str, number: int) -> list[str]:
             "Give each column a name of its own.",
         )
     return header
-
-
-def _sides(keys: Iterable[str]) -> bool:
-    return None not in sides_of(keys)
 
 
 def _no_constant(text: str) -> NoReturn:

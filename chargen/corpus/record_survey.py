@@ -7,8 +7,8 @@ from collections import Counter
 from collections.abc import Iterator
 
 from chargen.corpus.identity import CorpusRequest
-from chargen.corpus.manifest import MOST_VALUES
 from chargen.corpus.progress import ByteCounter
+from chargen.corpus.record_description import MOST_VALUES
 from chargen.corpus.records import Record, RecordReader, open_records
 from chargen.corpus.survey import RecordCounts, Survey, check_learnable, count_characters
 from chargen.errors import CorpusError

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import IO
 
 import numpy as np
-from numpy.typing import NDArray
 
 from chargen.corpus.manifest import (
     TRAIN,
     TRAIN_LABELS,
     VAL,
     VAL_LABELS,
-    RecordsDescription,
 )
 from chargen.corpus.progress import ByteCounter
 from chargen.corpus.record_survey import is_for_validation
@@ -71,15 +68,7 @@ def write_records(
     digests = {TRAIN: train.pieces.sha256, VAL: val.pieces.sha256}
     if records.keys:
         digests |= {TRAIN_LABELS: train.labels_sha256, VAL_LABELS: val.labels_sha256}
-    described = RecordsDescription(
-        records.kind,
-        records.keys,
-        records.values,
-        records.train,
-        records.val,
-        max(train.longest, val.longest),
-        records.blanks_dropped,
-    )
+    described = records.described(max(train.longest, val.longest))
     unknown = train.unknown + val.unknown
     return Written(train.pieces.split, val.pieces.split, digests, unknown, described)
 
@@ -98,7 +87,7 @@ class _RecordWriter:
         self.pieces = pieces
         self.records = self.longest = self.unknown = 0
         self._labels, self._labels_digest = labels, hashlib.sha256()
-        self._tokenizer, self._dtype = tokenizer, tokenizer.dtype
+        self._tokenizer = tokenizer
         self._texts: list[str] = []
         self._rows: list[list[int]] = []
         self._held = 0
@@ -120,20 +109,17 @@ class _RecordWriter:
         """Encode, verify and write what is held."""
         if not self._texts:
             return
-        ids = np.concatenate(list(self._encoded()))
         text = "".join(self._texts)
-        self.unknown += verify_round_trip(self._tokenizer, text, ids[ids != self._tokenizer.end_id])
-        self.pieces.write(ids.astype(self._dtype), len(text) + len(self._texts))
+        ids = self._tokenizer.encode(text)
+        self.unknown += verify_round_trip(self._tokenizer, text, ids)
+        starts = np.flatnonzero(self._tokenizer.character_starts(ids))
+        last = np.cumsum([len(each) for each in self._texts])
+        ends = np.append(starts, len(ids))[last]  # (texts,), where the pieces of each end
+        self.longest = max(self.longest, int(np.diff(ends, prepend=0).max()) + 1)
+        ids = np.insert(ids, ends, self._tokenizer.end_id).astype(self._tokenizer.dtype)
+        self.pieces.write(ids, len(text) + len(self._texts))
         if self._labels:
             data = np.array(self._rows, "<u2").tobytes()
             self._labels.write(data)
             self._labels_digest.update(data)
         self._texts, self._rows, self._held = [], [], 0
-
-    def _encoded(self) -> Iterator[NDArray[np.int32]]:
-        end = np.array([self._tokenizer.end_id], np.int32)
-        for text in self._texts:
-            ids = self._tokenizer.encode(text)
-            self.longest = max(self.longest, len(ids) + 1)
-            yield ids
-            yield end

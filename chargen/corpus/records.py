@@ -11,24 +11,16 @@ from typing import Any
 
 from chargen.corpus.conversion import converter
 from chargen.corpus.reading import Source, open_source
+from chargen.corpus.recognition import format_of_labelled, format_of_pairs, sides_of
 from chargen.corpus.record_fields import LONGEST, check_length, clean_text, id_of, label_of
-from chargen.corpus.record_formats import (
-    FASTTEXT_KEY,
-    Row,
-    bad_record,
-    format_of_labelled,
-    format_of_pairs,
-    listed,
-    read_rows,
-    sides_of,
-)
+from chargen.corpus.record_formats import FASTTEXT_KEY, Row, bad_record, listed, read_rows
 from chargen.corpus.sources import SourceFile, find_sources
 from chargen.errors import CorpusError
 from chargen.options import CorpusConfig
 
 _JUDGED = 1000  # records, by which separated characters are recognised
 _SPACED_SHARE = 0.95
-_SPACED = re.compile(r" *\S(?: \S)+ *")
+_SPACED = re.compile(r"\S(?: \S)+")
 _MOST_KEYS = 1000
 
 
@@ -87,8 +79,8 @@ class RecordReader:
     """Reads the records of files, once.
 
     The format of each file is recognised by its first line. Labels may be strings, numbers or
-    booleans, and are strings here; white space around them is dropped, and an empty one is
-    missing. Lines that are blank are left out, except in a file of one side of pairs.
+    booleans, and are strings on one line here; an empty one is missing. Lines that are blank are
+    left out, except in a file of one side of pairs.
 
     Where at least 95 of 100 sides of the first thousand pairs are characters separated by single
     blanks, as in the public set of couplets, blanks are left out of all.
@@ -208,12 +200,13 @@ class RecordReader:
                 check_length(side, record.place)
             if self._config.reverse:
                 text, answer = answer, text
-            yield replace(record, text=text, answer=answer)
+            changed = self.blanks_dropped or self._config.reverse
+            yield replace(record, text=text, answer=answer) if changed else record
 
     def _keyed_pairs(self) -> Iterator[Record]:
         for source, kind in zip(self._sources, self._kinds, strict=True):
             for row in self._rows(source, kind):
-                keys = sides_of(row.fields)
+                keys = sides_of(tuple(row.fields))
                 if None in keys:
                     raise bad_record(
                         source.file.name,
@@ -235,8 +228,8 @@ class RecordReader:
             for row, short, longer in zip(pair, (one, other), (other, one), strict=True):
                 if row is None:
                     raise CorpusError(
-                        f"{short.file.name} has {number - 1} lines, and {longer.file.name} has "
-                        f"more: its line {number} has no partner.",
+                        f"{short.file.name} ends after line {number - 1}, and {longer.file.name} "
+                        f"goes on: its line {number} has no partner.",
                         "Give two files with as many lines, each the answer to its partner.",
                     )
             if not any(row.fields[key].strip() for row in pair):

@@ -28,8 +28,9 @@ def text_line(manifest: Manifest) -> str:
         if manifest.joined
         else ""
     )
+    records = f"{manifest.records.count:,} records, " if manifest.records else ""
     return (
-        f"{texts}; {manifest.characters:,} characters, of which the "
+        f"{texts}; {records}{manifest.characters:,} characters, of which the "
         f"{manifest.vocabulary.characters:,} kept cover {manifest.coverage:.2%}{rest}.{joined}"
     )
 
@@ -59,6 +60,11 @@ def remarks_on_sizes(manifest: Manifest) -> list[str]:
         found.append(
             f"The {manifest.vocabulary.characters:,} characters kept are only "
             f"{manifest.coverage:.1%} of the text. Keep more with `vocab_size`."
+        )
+    if manifest.records and manifest.config.val_frac and not manifest.records.val:
+        found.append(
+            f"Of {manifest.records.count:,} records none is kept for validation. Give more of "
+            "them, or keep a larger share with `val_frac`."
         )
     if 0 < manifest.val.characters < _FEW_VALIDATION:
         found.append(

@@ -8,7 +8,8 @@ from typing import IO
 
 import numpy as np
 
-from chargen.corpus.manifest import RecordsDescription, Split
+from chargen.corpus.manifest import Split
+from chargen.corpus.record_description import RecordsDescription
 from chargen.corpus.tokenizer import Tokenizer, code_points
 from chargen.corpus.tokens import Tokens
 from chargen.errors import CorpusError

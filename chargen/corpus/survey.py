@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from chargen.corpus.identity import CorpusRequest
 from chargen.corpus.progress import ByteCounter
 from chargen.corpus.reading import Source, open_source, read_sources
+from chargen.corpus.record_description import RecordsDescription
 from chargen.corpus.sources import SourceFile
 from chargen.corpus.tokenizer import CODE_POINTS, code_points
 from chargen.errors import CorpusError
@@ -71,6 +72,18 @@ class RecordCounts:
         return tuple(
             tuple(sorted(counts.items(), key=lambda pair: (-pair[1], pair[0])))
             for counts in self.labels
+        )
+
+    def described(self, longest: int) -> RecordsDescription:
+        """What a manifest says of them; ``longest`` is that of the longest text in pieces."""
+        return RecordsDescription(
+            kind=self.kind,
+            keys=self.keys,
+            values=self.values,
+            train=self.train,
+            val=self.val,
+            longest=longest,
+            blanks_dropped=self.blanks_dropped,
         )
 
 

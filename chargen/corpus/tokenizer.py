@@ -94,7 +94,7 @@ class Tokenizer:
         self._starts = ~((self.byte_values >= 0x80) & (self.byte_values < 0xC0))
         self._starts &= np.array([kind != "control" for kind in kinds])
         if self.end_id >= 0:
-            self._starts[self.end_id] = True  # an end counts as a character
+            self._starts[self.end_id] = True
 
     @classmethod
     def load(cls, path: str | Path) -> Tokenizer:
@@ -183,7 +183,7 @@ class Tokenizer:
         return list(dict.fromkeys(text[i] for i in np.flatnonzero(missing)))
 
     def character_starts(self, ids: Sequence[int] | Ids) -> NDArray[np.bool_]:
-        """Whether each piece begins a character, (n,) bool: an end does, bytes inside one don't."""
+        """Whether each piece begins a character or is an end, (n,) bool."""
         return self._starts[np.asarray(ids, np.intp)]
 
     def _check(self, name: str) -> None:

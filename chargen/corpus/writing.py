@@ -5,13 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 from chargen.corpus.description import build_manifest, left_out_counts
-from chargen.corpus.manifest import MANIFEST, TOKENIZER, TRAIN, VAL
+from chargen.corpus.manifest import MANIFEST, MOST_BYTES, TOKENIZER, TRAIN, VAL
 from chargen.corpus.progress import ByteCounter
 from chargen.corpus.record_writing import write_records
 from chargen.corpus.split_writer import SplitWriter, Written, lossy, verify_round_trip
 from chargen.corpus.splitting import split_chunks, split_point
 from chargen.corpus.survey import Survey, same_text
 from chargen.corpus.tokenizer import Tokenizer
+from chargen.errors import CorpusError
 from chargen.options import CorpusConfig
 
 
@@ -42,7 +43,14 @@ def write_corpus(
         raise lossy()
     tokenizer.save(folder / TOKENIZER)
     manifest = build_manifest(name, found, tokenizer, config, written)
-    (folder / MANIFEST).write_text(manifest.to_json(), encoding="utf-8")
+    text = manifest.to_json().encode("utf-8")
+    if len(text) > MOST_BYTES:
+        raise CorpusError(
+            f"The description of the corpus would have {len(text):,} bytes, more than "
+            f"{MOST_BYTES:,}.",
+            "Name fewer labels with `label_key`, or prepare fewer files.",
+        )
+    (folder / MANIFEST).write_bytes(text)
 
 
 def _write_text(

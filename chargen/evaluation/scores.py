@@ -8,8 +8,8 @@ preceded by a newline.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import astuple, dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any, Protocol, cast
 
 import numpy as np
@@ -18,8 +18,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from chargen import ngrams
-from chargen.corpus.tokenizer import Ids, Tokenizer
+from chargen.corpus.tokenizer import Tokenizer
 from chargen.errors import CorpusError
+from chargen.evaluation.gate import Evidence
 from chargen.machine.precision import exact_float32
 from chargen.ngrams import KneserNey
 
@@ -85,11 +86,6 @@ class Score:
         }
 
 
-def added(scores: Sequence[Score]) -> Score:
-    """The score of several texts together."""
-    return Score(*map(sum, zip(*map(astuple, scores), strict=True)))
-
-
 @dataclass(frozen=True)
 class CharScores:
     """The cost of each character of a text, as arrays of equal length.
@@ -139,12 +135,16 @@ class Predictor(Protocol):
 class Mixer(Predictor, Protocol):
     """A predictor that can be mixed with counts."""
 
+    def gate(self, s: Tensor) -> Tensor: ...
+
     def score_mixed(
         self, s: Tensor, targets: Tensor, counted: Tensor, rows_of: Callable[[Tensor], Tensor]
-    ) -> tuple[Tensor, Tensor]: ...
+    ) -> tuple[Tensor, Tensor, Tensor]: ...
 
 
-def score(model: Predictor, tokenizer: Tokenizer, ids: Ids, batch_size: int = 32) -> Score:
+def score(
+    model: Predictor, tokenizer: Tokenizer, ids: NDArray[np.integer], batch_size: int = 32
+) -> Score:
     """Score the text ``ids``; the batch size affects only rounding."""
     return score_characters(model, tokenizer, ids, batch_size).total()
 
@@ -156,6 +156,7 @@ def score_characters(
     ids: NDArray[np.integer],
     batch_size: int = 32,
     ngram: KneserNey | None = None,
+    evidence: Evidence | None = None,
 ) -> CharScores:
     """Score each character of ``ids``.
 
@@ -165,6 +166,7 @@ def score_characters(
         ids: pieces of a text, (N,).
         batch_size: number of segments that are scored at once.
         ngram: the counts that are mixed in, or None.
+        evidence: gets what the gate could be calibrated by.
 
     Raises:
         CorpusError: ``ids`` is empty.
@@ -174,7 +176,9 @@ def score_characters(
     starts = np.flatnonzero(tokenizer.character_starts(ids))
     nats = np.zeros(len(ids))
     correct = np.zeros(len(ids), dtype=bool)
-    judge = _alone(model, ids) if ngram is None else _mixed(cast("Mixer", model), ngram, ids)
+    judge = _alone(model, ids)
+    if ngram is not None:
+        judge = _mixed(cast("Mixer", model), ngram, ids, evidence or Evidence())
     for batch in _batches(starts, len(ids), batch_size):
         _score_batch(model, judge, tokenizer, ids, batch, nats, correct)
     return by_character(tokenizer, ids, nats, correct)
@@ -237,7 +241,7 @@ def _alone(model: Predictor, ids: NDArray[np.integer]) -> _Judge:
     return judge
 
 
-def _mixed(model: Mixer, ngram: KneserNey, ids: NDArray[np.integer]) -> _Judge:
+def _mixed(model: Mixer, ngram: KneserNey, ids: NDArray[np.integer], evidence: Evidence) -> _Judge:
     """The mixture of the network and of counting."""
     counted = ngrams.score(ngram, ids).astype(np.float32)
 
@@ -247,7 +251,9 @@ def _mixed(model: Mixer, ngram: KneserNey, ids: NDArray[np.integer]) -> _Judge:
             return _on(s, ngram.row(states))
 
         wanted = _on(s, ids[at].astype(np.int64))
-        return model.score_mixed(s, wanted, _on(s, counted[at]), rows_of)
+        cost, top, own = model.score_mixed(s, wanted, _on(s, counted[at]), rows_of)
+        evidence.add(torch.logit(model.gate(s)), own, counted[at])
+        return cost, top
 
     return judge
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import astuple
 from itertools import islice
 from typing import Any
 
@@ -16,7 +17,7 @@ from chargen.corpus.record_split import RecordSplit
 from chargen.corpus.records import Record
 from chargen.corpus.tokenizer import Tokenizer
 from chargen.errors import CorpusError
-from chargen.evaluation.scores import Score, added, by_character
+from chargen.evaluation.scores import Score, by_character
 from chargen.machine.precision import exact_float32
 from chargen.network.model import CharModel
 
@@ -58,6 +59,11 @@ def score_file(
     if not scores:
         raise CorpusError("The file has no records.", "Name one with at least one record.")
     return added(scores)
+
+
+def added(scores: Sequence[Score]) -> Score:
+    """The score of several texts together."""
+    return Score(*map(sum, zip(*map(astuple, scores), strict=True)))
 
 
 def text_costs(

@@ -54,7 +54,12 @@ class LearningCurve:
 
 
 def draw_curves(
-    curves: Sequence[LearningCurve], dashed: LearningCurve, goal: float, title: str, out: Path
+    curves: Sequence[LearningCurve],
+    dashed: LearningCurve,
+    goal: float,
+    title: str,
+    caption: str,
+    out: Path,
 ) -> None:
     """Draw bits per character over seconds of training, on a logarithmic axis.
 
@@ -63,12 +68,13 @@ def draw_curves(
         dashed: the curve to draw with dashes.
         goal: bits per character to mark.
         title: title of the plot.
+        caption: what to see, below the plot.
         out: the picture.
 
     Raises:
         MissingExtraError: matplotlib is not installed.
     """
-    figure = new_figure(7, 4.5)
+    figure = new_figure(7, 5.2)
     axes = figure.subplots()
     for n, curve in enumerate(curves):
         axes.plot(
@@ -88,4 +94,5 @@ def draw_curves(
     axes.set_title(title, fontsize="medium")
     axes.legend(fontsize="small")
     axes.grid(alpha=0.3, which="both")
+    figure.supxlabel(caption, fontsize="small", wrap=True)
     save_figure(figure, out)

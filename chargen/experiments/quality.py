@@ -146,9 +146,19 @@ class QualityOutcome:
             f"It {reached}.",
         )
 
+    def caption(self) -> str:
+        """Say what to see in the picture: how to read it, and what it shows."""
+        return "\n".join(
+            (
+                "Lower is better, and farther left is sooner. The dotted line is the end of the "
+                f"curve of {self.gpt.name}.",
+                *self.findings(),
+            )
+        )
+
     def draw(self, out: Path) -> None:
         title = f"{self.text}, |V| = {self.vocab_size:,}"
-        draw_curves(self.curves, self.short, self.goal, title, out)
+        draw_curves(self.curves, self.short, self.goal, title, self.caption(), out)
 
     def to_dict(self) -> dict[str, Any]:
         return {

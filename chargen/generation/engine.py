@@ -15,10 +15,13 @@ from chargen.errors import GenerationError
 from chargen.generation.answering import AnswerNetwork
 from chargen.generation.beams import Found
 from chargen.generation.folded import Network
+from chargen.generation.loops import kinds_of
 from chargen.generation.masks import Masks
 from chargen.generation.poems.answers import Couplet, RuledText, Rules, SameLength
 from chargen.generation.poems.forms import Form
-from chargen.generation.poems.verse import Poet, Verse, lead
+from chargen.generation.poems.plan import lead
+from chargen.generation.poems.poet import Poet
+from chargen.generation.poems.verse import Poem
 from chargen.generation.prompts import PromptCache
 from chargen.generation.requests import Chunk, Request, Result
 from chargen.generation.sampler import drawing_device
@@ -70,6 +73,7 @@ class Engine:
         self.drawing_device = drawing_device(self.network.device)
         ends = tokenizer.end_id if model.config.records else -1
         self.masks = Masks(tokenizer, self.network.width, self.drawing_device, ends)
+        self.kinds = kinds_of(tokenizer)
         self.cache = PromptCache()
         self.followed: tuple[object, list[Found]] = (None, [])
         self.poet = Poet(tokenizer, self.network.width)
@@ -117,7 +121,9 @@ class Engine:
                 f"The seed {request.seed} is out of range.", "Use 0 to 18446744073709551615."
             )
         self.labels_of(request)
-        self.constraint(request)
+        self.ruled(request)
+        if request.form is not None and not self.answers:
+            self.poem(request, request.form)
 
     def labels_of(self, request: Request) -> Tensor | None:
         """The labels v (L,) of a request; None where the model has none.
@@ -162,15 +168,15 @@ class Engine:
         ids: list[int] = self.tokenizer.encode(prompt).tolist()
         return ids
 
-    def constraint(self, request: Request) -> Verse | RuledText | None:
-        """What the text of a request must keep, nothing of it written yet; None: nothing.
+    def ruled(self, request: Request) -> RuledText | None:
+        """An answer by the rules that are asked for, nothing of it written yet; None: no rules.
 
         Raises:
             GenerationError: the model has no use for what is asked for, or it can't be done.
         """
         if not self.answers:
             self._check_for_answers(request)
-            return self.verse(request, request.form) if request.form else None
+            return None
         rules = self.rules(request)
         if rules is None:
             return None
@@ -206,13 +212,13 @@ class Engine:
                     "Leave it out, or train a run with `task=seq2seq`.",
                 )
 
-    def verse(self, request: Request, form: Form) -> Verse:
+    def poem(self, request: Request, form: Form) -> Poem:
         """The poem that a request asks for, nothing of it written yet."""
         if request.config.stop:
             raise GenerationError(
                 "A form ends where the form says, not at a stop string.", "Leave one of them out."
             )
-        return self.poet.begin(form, self._convert(request.prompt))
+        return Poem(self.poet, self.poet.task(form, self._convert(request.prompt)))
 
 
 def _listed(characters: list[str], most: int = 10) -> str:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from chargen.generation.poems.forms import Form
     from chargen.generation.ranking import Ranked
     from chargen.generation.requests import Result
-    from chargen.runs.folder import LoadedModel
+    from chargen.runs.loaded import LoadedModel
 
 
 class Generator:
@@ -233,9 +233,7 @@ class Generator:
             CheckpointError: the run has learnt another task.
         """
         from chargen.generation.readers import answers_to
-        from chargen.network.seq2seq import Seq2Seq
 
-        self.loaded.of_task(Seq2Seq)
         engine = engine_of(self, oov_prompt=oov_prompt)
         asked = [lines] if isinstance(lines, str) else lines
         return answers_to(self, engine, asked, form, chosen_seed(seed), options)
@@ -252,9 +250,6 @@ class Generator:
         """Score the answers of a file of pairs, and compare them with the model's own.
 
         Its own have the likeliest characters unless ``options``, as of ``answer``, say otherwise.
-
-        Raises:
-            CorpusError: the file can't be read as pairs.
         """
         from chargen.generation.readers import judge_file
 
@@ -283,6 +278,16 @@ class Generator:
         from chargen.generation.readers import score_text
 
         return score_text(self, text, batch_size)
+
+    def gate_characters(self, text: str) -> list[float]:
+        """The network's share of the mixture before each character of ``text``, 0 to 1, in order.
+
+        Raises:
+            GenerationError: the model has no n-gram counts.
+        """
+        from chargen.generation.readers import gates_of
+
+        return gates_of(self, text)
 
 
 def engine_of(

@@ -11,8 +11,8 @@ from chargen.corpus.labels import Labels
 from chargen.corpus.records import Record
 from chargen.errors import CorpusError, MissingExtraError
 from chargen.evaluation.answers import score_answers
-from chargen.evaluation.scores import Score, added
-from chargen.evaluation.texts import in_chunks, split_of
+from chargen.evaluation.scores import Score
+from chargen.evaluation.texts import added, in_chunks, split_of
 from chargen.generation.engine import Engine
 from chargen.generation.ordering import in_order
 from chargen.generation.poems.answers import RULES, broken_rules, known_readings

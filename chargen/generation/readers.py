@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from chargen.generation.judging import Judgement
     from chargen.generation.poems.forms import Form
     from chargen.generation.requests import Request
-    from chargen.runs.folder import LoadedModel
+    from chargen.runs.loaded import LoadedModel
 
 
 def folded(generator: Generator) -> Engine:
@@ -73,6 +73,15 @@ def score_text(generator: Generator, text: str, batch_size: int) -> CharScores:
     return replace(scores, text=text)
 
 
+def gates_of(generator: Generator, text: str) -> list[float]:
+    """The network's share before each character; see ``Generator.gate_characters``."""
+    from chargen.evaluation.gates import character_gates
+
+    loaded = generator.loaded
+    ids = loaded.tokenizer.encode(generator.as_learnt(text))
+    return list(map(float, character_gates(loaded.model, loaded.tokenizer, ids)))
+
+
 def answers_to(
     generator: Generator,
     engine: Engine,
@@ -84,9 +93,13 @@ def answers_to(
     """An answer to each line; several lines have seeds derived from ``seed``, as in a batch.
 
     Raises:
+        CheckpointError: the run has learnt another task.
         ConfigError: options that are unknown, out of range or contradictory, all at once.
         GenerationError: a line can't be answered.
     """
+    from chargen.network.seq2seq import Seq2Seq
+
+    generator.loaded.of_task(Seq2Seq)
     if options.get("n_best", 1) > 1:
         raise ConfigError(
             "`n_best` is for one line.", "Use `generate`, or leave it out for the best answer."

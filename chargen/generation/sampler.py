@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from chargen.cells.fast.rows import whole_shares
+from chargen.generation.loops import Loops
 from chargen.generation.row_settings import RowSettings, penalty_window
 from chargen.options import SamplingConfig
 
@@ -182,10 +183,11 @@ class Sampler:
         rows: how many there are at most.
         filler: id of a piece that is always masked.
         device: of the logits.
+        loops: knows what would prolong a repetition.
     """
 
-    def __init__(self, rows: int, filler: int, device: torch.device) -> None:
-        self._filler, self._device = filler, device
+    def __init__(self, rows: int, filler: int, device: torch.device, loops: Loops) -> None:
+        self._filler, self._device, self._loops = filler, device, loops
         self._configs: list[SamplingConfig] = [SamplingConfig()] * rows
         self._recent = np.full((rows, 1), filler, np.int64)
         self._read = np.zeros(rows, np.int64)
@@ -197,6 +199,7 @@ class Sampler:
         """Begin a text: new options, and the pieces that its state has read already."""
         self._configs[row] = config
         self._settings = None
+        self._loops.set_row(row, config, read)
         window = penalty_window(config)
         spare = window - self._recent.shape[1]
         if spare > 0:
@@ -211,10 +214,12 @@ class Sampler:
         self._configs[a], self._configs[b] = self._configs[b], self._configs[a]
         for values in (self._recent, self._read, self._windows):
             values[[a, b]] = values[[b, a]]
+        self._loops.swap_rows(a, b)
         self._settings = None
 
     def note(self, ids: NDArray[np.int64]) -> None:
-        """Remember what the first rows have just read, for the repetition penalty."""
+        """Remember what the first rows have just read, for the penalties."""
+        self._loops.note(ids)
         if not self._penalizes:
             return
         rows = np.arange(len(ids))
@@ -222,13 +227,15 @@ class Sampler:
         self._read[rows] += 1
 
     def draw(self, logits: Tensor, uniforms: Tensor) -> Tensor:
-        """A piece for each row: penalty, temperature, top-k, top-p, min-p, draw.
+        """A piece for each row: penalties, temperature, top-k, top-p, min-p, draw.
 
         Args:
             logits: (B, |V'|), masked already; overwritten.
             uniforms: (B, 1), float64.
         """
         s = self._current(len(logits))
+        if loops := self._loops.penalties(len(logits)):
+            loops.lower_logits(logits)
         if s.penalty is not None:
             recent = torch.from_numpy(self._recent[: len(logits)]).to(self._device)
             penalize(logits, recent, s.penalty)
@@ -238,13 +245,15 @@ class Sampler:
     def draw_from_mixture(self, p: Tensor, uniforms: Tensor) -> Tensor:
         """As ``draw``, where probabilities are given instead of logits.
 
-        The penalty acts on their logarithms. Rows that need none are drawn from as they are.
+        Penalties act on their logarithms. Rows that need none are drawn from as they are.
 
         Args:
             p: (B, |V'|), masked already; overwritten.
             uniforms: (B, 1), float64.
         """
         s = self._current(len(p))
+        if loops := self._loops.penalties(len(p)):
+            loops.lower_probabilities(p)
         if s.changed is not None:
             every = len(s.changed) == len(p)
             some = p if every else p[s.changed]

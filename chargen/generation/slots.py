@@ -13,63 +13,13 @@ from torch import Tensor
 
 from chargen.generation.answering import AnswerRows
 from chargen.generation.beams import best_answer
+from chargen.generation.loops import Loops
 from chargen.generation.requests import Chunk, Request, Result
-from chargen.generation.sampler import Sampler, Uniforms
-from chargen.generation.text import GrowingText
+from chargen.generation.sampler import Sampler
+from chargen.generation.slot_text import SlotText
 
 if TYPE_CHECKING:
     from chargen.generation.engine import Engine
-
-_UNIFORMS_AT_ONCE = 64
-
-
-class _Text:
-    """One request in its slot: the prompt still to be read, then the text as it grows."""
-
-    def __init__(self, index: int, request: Request, engine: Engine) -> None:
-        self.index, self.request = index, request
-        self.source = engine.source_ids(request.prompt) if engine.answers else []
-        self.prompt = [engine.tokenizer.newline_id]
-        if not engine.answers:
-            self.prompt = engine.prompt_ids(request.prompt, request.form)
-        self.position = 0
-        self.verse = engine.constraint(request)
-        length, end = request.config.length, request.config.end
-        if self.verse is not None:
-            length, end = self.verse.characters, "none"
-        self.grown = GrowingText(engine.tokenizer, length, request.config.stop, end)
-        if engine.answers and not self.source:
-            self.grown.finish_reason = "end"  # nothing is answered with nothing
-        self.bits: list[float] = []
-        self._uniforms = Uniforms(request.seed)
-        self._ready: list[float] = []
-
-    @property
-    def reading(self) -> bool:
-        """Whether pieces of the prompt are left beyond the next one."""
-        return self.position + 1 < len(self.prompt)
-
-    def uniform(self) -> float:
-        """The next number of its own."""
-        if not self._ready:
-            self._ready = self._uniforms.next(_UNIFORMS_AT_ONCE)[::-1].tolist()
-        return self._ready.pop()
-
-    def add(self, id_: int) -> bool:
-        """Take a piece that was drawn; whether the text is done with it."""
-        if self.verse is not None:
-            self.verse.add(id_)
-        return self.grown.add(id_) is not None
-
-    def result(self) -> Result:
-        grown = self.grown
-        reason = grown.finish_reason or "length"
-        if self.verse is not None:
-            reason = self.verse.reason
-        bits = None
-        if self.bits and grown.characters:
-            bits = math.fsum(self.bits[: grown.pieces_in_text()]) / grown.characters
-        return Result(self.index, grown.text, reason, grown.characters, self.request.seed, bits)
 
 
 class Slots:
@@ -86,10 +36,12 @@ class Slots:
         with torch.inference_mode():
             self._rows = engine.network.rows(capacity)
         unknown = engine.tokenizer.unk_id
-        self._sampler = Sampler(capacity, unknown, engine.drawing_device)
+        loops = Loops(capacity, engine.kinds)
+        self._sampler = Sampler(capacity, unknown, engine.drawing_device, loops)
         self._next = np.full(capacity, unknown, np.int64)
         self._uniforms = np.zeros((capacity, 1))
-        self._texts: list[_Text] = []
+        self._texts: list[SlotText] = []
+        self._failed: list[SlotText] = []
         self._drawing = 0
         self._mixed = engine.network.mixture is not None
 
@@ -116,7 +68,7 @@ class Slots:
             self._texts.append(text)
             self._place(len(self._texts) - 1)
 
-    def _followed(self, text: _Text) -> Iterator[Chunk | Result]:
+    def _followed(self, text: SlotText) -> Iterator[Chunk | Result]:
         """The answer that a beam finds, at the rank that is asked for."""
         with torch.inference_mode():
             result = best_answer(self._engine, text.request, text.source, text.index)
@@ -124,12 +76,14 @@ class Slots:
             yield Chunk(text.index, result.text)
         yield result
 
-    def _take(self) -> _Text | None:
+    def _take(self) -> SlotText | None:
+        if self._failed:
+            return self._failed.pop()
         request = next(self._queue, None)
         if request is None:
             return None
         self._taken += 1
-        return _Text(self._taken - 1, request, self._engine)
+        return SlotText(self._taken - 1, request, self._engine)
 
     def _place(self, row: int) -> None:
         """Begin the text of ``row``: with a state that is known already where it can be."""
@@ -187,8 +141,10 @@ class Slots:
         for row, text in enumerate(self._texts[: self._drawing]):
             if text.grown.begun:
                 limited[row] = self._engine.masks.inside(text.grown.begun)
-            elif text.verse is not None:
-                limited[row] = text.verse.mask()
+            elif text.poem is not None:
+                limited[row] = text.poem.mask()
+            elif text.rules is not None:
+                limited[row] = text.rules.mask()
             elif text.source and not text.grown.pieces:
                 limited[row] = self._engine.masks.not_empty
         nothing = 0.0 if self._mixed else float("-inf")
@@ -211,12 +167,15 @@ class Slots:
             if bits:
                 text.bits.append(bits[row])
             self._next[row] = id_
-            if text.add(id_):
+            if text.add(id_) or text.failed:
                 done.append(row)
+            if text.failed or text.held:
+                continue
             if self._live and (new := text.grown.take()):
                 yield Chunk(text.index, new)
         for row in done:
-            yield self._texts[row].result()
+            if not self._texts[row].failed:
+                yield self._texts[row].result()
         for row in reversed(done):
             self._leave(row)
 
@@ -235,6 +194,9 @@ class Slots:
 
     def _leave(self, row: int) -> None:
         """The last row that draws takes the place, and the last of all takes that one's."""
+        if self._texts[row].failed:
+            self._texts[row].begin_again()
+            self._failed.append(self._texts[row])
         self._drawing -= 1
         self._swap(row, self._drawing)
         self._swap(self._drawing, len(self._texts) - 1)

@@ -18,10 +18,11 @@ from torch.overrides import TorchFunctionMode
 from chargen.cells.activations import ACTIVATIONS
 from chargen.corpus.prepared import PreparedCorpus
 from chargen.errors import CorpusError
-from chargen.network.base import ModelState
-from chargen.network.model import CharModel, map_state
+from chargen.network.base import ModelState, map_state
+from chargen.network.model import CharModel
 from chargen.runs.finding import name_of
-from chargen.runs.folder import LoadedModel, RunFolder
+from chargen.runs.folder import RunFolder
+from chargen.runs.loaded import LoadedModel
 from chargen.runs.metrics import read_metrics
 
 ROWS = 64
@@ -190,7 +191,9 @@ def _norms_by_lag(model: CharModel, ids: Tensor, lags: int, flat: _Flatness) -> 
     states: list[ModelState] = []
     with flat:
         for row in inputs[-lags - 1 :]:
-            s, state = model.step(F.embedding(row, table), state)
+            # Without memory, a state has a gradient only if the input has one.
+            u = F.embedding(row, table).requires_grad_()
+            s, state = model.step(u, state)
             states.append(state)
     loss = F.cross_entropy(model.logits(s), target, reduction="sum")
     carried = [[t for layer in state for t in layer if t.is_floating_point()] for state in states]

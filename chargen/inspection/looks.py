@@ -12,10 +12,10 @@ import torch
 from numpy.typing import NDArray
 
 from chargen.errors import CheckpointError, GenerationError
-from chargen.inspection.plots import can_show, new_figure, save_figure
+from chargen.inspection.plots import new_figure, save_figure
 from chargen.network.seq2seq import Seq2Seq
 from chargen.runs.finding import name_of
-from chargen.runs.folder import LoadedModel
+from chargen.runs.loaded import LoadedModel
 
 _END = "end"
 _INCHES = 0.45
@@ -121,3 +121,18 @@ def _labels(pieces: Sequence[str]) -> list[str]:
     if can_show("".join(pieces)):
         return [repr(p)[1:-1] if p.isspace() else p for p in pieces]
     return [f"{n}" for n in range(1, len(pieces) + 1)]
+
+
+def can_show(text: str) -> bool:
+    """Whether the fonts of ``new_figure`` have all characters of a text.
+
+    Raises:
+        MissingExtraError: matplotlib is not installed.
+    """
+    new_figure(1, 1)
+    import matplotlib as mpl
+    from matplotlib import font_manager
+
+    fonts = (font_manager.findfont(name) for name in mpl.rcParams["font.family"])
+    known: set[int] = set().union(*(font_manager.get_font(f).get_charmap() for f in fonts))
+    return all(ord(c) in known for c in text if not c.isspace())

@@ -17,7 +17,7 @@ from chargen.evaluation.scores import NATS_TO_BITS
 from chargen.inspection.chance import shuffled_orders
 from chargen.ngrams import states_before
 from chargen.runs.finding import name_of
-from chargen.runs.folder import LoadedModel
+from chargen.runs.loaded import LoadedModel
 
 ALTERNATIVES = 5
 BEST = 8

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import io
+import logging
+import re
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
-from chargen.errors import CheckpointError, ConfigError, MissingExtraError
+from chargen.errors import ChargenWarning, CheckpointError, ConfigError, MissingExtraError
 from chargen.evaluation.scores import NATS_TO_BITS
 from chargen.files import write_bytes
 from chargen.runs.finding import distinct_names
@@ -21,7 +23,29 @@ FORMATS = ("png", "svg", "pdf")
 """Formats of pictures, each the ending of its files."""
 _MOST_NAMED = 4
 """Runs that the caption of a picture names."""
-_CJK_FONTS = ("Noto Sans CJK SC", "WenQuanYi Zen Hei", "PingFang SC", "SimHei")
+_MOST_MISSING = 10
+_CJK_FONTS = (
+    "Noto Sans CJK SC",
+    "Noto Sans CJK JP",  # the only face of the collection that matplotlib lists
+    "Noto Sans SC",
+    "Source Han Sans SC",
+    "Source Han Sans CN",
+    "WenQuanYi Zen Hei",
+    "WenQuanYi Micro Hei",
+    "Droid Sans Fallback",
+    "PingFang SC",
+    "Hiragino Sans GB",
+    "Heiti SC",
+    "Microsoft YaHei",
+    "SimHei",
+    "SimSun",
+    "Arial Unicode MS",
+    "Noto Serif CJK SC",
+    "Noto Serif CJK JP",
+    "AR PL UMing CN",
+    "Unifont",
+)
+_MISSING = "Glyph (\\d+) .*missing from font"
 
 
 def new_figure(width: float, height: float) -> Any:
@@ -39,21 +63,6 @@ def new_figure(width: float, height: float) -> Any:
     installed = {font.name for font in font_manager.fontManager.ttflist}
     mpl.rcParams["font.family"] = ["DejaVu Sans", *[f for f in _CJK_FONTS if f in installed]]
     return Figure(figsize=(width, height), layout="constrained")
-
-
-def can_show(text: str) -> bool:
-    """Whether the fonts of ``new_figure`` have all characters of a text.
-
-    Raises:
-        MissingExtraError: matplotlib is not installed.
-    """
-    new_figure(1, 1)
-    import matplotlib as mpl
-    from matplotlib import font_manager
-
-    fonts = (font_manager.findfont(name) for name in mpl.rcParams["font.family"])
-    known: set[int] = set().union(*(font_manager.get_font(f).get_charmap() for f in fonts))
-    return all(ord(c) in known for c in text if not c.isspace())
 
 
 def check_picture(out: Path) -> None:
@@ -105,18 +114,53 @@ def picture_format(out: Path) -> str:
 
 
 def save_figure(figure: Any, out: Path) -> None:
-    """Write a figure in the format of its ending; characters without a font become boxes.
+    """Write a figure in the format of its ending.
 
-    Equal figures are equal files: neither the date nor random ids are written.
+    Characters that no installed font has are written as their code points, and a ChargenWarning
+    says so. Equal figures are equal files: neither the date nor random ids are written.
     """
+    picture, missing = _drawn(figure, picture_format(out))
+    if missing:
+        _spell_out(figure, missing)
+        picture, _ = _drawn(figure, picture_format(out))
+        shown = "".join(sorted(missing)[:_MOST_MISSING])
+        warnings.warn(
+            f"No installed font has {shown}{'…' if len(missing) > _MOST_MISSING else ''}: {out} "
+            "shows code points in their place. Install a font such as Noto Sans CJK, and delete "
+            "matplotlib's list of fonts (fontlist-*.json in its cache folder).",
+            ChargenWarning,
+            stacklevel=2,
+        )
+    write_bytes(out, picture)
+
+
+def _drawn(figure: Any, kind: str) -> tuple[bytes, set[str]]:
+    """Return the picture of a figure, and the characters that no font has."""
     from matplotlib import rc_context
 
-    kind, picture = picture_format(out), io.BytesIO()
+    logging.getLogger("matplotlib.font_manager").setLevel(logging.ERROR)  # a font of one weight
+    picture = io.BytesIO()
     undated = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}.get(kind)
-    with warnings.catch_warnings(), rc_context({"svg.hashsalt": "chargen"}):
-        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
+    with warnings.catch_warnings(record=True) as said, rc_context({"svg.hashsalt": "chargen"}):
+        warnings.simplefilter("always")
         figure.savefig(picture, format=kind, dpi=150, metadata=undated)
-    write_bytes(out, picture.getvalue())
+    missing: set[str] = set()
+    for each in said:
+        if found := re.match(_MISSING, str(each.message)):
+            missing.add(chr(int(found[1])))
+        else:
+            warnings.warn_explicit(each.message, each.category, each.filename, each.lineno)
+    return picture.getvalue(), missing
+
+
+def _spell_out(figure: Any, missing: set[str]) -> None:
+    """Replace characters in all texts of a figure by their code points."""
+    from matplotlib.text import Text
+
+    for text in figure.findobj(Text):
+        words = text.get_text()
+        if missing.intersection(words):
+            text.set_text("".join(f"[{ord(c):04X}]" if c in missing else c for c in words))
 
 
 def plot_curves(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from torch import Tensor, nn
 
 from chargen.cells.base import State
@@ -9,6 +11,11 @@ from chargen.options import ModelConfig
 
 ModelState = tuple[State, ...]
 """One cell's state a layer; every tensor in it has the batch as its first dimension."""
+
+
+def map_state(state: ModelState, function: Callable[[Tensor], Tensor]) -> ModelState:
+    """``function`` of every tensor in ``state``, in the same structure."""
+    return tuple(tuple(function(tensor) for tensor in layer) for layer in state)
 
 
 class Model(nn.Module):

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from chargen.cells import build_cell
 from chargen.cells.base import Cell
-from chargen.network.model import Dropout
+from chargen.network.dropout import Dropout
 from chargen.options import ModelConfig
 
 

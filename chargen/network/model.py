@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
@@ -15,41 +15,9 @@ from chargen.cells.base import Cell
 from chargen.cells.jordan import Output
 from chargen.machine.precision import no_autocast
 from chargen.network.base import Model, ModelState
+from chargen.network.dropout import Dropout
 from chargen.network.softmax import Rows, score_mixed, score_targets, softmax_loss
 from chargen.options import ModelConfig
-
-
-def map_state(state: ModelState, function: Callable[[Tensor], Tensor]) -> ModelState:
-    """``function`` of every tensor in ``state``, in the same structure."""
-    return tuple(tuple(function(tensor) for tensor in layer) for layer in state)
-
-
-@dataclass(frozen=True)
-class Dropout:
-    """Drops units of a row for a whole window, with masks from a generator of its own.
-
-    One mask a row, the same at every time step: Gal and Ghahramani, "A theoretically grounded
-    application of dropout in recurrent neural networks", NeurIPS 2016.
-
-    Attributes:
-        share: of units that are dropped.
-        generator: that the masks are drawn from.
-        batch: rows that a mask is drawn for; None: as many as there are.
-        rows: those of them that are there.
-    """
-
-    share: float
-    generator: torch.Generator
-    batch: int | None = None
-    rows: slice = field(default_factory=lambda: slice(None))
-
-    def __call__(self, x: Tensor) -> Tensor:
-        """X (T, B, N) times a mask (1, B, N) of zeros and 1/(1 − share)."""
-        kept = 1 - self.share
-        batch, width = self.batch or x.shape[1], x.shape[2]
-        mask = torch.empty((1, batch, width), device=self.generator.device)
-        mask.bernoulli_(kept, generator=self.generator).div_(kept)
-        return x * mask[:, self.rows].to(x)
 
 
 class CharModel(Model):
@@ -226,6 +194,23 @@ class CharModel(Model):
         with no_autocast(s):
             return torch.sigmoid(torch.mv(s.to(self.w.dtype), self.w) + self.b)[:, None]
 
+    @contextmanager
+    def gate_set(self, scale: float, offset: float) -> Iterator[None]:
+        """A block in which the gate is σ(scale · (w·s + b) + offset); after it, as before."""
+        if self.w is None or self.b is None:
+            yield
+            return
+        before = self.w.detach().clone(), self.b.detach().clone()
+        with torch.no_grad():
+            self.w.mul_(scale)
+            self.b.mul_(scale).add_(offset)
+        try:
+            yield
+        finally:
+            with torch.no_grad():
+                self.w.copy_(before[0])
+                self.b.copy_(before[1])
+
     def read_out(self, s: Tensor) -> tuple[Tensor, Tensor]:
         """What the softmax multiplies: rows s (N, H), or P·s (N, E), and V."""
         if self.V is not None:
@@ -240,7 +225,7 @@ class CharModel(Model):
 
     def score_mixed(
         self, s: Tensor, targets: Tensor, counted: Tensor, rows_of: Rows
-    ) -> tuple[Tensor, Tensor]:
+    ) -> tuple[Tensor, Tensor, Tensor]:
         """As ``score``, under the mixture; see ``chargen.network.softmax.score_mixed``."""
         features, V = self.read_out(s)
         gate, p = self.gate(s), counted[:, None].to(V.dtype)

@@ -11,8 +11,9 @@ from torch.nn import functional as F
 
 from chargen.network.attention import Attention
 from chargen.network.base import Model, ModelState
+from chargen.network.dropout import Dropout
 from chargen.network.encoder import Encoder
-from chargen.network.model import CharModel, Dropout
+from chargen.network.model import CharModel
 from chargen.network.softmax import score_targets, softmax_loss
 from chargen.options import ModelConfig
 

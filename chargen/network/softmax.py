@@ -86,7 +86,7 @@ def score_mixed(
     gate: Tensor,
     counted: Tensor,
     rows_of: Rows,
-) -> tuple[Tensor, Tensor]:
+) -> tuple[Tensor, Tensor, Tensor]:
     """What each target costs under the mixture, and whether it was the likeliest. No gradient.
 
     Whole distributions by counting are asked for only where it isn't clear without them.
@@ -101,11 +101,12 @@ def score_mixed(
         rows_of: the distributions by counting at some of the N positions.
 
     Returns:
-        −log of g · softmax(V·s + c)[target] + (1 − g) · P[target], in nats, (N,), and booleans,
-        (N,).
+        −log of g · softmax(V·s + c)[target] + (1 − g) · P[target], in nats, (N,); booleans, (N,);
+        and −log softmax(V·s + c)[target] alone, (N,).
     """
     rows, s = _rows_at_once(len(V)), s.to(V.dtype)
     nats, likeliest = s.new_empty(len(s)), targets.new_empty(len(s), dtype=torch.bool)
+    own = torch.empty_like(nats)
     with torch.no_grad():
         buffer = s.new_empty(min(rows, len(s)), len(V))
         for start in range(0, len(s), rows):
@@ -113,7 +114,7 @@ def score_mixed(
             wanted, g = targets[part, None], gate[part]
             cost, p = _softmax_in_place(_logits_into(buffer, s[part], V, c), wanted)
             mixture = g * torch.exp(-cost) + (1 - g) * counted[part]
-            nats[part] = -mixture.log().squeeze(1)
+            nats[part], own[part] = -mixture.log().squeeze(1), cost.squeeze(1)
             sure = mixture > 0.5
             beaten = mixture < g * p.amax(dim=1, keepdim=True)
             likeliest[part] = sure.squeeze(1)
@@ -121,7 +122,7 @@ def score_mixed(
             if len(at):
                 whole = g[at] * p[at] + (1 - g[at]) * rows_of(at + start).to(p)
                 likeliest[at + start] = whole.argmax(dim=1) == targets[at + start]
-    return nats, likeliest
+    return nats, likeliest, own
 
 
 def _mixed(nats: Tensor, gate: Tensor, counted: Tensor) -> tuple[Tensor, Tensor, Tensor]:

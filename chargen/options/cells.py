@@ -88,6 +88,9 @@ CELLS: Mapping[str, CellRow] = MappingProxyType(
         ),
         "mingru": CellRow("chargen.cells.fast.minimal", "FastMinGRU"),
         "minlstm": CellRow("chargen.cells.fast.minimal", "FastMinLSTM"),
+        "feedforward": CellRow(
+            "chargen.cells.feedforward", "Feedforward", {"activation": _ACTIVATION}
+        ),
     }
 )
 

@@ -48,6 +48,8 @@ class Option:
         escaped: whether escapes such as that of a newline are replaced on the command line.
         derived: whether it follows from the corpus and can't be set.
         integers: whether an integer stands for the string of its digits.
+        keyed: whether its strings are KEY=VALUE, which a job may give as an object.
+        switch: the choices that False and True stand for; the flag alone is the latter.
     """
 
     help: str
@@ -67,6 +69,8 @@ class Option:
     escaped: bool = False
     derived: bool = False
     integers: bool = False
+    keyed: bool = False
+    switch: tuple[str, str] | None = None
 
     def fault(self, value: Any) -> str | None:
         """Return what is allowed instead of ``value``, which has the right type, or None."""
@@ -137,6 +141,8 @@ class Entry:
         """Describe what is wrong with a value; None if nothing is."""
         if value is None and self.nullable:
             return None
+        if isinstance(value, bool) and self.option.switch is not None:
+            return None
         accepted, wanted = _KINDS[self.kind]
         fits = isinstance(value, accepted) and (self.kind is bool or not isinstance(value, bool))
         if self.kind is tuple and fits:
@@ -149,7 +155,11 @@ class Entry:
         )
 
     def normalised(self, value: Any) -> Any:
-        """Convert a value for a config: lists and strings to tuples, NumPy numbers to Python's."""
+        """Convert a value for a config: lists and strings to tuples, NumPy numbers to Python's,
+        True and False to what they stand for.
+        """
+        if isinstance(value, bool) and self.option.switch is not None:
+            return self.option.switch[value]
         if self.kind is tuple:
             value = (value,) if isinstance(value, str) else value
             return tuple(value) if isinstance(value, list) else value

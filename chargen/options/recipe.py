@@ -51,6 +51,8 @@ class Recipe:
         fresh_after: the least number of pieces after which a lane's state is reset.
         rollback_limit: how often a run may go back to its last checkpoint.
         rollback_lr: factor applied to the learning rate each time.
+        gate_worth: nats a piece of the validation split that setting the gate right on it must
+            save, or else it stays; 0: it always stays.
         evaluated_pieces: the most pieces of the validation split that an evaluation scores.
         forward_share: cost of a forward pass relative to a training step.
         clock_estimate: share of its minutes after which a timed run estimates its steps.
@@ -90,6 +92,7 @@ class Recipe:
     fresh_after: int = 2048
     rollback_limit: int = 3
     rollback_lr: float = 0.5
+    gate_worth: float = 1e-3
     evaluated_pieces: int = 1 << 18
     forward_share: float = 1 / 3
     clock_estimate: float = 0.03

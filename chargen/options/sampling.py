@@ -17,10 +17,30 @@ ANSWERS = "Answers of a run of the task seq2seq"
 class SamplingConfig(Config):
     """How a text is sampled, and where it ends.
 
-    Applied in this order: masks, repetition penalty, temperature, top-k, top-p, min-p, draw.
+    Applied in this order: masks, loop penalty, repetition penalty, temperature, top-k, top-p,
+    min-p, draw.
     """
 
     length: int = option(500, "Characters to generate", low=0, aliases=("-n",))
+    loop_penalty: float = option(
+        3.0,
+        "Nats taken from the logit of a piece that prolongs a repetition, for each piece beyond "
+        "the loop length, times 1 − temperature: low temperatures repeat themselves less, and "
+        "temperatures from 1 on are unchanged; 0: off",
+        low=0,
+        high=100,
+        panel=SAMPLING,
+    )
+    loop_length: int = option(
+        5, "Pieces of a repetition without loop penalty", low=1, high=200, panel=SAMPLING
+    )
+    loop_window: int = option(
+        512,
+        "Recent pieces in which repetitions are found",
+        low=1,
+        high=1 << 16,
+        panel=SAMPLING,
+    )
     repetition_penalty: float = option(
         1.0,
         "Divisor of the logits of recent pieces (a factor where they are negative); 1: off",
@@ -68,6 +88,7 @@ class SamplingConfig(Config):
     label: tuple[str, ...] = option(
         (),
         "Label of the text, KEY=VALUE; several values are mixed: KEY=VALUE:0.7,VALUE:0.3",
+        keyed=True,
     )
     match_source_length: bool = option(
         False, "As many characters as the line that is answered", panel=ANSWERS

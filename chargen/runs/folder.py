@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from functools import partial
 from hashlib import sha256
 from itertools import count
 from pathlib import Path
-from typing import Any, Self, TypeVar
+from typing import Any, Self
 
 from filelock import FileLock, Timeout
 from torch import Tensor
@@ -23,13 +22,12 @@ from chargen.corpus.tokenizer import Tokenizer
 from chargen.errors import ChargenError, CheckpointError
 from chargen.files import new_folder, sweep, write_json
 from chargen.network.base import Model
-from chargen.network.model import CharModel
 from chargen.network.shapes import build_model
-from chargen.ngrams import KneserNey
 from chargen.runs import checkpoints, expected_tensors
 from chargen.runs.config import RunConfig
 from chargen.runs.content import Content
 from chargen.runs.layout import CONFIG, LAST, LOCK, MODEL, TOKENIZER, WRITTEN
+from chargen.runs.loaded import LoadedModel
 from chargen.runs.ngram import read_ngram, write_ngram
 from chargen.runs.places import Places
 from chargen.runs.reading import (
@@ -45,57 +43,7 @@ from chargen.runs.reading import (
 from chargen.runs.tensors import digest, load_weights, part, read_tensors, write_tensors
 from chargen.runs.versions import config_of, places_of
 
-M = TypeVar("M", bound=Model)
-_USES = {
-    "lm": "A language model is for `sample`, `batch`, `write` and `eval`.",
-    "classify": "A classifier is for `classify`, `embed` and `eval`.",
-    "seq2seq": "A network that answers is for `sample`, `batch`, `eval` and `attention`.",
-    "infill": "A network that fills gaps is for `infill` and `eval`.",
-}
 _MOST_TOKENIZER_BYTES = 64 << 20
-
-
-@dataclass(frozen=True)
-class LoadedModel:
-    """All that sampling and evaluation need.
-
-    Attributes:
-        path: of the run folder.
-        network: with its weights, on the CPU.
-        tokenizer, config: of the run.
-        weights_sha256: identifies the weights.
-        step: training steps after which they were taken.
-        bits_per_char: of them on the validation split; None: not measured.
-        ngram, ngram_sha256: the counts that are mixed in and what identifies them, or None.
-    """
-
-    path: Path
-    network: Model
-    tokenizer: Tokenizer
-    config: RunConfig
-    weights_sha256: str
-    step: int
-    bits_per_char: float | None = None
-    ngram: KneserNey | None = None
-    ngram_sha256: str | None = None
-
-    @property
-    def model(self) -> CharModel:
-        """The language model.
-
-        Raises:
-            CheckpointError: the run has learnt another task.
-        """
-        return self.of_task(CharModel)
-
-    def of_task(self, shape: type[M]) -> M:
-        """The network, which has a certain shape; CheckpointError where it has another."""
-        if isinstance(self.network, shape):
-            return self.network
-        task = self.config.model.task
-        raise CheckpointError(
-            f"{self.path} has learnt the task {task}, and this needs another.", _USES[task]
-        )
 
 
 class RunFolder:

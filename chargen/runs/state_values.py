@@ -23,6 +23,7 @@ class StateValues:
         best_bits: the lowest bits per character on the validation split; None: none measured.
         evaluations_since_best: evaluations without a better one.
         evaluated_step: step of the last evaluation; -1: none.
+        gate_scale, gate_offset: what the gate is changed by where it is evaluated and kept.
     """
 
     __pydantic_config__: ClassVar[Any] = STRICT
@@ -34,6 +35,8 @@ class StateValues:
     best_bits: float | None
     evaluations_since_best: int
     evaluated_step: int
+    gate_scale: float = 1.0
+    gate_offset: float = 0.0
 
     def __post_init__(self) -> None:
         least = {"seconds": 0, "rollbacks": 0, "evaluations_since_best": 0, "evaluated_step": -1}
@@ -69,7 +72,7 @@ def unsealed(values: Any, tensors_sha256: str, step: int, where: Path) -> dict[s
     values = dict(values)
     seal = values.pop("sha256", None)
     checked = asdict(typed(values, StateValues, where))
-    if seal is not None and seal != _digest(checked, tensors_sha256):
+    if seal is not None and seal != _digest(values, tensors_sha256):
         raise damaged(where, "its digest differs")
     if checked["step"] != step:
         raise damaged(where, f"its step is {checked['step']}, not {step}")

@@ -56,12 +56,16 @@ RECIPE_OF_VERSION_1 = Recipe(
     fresh_after=2048,
     rollback_limit=3,
     rollback_lr=0.5,
+    gate_worth=0.0,
     evaluated_pieces=1 << 18,
     forward_share=1 / 3,
     clock_estimate=0.03,
     clock_fix=0.9,
     clock_overtime=1.1,
 )
+
+_LATER: Mapping[str, Any] = {"gate_worth": 0.0}
+"""Constants that version 2 got later, as they are where they are missing."""
 
 
 def config_of(values: Any, where: Path) -> RunConfig:
@@ -90,7 +94,7 @@ def _by_version(values: Any, where: Path) -> RunConfig | _Version1:
         raise _unknown_version(values, where)
     body = {name: value for name, value in values.items() if name not in ("format", "version")}
     _check_known(body, where)
-    body = _with_lines_kept(body)
+    body = _with_older_recipe(_with_lines_kept(body))
     config: RunConfig | _Version1
     if version == 1:
         config = typed(body, _Version1, where)
@@ -131,6 +135,14 @@ def _with_lines_kept(values: dict[str, Any]) -> dict[str, Any]:
     if not isinstance(settings, dict) or "unwrap" in settings:
         return values
     return {**values, "corpus": {**corpus, "settings": {**settings, "unwrap": "no"}}}
+
+
+def _with_older_recipe(values: dict[str, Any]) -> dict[str, Any]:
+    """Values in which a recipe that doesn't have a later constant goes without what it does."""
+    recipe = values.get("recipe")
+    if not isinstance(recipe, dict):
+        return values
+    return {**values, "recipe": {**_LATER, **recipe}}
 
 
 def _check_known(values: Mapping[str, Any], where: Path) -> None:

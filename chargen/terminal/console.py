@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Literal
 
-from chargen.terminal.words import human
+from chargen.terminal.words import human, wrapped
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -47,7 +47,7 @@ class Terminal:
         return self.talk.is_terminal and not self.talk.is_dumb_terminal and not self.quiet
 
     def say(self, line: str) -> None:
-        """Print a message without markup; the terminal wraps a long line."""
+        """Print a message without markup; a terminal gets a long line broken between words."""
         if self.quiet:
             return
         if not sys.stderr.isatty():
@@ -55,7 +55,8 @@ class Terminal:
             return
         from rich.text import Text
 
-        self.talk.print(Text(line), soft_wrap=True)
+        lines = "\n".join(wrapped(each, self.talk.width) for each in line.split("\n"))
+        self.talk.print(Text(lines), soft_wrap=True)
 
     def table(self, title: str, rows: Iterable[tuple[str, str]]) -> None:
         """Print a report of names and values."""

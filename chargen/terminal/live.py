@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import signal
 import time
 from collections.abc import Callable
 from types import TracebackType
@@ -12,8 +14,10 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from chargen.machine.signals import held_signals
 from chargen.terminal.dashboard import Dashboard
 from chargen.terminal.plain import PHASES, lines_of
+from chargen.terminal.restoring import restored_terminal
 from chargen.terminal.watched import Watched
 from chargen.training.events import (
     Checkpoint,
@@ -46,8 +50,11 @@ class LiveView:
         self._size = console.size
         self._notes: list[str] = []
         self._last_word: list[str] = []
+        self._restored = contextlib.ExitStack()
 
     def __enter__(self) -> LiveView:
+        with contextlib.suppress(OSError, ValueError):  # a file without a descriptor
+            self._restored.enter_context(restored_terminal(self._console.file.fileno()))
         return self
 
     def __exit__(
@@ -56,7 +63,11 @@ class LiveView:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._close()
+        with held_signals(signal.SIGINT, signal.SIGTERM) as seen:
+            self._close()
+        self._restored.close()
+        for number in seen:
+            signal.raise_signal(number)
         if self._run.step:
             self._console.print(self.summary())
         for line in self._last_word:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -14,9 +14,19 @@ if TYPE_CHECKING:
 
 _PROMPT = "bold cyan"
 _HEADING = "dim"
-_TINTS = ((1.0, "bright_black"), (3.0, ""), (5.0, "yellow"), (8.0, "dark_orange"))
-"""Colours of characters that cost up to so many bits; those that cost more are red."""
-_DEAREST = "bold red"
+_TINTS: Mapping[str, tuple[str, Sequence[tuple[float, str]], str]] = {
+    "surprisal": (
+        "bits",
+        ((1.0, "bright_black"), (3.0, ""), (5.0, "yellow"), (8.0, "dark_orange")),
+        "bold red",
+    ),
+    "gate": (
+        "the network's share, the rest is counting",
+        ((0.2, "dark_orange"), (0.4, "yellow"), (0.6, ""), (0.8, "cyan")),
+        "bold blue",
+    ),
+}
+"""By what colours tell: its name, the colours of numbers up to so much, that of greater ones."""
 
 
 class TextWriter:
@@ -50,19 +60,21 @@ class TextWriter:
         if self.on_terminal:
             self.write(f"{words}\n", _HEADING)
 
-    def tinted(self, costs: Iterable[tuple[str, float]]) -> None:
-        """Write characters in colours that tell how many bits each costs."""
-        for character, bits in costs:
-            self.write(character, _tint(bits))
+    def tinted(self, told: Iterable[tuple[str, float]], what: str) -> None:
+        """Write characters, each in the colour of its number; ``what`` is a key of ``_TINTS``."""
+        _, steps, last = _TINTS[what]
+        for character, number in told:
+            self.write(character, next((style for most, style in steps if number <= most), last))
 
-    def legend(self) -> None:
-        """Write which colour stands for how many bits."""
+    def legend(self, what: str) -> None:
+        """Write which colour stands for which numbers."""
+        name, steps, last = _TINTS[what]
         below, parts = 0.0, []
-        for most, style in _TINTS:
+        for most, style in steps:
             parts.append((f"{below:g} to {most:g}", style))
             below = most
-        self.write("bits: ", _HEADING)
-        for words, style in [*parts, (f"over {below:g}", _DEAREST)]:
+        self.write(f"{name}: ", _HEADING)
+        for words, style in [*parts, (f"over {below:g}", last)]:
             self.write(words, style)
             self.write("  ")
         self.write("\n")
@@ -82,7 +94,3 @@ class TextWriter:
     def fits(self, columns: int) -> bool:
         """Whether so many texts can be read side by side."""
         return self.on_terminal and self._console.width >= 24 * columns
-
-
-def _tint(bits: float) -> str:
-    return next((style for most, style in _TINTS if bits <= most), _DEAREST)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 
 
@@ -38,3 +39,25 @@ def _visible(character: str) -> str:
     if character in "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069":
         return f"<{ord(character):04X}>"
     return character
+
+
+def wrapped(line: str, width: int) -> str:
+    """Break a line between words, for a terminal; a longer word, such as a path, stays whole.
+
+    The second column of a line that begins with two spaces keeps its place.
+    """
+    from rich.cells import cell_len
+
+    column = re.match(r"  \S+(?: \S+)* {2,}", line)
+    indent = len(column[0]) if column and len(column[0]) < width // 2 else 0
+    begun = max(indent, len(line) - len(line.lstrip(" ")))
+    lines, used, first = [line[:begun]], begun, True
+    for word in line[begun:].split(" "):
+        size = cell_len(word)
+        if not first and used + 1 + size > width:
+            lines.append(" " * indent)
+            used, first = indent, True
+        lines[-1] += word if first else f" {word}"
+        used += size if first else 1 + size
+        first = False
+    return "\n".join(lines)

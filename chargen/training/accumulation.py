@@ -9,8 +9,8 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
-from chargen.network.base import ModelState
-from chargen.network.model import Dropout, map_state
+from chargen.network.base import ModelState, map_state
+from chargen.network.dropout import Dropout
 from chargen.training.lessons import Lesson
 
 

@@ -20,7 +20,7 @@ from chargen.runs.config import RunConfig
 from chargen.training.state import TrainingState
 
 if TYPE_CHECKING:
-    from chargen.runs.folder import LoadedModel
+    from chargen.runs.loaded import LoadedModel
 
 
 def first_state(

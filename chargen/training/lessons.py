@@ -8,8 +8,8 @@ from typing import Any, Protocol, Self
 import torch
 from torch import Tensor
 
-from chargen.network.base import ModelState
-from chargen.network.model import Dropout, map_state
+from chargen.network.base import ModelState, map_state
+from chargen.network.dropout import Dropout
 
 
 class Lesson(Protocol):

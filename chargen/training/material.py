@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from chargen.corpus.batching import RecordBatches, padded
 from chargen.corpus.windows import Windows
+from chargen.evaluation.gate import Evidence
 from chargen.evaluation.scores import Score, head_of_text, score_characters
 from chargen.evaluation.texts import score_records
 from chargen.generation.engine import Engine
@@ -67,6 +68,7 @@ class Text:
         )
         self._feed = Feed(self._windows, resolve_device(options.device), counts.counted)
         self._tokenizer, self._ngram = tokenizer, counts.ngram
+        self._gate_worth = config.recipe.gate_worth
         self._val = head_of_text(tokenizer, corpus.val, config.recipe.evaluated_pieces)
         self.val_characters = corpus.manifest.val.characters if len(corpus.val) else 0
 
@@ -82,8 +84,24 @@ class Text:
         self._feed.prepare(step)
 
     def score(self, state: TrainingState) -> Score:
-        model = state.language_model
-        return score_characters(model, self._tokenizer, self._val, ngram=self._ngram).total()
+        """Score the validation split, with the gate set right on it, which is kept in ``state``.
+
+        That takes a second pass where it changes something.
+        """
+        scores, evidence = self._scored(state)
+        found = evidence.calibration()
+        if evidence.gate and 0 < self._gate_worth < evidence.gain(found):
+            state.calibration = found.after(state.calibration)
+            scores, _ = self._scored(state)
+        return scores
+
+    def _scored(self, state: TrainingState) -> tuple[Score, Evidence]:
+        model, evidence = state.language_model, Evidence()
+        with state.calibrated():
+            scores = score_characters(
+                model, self._tokenizer, self._val, ngram=self._ngram, evidence=evidence
+            )
+        return scores.total(), evidence
 
     def sample(self, state: TrainingState, seed: int) -> str:
         engine = Engine(state.language_model, self._tokenizer, self._ngram, slots=1)

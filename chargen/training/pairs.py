@@ -16,7 +16,7 @@ from chargen.generation.engine import Engine
 from chargen.generation.requests import Request
 from chargen.machine.devices import resolve_device
 from chargen.network.base import ModelState
-from chargen.network.model import Dropout
+from chargen.network.dropout import Dropout
 from chargen.network.seq2seq import Seq2Seq
 from chargen.options import SamplingConfig
 from chargen.training.lessons import inside

@@ -33,7 +33,8 @@ if TYPE_CHECKING:
     from chargen.corpus.prepared import PreparedCorpus
     from chargen.corpus.progress import PrepareProgress
     from chargen.runs.config import RunConfig
-    from chargen.runs.folder import LoadedModel, RunFolder
+    from chargen.runs.folder import RunFolder
+    from chargen.runs.loaded import LoadedModel
     from chargen.runs.machine_record import MachineRecord
     from chargen.training.counts import Counts
     from chargen.training.state import TrainingState

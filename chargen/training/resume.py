@@ -27,7 +27,8 @@ from chargen.training.plan import (
 if TYPE_CHECKING:
     from chargen.corpus.prepared import PreparedCorpus
     from chargen.runs.config import RunConfig, SourceText
-    from chargen.runs.folder import LoadedModel, RunFolder
+    from chargen.runs.folder import RunFolder
+    from chargen.runs.loaded import LoadedModel
 
 MAY_CHANGE = frozenset(
     name

@@ -196,7 +196,8 @@ class Session:
         if best:
             state.best_bits = scores.bits_per_char
             state.evaluations_since_best = 0
-            self.folder.save_best(state.model, state.step, scores.bits_per_char)
+            with state.calibrated():
+                self.folder.save_best(state.model, state.step, scores.bits_per_char)
         else:
             state.evaluations_since_best += 1
         state.evaluated_step = state.step

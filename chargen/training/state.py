@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, cast
 
 import torch
 from torch import Tensor
 
 from chargen.errors import CheckpointError
+from chargen.evaluation.gate import Calibration
 from chargen.network.base import ModelState
-from chargen.network.model import CharModel, Dropout
+from chargen.network.dropout import Dropout
+from chargen.network.model import CharModel
 from chargen.network.shapes import build_model
 from chargen.runs.config import RunConfig
 from chargen.runs.tensors import load_weights, part
@@ -44,11 +47,21 @@ class TrainingState:
         self.best_bits = math.inf
         self.evaluations_since_best = 0
         self.evaluated_step = -1
+        self.calibration = Calibration()
 
     @property
     def language_model(self) -> CharModel:
         """The network, where the task is ``lm``."""
         return cast("CharModel", self.model)
+
+    @contextmanager
+    def calibrated(self) -> Iterator[None]:
+        """A block in which the gate is as it suits the validation split."""
+        if isinstance(self.model, CharModel):
+            with self.model.gate_set(self.calibration.scale, self.calibration.offset):
+                yield
+        else:
+            yield
 
     def set_dropout(self, share: float) -> None:
         self.dropout = Dropout(share, self.generator) if share else None
@@ -91,6 +104,8 @@ class TrainingState:
             "best_bits": None if math.isinf(self.best_bits) else self.best_bits,
             "evaluations_since_best": self.evaluations_since_best,
             "evaluated_step": self.evaluated_step,
+            "gate_scale": self.calibration.scale,
+            "gate_offset": self.calibration.offset,
         }
 
     def restore(self, tensors: Mapping[str, Tensor], values: Mapping[str, Any]) -> None:
@@ -111,6 +126,7 @@ class TrainingState:
             self.best_bits = math.inf if values["best_bits"] is None else values["best_bits"]
             self.evaluations_since_best = values["evaluations_since_best"]
             self.evaluated_step = values["evaluated_step"]
+            self.calibration = Calibration(values["gate_scale"], values["gate_offset"])
         except (KeyError, TypeError, ValueError, RuntimeError) as error:
             raise CheckpointError(
                 f"The resumable checkpoint is damaged, or from an older chargen: {error}.",

@@ -17,6 +17,9 @@ VALUES: dict[str, tuple[Any, ...]] = {
 }
 """Of each option, what is tried beside its default."""
 
+MEMORYLESS = ("jordan", "feedforward")
+"""Cells that remember the past through their predictions alone, or not at all."""
+
 CASES = [
     pytest.param({"cell": name, "bias": bias}, id=f"{name}{'' if bias else '-unbiased'}")
     for name in CELLS

@@ -145,8 +145,8 @@ def test_a_cell_has_no_bias_unless_asked(options: dict[str, Any]) -> None:
 
 @each_case
 def test_the_input_reaches_every_later_output(options: dict[str, Any]) -> None:
-    if options.get("teacher_forcing"):
-        pytest.skip("sees two characters and no more")
+    if options.get("teacher_forcing") or options["cell"] == "feedforward":
+        pytest.skip("sees one or two characters and no more")
     model = small_model(V, **options)
     ids = some_ids()
     changed = ids.clone()

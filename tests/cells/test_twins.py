@@ -10,6 +10,7 @@ from torch import Tensor
 from chargen.cells.base import Cell
 from chargen.cells.clockwork import Clockwork
 from chargen.cells.ctrnn import CTRNN
+from chargen.cells.feedforward import Feedforward
 from chargen.cells.jordan import Jordan, Output
 from chargen.cells.lstm import LSTM
 from chargen.cells.peephole import Peephole
@@ -103,6 +104,16 @@ def test_jordan_under_teacher_forcing_sees_two_characters() -> None:
     changed[2] += 1
     differs = (_outputs(cell, x) != _outputs(cell, changed)).flatten(1).any(dim=1)
     assert differs.tolist() == [t in (2, 3) for t in range(T)]
+
+
+def test_feedforward_is_a_layer_of_the_current_input_alone() -> None:
+    cell = Feedforward(INPUT, H, activation="relu").double()
+    cell.reset_parameters()
+    assert cell.U is not None
+    x, (state,) = random(T, B, INPUT), cell.initial_state(B)
+    outputs, (after,) = cell(x, (state + 9,))
+    torch.testing.assert_close(outputs, torch.relu(x @ cell.U.T))
+    assert torch.equal(after, outputs[-1])
 
 
 def test_jordan_is_fed_the_softmax_of_its_own_output() -> None:

@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 from chargen import __version__
+from chargen.cli.choosing import picked
+from chargen.errors import ConfigError
 from tests.support import LEARNABLE, TRAIN, call, files_in, the_error
 
 
@@ -180,3 +182,37 @@ def test_too_little_memory_is_told(run: Path, monkeypatch: pytest.MonkeyPatch) -
 
     monkeypatch.setattr("chargen.api.load", fail)
     assert "not enough memory" in the_error("sample", run)
+
+
+def test_runs_are_picked_by_number_or_name() -> None:
+    offered = [("a", "/r/a"), ("2", "/r/2"), ("c", "/r/c")]
+    assert picked(["1", "c"], offered) == ["/r/a", "/r/c"]
+    assert picked(["2", "3"], offered) == ["/r/2", "/r/c"]
+    with pytest.raises(ConfigError, match="no run 4, x in the list"):
+        picked(["a", "4", "x"], offered)
+
+
+@pytest.mark.parametrize(
+    ("line", "problem"),
+    [
+        (("gradients", "--lags", 0), "--lags is 0, not at least 1"),
+        (("gradients", "--lags", "many"), "--lags is 'many', not an integer"),
+        (("eval", "x", "y", "--batch-size", -1), "--batch-size is -1, not at least 1"),
+        (("sample", "--keep", 0), "--keep is 0, not at least 1"),
+        (("sample", "--color", "red"), "--color is 'red', not one of none, surprisal, gate"),
+        (("experiment", "cells", "--minutes", "nan"), "--minutes is nan, not at least 0.0001"),
+        (("bench", "generate", "--slots", 1, "--slots", 0), "--slots is 0, not at least 1"),
+        (
+            ("bench", "train", "--rounds", 0, "--threads", -1),
+            "--rounds is 0, not at least 1; --",
+        ),
+    ],
+)
+def test_a_value_that_is_not_of_a_config_is_refused_alike(
+    line: tuple[object, ...], problem: str
+) -> None:
+    result = call(*line)
+    message, remedy = result.stderr.splitlines()
+    assert result.exit_code == 2
+    assert problem in message
+    assert remedy == "       Correct the values."

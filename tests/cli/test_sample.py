@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 import chargen
+from chargen.cli.switches import completed
 from tests.support import TRAIN, call, the_error
 
 
@@ -132,9 +133,35 @@ def test_rhyme_and_tones_are_kept(trained: Path) -> None:
     assert [len(verse) for verse in kept.stdout.splitlines()] == [5, 5]
 
 
+SHORT = '{"name": "lines", "lines": 2, "characters": 5}'
+
+
+def test_an_option_whose_value_is_left_out_has_its_usual_one(trained: Path) -> None:
+    pytest.importorskip("pypinyin")
+    asked = ("--form", SHORT, "--rhyme", "--seed", 1, "-q")
+    strict = call("sample", *asked, "--tones", "strict", trained)
+    assert strict.exit_code == 0, strict.output
+    for options in (
+        ("--tones",),
+        ("--tones", "--first-rhyme"),
+        ("--first-rhyme", "--tones=strict"),
+    ):
+        assert call("sample", *asked, *options, trained).stdout == strict.stdout
+    old = ("--form", SHORT.replace("}", ', "rhyme": true, "tones": true}'))
+    assert call("sample", trained, *old, "--seed", 1, "-q").stdout == strict.stdout
+    lenient = call("sample", trained, *asked, "--tones", "lenient", "--first-rhyme", "no")
+    assert lenient.exit_code == 0
+    assert lenient.stdout != strict.stdout
+    assert completed(["sample", "--tones", "--", "--tones"]) == [
+        "sample", "--tones=strict", "--", "--tones",
+    ]  # fmt: skip
+
+
 @pytest.mark.parametrize(
     ("options", "problem"),
     [
+        (("--form", "qijue", "--first-rhyme"), "--first-rhyme needs --rhyme"),
+        (("--form", "qijue", "--tones", "lenint"), "--tones is 'lenint' (did you mean 'lenient'?)"),
         (("--rhyme",), "--rhyme needs a --form, such as qijue"),
         (("--form", "qijeu"), "did you mean 'qijue'"),
         (("--form", "lines", "--lines", 2), "the form lines needs --characters"),

@@ -19,6 +19,8 @@ from chargen.options import CorpusConfig
 FORMATS = Path(__file__).parents[1] / "formats"
 TEXT = FORMATS / "harbour.txt"
 SETTINGS = CorpusConfig(vocab_size=100)
+NOTES = FORMATS / "notes.jsonl"
+LABELS = CorpusConfig(vocab_size=40, val_frac=0.34, label_key=("mood", "day"))
 VERSIONS = range(1, VERSION + 1)
 
 
@@ -56,6 +58,27 @@ def test_a_corpus_of_every_version_is_reused(version: int, tmp_path: Path) -> No
     corpus = prepare([TEXT], folder, settings)
     assert (folder / "manifest.json").read_bytes() == before
     assert corpus.manifest.files == prepare([TEXT], tmp_path / "new", settings).manifest.files
+
+
+def test_records_of_version_4_are_those_of_their_file(tmp_path: Path) -> None:
+    corpus = PreparedCorpus.open(FORMATS / "corpus-v4-labels")
+    made = corpus.manifest.records
+    assert made is not None
+    lines = [json.loads(line) for line in NOTES.read_text("utf-8").splitlines()]
+    splits = {False: corpus.train_records, True: corpus.val_records}
+    taken = {False: 0, True: 0}
+    for n, line in enumerate(lines):
+        is_val = n in (2, 5)
+        ids = splits[is_val].side(taken[is_val])
+        numbers = splits[is_val].labels[taken[is_val]]
+        taken[is_val] += 1
+        assert corpus.tokenizer.decode(ids) == line["text"]
+        assert ids[-1] == corpus.tokenizer.end_id
+        for key, values, number in zip(made.keys, made.values, numbers, strict=True):
+            label = None if line[key] is None else str(line[key])
+            assert ([None] + [value for value, _ in values])[number] == label
+    assert taken == {False: made.train, True: made.val}
+    assert corpus.manifest.files == prepare([NOTES], tmp_path / "new", LABELS).manifest.files
 
 
 def test_all_versions_say_the_same() -> None:

@@ -198,7 +198,7 @@ def test_what_is_no_whole_prepared_corpus_does_not_open(folder: Path, tmp_path: 
 
 
 def test_a_manifest_without_end_is_an_error(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("chargen.corpus.manifest._MOST_BYTES", 1000)
+    monkeypatch.setattr("chargen.corpus.manifest.MOST_BYTES", 1000)
     with pytest.raises(CorpusError, match="longer than 1,000 bytes"):
         PreparedCorpus.open(folder)
 

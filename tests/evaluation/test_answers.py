@@ -9,8 +9,8 @@ import torch
 from chargen.corpus.labels import Labels
 from chargen.corpus.records import Record
 from chargen.evaluation.answers import score_answers
-from chargen.evaluation.scores import Score, added
-from chargen.evaluation.texts import split_of
+from chargen.evaluation.scores import Score
+from chargen.evaluation.texts import added, split_of
 from tests.pairs import LETTERS, answering, tokenizer_of
 
 PAIRS = [("abc", "cba"), ("h", "h"), ("ab", "bacdef"), ("abcdefgh", "g"), ("ba", "éb")]

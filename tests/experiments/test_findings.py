@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from chargen.experiments import curves
 from chargen.experiments.cells import CellsOutcome, Contestant
 from chargen.experiments.clipping import ClippedRun, ClippingOutcome
 from chargen.experiments.clockwork import ClockworkOutcome, Search
+from chargen.experiments.curves import LearningCurve, Point
+from chargen.experiments.quality import QualityOutcome
 from chargen.experiments.runs import Course
 from chargen.experiments.vanishing import VanishingOutcome
 from chargen.inspection.gradients import Clipping, GradientReport
@@ -83,3 +87,43 @@ def test_vanishing() -> None:
     shares, best = VanishingOutcome("text", 1, tuple(reports), ()).findings()
     assert "at lag 1: 1.0e-03 in rnn, 1.0e-01 in lstm" in shares
     assert "farthest back in lstm, with 1e+02 times the share of rnn" in best
+
+
+def learning_curve(name: str, seconds: float, first: float, last: float) -> LearningCurve:
+    """A curve that falls along a line, and ends where it is scored."""
+    return LearningCurve(name, 1, (Point(0, 0, first), Point(seconds, 9, last)), last)
+
+
+def quality(ours: float) -> QualityOutcome:
+    made = {
+        "chargen": learning_curve("small", 100, 5.0, ours),
+        "short": learning_curve("small, short", 12.5, 5.0, 3.5),
+        "plain": learning_curve("plain loop", 100, 5.0, 2.5),
+        "gpt": learning_curve("small GPT", 80, 5.0, 3.0),
+        "counting": learning_curve("counting alone", 1, 4.0, 4.0),
+        "ppmd": learning_curve("PPMd", 1, 4.0, 4.0),
+    }
+    return QualityOutcome("machine", "cpu", 1, "2", "text", 9, 9, 9, 0, **made)
+
+
+def test_quality() -> None:
+    better, reached = quality(2.0).findings()
+    assert "small ends at 2.000 bits per character" in better
+    assert "0.500 fewer than plain loop and 1.000 fewer than small GPT." in better
+    # 5 - 0.03 t = 3 at t = 66.7 s, of 80 s.
+    assert reached == "It reaches the end of the curve of small GPT in 0.83 of its time."
+    worse, never = quality(3.25).findings()
+    assert "0.750 more than plain loop and 0.250 more than small GPT." in worse
+    assert never == "It doesn't reach the end of the curve of small GPT."
+
+
+def test_the_picture_of_quality_says_what_to_see(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    figures: list[Any] = []
+    monkeypatch.setattr(curves, "save_figure", lambda figure, out: figures.append(figure))
+    outcome = quality(2.0)
+    outcome.draw(tmp_path / "x.png")
+    shown = figures[0].get_supxlabel()
+    assert "The dotted line is the end of the curve of small GPT." in shown
+    assert all(sentence in shown for sentence in outcome.findings())

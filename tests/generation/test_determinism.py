@@ -38,6 +38,9 @@ def job_lines(count: int) -> list[str]:
                 "top_k": rng.choice([0, 0, 50]),
                 "top_p": rng.choice([1.0, 1.0, 0.95]),
                 "repetition_penalty": rng.choice([1.0, 1.2]),
+                "loop_penalty": rng.choice([0, 3]),
+                "loop_length": rng.choice([1, 5]),
+                "loop_window": rng.choice([2, 512]),
             }
         )
         for n in range(count)

@@ -13,12 +13,14 @@ from chargen.corpus.tokenizer import Tokenizer
 from chargen.errors import GenerationError
 from chargen.generation.engine import Engine
 from chargen.generation.folded import Network
+from chargen.generation.loops import kinds_of
 from chargen.generation.requests import Chunk, Request, Result
 from chargen.generation.sampler import Uniforms
 from chargen.network.model import CharModel
 from chargen.ngrams import KneserNey
 from chargen.options import CELLS, SamplingConfig
 from tests.generation.conftest import TEXT, make_counts, make_mixed_model, make_model
+from tests.generation.test_loops import naive_penalties
 
 GREEDY = SamplingConfig(length=12, temperature=0)
 
@@ -35,6 +37,8 @@ def requests(count: int, seed: int = 0, longest: int = 12) -> list[Request]:
                 top_p=rng.choice([1.0, 1.0, 0.9]),
                 min_p=rng.choice([0.0, 0.1]),
                 repetition_penalty=rng.choice([1.0, 1.3]),
+                loop_penalty=rng.choice([0.0, 3.0]),
+                loop_length=rng.choice([1, 5]),
                 stop=rng.choice([(), ("，",), ("。\n", "了")]),
             ),
             seed=n,
@@ -55,6 +59,7 @@ def plain_text(
     ids = [tokenizer.newline_id, *tokenizer.encode(request.prompt).tolist()]
     state, drawn, bits = model.initial_state(1), [], 0.0
     uniforms = iter(Uniforms(request.seed).next(1000).tolist())
+    kinds = kinds_of(tokenizer)
     allowed = torch.from_numpy(~tokenizer.never_sampled & (tokenizer.byte_values < 0))
     with torch.no_grad():
         s, state = model(torch.tensor(ids)[:, None], state)
@@ -67,6 +72,8 @@ def plain_text(
                 counted, g = torch.from_numpy(ngram.row(read)[0]), model.gate(s[-1])[0]
                 o = torch.log(g * torch.softmax(o, 0) + (1 - g) * counted)
             masked = o.masked_fill(~allowed, -torch.inf)
+            for id_, nats in naive_penalties([*ids, *drawn], request.config, kinds).items():
+                masked[id_] -= nats
             u = next(uniforms)
             if request.config.temperature == 0:
                 id_ = int(masked.argmax())

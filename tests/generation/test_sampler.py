@@ -7,11 +7,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chargen.generation import sampler
+from chargen.generation.loops import Loops
 from chargen.generation.sampler import Sampler, Uniforms, drawing_device
 from chargen.generation.seeds import sample_seed
 from chargen.options import SamplingConfig
+from tests.generation.test_loops import naive_penalties
 
 WIDTH = 5 * sampler.BLOCK
+
+
+def make_sampler(rows: int) -> Sampler:
+    return Sampler(rows, 0, torch.device("cpu"), Loops(rows, np.zeros(WIDTH, np.int8)))
 
 
 def random_logits(rows: int, seed: int, scale: float = 4.0) -> np.ndarray:
@@ -28,6 +34,8 @@ def naive_draw(
 ) -> tuple[int, float]:
     """One row by the book; also how near u is to where another piece begins."""
     x = logits.astype(np.float64).copy()
+    for id_, nats in naive_penalties(recent, config).items():
+        x[id_] -= nats
     for id_ in set(recent[-config.repetition_window :]):
         penalty = config.repetition_penalty
         x[id_] = x[id_] / penalty if x[id_] > 0 else x[id_] * penalty
@@ -53,6 +61,9 @@ CONFIGS = st.builds(
     min_p=st.sampled_from([0.0, 0.0, 0.02, 0.5]),
     repetition_penalty=st.sampled_from([1.0, 1.3, 0.7]),
     repetition_window=st.sampled_from([1, 3, 64]),
+    loop_penalty=st.sampled_from([0.0, 2.0, 100.0]),
+    loop_length=st.sampled_from([1, 2]),
+    loop_window=st.sampled_from([1, 4, 512]),
 )
 
 
@@ -61,8 +72,8 @@ CONFIGS = st.builds(
 def test_drawing_agrees_with_the_book(configs: list[SamplingConfig], seed: int) -> None:
     rng = np.random.default_rng(seed)
     rows = len(configs)
-    machine = Sampler(rows, 0, torch.device("cpu"))
-    history = rng.integers(1, WIDTH, (7, rows))
+    machine = make_sampler(rows)
+    history = rng.integers(1, 4, (7, rows))
     for row, config in enumerate(configs):
         machine.set_row(row, config, history[:2, row].tolist())
     for ids in history[2:]:
@@ -86,7 +97,7 @@ def test_drawing_agrees_with_the_book(configs: list[SamplingConfig], seed: int) 
 
 def test_a_penalty_may_look_back_on_a_single_piece() -> None:
     config = SamplingConfig(temperature=0, repetition_penalty=1e6, repetition_window=1)
-    machine = Sampler(1, 0, torch.device("cpu"))
+    machine = make_sampler(1)
     machine.set_row(0, config, [10])
     machine.note(np.array([11]))
     logits = torch.full((1, WIDTH), -1.0)
@@ -116,7 +127,7 @@ def test_the_ends_of_the_interval_draw_what_is_possible(u: float) -> None:
 
 def test_extreme_temperatures_stay_finite() -> None:
     for temperature in (1e-300, 1e-12, 1e12, 1e300):
-        machine = Sampler(1, 0, torch.device("cpu"))
+        machine = make_sampler(1)
         machine.set_row(0, SamplingConfig(temperature=temperature), [])
         logits = torch.from_numpy(random_logits(1, 1))
         logits[0, :9] = -torch.inf
@@ -131,19 +142,19 @@ def test_a_row_is_drawn_the_same_in_any_company() -> None:
     configs = [SamplingConfig(top_k=k, top_p=p) for k in (0, 5, 300) for p in (1.0, 0.9, 0.999)]
     logits = torch.from_numpy(random_logits(len(configs), 3))
     u = torch.from_numpy(Uniforms(1).next(len(configs)))[:, None]
-    together = Sampler(len(configs), 0, torch.device("cpu"))
+    together = make_sampler(len(configs))
     for row, config in enumerate(configs):
         together.set_row(row, config, [])
     ids = together.draw(logits.clone(), u)
     for row, config in enumerate(configs):
-        alone = Sampler(1, 0, torch.device("cpu"))
+        alone = make_sampler(1)
         alone.set_row(0, config, [])
         assert alone.draw(logits[row : row + 1].clone(), u[row : row + 1]) == ids[row]
 
 
 def test_a_swapped_row_keeps_its_history() -> None:
     config = SamplingConfig(temperature=0, repetition_penalty=1e6, repetition_window=2)
-    machine = Sampler(3, 0, torch.device("cpu"))
+    machine = make_sampler(3)
     machine.set_row(0, SamplingConfig(), [])
     machine.set_row(1, config, [10, 11, 12])
     machine.swap_rows(1, 0)

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -76,6 +77,27 @@ def test_spectra_saturation_and_clipping_are_reported(simple: Path) -> None:
     assert report.window == 16
     assert report.clipping.limit == 1.0
     assert len(report.clipping.steps) == len(report.clipping.clipped) > 0
+
+
+@pytest.mark.parametrize(
+    ("options", "reach"),
+    [
+        ({"cell": "feedforward"}, 0),
+        ({"cell": "feedforward", "num_layers": 2}, 0),
+        ({"cell": "jordan", "teacher_forcing": True}, 1),
+    ],
+    ids=["feedforward", "layers", "jordan"],
+)
+def test_a_network_without_memory_depends_on_no_earlier_state(
+    corpus: Path, tmp_path: Path, options: dict[str, Any], reach: int
+) -> None:
+    run = train_tiny(corpus, tmp_path, max_steps=2, **options).path
+    report = measure_gradients(run, 4, positions=3)
+    assert [norm > 0 for norm in report.norms] == [lag == reach for lag in range(5)]
+    assert report.factor == 0
+    told = call("gradients", run, "--lags", 4)
+    assert told.exit_code == 0
+    assert "nothing reaches back so far" in told.stdout
 
 
 def test_every_nonlinearity_of_a_gated_network_is_looked_at(trained: Path) -> None:

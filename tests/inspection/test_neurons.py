@@ -44,6 +44,7 @@ def test_the_gate_tells_the_network_from_the_counts(corpus: Path, tmp_path: Path
     assert alone.gates is None
     gate, own = report.gates
     assert ((gate > 0) & (gate < 1)).all()
+    np.testing.assert_allclose(generator.gate_characters(TEXT)[:40], gate, rtol=1e-4)
     together, network = (np.exp2(-each.bits[:40]) for each in (report, alone))
     np.testing.assert_allclose(own, gate * network / together, rtol=1e-4)
     page = neuron_page(report)

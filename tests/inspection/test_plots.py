@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from chargen import api
-from chargen.errors import CheckpointError, ConfigError
+from chargen.errors import ChargenWarning, CheckpointError, ConfigError
 from chargen.inspection import plots
 from tests.support import train_tiny
 
@@ -47,6 +47,7 @@ def test_without_a_step_there_is_nothing_to_draw(run: Path) -> None:
         api.plot([run])
 
 
+@pytest.mark.filterwarnings("default::chargen.errors.ChargenWarning")
 def test_a_name_in_chinese_is_no_trouble(run: Path) -> None:
     other = shutil.copytree(run, run.parent / "红楼梦-lstm-1")
     assert size_of(api.plot([other]))
@@ -101,3 +102,13 @@ def test_another_ending_is_refused_before_anything_else(name: str, here: Path) -
             draw()
         assert error.value.remedy == "End its name in .png, .svg or .pdf."
     assert list(here.iterdir()) == []
+
+
+def test_characters_without_a_font_are_spelt_out_and_reported(tmp_path: Path) -> None:
+    missing = "\U00013000\U00012000"  # an Egyptian and a cuneiform sign
+    figure, out = plots.new_figure(3, 2), tmp_path / "curves.svg"
+    figure.suptitle(f"a {missing} b")
+    with pytest.warns(ChargenWarning, match="No installed font has 𒀀𓀀: .*shows code points"):
+        plots.save_figure(figure, out)
+    assert figure.get_suptitle() == f"a {''.join(f'[{ord(c):04X}]' for c in missing)} b"
+    assert out.read_bytes()

@@ -10,7 +10,8 @@ from torch.nn import functional as F
 from chargen.machine import devices
 from chargen.machine.devices import autocast
 from chargen.machine.precision import bfloat16_speedup, exact_float32
-from chargen.network.model import CharModel, Dropout
+from chargen.network.dropout import Dropout
+from chargen.network.model import CharModel
 from chargen.network.softmax import softmax_loss
 from chargen.options import CELLS, ModelConfig
 from chargen.runs.folder import RunFolder

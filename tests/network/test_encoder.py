@@ -9,8 +9,8 @@ import torch
 from torch import nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
+from chargen.network.dropout import Dropout
 from chargen.network.encoder import Encoder
-from chargen.network.model import Dropout
 from chargen.options import CELLS, ModelConfig
 from tests.cells.cases import VALUES
 

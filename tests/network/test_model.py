@@ -7,7 +7,9 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from chargen.network.model import CharModel, Dropout, map_state
+from chargen.network.base import map_state
+from chargen.network.dropout import Dropout
+from chargen.network.model import CharModel
 from chargen.options import ModelConfig
 from tests.support import small_model
 
@@ -189,11 +191,12 @@ def test_scores_of_the_mixture_are_those_of_whole_distributions() -> None:
 
     counted = rows.gather(1, targets[:, None])[:, 0]
     with torch.no_grad():
-        nats, top = model.score_mixed(s, targets, counted, rows_of)
+        nats, top, own = model.score_mixed(s, targets, counted, rows_of)
         g = model.gate(s)
         mixture = g * torch.softmax(model.logits(s), 1) + (1 - g) * rows
     wanted = -mixture.gather(1, targets[:, None])[:, 0].log()
     torch.testing.assert_close(nats, wanted, rtol=1e-12, atol=1e-12)
+    torch.testing.assert_close(own, model.score(s, targets)[0], rtol=1e-12, atol=1e-12)
     assert torch.equal(top, mixture.argmax(1) == targets)
     assert 0 < int(top.sum()) < 300
     assert 0 < len(asked) < 200

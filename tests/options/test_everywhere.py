@@ -175,9 +175,12 @@ def test_it_is_a_field_of_a_job(config: type[Config], entry: Entry) -> None:
     assert found.get("maximum") == known.high
     assert found.get("exclusiveMinimum") == known.above
     assert found.get("exclusiveMaximum") == known.below
-    assert found.get("enum") == (list(known.choices) if known.choices else None)
+    choices = [*(known.choices or ()), *((True, False) if known.switch else ())]
+    assert found.get("enum", []) == choices
     kinds = {int: "integer", float: "number", str: "string", bool: "boolean"}
-    assert found["type"] == (["array", "string"] if entry.kind is tuple else kinds[entry.kind])
+    several = ["array", "string", *(["object"] if known.keyed else [])]
+    alone = ["string", "boolean"] if known.switch else kinds.get(entry.kind)
+    assert found["type"] == (several if entry.kind is tuple else alone)
 
 
 _OF_JOBS = ("seed", "num_samples", "best_of")

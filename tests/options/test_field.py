@@ -29,6 +29,9 @@ class Sample(Config):
     kind: str = option("red", "A kind", choices={"red": "", "green": ""})
     texts: tuple[str, ...] = option((), "Texts")
     limit: int | None = option(None, "A limit", low=1)
+    level: str = option(
+        "off", "A level", choices={"off": "", "on": "", "max": ""}, switch=("off", "on")
+    )
 
 
 def problem(**value: Any) -> str | None:
@@ -234,3 +237,11 @@ def test_a_single_text_to_stop_at_is_taken_whole(trained: Path) -> None:
     end = free[10:13]
     (stopped,) = model.generate("春", length=60, seed=2, stop=end)
     assert stopped == free[: free.index(end)]
+
+
+@pytest.mark.parametrize(("given", "level"), [(True, "on"), (False, "off"), ("max", "max")])
+def test_true_and_false_stand_for_choices_of_a_switch(given: bool | str, level: str) -> None:
+    assert problem(level=given) is None
+    assert Sample.from_dict({"level": given}).level == level
+    assert problem(level=1) == "`level` is 1, not a string"
+    assert problem(kind=True) == "`kind` is True, not a string"

@@ -108,7 +108,7 @@ def test_only_options_of_the_cell_are_written(name: str) -> None:
 def test_a_larger_model_than_its_file_takes_no_memory(
     run: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(folder, "CharModel", None)
+    monkeypatch.setattr(folder, "build_model", None)
     before = (run / "config.json").read_bytes()
     for field, value in {
         "num_layers": 2**62,

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 
-from chargen.network.model import Dropout
+from chargen.network.dropout import Dropout
 from chargen.options import CELLS
 from chargen.runs.folder import RunFolder
 from chargen.training.accumulation import accumulate_gradient

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -39,7 +40,7 @@ def test_characters_keep_their_weights_by_name(options: dict[str, Any], trained:
     loaded = RunFolder(trained).load_model()
     tokenizer = Tokenizer.train(Counter(OTHER), 3000, "bytes")
     given = small_model(loaded.tokenizer.size, seed=1, **options)
-    source = type(loaded)(**{**vars(loaded), "model": given})
+    source = replace(loaded, network=given)
     model = small_model(tokenizer.size, seed=2, **options)
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
     shared = adopt_weights(model, tokenizer, source)

@@ -4,8 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from chargen.network.base import ModelState
-from chargen.network.model import map_state
+from chargen.network.base import ModelState, map_state
 from chargen.options import CorpusConfig, ModelConfig, Recipe, TrainConfig
 from chargen.runs.config import CorpusRecord, RunConfig
 from chargen.training.state import TrainingState

@@ -7,9 +7,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model, field_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    create_model,
+    field_validator,
+)
 
 from chargen.generation.poems.forms import FORMS, Form
 from chargen.options import BatchConfig, Config, SamplingConfig, nearest
@@ -26,6 +34,8 @@ def _fields_of(config: type[Config], *names: str) -> dict[str, Any]:
 
 def _field_of(entry: Entry) -> tuple[Any, Any]:
     kind: Any = list[str] if entry.kind is tuple else entry.kind
+    if entry.option.switch is not None:
+        kind = Annotated[kind, BeforeValidator(entry.normalised)]
     field = Field(None, description=entry.option.help, json_schema_extra=_schema_of(entry))
     return kind | None, field
 
@@ -46,8 +56,10 @@ def _schema_of(entry: Entry) -> Callable[[dict[str, Any]], None]:
         schema.pop("default", None)
         (kind,) = kinds
         schema |= kind | {name: value for name, value in bounds.items() if value is not None}
+        if known.switch is not None:
+            schema["type"], schema["enum"] = ["string", "boolean"], [*schema["enum"], True, False]
         if entry.kind is tuple:
-            schema["type"] = ["array", "string", *(["object"] if entry.name == "label" else [])]
+            schema["type"] = ["array", "string", *(["object"] if known.keyed else [])]
 
     return change
 

@@ -228,9 +228,9 @@ def _job(
     job_id = number if fields.id is None else fields.id
     sampling = replace(defaults.sampling, **fields.given(SamplingConfig))
     own = fields.given(BatchConfig)
-    form = (
-        defaults.form if fields.form is None else Form(**fields.form.model_dump(exclude_none=True))
-    )
+    form = defaults.form
+    if fields.form is not None:
+        form = Form.from_dict(fields.form.model_dump(exclude_none=True))
     problems = sampling.problems() + BatchConfig.problems_in(own)
     problems += [] if form is None else form.problems()
     samples = own.get("num_samples", defaults.num_samples)

@@ -12,12 +12,14 @@ from numpy.typing import NDArray
 
 from chargen.corpus.tokenizer import Tokenizer
 from chargen.errors import GenerationError
+from chargen.generation.poems.hearing import Line
+from chargen.generation.poems.plan import HANZI
+from chargen.generation.poems.poet import Poet
 from chargen.generation.poems.pronunciation import LEVEL, OBLIQUE, Reading, readings
 from chargen.generation.poems.tones import EITHER, answer
-from chargen.generation.poems.verse import Mask, Poet
+from chargen.generation.poems.verse import Mask
 from chargen.generation.text import may_begin
 
-_HANZI = re.compile("[\u3007\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U000323af]")
 _MARKS = "，。！？；：、,.!?;:"
 RULES = ("length", "repetition", "no character of the line", "tones")
 """What the second line of a couplet keeps, in the order in which ``broken_rules`` names it."""
@@ -82,7 +84,8 @@ class Couplet:
     """The second line of a couplet.
 
     It is as long as the first line. At the even places of a verse and at its end it has a tone
-    opposite to the first line's, as far as that is certain. Where the first line has a character
+    opposite to the first line's, as far as that is certain; of a character that is read in several
+    ways, any reading in use counts. Where the first line has a character
     again, it has one again, and nowhere else; and it has no character of the first line. Marks
     stand where the first line has them, and divide it into verses.
 
@@ -97,7 +100,7 @@ class Couplet:
     """
 
     def __init__(self, poet: Poet, line: str) -> None:
-        if not line or not all(c in _MARKS or _HANZI.fullmatch(c) for c in line):
+        if not line or not all(c in _MARKS or HANZI.fullmatch(c) for c in line):
             raise GenerationError(
                 "A couplet needs a first line of Chinese characters and marks.",
                 "Give such a line, or leave `form` out.",
@@ -108,12 +111,10 @@ class Couplet:
                 f"The model can't write {', '.join(map(repr, missing))}, which the line has.",
                 "Leave such marks out of it.",
             )
-        _KNOWN.update({c: poet.readings[n] for n, c in poet.hanzi.items() if c in line})
+        known_readings("".join(poet.hanzi))  # all at once
         self._needs = needed_tones(line)
-        self._may = {
-            tone: np.isfinite(poet.hanzi_mask(frozenset(tone))) for tone in (LEVEL, OBLIQUE)
-        }
-        self._free = np.isfinite(poet.hanzi_mask(frozenset(EITHER)))
+        self._may = {tone: poet.lenient.allowed("", Line(tone)) for tone in (LEVEL, OBLIQUE)}
+        self._free = poet.all_hanzi.copy()
         self._free[[poet.ids[c] for c in line if c in poet.ids]] = False
         if not self._possible(self._free, list(self._needs)):
             raise GenerationError(
@@ -126,15 +127,13 @@ class Couplet:
         place = len(written)
         wanted = self._line[place]
         if wanted in _MARKS:
-            return self._poet.mask([self._poet.ids[wanted]])
+            return _as_mask(self._poet.only(self._poet.ids[wanted]))
         if wanted in self._line[:place]:
-            return self._poet.mask([written[self._line.index(wanted)]])
+            return _as_mask(self._poet.only(written[self._line.index(wanted)]))
         free = self._free.copy()
         free[list(written)] = False
         open_ = [c for c in self._needs if c not in self._line[:place] and c != wanted]
-        return np.where(self._allowed(free, self._needs[wanted], open_), 0, -np.inf).astype(
-            np.float32
-        )
+        return _as_mask(self._allowed(free, self._needs[wanted], open_))
 
     def _allowed(
         self, free: NDArray[np.bool_], tone: str, later: Sequence[str]
@@ -166,6 +165,10 @@ class Couplet:
             and ups + downs <= int((level | oblique).sum())
             and len(needs) <= int(free.sum())
         )
+
+
+def _as_mask(allowed: NDArray[np.bool_]) -> Mask:
+    return np.where(allowed, np.float32(0), np.float32(-np.inf))
 
 
 _KNOWN: dict[str, tuple[Reading, ...]] = {}

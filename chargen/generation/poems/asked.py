@@ -29,7 +29,7 @@ def read_form(
     values, problems = _form_values(form)
     values |= details
     problems = problems or Form.problems_in(values)
-    return (None if problems else Form(**values)), problems
+    return (None if problems else Form.from_dict(values)), problems
 
 
 def _form_values(form: Any) -> tuple[dict[str, Any], list[str]]:

@@ -14,19 +14,23 @@ MOST_VERSES, MOST_CHARACTERS = 200, 100
 
 @dataclass(frozen=True)
 class Shape:
-    """The number of verses and of characters per verse; None if it isn't fixed by the form."""
+    """The number of verses and of characters per verse; None if it isn't fixed by the form.
+
+    ``parallel``: the verses, counted from 0, that are parallel to the one before them.
+    """
 
     verses: int | None
     characters: int | None
     summary: str
+    parallel: tuple[int, ...] = ()
 
 
 FORMS: Mapping[str, Shape] = MappingProxyType(
     {
         "wujue": Shape(4, 5, "four verses of five characters"),
         "qijue": Shape(4, 7, "four verses of seven characters"),
-        "wulv": Shape(8, 5, "eight verses of five characters"),
-        "qilv": Shape(8, 7, "eight verses of seven characters"),
+        "wulv": Shape(8, 5, "eight verses of five characters", parallel=(3, 5)),
+        "qilv": Shape(8, 7, "eight verses of seven characters", parallel=(3, 5)),
         "couplet": Shape(1, None, "a second line as long as the last line of the prompt"),
         "lines": Shape(None, None, "a given number of lines and characters, no punctuation"),
     }
@@ -52,7 +56,24 @@ class Form(Config):
         "", "First characters of the verses, one per verse", default_text="none", panel=POEMS
     )
     rhyme: bool = option(False, "Rhyme of the even verses", panel=POEMS)
-    tones: bool = option(False, "Classical tone patterns", panel=POEMS)
+    first_rhyme: str = option(
+        "auto",
+        "Rhyme of the first verse with the even ones",
+        choices={"auto": "with rhyme and tones", "yes": "the flag alone", "no": ""},
+        switch=("no", "yes"),
+        panel=POEMS,
+    )
+    tones: str = option(
+        "none",
+        "Classical tone patterns",
+        choices={
+            "none": "",
+            "strict": "characters as read in their verse; the flag alone",
+            "lenient": "any reading of a character counts",
+        },
+        switch=("none", "strict"),
+        panel=POEMS,
+    )
     lines: int | None = option(
         None, "Number of verses of the form lines", low=1, high=MOST_VERSES, panel=POEMS
     )
@@ -65,18 +86,35 @@ class Form(Config):
         """The number of verses to write."""
         return FORMS[self.name].verses or self.lines or 0
 
+    @property
+    def toned(self) -> bool:
+        """Whether the poem has a tone pattern."""
+        return self.tones != "none"
+
+    @property
+    def parallel(self) -> tuple[int, ...]:
+        """The verses, counted from 0, that are parallel to the one before them."""
+        return FORMS[self.name].parallel
+
+    @property
+    def rhyming(self) -> tuple[int, ...]:
+        """The verses, counted from 0, that rhyme with each other."""
+        if not self.rhyme or self.verses < 2:
+            return ()
+        first = self.first_rhyme == "yes" or (self.first_rhyme == "auto" and self.toned)
+        return ((0,) if first else ()) + tuple(range(1, self.verses, 2))
+
     @classmethod
     def conflicts_in(cls, values: Mapping[str, Any]) -> list[str]:
-        form = cls(**values)
+        form = cls.from_dict(values)
         found = form._size_conflicts()
-        if not found and len(form.acrostic) > form.verses:
-            found.append(
-                f"`acrostic` has {len(form.acrostic)} characters, but {form.name} has only "
-                f"{form.verses} verse{'s' if form.verses > 1 else ''}"
-            )
+        if not found:
+            found += form._acrostic_conflicts()
         if form.rhyme and form.name == "couplet":
             found.append("the lines of a couplet don't rhyme: leave `rhyme` out")
-        if form.name == "lines" and form.tones and form.characters not in (5, 7):
+        if form.first_rhyme == "yes" and not form.rhyme:
+            found.append("`first_rhyme` needs `rhyme`")
+        if form.name == "lines" and form.toned and form.characters not in (5, 7):
             found.append("there are tone patterns only for lines of 5 or 7 characters")
         if form.rhyme and form.acrostic and form.characters == 1:
             found.append("a line of one character can't both begin an acrostic and rhyme")
@@ -91,3 +129,17 @@ class Form(Config):
             elif self.name == "lines" and value is None:
                 found.append(f"the form lines needs `{name}`")
         return found
+
+    def _acrostic_conflicts(self) -> list[str]:
+        given = self.acrostic
+        if len(given) > self.verses:
+            return [
+                f"`acrostic` has {len(given)} characters, but {self.name} has only "
+                f"{self.verses} verse{'s' if self.verses > 1 else ''}"
+            ]
+        return [
+            f"`acrostic` begins verses {n} and {n + 1} with {given[n]!r}, but they are parallel "
+            "and share no character"
+            for n in self.parallel
+            if n < len(given) and given[n] == given[n - 1]
+        ]

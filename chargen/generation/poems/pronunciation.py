@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
+from types import ModuleType
 
 from chargen.errors import MissingExtraError
 
@@ -51,6 +52,30 @@ class Reading:
     tone: str
 
 
+UNKNOWN = Reading("", "")
+
+
+def _pypinyin() -> ModuleType:
+    try:
+        import pypinyin
+    except ImportError as error:
+        raise MissingExtraError("pypinyin", "poetry", "Rhyme and tone patterns") from error
+    return pypinyin
+
+
+@cache
+def _read(marked: str) -> Reading:
+    """Return the reading of a syllable of pinyin with its tone mark."""
+    from pypinyin.contrib.tone_convert import to_finals, to_initials, to_tone3
+
+    syllable = to_tone3(marked)
+    final = to_finals(syllable, strict=True)
+    if final == "i" and to_initials(syllable, strict=True) in _BUZZING:
+        final = "-i"
+    tone = {"1": LEVEL, "2": LEVEL, "3": OBLIQUE, "4": OBLIQUE}.get(syllable[-1:], "")
+    return Reading(_RHYME_OF.get(final, ""), tone)
+
+
 def readings(characters: Iterable[str]) -> dict[str, tuple[Reading, ...]]:
     """Return the readings of each character that are in use, possibly none.
 
@@ -60,30 +85,49 @@ def readings(characters: Iterable[str]) -> dict[str, tuple[Reading, ...]]:
     Raises:
         MissingExtraError: pypinyin is not installed.
     """
-    try:
-        from pypinyin.constants import PHRASES_DICT, PINYIN_DICT
-        from pypinyin.contrib.tone_convert import to_finals, to_initials, to_tone3
-    except ImportError as error:
-        raise MissingExtraError("pypinyin", "poetry", "Rhyme and tone patterns") from error
-
-    found = {c: Counter(PINYIN_DICT.get(ord(c), "").split(",")[:1]) for c in characters}
-    for phrase, syllables in PHRASES_DICT.items():
+    known = _pypinyin().constants
+    found = {c: Counter(known.PINYIN_DICT.get(ord(c), "").split(",")[:1]) for c in characters}
+    for phrase, syllables in known.PHRASES_DICT.items():
         for character, syllable in zip(phrase, syllables, strict=False):
             if character in found:
                 found[character][syllable[0]] += 1
-
-    @cache
-    def read(marked: str) -> Reading:
-        syllable = to_tone3(marked)
-        final = to_finals(syllable, strict=True)
-        if final == "i" and to_initials(syllable, strict=True) in _BUZZING:
-            final = "-i"
-        tone = {"1": LEVEL, "2": LEVEL, "3": OBLIQUE, "4": OBLIQUE}.get(syllable[-1:], "")
-        return Reading(_RHYME_OF.get(final, ""), tone)
 
     def in_use(counts: Counter[str]) -> list[str]:
         least = _LEAST_SHARE * counts.total()
         first, *others = counts
         return [first, *(other for other in others if counts[other] >= least)]
 
-    return {c: tuple(dict.fromkeys(map(read, filter(None, in_use(n))))) for c, n in found.items()}
+    return {c: tuple(dict.fromkeys(map(_read, filter(None, in_use(n))))) for c, n in found.items()}
+
+
+def heard(verse: str) -> tuple[Reading, ...]:
+    """Return the reading of each character of a verse, as pypinyin reads the verse as a whole.
+
+    A character that pypinyin doesn't know has neither rhyme nor tone.
+
+    Raises:
+        MissingExtraError: pypinyin is not installed.
+    """
+    found = _pypinyin().pinyin(verse, errors=lambda unknown: [""] * len(unknown))
+    return tuple(_read(syllable) if syllable else UNKNOWN for (syllable,) in found)
+
+
+def phrases(characters: Iterable[str], longest: int) -> dict[str, tuple[Reading, ...]]:
+    """Return what pypinyin knows to read: single characters, and phrases of them.
+
+    Args:
+        characters: that occur.
+        longest: characters of a phrase, at most.
+
+    Raises:
+        MissingExtraError: pypinyin is not installed.
+    """
+    constants, known = _pypinyin().constants, frozenset(characters)
+    found: dict[str, tuple[Reading, ...]] = {}
+    for c in known:
+        first, *_ = constants.PINYIN_DICT.get(ord(c), "").split(",")
+        found[c] = (_read(first) if first else UNKNOWN,)
+    for phrase, syllables in constants.PHRASES_DICT.items():
+        if len(phrase) <= longest and known.issuperset(phrase) and len(syllables) == len(phrase):
+            found[phrase] = tuple(_read(syllable) for syllable, *_ in syllables)
+    return found

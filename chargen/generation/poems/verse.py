@@ -1,288 +1,160 @@
-"""Constrained generation of poems: the pieces allowed at each place."""
+"""A poem as it is written: the pieces allowed at each place, and whether it holds in the end."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
-from dataclasses import dataclass, field
-from functools import cached_property
-from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from chargen.corpus.tokenizer import Tokenizer
-from chargen.errors import GenerationError
-from chargen.generation.poems.forms import FORMS, MOST_CHARACTERS, Form
-from chargen.generation.poems.pronunciation import LEVEL, Reading, readings
-from chargen.generation.poems.tones import EITHER, Pattern, answer, patterns
+from chargen.generation.poems import parallel
+from chargen.generation.poems.hearing import Allowed, Line
+from chargen.generation.poems.judging import holds, lines_heard, rhymes_heard
+from chargen.generation.poems.poet import Poet, Task
 
 Mask = NDArray[np.float32]
 """(|V'|,): 0 for pieces that are allowed, −∞ for all others."""
 
-_HANZI = re.compile("[\u3007\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U000323af]")
-_COMMA, _FULL_STOP, _LINE_END = "，", "。", "\n"
-_LAST_LINE = re.compile(r"([^\n，。！？；：、,.!?;:]*)([，。！？；：、,.!?;:]*\n?)\Z")
+Banned = dict[tuple[int, ...], set[int]]
+"""Pieces that may not be drawn again, by all pieces before them."""
 
 
-def lead(form: Form, prompt: str) -> str:
-    """Return the prompt before the poem, closed by a line end or a comma."""
-    if form.name == "couplet":
-        return prompt if _last_line(prompt)[1] else prompt + _COMMA
-    return prompt if not prompt or prompt.endswith(_LINE_END) else prompt + _LINE_END
-
-
-def _last_line(prompt: str) -> tuple[str, str]:
-    """Return the last line of a prompt, and the punctuation at its end."""
-    match = _LAST_LINE.search(prompt)
-    return (match[1], match[2]) if match else ("", "")
-
-
-class Poet:
-    """Knowledge about the characters of a vocabulary, and their masks, computed when needed.
-
-    Args:
-        tokenizer: the tokenizer of the model.
-        width: |V'|, the length of a mask.
-    """
-
-    def __init__(self, tokenizer: Tokenizer, width: int) -> None:
-        self._tokenizer, self._width = tokenizer, width
-        self._by_tones: dict[frozenset[str], Mask] = {}
-        self._rhyming: dict[frozenset[str], dict[str, frozenset[int]]] = {}
-
-    @cached_property
-    def ids(self) -> dict[str, int]:
-        """The piece id of each character that can be drawn."""
-        drawable = np.flatnonzero(
-            ~self._tokenizer.never_sampled & (self._tokenizer.byte_values < 0)
-        )
-        return {self._tokenizer.piece(n): n for n in drawable.tolist()}
-
-    @cached_property
-    def hanzi(self) -> dict[int, str]:
-        """The Chinese characters among the pieces."""
-        return {id_: text for text, id_ in self.ids.items() if _HANZI.fullmatch(text)}
-
-    @cached_property
-    def readings(self) -> dict[int, tuple[Reading, ...]]:
-        """The readings of the Chinese characters, by piece id."""
-        known = readings(self.hanzi.values())
-        return {id_: known[text] for id_, text in self.hanzi.items()}
-
-    def mask(self, ids: Iterable[int]) -> Mask:
-        mask = np.full(self._width, -np.inf, np.float32)
-        mask[list(ids)] = 0
-        return mask
-
-    def hanzi_mask(self, tones: frozenset[str]) -> Mask:
-        """Return the mask of characters that can be read in one of ``tones`` (中: all)."""
-        if tones not in self._by_tones:
-            self._by_tones[tones] = self.mask(n for n in self.hanzi if self.fits(n, tones))
-        return self._by_tones[tones]
-
-    def fits(self, id_: int, tones: frozenset[str]) -> bool:
-        return EITHER in tones or any(r.tone in tones for r in self.readings.get(id_, ()))
-
-    def rhymes(self, id_: int, tones: frozenset[str]) -> frozenset[str]:
-        """Return the rhyme groups of a character, read in one of ``tones``."""
-        return frozenset(
-            r.rhyme
-            for r in self.readings.get(id_, ())
-            if r.rhyme and (EITHER in tones or r.tone in tones)
-        )
-
-    def rhyming(self, tones: frozenset[str]) -> dict[str, frozenset[int]]:
-        """Return the characters that can be read in one of ``tones``, by rhyme group."""
-        if tones not in self._rhyming:
-            groups: dict[str, set[int]] = {}
-            for id_ in self.hanzi:
-                for group in self.rhymes(id_, tones):
-                    groups.setdefault(group, set()).add(id_)
-            self._rhyming[tones] = {group: frozenset(ids) for group, ids in groups.items()}
-        return self._rhyming[tones]
-
-    def begin(self, form: Form, prompt: str) -> Verse:
-        """Begin a poem.
-
-        Raises:
-            GenerationError: the form isn't usable, the prompt doesn't fit it, or the vocabulary
-                lacks characters that it needs.
-        """
-        problems = form.problems()
-        if problems:
-            raise GenerationError(
-                f"The form is not usable: {'; '.join(problems)}.", "Change the form."
-            )
-        plan = _couplet_plan(form, prompt) if form.name == "couplet" else _poem_plan(form)
-        self._check_characters(set("".join(plan.marks)) | set(form.acrostic))
-        if not self.hanzi:
-            raise GenerationError(
-                "The model's vocabulary has no Chinese characters.",
-                "Use forms with models of Chinese texts.",
-            )
-        ways = self._ways(form, plan, prompt) if form.tones else [_free(plan)]
-        rhymes = plan.verses // 2 if form.rhyme else 0
-        return Verse(self, form, plan, ways, self._rhyme_groups(form, rhymes))
-
-    def _check_characters(self, needed: set[str]) -> None:
-        missing = sorted(c for c in needed if c not in self.ids)
-        if missing:
-            shown = ", ".join(map(repr, missing))
-            raise GenerationError(
-                f"The model can't write {shown}, which the form needs.",
-                "Use another acrostic or form, or a model of texts with these characters.",
-            )
-
-    def _ways(self, form: Form, plan: _Plan, prompt: str) -> list[Pattern]:
-        """Return the tone patterns that fit the acrostic and for which there are characters."""
-        if form.name == "couplet":
-            line = _last_line(prompt)[0]
-            known = readings(line)
-            ways = [answer([frozenset(r.tone for r in known[c] if r.tone) for c in line])]
-        else:
-            ways = patterns(plan.verses, plan.characters)
-        firsts = [self.ids[c] for c in form.acrostic]
-        ways = [
-            way
-            for way in ways
-            if all(
-                any(self.fits(id_, frozenset(line[0])) for line in lines)
-                for id_, lines in zip(firsts, way, strict=False)
-            )
-        ]
-        used = set("".join(line for way in ways for lines in way for line in lines)) - {EITHER}
-        empty = [t for t in used if not np.isfinite(self.hanzi_mask(frozenset(t))).any()]
-        if empty or not ways:
-            reason = (
-                f"no character is read {' or '.join(empty)}"
-                if empty
-                else "`acrostic` doesn't fit it"
-            )
-            raise GenerationError(
-                f"The tone pattern can't be kept: {reason}.",
-                "Leave out `tones`, or change the acrostic.",
-            )
-        return ways
-
-    def _rhyme_groups(self, form: Form, rhymes: int) -> frozenset[str]:
-        """Return the rhyme groups that have at least ``rhymes`` characters."""
-        if rhymes < 1:
-            return frozenset()
-        groups = self.rhyming(frozenset(LEVEL if form.tones else EITHER))
-        enough = frozenset(group for group, ids in groups.items() if len(ids) >= rhymes)
-        if not enough:
-            raise GenerationError(
-                f"No rhyme has {rhymes} characters in the model's vocabulary.",
-                "Leave out `rhyme`, or use a shorter form.",
-            )
-        return enough
-
-
-@dataclass(frozen=True)
-class _Plan:
-    """The shape of a poem; ``marks`` is the text after each verse."""
-
-    verses: int
-    characters: int
-    marks: tuple[str, ...]
-
-
-def _poem_plan(form: Form) -> _Plan:
-    shape = FORMS[form.name]
-    verses, characters = form.verses, shape.characters or form.characters or 0
-    if form.name == "lines":
-        return _Plan(verses, characters, (_LINE_END,) * (verses - 1) + ("",))
-    couplet = (_COMMA, _FULL_STOP + _LINE_END)
-    marks = (*(couplet * (verses // 2))[:-1], _FULL_STOP)
-    return _Plan(verses, characters, marks)
-
-
-def _couplet_plan(form: Form, prompt: str) -> _Plan:
-    line, closing = _last_line(prompt)
-    if not line or len(line) > MOST_CHARACTERS or not all(map(_HANZI.fullmatch, line)):
-        raise GenerationError(
-            f"A {form.name} needs a prompt whose last line has only Chinese characters.",
-            f"End the prompt with a line of 1 to {MOST_CHARACTERS} Chinese characters.",
-        )
-    return _Plan(1, len(line), ("" if closing == _LINE_END else _FULL_STOP,))
-
-
-def _free(plan: _Plan) -> Pattern:
-    return ((EITHER * plan.characters,),) * plan.verses
-
-
-@dataclass
-class Verse:
+class Poem:
     """A poem being written: its next place, and the pieces allowed there.
 
+    Almost always something is allowed. Where nothing is, or where a verse sounds otherwise in the
+    end than it must, the poem has failed and is to be drawn again.
+
+    Args:
+        poet: knows the vocabulary.
+        task: what to write.
+        banned: where earlier drafts failed.
+
     Attributes:
-        ways: the tone patterns that the text so far fits.
-        rhymes: the rhyme groups that the text so far fits.
-        reason: why a complete poem ends.
+        failed: whether the poem can't be completed.
     """
 
-    poet: Poet
-    form: Form
-    plan: _Plan
-    ways: list[Pattern]
-    rhymes: frozenset[str]
-    reason: ClassVar[str] = "form"
-    _verse: int = 0
-    _written: list[int] = field(default_factory=list)
-    _rhymed: set[int] = field(default_factory=set)
-    _mark: str = ""
+    def __init__(self, poet: Poet, task: Task, banned: Banned | None = None) -> None:
+        self.task, self.failed = task, False
+        self._poet, self._banned = poet, {} if banned is None else banned
+        self._ways, self._rhymes = task.ways, task.rhymes
+        self._verses: list[str] = []
+        self._written, self._mark = "", ""
+        self._drawn: list[int] = []
+        self._lines = self._next_lines()
 
     @property
-    def characters(self) -> int:
-        """The number of characters of the whole poem."""
-        return self.plan.verses * self.plan.characters + len("".join(self.plan.marks))
+    def can_be_redrawn(self) -> bool:
+        """Whether another draft can do better."""
+        return bool(self._drawn)
+
+    def again(self) -> Poem:
+        """Return the poem as at first, but for the piece with which this one failed."""
+        *before, last = self._drawn
+        self._banned.setdefault(tuple(before), set()).add(last)
+        return Poem(self._poet, self.task, self._banned)
 
     def mask(self) -> Mask:
-        """Return the mask of the next piece."""
-        if self._mark:
-            return self.poet.mask([self.poet.ids[self._mark[0]]])
-        place = len(self._written)
-        if place == 0 and self._verse < len(self.form.acrostic):
-            return self.poet.mask([self.poet.ids[self.form.acrostic[self._verse]]])
-        tones = frozenset(line[place] for line in self._lines())
-        if not self._rhymes_here(place):
-            return self.poet.hanzi_mask(tones)
-        groups = self.poet.rhyming(tones)
-        rhyming = frozenset().union(*(groups.get(group, frozenset()) for group in self.rhymes))
-        return self.poet.mask(rhyming - self._rhymed)
+        """Return the mask of the next piece; any Chinese character where the poem has failed."""
+        allowed = self._allowed()
+        if not allowed.any():
+            self.failed = True
+            allowed = self._poet.all_hanzi
+        return np.where(allowed, np.float32(0), np.float32(-np.inf))
 
     def add(self, id_: int) -> None:
-        """Append a piece."""
+        """Append a piece that the mask allowed; nothing if the poem has failed."""
+        if self.failed:
+            return
+        self._drawn.append(id_)
         if self._mark:
             self._mark = self._mark[1:]
+        else:
+            self._written += self._poet.characters[id_]
+            self._narrow()
+        if len(self._verses) == self.task.plan.verses and not self._mark and not self.failed:
+            self.failed = not holds(self._verses, self.task)
+
+    def _narrow(self) -> None:
+        """Keep what the verse still fits."""
+        ear, number, verse = self.task.ear, len(self._verses), self._written
+        if len(verse) < self.task.plan.characters:
+            if ear is not None:
+                self._lines = [line for line in self._lines if ear.keeps(verse, line)]
             return
-        place = len(self._written)
-        if self._rhymes_here(place):
-            tones = frozenset(line[place] for line in self._lines())
-            self.rhymes &= self.poet.rhymes(id_, tones)
-            self._rhymed.add(id_)
-        self._written.append(id_)
-        if len(self._written) == self.plan.characters:
-            self.ways = [way for way in self.ways if self._open(way)]
-            self._mark = self.plan.marks[self._verse]
-            self._verse += 1
-            self._written = []
+        if ear is not None:
+            heard = ear.heard(verse)
+            self._ways = tuple(way for way in self._ways if lines_heard(heard, way[number]))
+            if number in self.task.form.rhyming:
+                lines = [line for way in self._ways for line in lines_heard(heard, way[number])]
+                self._rhymes &= rhymes_heard(heard, lines)
+                self.failed = not self._rhymes
+            self.failed |= not self._ways
+        self._mark = self.task.plan.marks[number]
+        self._verses.append(verse)
+        self._written = ""
+        self._lines = self._next_lines()
 
-    def _rhymes_here(self, place: int) -> bool:
-        last = place == self.plan.characters - 1
-        return bool(self.rhymes) and last and self._verse % 2 == 1
+    def _next_lines(self) -> list[Line]:
+        """Return what the next verse may sound like; nothing after the last one."""
+        number = len(self._verses)
+        if number == self.task.plan.verses:
+            return []
+        rhymes = self._rhymes if number in self.task.form.rhyming else None
+        tones = dict.fromkeys(tones for way in self._ways for tones in way[number])
+        return [Line(each, rhymes) for each in tones]
 
-    def _open(self, way: Pattern) -> list[str]:
-        """Return the variants of this verse in a pattern that the text so far fits."""
-        return [
-            line
-            for line in way[self._verse]
-            if all(
-                self.poet.fits(id_, frozenset(tone))
-                for id_, tone in zip(self._written, line, strict=False)
-            )
-        ]
+    def _allowed(self) -> Allowed:
+        """Return what may come next, as an array that may be changed."""
+        ids, acrostic, number = self._poet.ids, self.task.form.acrostic, len(self._verses)
+        if self._mark:
+            allowed = self._poet.only(ids[self._mark[0]])
+        elif not self._written and number < len(acrostic):
+            allowed = self._poet.only(ids[acrostic[number]])
+        else:
+            allowed = self._sounding()
+            self._keep_parallel(allowed)
+        allowed[list(self._banned.get(tuple(self._drawn), ()))] = False
+        return allowed
 
-    def _lines(self) -> list[str]:
-        return [line for way in self.ways for line in self._open(way)]
+    def _sounding(self) -> Allowed:
+        """Return the characters that tones and rhyme allow."""
+        ear, written, rhyming = self.task.ear, self._written, self.task.form.rhyming
+        if ear is None:
+            return self._poet.all_hanzi.copy()
+        number, found = len(self._verses), np.zeros(self._poet.width, bool)
+        for line in self._lines:
+            found |= ear.allowed(written, line)
+        if number in rhyming and len(written) == self.task.plan.characters - 1:
+            self._forbid(found, (self._verses[n][-1] for n in rhyming if n < number))
+        return found
+
+    def _keep_parallel(self, allowed: Allowed) -> None:
+        """Forbid what would leave a couplet that isn't parallel."""
+        form, number, written = self.task.form, len(self._verses), self._written
+        if number in form.parallel:
+            first = self._verses[-1]
+            if repeated := parallel.forced(first, written):
+                allowed &= self._poet.only(self._poet.ids[repeated])
+            else:
+                self._forbid(allowed, {*first, *written})
+                self._fit_repeats(allowed, parallel.repeated_later(first, len(written)))
+        elif number + 1 in form.parallel:
+            given = form.acrostic[number + 1 : number + 2]
+            lines = [line for way in self._ways for line in way[number + 1]]
+            rhymes = number + 1 in form.rhyming
+            fixed = parallel.unrepeatable(written, lines, rhymes=rhymes, begun=bool(given))
+            self._forbid(allowed, {*given, *fixed})
+
+    def _fit_repeats(self, allowed: Allowed, places: list[int]) -> None:
+        """Allow only characters that can stand at some later places of the verse as well."""
+        if self.task.ear is None:
+            return
+        for place in places:
+            there = np.zeros_like(allowed)
+            for mark in {line.tones[place] for line in self._lines}:
+                there |= self.task.ear.allowed("", Line(mark))
+            allowed &= there
+
+    def _forbid(self, allowed: Allowed, characters: Iterable[str]) -> None:
+        allowed[[self._poet.ids[c] for c in characters if c in self._poet.ids]] = False

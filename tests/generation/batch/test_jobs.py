@@ -39,6 +39,8 @@ def test_a_job_says_what_it_wants_and_the_defaults_say_the_rest() -> None:
         ('{"prompt": "a", "num_samples": 0}', "num_samples is 0"),
         ('{"prompt": "a", "form": "wujeu"}', "did you mean 'wujue'?"),
         ('{"prompt": "a", "form": {"name": "wujue", "tone": true}}', "did you mean 'tones'?"),
+        ('{"prompt": "a", "form": {"name": "wujue", "tones": 1}}', "form.tones: input should be"),
+        ('{"prompt": "a", "form": {"name": "wujue", "tones": "loose"}}', "tones is 'loose', not"),
         ('{"prompt": "a", "form": {"name": "wujue", "acrostic": "春江花月夜"}}', "only 4 verses"),
         ('{"prompt": "a", "id": 1.5}', "id: should be a string or an integer"),
         ('{"prompt": "a", "stop": [""]}', "stop contains an empty string"),
@@ -116,6 +118,17 @@ def test_jobs_may_come_through_a_pipe() -> None:
             assert [file.read().decode(), file.seek(0), file.read().decode()] == ["春\n", 0, "春\n"]
     finally:
         os.close(reader)
+
+
+@pytest.mark.parametrize(
+    ("given", "tones"),
+    [("true", "strict"), ("false", "none"), ('"strict"', "strict"), ('"lenient"', "lenient")],
+)
+def test_tones_are_named_or_switched_on(given: str, tones: str) -> None:
+    (job,) = parse(f'{{"prompt": "", "form": {{"name": "wujue", "tones": {given}}}}}')
+    assert isinstance(job, Job)
+    assert job.request.form == Form("wujue", tones=tones)
+    assert read_form(f'{{"name": "wujue", "tones": {given}}}') == (Form("wujue", tones=tones), [])
 
 
 def test_a_form_is_named_or_given_as_json() -> None:

@@ -1,0 +1,47 @@
+"""Options with a value that is usually left out: ``--tones`` is ``--tones strict``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from typer.core import TyperCommand
+
+from chargen.cli.naming import every_option, flags_of
+from chargen.options import nearest
+from chargen.options.field import Option
+
+
+class SwitchedCommand(TyperCommand):
+    """A command that reads such an option without its value, for which Typer has no way."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        return super().parse_args(ctx, completed(args))
+
+
+def completed(args: Sequence[str]) -> list[str]:
+    """Return arguments with the values that were left out.
+
+    What follows such an option is its value where it is one of its choices, or like one.
+    """
+    switches = {
+        flag: entry.option
+        for entry in every_option()
+        if entry.option.switch is not None
+        for flag in flags_of(entry)
+    }
+    found: list[str] = []
+    for n, given in enumerate(args):
+        if given == "--":
+            return [*found, *args[n:]]
+        word = given
+        known = switches.get(word)
+        if known is not None and known.switch is not None and not _is_value(args[n + 1 :], known):
+            word = f"{word}={known.switch[True]}"
+        found.append(word)
+    return found
+
+
+def _is_value(rest: Sequence[str], option: Option) -> bool:
+    choices = option.choices or {}
+    return bool(rest) and (rest[0] in choices or nearest(rest[0], choices) is not None)

@@ -1,0 +1,35 @@
+"""How much of each character of a text is the network's, and how much is counting's."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from chargen.corpus.tokenizer import Tokenizer
+from chargen.errors import GenerationError
+from chargen.network.model import CharModel
+
+
+def character_gates(
+    model: CharModel, tokenizer: Tokenizer, ids: NDArray[np.integer]
+) -> NDArray[np.float64]:
+    """The gate before each character of ``ids``: 0 is counting alone, 1 the network alone, (N,).
+
+    The gate of a character of several pieces is that of its first one.
+
+    Raises:
+        GenerationError: the model has no gate.
+    """
+    if model.w is None:
+        raise GenerationError(
+            "The run has no gate: its network works without n-gram counts.",
+            "Use a run with counts, or colour by surprisal.",
+        )
+    read = np.concatenate([[tokenizer.newline_id], np.asarray(ids[:-1], np.int64)])[: len(ids)]
+    with torch.no_grad():
+        inputs = torch.from_numpy(read)[:, None].to(model.table.device)
+        s, _ = model(inputs, model.initial_state(1))
+        gates = model.gate(s.flatten(0, 1)).flatten().double().cpu().numpy()
+    found: NDArray[np.float64] = gates[tokenizer.character_starts(ids)]
+    return found
