@@ -1,4 +1,5 @@
 from .api import TrainedRun as TrainedRun
+from .api import attention as attention
 from .api import batch as batch
 from .api import compare as compare
 from .api import find_lr as find_lr
@@ -30,6 +31,7 @@ from .evaluation.scores import Score as Score
 from .generation.batch.run import BatchProgress as BatchProgress
 from .generation.filling.filler import Filling as Filling
 from .generation.generator import Generator as Generator
+from .generation.judging import Judgement as Judgement
 from .generation.poems.forms import Form as Form
 from .generation.ranking import Ranked as Ranked
 from .generation.requests import Result as Result
@@ -37,6 +39,7 @@ from .inspection.comparison import Comparison as Comparison
 from .inspection.corpora import CorpusSummary as CorpusSummary
 from .inspection.gradients import GradientReport as GradientReport
 from .inspection.listing import RunEntry as RunEntry
+from .inspection.looks import LookReport as LookReport
 from .inspection.neurons import NeuronReport as NeuronReport
 from .inspection.summary import RunSummary as RunSummary
 from .training.events import Checkpoint as Checkpoint

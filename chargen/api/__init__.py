@@ -4,6 +4,7 @@ from pathlib import Path
 
 from chargen.api.corpora import prepare, read_text
 from chargen.api.inspecting import (
+    attention,
     compare,
     gradients,
     inspect,
@@ -20,6 +21,7 @@ Source = str | Path
 
 __all__ = [
     "TrainedRun",
+    "attention",
     "batch",
     "compare",
     "find_lr",

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from chargen.inspection.corpora import CorpusSummary
     from chargen.inspection.gradients import GradientReport
     from chargen.inspection.listing import RunEntry
+    from chargen.inspection.looks import LookReport
     from chargen.inspection.neurons import NeuronReport
     from chargen.inspection.summary import RunSummary
 
@@ -166,6 +167,43 @@ def neurons(
     page = Path(out) if out is not None else generator.path / "neurons.html"
     write_bytes(page, neuron_page(report).encode("utf-8"))
     return report, page
+
+
+def attention(
+    text: str,
+    run: str | Path | None = None,
+    *,
+    answer: str | None = None,
+    runs_dir: str | Path | None = None,
+    out: str | Path | None = None,
+) -> LookReport:
+    """Measure where a run that answers lines looks while it answers one.
+
+    Args:
+        text: the line.
+        run: a run folder, or a name in ``runs_dir``; None is the newest run.
+        answer: the answer that is looked at; None: the likeliest that a beam of 8 finds.
+        runs_dir: the folder of runs.
+        out: a PNG, SVG or PDF to draw.
+
+    Raises:
+        CheckpointError: the run is missing, has learnt another task, or has no attention.
+        ConfigError: ``out`` can't be written.
+        GenerationError: the line can't be answered.
+        MissingExtraError: ``out`` is given and matplotlib is not installed.
+    """
+    from chargen.inspection.looks import inspect_looks, plot_looks
+    from chargen.inspection.plots import check_picture
+
+    if out is not None:
+        check_picture(Path(out))
+    generator = load(run, runs_dir=runs_dir, device="cpu")
+    if answer is None:
+        (answer,) = generator.answer(text, beam_size=8)
+    report = inspect_looks(generator.loaded, generator.as_learnt(text), answer)
+    if out is not None:
+        plot_looks(report, Path(out))
+    return report
 
 
 def compare(

@@ -21,7 +21,7 @@ PANELS: Mapping[str, Mapping[str, str]] = {
         "novelty": "novelty",
     },
     "Inspect runs": {"runs": "runs", "inspect": "inspect", "compare": "compare", "plot": "plot"},
-    "Analyse a network": {"gradients": "gradients", "neurons": "neurons"},
+    "Analyse a network": {"gradients": "gradients", "neurons": "neurons", "attention": "attention"},
 }
 """Commands by panel; each is the function of its module's name."""
 EXPERIMENTS = {
@@ -31,6 +31,7 @@ EXPERIMENTS = {
     "clipping": "experiment.clipping",
     "quality": "experiment.quality",
     "classify": "experiment.classify",
+    "reverse": "experiment.reverse",
 }
 BENCHES = {"generate": "bench_generate", "train": "bench_train"}
 _GROUPS = {

@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from chargen.cli.answers import show_judgement
 from chargen.cli.command import command, only
 from chargen.cli.flags import Json, NamedRun, NoNgram, RunsDir
 from chargen.cli.order import check_order
 from chargen.cli.sample import say_conversion
-from chargen.options import CorpusConfig, TrainConfig
+from chargen.errors import ConfigError
+from chargen.options import CorpusConfig, SamplingConfig, TrainConfig
 
 if TYPE_CHECKING:
     from chargen.evaluation.scores import CharScores, Score
@@ -21,39 +23,50 @@ if TYPE_CHECKING:
     from chargen.terminal.console import Terminal
 
 
+_ANSWERING = ("match_source_length", "beam_size", "length_penalty")
 _MANY_UNKNOWN = 0.1
 """Share of characters outside the vocabulary that is remarked on."""
 
 
-@command(only(CorpusConfig, "encoding", "errors"), only(TrainConfig, "device"))
+_BatchSize = Annotated[
+    int,
+    typer.Option("--batch-size", min=1, help="Segments scored at once; affects only the speed."),
+]
+_PerChar = Annotated[
+    Path | None,
+    typer.Option(
+        "--per-char",
+        help="File for the bits of each character, as JSON lines; - is standard output, and "
+        "replaces the report.",
+    ),
+]
+_Form = Annotated[
+    str | None, typer.Option("--form", help="couplet: answer as the rules of couplets ask.")
+]
+_NoLabels = Annotated[bool, typer.Option("--no-labels", help="Score records without their labels.")]
+_Out = Annotated[
+    Path | None,
+    typer.Option(
+        "--out", "-o", help="PNG, SVG or PDF of a classifier's table of true and told labels."
+    ),
+]
+
+
+@command(
+    only(CorpusConfig, "encoding", "errors"),
+    only(TrainConfig, "device"),
+    only(SamplingConfig, *_ANSWERING),
+)
 def evaluate(
     run: NamedRun,
-    file: Annotated[Path, typer.Argument(help="A text file.", show_default=False)],
-    batch_size: Annotated[
-        int,
-        typer.Option(
-            "--batch-size", min=1, help="Segments scored at once; affects only the speed."
-        ),
-    ] = 32,
-    per_char: Annotated[
-        Path | None,
-        typer.Option(
-            "--per-char",
-            help="File for the bits of each character, as JSON lines; - is standard output, and "
-            "replaces the report.",
-        ),
-    ] = None,
+    file: Annotated[Path, typer.Argument(help="A text, records or pairs.", show_default=False)],
+    batch_size: _BatchSize = 32,
+    per_char: _PerChar = None,
     runs_dir: RunsDir = None,
     no_ngram: NoNgram = False,
-    no_labels: Annotated[
-        bool, typer.Option("--no-labels", help="Score records without their labels.")
-    ] = False,
-    out: Annotated[
-        Path | None,
-        typer.Option(
-            "--out", "-o", help="PNG, SVG or PDF of a classifier's table of true and told labels."
-        ),
-    ] = None,
+    form: _Form = None,
+    no_labels: _NoLabels = False,
+    out: _Out = None,
     *,
     options: dict[str, Any],
     as_json: Json = False,
@@ -69,6 +82,10 @@ def evaluate(
     With a run of the task infill, each line is a text of its own, and each of its characters is
     scored given all others of the line. These bits don't compare with those of a language model,
     which knows only what comes before; accuracy is the share of single gaps filled right.
+
+    A run that answers lines is scored by the answers of a file of pairs, and answers the lines
+    itself, with the likeliest characters or by the options given, for BLEU, chrF and the share of
+    answers that keep the rules of a couplet.
     """
     from chargen import api
     from chargen.cli.labels import evaluate_labels, refuse_picture
@@ -80,6 +97,13 @@ def evaluate(
         evaluate_labels(generator, file, out, terminal, as_json=as_json, **options)
         return
     refuse_picture(generator, out)
+    answering = {name: options.pop(name) for name in _ANSWERING if name in options}
+    if generator.answers:
+        judgement = generator.judge_answers(file, form=form, **options, **answering)
+        show_judgement(generator, file, judgement, terminal, as_json=as_json)
+        return
+    for name in [*answering, *(["form"] if form else [])]:
+        raise ConfigError(f"`{name}` is for runs that answer lines.", "Leave it out.")
     if generator.loaded.config.model.records:
         score = generator.score_records(file, labels=not no_labels)
         _show(generator, file, score, terminal, as_json=as_json)
@@ -87,13 +111,11 @@ def evaluate(
     text = api.read_text(file, unwrap=generator.unwrap, **options)
     say_conversion(terminal, generator, "The text")
     scores = generator.score_characters(text, batch_size)
-    score = scores.total()
     if per_char:
         _write_per_char(per_char, generator.as_learnt(text), scores)
-    _remark_on_unknown(score.oov_rate, generator, terminal)
-    if str(per_char) == "-":
-        return
-    _show(generator, file, score, terminal, as_json=as_json)
+    _remark_on_unknown(scores.total().oov_rate, generator, terminal)
+    if str(per_char) != "-":
+        _show(generator, file, scores.total(), terminal, as_json=as_json)
 
 
 def _show(

@@ -125,11 +125,20 @@ def sample(
         say_run(terminal, generator, wanted["seed"])
     if text:
         say_conversion(terminal, generator, "The prompt")
+    if generator.answers:
+        _check_answerable(text, color)
     asked = Asked(generator, text, wanted, tuple(temperatures))
     if as_json:
         write_json(asked, keep)
     else:
         show_texts(asked, keep, tint=None if color == Color.none else color)
+
+
+def _check_answerable(line: str, color: Color) -> None:
+    if not line.strip():
+        raise GenerationError("This run answers lines, and there is none.", "Give one as `prompt`.")
+    if color is not Color.none:
+        raise ConfigError("`color` is for texts that a language model continues.", "Leave it out.")
 
 
 def run_named(run: str | None, checkpoint: str | None) -> str | None:
@@ -180,11 +189,15 @@ def texts_wanted(options: dict[str, Any], also: list[str]) -> dict[str, Any]:
     Raises:
         ConfigError: an option is not usable; names all problems at once.
     """
+    from chargen.generation.asking import problems_of_beam
     from chargen.generation.poems.asked import read_form
 
     batch, sampling, details = distribute(options, BatchConfig, SamplingConfig, Form)
     form, problems = read_form(details.pop("name", None), **details)
     problems += SamplingConfig.problems_in(sampling) + BatchConfig.problems_in(batch)
+    if not problems:
+        counts = (batch.get("num_samples", 1), batch.get("best_of", 1))
+        problems += problems_of_beam(SamplingConfig(**sampling), *counts)
     check(also=[*also, *problems])
     return {"num_samples": 1, "device": "auto", **batch, **sampling, "form": form}
 

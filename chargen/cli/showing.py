@@ -41,6 +41,8 @@ class Asked:
     def before(self) -> str:
         """Return the prompt as it precedes a text: a poem begins on a line of its own."""
         form = self.options.get("form")
+        if self.generator.answers:
+            return f"{self.prompt}\n"
         if form is None:
             return self.prompt
         from chargen.generation.poems.plan import lead
@@ -99,6 +101,9 @@ def show_texts(asked: Asked, keep: int, *, tint: str | None) -> None:
     from chargen.terminal.texts import TextWriter
 
     writer, one = TextWriter(), asked.options["num_samples"] == 1
+    if asked.generator.answers and not (one and asked.options.get("beam_size", 0) == 0):
+        _show_answers(asked, writer)
+        return
     tint = tint if writer.on_terminal else None
     if tint:
         writer.legend(tint)
@@ -120,6 +125,14 @@ def _stream(asked: Asked, writer: TextWriter) -> None:
     for piece in pieces:
         writer.write(piece)
     writer.write("\n")
+
+
+def _show_answers(asked: Asked, writer: TextWriter) -> None:
+    """The line once, and below it its answers, a line each."""
+    for n, (_, result) in enumerate(asked.results()):
+        if not n:
+            writer.prompt(asked.before())
+        writer.write(f"{result.text}\n")
 
 
 def _show_all(asked: Asked, writer: TextWriter, *, tint: str | None) -> None:

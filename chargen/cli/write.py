@@ -46,8 +46,8 @@ def write(
     )
     say_run(terminal, generator, seed)
     say_conversion(terminal, generator, "What you type")
-    alone = not sys.stdin.isatty()
-    if not alone:
+    alone = not sys.stdin.isatty() or generator.answers
+    if sys.stdin.isatty():
         terminal.say("Type a line, and the model goes on. /help lists the commands.")
         options = {"length": 120, "end": "sentence", **options}
     session = Session(generator, TextWriter(), terminal.say, options, alone=alone, seed=seed)

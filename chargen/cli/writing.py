@@ -97,7 +97,8 @@ class Session:
         """Let the model go on after ``prompt``, showing what it adds as it comes."""
         seed, self.seed = self.next_seed(), None
         pieces = self.generator.stream(prompt, seed=seed, **self.asked())
-        drawn = "\n" if self.form is not None and prompt[-1:] not in ("", "\n") else ""
+        apart = self.form is not None or self.generator.answers
+        drawn = "\n" if apart and prompt[-1:] not in ("", "\n") else ""
         self.writer.write(drawn)
         try:
             for piece in pieces:

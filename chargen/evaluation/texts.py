@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import astuple
-from functools import reduce
 from itertools import islice
 from typing import Any
 
@@ -65,11 +64,12 @@ def total_of(scores: Iterable[Score]) -> Score:
     parts = list(scores)
     if not parts:
         raise CorpusError("The file has no records.", "Name one with at least one record.")
-    return reduce(_sum, parts)
+    return added(parts)
 
 
-def _sum(a: Score, b: Score) -> Score:
-    return Score(*(x + y for x, y in zip(astuple(a), astuple(b), strict=True)))
+def added(scores: Sequence[Score]) -> Score:
+    """The score of several texts together."""
+    return Score(*map(sum, zip(*map(astuple, scores), strict=True)))
 
 
 def text_costs(

@@ -9,11 +9,15 @@ import torch
 from torch import Tensor
 
 from chargen.corpus.labels import Labels
+from chargen.corpus.record_fields import LONGEST
 from chargen.corpus.tokenizer import Tokenizer
 from chargen.errors import GenerationError
+from chargen.generation.answering import AnswerNetwork
+from chargen.generation.beams import Found
 from chargen.generation.folded import Network
 from chargen.generation.loops import kinds_of
 from chargen.generation.masks import Masks
+from chargen.generation.poems.answers import Couplet, RuledText, Rules, SameLength
 from chargen.generation.poems.forms import Form
 from chargen.generation.poems.plan import lead
 from chargen.generation.poems.poet import Poet
@@ -23,6 +27,7 @@ from chargen.generation.requests import Chunk, Request, Result
 from chargen.generation.sampler import drawing_device
 from chargen.generation.slots import Slots
 from chargen.network.model import CharModel
+from chargen.network.seq2seq import Seq2Seq
 from chargen.ngrams import KneserNey
 from chargen.options import BatchConfig
 
@@ -34,7 +39,7 @@ class Engine:
     whatever is generated beside it, in any number of slots, on any number of threads.
 
     Args:
-        model: on the device that is to do the work.
+        model: on the device that is to do the work; one that answers reads a prompt as its text.
         tokenizer: the model's.
         ngram: the counts that are mixed with the network; None: the network alone.
         slots: texts that run at once, at most.
@@ -46,7 +51,7 @@ class Engine:
 
     def __init__(
         self,
-        model: CharModel,
+        model: CharModel | Seq2Seq,
         tokenizer: Tokenizer,
         ngram: KneserNey | None = None,
         *,
@@ -59,13 +64,18 @@ class Engine:
         self._set(slots, oov_prompt, logprobs=logprobs)
         self._convert, self._labels = convert, labels or Labels({})
         with torch.inference_mode():
-            self.network = Network(model, ngram)
+            if isinstance(model, Seq2Seq):
+                self.network: Network = AnswerNetwork(model)
+            else:
+                self.network = Network(model, ngram)
+        self.answers = isinstance(model, Seq2Seq)
         self.tokenizer = tokenizer
         self.drawing_device = drawing_device(self.network.device)
         ends = tokenizer.end_id if model.config.records else -1
         self.masks = Masks(tokenizer, self.network.width, self.drawing_device, ends)
         self.kinds = kinds_of(tokenizer)
         self.cache = PromptCache()
+        self.followed: tuple[object, list[Found]] = (None, [])
         self.poet = Poet(tokenizer, self.network.width)
 
     def _set(self, slots: int, oov_prompt: str, *, logprobs: bool) -> None:
@@ -102,13 +112,17 @@ class Engine:
 
     def check(self, request: Request) -> None:
         """Raise GenerationError where ``request`` can't be fulfilled."""
-        self.prompt_ids(request.prompt, request.form)
+        if self.answers:
+            self.source_ids(request.prompt)
+        else:
+            self.prompt_ids(request.prompt, request.form)
         if not 0 <= request.seed < 1 << 64:
             raise GenerationError(
                 f"The seed {request.seed} is out of range.", "Use 0 to 18446744073709551615."
             )
         self.labels_of(request)
-        if request.form is not None:
+        self.ruled(request)
+        if request.form is not None and not self.answers:
             self.poem(request, request.form)
 
     def labels_of(self, request: Request) -> Tensor | None:
@@ -125,6 +139,24 @@ class Engine:
         prompt = self._convert(prompt)
         if form is not None and not form.problems():
             prompt = lead(form, prompt)
+        return [self.tokenizer.newline_id, *self._known_ids(prompt)]
+
+    def source_ids(self, line: str) -> list[int]:
+        """What a network that answers reads: a line and its end; nothing for a blank line.
+
+        Raises:
+            GenerationError: the line is too long, or has characters that the model can't read.
+        """
+        line = self._convert(line)
+        if len(line) > LONGEST:
+            raise GenerationError(
+                f"The line has {len(line):,} characters, and the most are {LONGEST:,}.",
+                "Give a shorter one.",
+            )
+        return [*self._known_ids(line), self.tokenizer.end_id] if line.strip() else []
+
+    def _known_ids(self, prompt: str) -> list[int]:
+        """The pieces of a prompt, without characters that the model can't read."""
         if not self.tokenizer.has_bytes:
             unseen = self.tokenizer.unseen(prompt)
             if unseen and self.oov_prompt == "error":
@@ -134,7 +166,51 @@ class Engine:
                 )
             prompt = prompt.translate({ord(c): None for c in unseen})
         ids: list[int] = self.tokenizer.encode(prompt).tolist()
-        return [self.tokenizer.newline_id, *ids]
+        return ids
+
+    def ruled(self, request: Request) -> RuledText | None:
+        """An answer by the rules that are asked for, nothing of it written yet; None: no rules.
+
+        Raises:
+            GenerationError: the model has no use for what is asked for, or it can't be done.
+        """
+        if not self.answers:
+            self._check_for_answers(request)
+            return None
+        rules = self.rules(request)
+        if rules is None:
+            return None
+        return RuledText(rules, "form" if request.form else "length")
+
+    def rules(self, request: Request) -> Rules | None:
+        """The rules of an answer that is asked for; a blank line has none."""
+        config, form = request.config, request.form
+        line = self._convert(request.prompt)
+        if form is None and not config.match_source_length:
+            return None
+        if config.stop:
+            raise GenerationError(
+                "An answer by rules ends where they say, not at a stop string.",
+                "Leave one of them out.",
+            )
+        if form is not None and (form.name != "couplet" or form.acrostic or form.rhyme):
+            raise GenerationError(
+                "A run that answers lines writes no poems, but the second lines of couplets.",
+                "Use `form=couplet` without further details.",
+            )
+        if not line.strip():
+            return None
+        if form is None:
+            return SameLength(self.tokenizer, self.network.width, len(line))
+        return Couplet(self.poet, line)
+
+    def _check_for_answers(self, request: Request) -> None:
+        for name in ("match_source_length", "beam_size"):
+            if getattr(request.config, name):
+                raise GenerationError(
+                    f"`{name}` is for runs that answer lines, and this one continues texts.",
+                    "Leave it out, or train a run with `task=seq2seq`.",
+                )
 
     def poem(self, request: Request, form: Form) -> Poem:
         """The poem that a request asks for, nothing of it written yet."""

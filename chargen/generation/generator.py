@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from itertools import chain
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from chargen.generation.asking import chosen_seed, requests_for
 from chargen.generation.filling.method import FillsGaps
 from chargen.generation.reader import Reader
-from chargen.options import BatchConfig, SamplingConfig, check, distribute, keyword_options
+from chargen.options import SamplingConfig, keyword_options
 
 if TYPE_CHECKING:
     from chargen.generation.engine import Engine
+    from chargen.generation.judging import Judgement
     from chargen.generation.poems.forms import Form
     from chargen.generation.ranking import Ranked
-    from chargen.generation.requests import Request, Result
+    from chargen.generation.requests import Result
 
 
 class Generator(Reader, FillsGaps):
@@ -37,26 +39,20 @@ class Generator(Reader, FillsGaps):
 
     @cached_property
     def _engine(self) -> Engine:
-        from chargen.generation.engine import Engine
+        from chargen.generation.replying import folded
 
-        loaded = self.loaded
-        return Engine(
-            loaded.model,
-            loaded.tokenizer,
-            loaded.ngram,
-            convert=self.as_learnt,
-            labels=loaded.config.corpus.label_space,
-        )
+        return folded(self)
+
+    @property
+    def answers(self) -> bool:
+        """Whether the model answers lines, rather than continuing texts."""
+        return self.loaded.config.model.task == "seq2seq"
 
     def identity(self) -> dict[str, str]:
         """What a text depends on besides prompt, options and seed."""
-        loaded = self.loaded
-        return {
-            "weights_sha256": loaded.weights_sha256,
-            "tokenizer_sha256": loaded.tokenizer.sha256,
-            **({"ngram_sha256": loaded.ngram_sha256} if loaded.ngram_sha256 else {}),
-            "device": self._engine.network.device.type,
-        }
+        from chargen.generation.replying import identity_of
+
+        return {**identity_of(self.loaded), "device": self._engine.network.device.type}
 
     @keyword_options(SamplingConfig)
     def stream(
@@ -86,8 +82,8 @@ class Generator(Reader, FillsGaps):
         """
         from chargen.generation.requests import Chunk
 
-        asked = {"seed": _chosen(seed), "oov_prompt": oov_prompt}
-        request = next(_requests(prompt, form, options, asked))
+        asked = {"seed": chosen_seed(seed), "oov_prompt": oov_prompt}
+        request = next(requests_for(prompt, form, options, asked))
         engine = engine_of(self, slots=1, oov_prompt=oov_prompt)
         engine.check(request)
         return (part.text for part in engine.stream([request]) if isinstance(part, Chunk))
@@ -110,16 +106,9 @@ class Generator(Reader, FillsGaps):
         number, which ``results`` reports, and which gives the same text alone. Arguments and
         errors as ``stream``.
         """
-        results = self.iter_results(
-            prompt,
-            num_samples=num_samples,
-            best_of=best_of,
-            seed=seed,
-            oov_prompt=oov_prompt,
-            form=form,
-            **options,
-        )
-        return [result.text for result in results]
+        asked: dict[str, Any] = {"num_samples": num_samples, "best_of": best_of, "seed": seed}
+        asked |= {"oov_prompt": oov_prompt, "form": form, **options}
+        return [result.text for result in self.iter_results(prompt, **asked)]
 
     @keyword_options(SamplingConfig)
     def results(
@@ -134,16 +123,9 @@ class Generator(Reader, FillsGaps):
         **options: Any,
     ) -> list[Result]:
         """As ``generate``, each text with its seed, length and why it ended."""
-        found = self.iter_results(
-            prompt,
-            num_samples=num_samples,
-            best_of=best_of,
-            seed=seed,
-            oov_prompt=oov_prompt,
-            form=form,
-            **options,
-        )
-        return list(found)
+        counts = {"num_samples": num_samples, "best_of": best_of, "seed": seed}
+        asked: dict[str, Any] = {**counts, "oov_prompt": oov_prompt, "form": form, **options}
+        return list(self.iter_results(prompt, **asked))
 
     @keyword_options(SamplingConfig)
     def iter_results(
@@ -166,10 +148,10 @@ class Generator(Reader, FillsGaps):
         asked = {
             "num_samples": num_samples,
             "best_of": best_of,
-            "seed": _chosen(seed),
+            "seed": chosen_seed(seed),
             "oov_prompt": oov_prompt,
         }
-        requests = _requests(prompt, form, options, asked)
+        requests = requests_for(prompt, form, options, asked)
         slots = min(num_samples * best_of, 64)
         engine = engine_of(self, slots=slots, oov_prompt=oov_prompt)
         first = next(requests)
@@ -195,12 +177,55 @@ class Generator(Reader, FillsGaps):
         from chargen.generation.ordering import in_order
         from chargen.generation.ranking import rank
 
-        asked = {"num_samples": best_of, "seed": _chosen(seed), "oov_prompt": oov_prompt}
-        requests = list(_requests(prompt, form, options, asked))
+        asked = {"num_samples": best_of, "seed": chosen_seed(seed), "oov_prompt": oov_prompt}
+        requests = list(requests_for(prompt, form, options, asked))
         engine = engine_of(self, slots=min(best_of, 64), oov_prompt=oov_prompt, logprobs=True)
         engine.check(requests[0])
         results = list(in_order(engine, iter(requests), None))
         return rank(results, self.loaded.bits_per_char)
+
+    @keyword_options(SamplingConfig)
+    def answer(
+        self,
+        lines: str | Sequence[str],
+        *,
+        seed: int | None = None,
+        oov_prompt: str = "error",
+        form: Form | str | Mapping[str, Any] | None = None,
+        **options: Any,
+    ) -> list[str]:
+        """An answer to each line, of a model that has learnt pairs; to a blank line, a blank one.
+
+        With ``beam_size`` they are the likeliest ones, else they are drawn. Arguments and errors
+        as ``stream``.
+
+        Raises:
+            CheckpointError: the run has learnt another task.
+        """
+        from chargen.generation.replying import answers_to
+
+        engine = engine_of(self, oov_prompt=oov_prompt)
+        asked = [lines] if isinstance(lines, str) else lines
+        return answers_to(self, engine, asked, form, chosen_seed(seed), options)
+
+    def judge_answers(
+        self,
+        path: str | Path,
+        *,
+        form: Form | str | None = None,
+        encoding: str = "auto",
+        errors: str = "strict",
+        **options: Any,
+    ) -> Judgement:
+        """Score the answers of a file of pairs, and compare them with the model's own.
+
+        Its own have the likeliest characters unless ``options``, as of ``answer``, say otherwise.
+        """
+        from chargen.generation.replying import judge_file
+
+        settings = {"encoding": encoding, "errors": errors}
+        engine = engine_of(self, oov_prompt="skip")
+        return judge_file(self, engine, path, form, {"temperature": 0.0, **options}, settings)
 
 
 def engine_of(
@@ -211,31 +236,3 @@ def engine_of(
     All engines of a generator share its weights, laid out for generation, and the prompts read.
     """
     return generator._engine.using(slots=slots, oov_prompt=oov_prompt, logprobs=logprobs)
-
-
-def _chosen(seed: int | None) -> int:
-    """The seed that was given, or a random one that is easily typed."""
-    return secrets.randbelow(2**31) if seed is None else seed
-
-
-def _requests(
-    prompt: str,
-    form: Form | str | Mapping[str, Any] | None,
-    options: Mapping[str, Any],
-    asked: Mapping[str, Any],
-) -> Iterator[Request]:
-    """A request for each text, made when it is asked for; ``asked`` are options of BatchConfig.
-
-    Raises:
-        ConfigError: names all options that are not usable.
-    """
-    from chargen.generation.poems.asked import read_form
-    from chargen.generation.requests import Request
-    from chargen.generation.seeds import text_seeds
-
-    (drawn,) = distribute(options, SamplingConfig)
-    sampling, batch = SamplingConfig(**drawn), BatchConfig.from_dict(asked)
-    wanted, problems = read_form(form)
-    check(sampling, batch, also=problems)
-    seeds = text_seeds(batch.seed, batch.num_samples)
-    return (Request(prompt, sampling, each, wanted, batch.best_of) for each in seeds)

@@ -17,6 +17,7 @@ class Masks:
         at_start: ids that can't come where no character is begun, (N,), int64.
         never: the same, and the numbers of the spare columns, in an array on the CPU.
         on_cpu: whether rows are masked there.
+        not_empty: the mask of an answer's first piece, which isn't the end: (|V'|,).
 
     Args:
         width: |V'|, the logits of a row.
@@ -30,11 +31,16 @@ class Masks:
         if end >= 0:
             never[end] = False
         self._values = tokenizer.byte_values
-        at_start = never | np.array([b >= 0 and not may_begin(b) for b in self._values.tolist()])
-        self.at_start = torch.from_numpy(np.flatnonzero(at_start)).to(device)
-        self.never = np.append(np.flatnonzero(at_start), np.arange(tokenizer.size, width))
+        at_start = np.flatnonzero(
+            never | np.array([b >= 0 and not may_begin(b) for b in self._values.tolist()])
+        )
+        self.at_start = torch.from_numpy(at_start).to(device)
+        self.never = np.append(at_start, np.arange(tokenizer.size, width))
         self.on_cpu = device.type == "cpu"
         self._width = width
+        self.not_empty = np.zeros(width, np.float32)
+        self.not_empty[at_start] = -np.inf
+        self.not_empty[end] = -np.inf
         self._inside: dict[range, NDArray[np.float32]] = {}
 
     def inside(self, begun: bytes) -> NDArray[np.float32]:

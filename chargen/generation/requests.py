@@ -18,6 +18,7 @@ class Request:
         seed: 0 to 2⁶⁴ − 1; the text is a function of model, prompt, config, form and seed.
         form: a poem's form, which then decides the length.
         best_of: texts to draw, of which ``ranking.best_results`` keeps one.
+        rank: of an answer among the likeliest ones, from 0, where a beam finds them.
     """
 
     prompt: str
@@ -25,6 +26,7 @@ class Request:
     seed: int
     form: Form | None = None
     best_of: int = 1
+    rank: int = 0
 
 
 @dataclass(frozen=True)

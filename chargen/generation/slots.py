@@ -11,99 +11,15 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from chargen.errors import GenerationError
+from chargen.generation.answering import AnswerRows
+from chargen.generation.beams import best_answer
 from chargen.generation.loops import Loops
 from chargen.generation.requests import Chunk, Request, Result
-from chargen.generation.sampler import Sampler, Uniforms
-from chargen.generation.seeds import sample_seed
-from chargen.generation.text import GrowingText
+from chargen.generation.sampler import Sampler
+from chargen.generation.slot_text import SlotText
 
 if TYPE_CHECKING:
     from chargen.generation.engine import Engine
-
-_UNIFORMS_AT_ONCE = 64
-_MOST_DRAFTS = 100
-"""Drafts of a poem; those that fail are rare (tests/benchmarks/generation.md)."""
-
-
-class _Text:
-    """One request in its slot: the prompt still to be read, then the text as it grows.
-
-    A poem that fails begins again, as another draft, with the numbers of a seed of its own.
-    """
-
-    def __init__(self, index: int, request: Request, engine: Engine) -> None:
-        self.index, self.request, self._engine = index, request, engine
-        self.prompt = engine.prompt_ids(request.prompt, request.form)
-        self.poem = engine.poem(request, request.form) if request.form else None
-        self._draft = 0
-        self._begin(request.seed)
-
-    def _begin(self, seed: int) -> None:
-        length, end = self.request.config.length, self.request.config.end
-        if self.poem is not None:
-            length, end = self.poem.task.characters, "none"
-        stop = self.request.config.stop
-        self.position = 0
-        self.grown = GrowingText(self._engine.tokenizer, length, stop, end)
-        self.bits: list[float] = []
-        self._uniforms = Uniforms(seed)
-        self._ready: list[float] = []
-
-    def begin_again(self) -> None:
-        """Begin another draft of a poem that failed.
-
-        Raises:
-            GenerationError: there were enough drafts.
-        """
-        self._draft += 1
-        if self.poem is None or not self.poem.can_be_redrawn or self._draft >= _MOST_DRAFTS:
-            drafts = "draft" if self._draft == 1 else "drafts"
-            raise GenerationError(
-                f"The poem with the seed {self.request.seed} kept its rules in none of "
-                f"{self._draft} {drafts}.",
-                "Use `tones=lenient`, another acrostic or prompt, or a larger vocabulary.",
-            )
-        self.poem = self.poem.again()
-        self._begin(sample_seed(self.request.seed, f"draft {self._draft}"))
-
-    @property
-    def failed(self) -> bool:
-        """Whether it is a poem that can't be completed as it was begun."""
-        return self.poem is not None and self.poem.failed
-
-    @property
-    def held(self) -> bool:
-        """Whether it can't be shown yet: a poem that may fail is shown when it is whole."""
-        may_fail = self.poem is not None and self.poem.task.may_fail
-        return may_fail and self.grown.finish_reason is None
-
-    @property
-    def reading(self) -> bool:
-        """Whether pieces of the prompt are left beyond the next one."""
-        return self.position + 1 < len(self.prompt)
-
-    def uniform(self) -> float:
-        """The next number of its own."""
-        try:
-            return self._ready.pop()
-        except IndexError:
-            self._ready = self._uniforms.next(_UNIFORMS_AT_ONCE)[::-1].tolist()
-            return self._ready.pop()
-
-    def add(self, id_: int) -> bool:
-        """Take a piece that was drawn; whether the text is done with it."""
-        if self.poem is not None:
-            self.poem.add(id_)
-        return self.grown.add(id_) is not None
-
-    def result(self) -> Result:
-        grown = self.grown
-        reason = "form" if self.poem is not None else grown.finish_reason or "length"
-        bits = None
-        if self.bits and grown.characters:
-            bits = math.fsum(self.bits[: grown.pieces_in_text()]) / grown.characters
-        return Result(self.index, grown.text, reason, grown.characters, self.request.seed, bits)
 
 
 class Slots:
@@ -124,8 +40,8 @@ class Slots:
         self._sampler = Sampler(capacity, unknown, engine.drawing_device, loops)
         self._next = np.full(capacity, unknown, np.int64)
         self._uniforms = np.zeros((capacity, 1))
-        self._texts: list[_Text] = []
-        self._failed: list[_Text] = []
+        self._texts: list[SlotText] = []
+        self._failed: list[SlotText] = []
         self._drawing = 0
         self._ranked = 0
         self._limited = False
@@ -139,35 +55,48 @@ class Slots:
             ids, bits = self._step()
             yield from self._hand_out(ids, bits)
 
-    def _fill(self) -> Iterator[Result]:
+    def _fill(self) -> Iterator[Chunk | Result]:
         """Put waiting requests into free slots."""
         while len(self._texts) < self._engine.slots:
             text = self._take()
             if text is None:
                 return
+            if text.request.config.beam_size and text.source:
+                yield from self._followed(text)
+                continue
             if text.grown.finish_reason is not None:
                 yield text.result()
                 continue
             self._texts.append(text)
             self._place(len(self._texts) - 1)
 
-    def _take(self) -> _Text | None:
+    def _followed(self, text: SlotText) -> Iterator[Chunk | Result]:
+        """The answer that a beam finds, at the rank that is asked for."""
+        with torch.inference_mode():
+            result = best_answer(self._engine, text.request, text.source, text.index)
+        if self._live and result.text:
+            yield Chunk(text.index, result.text)
+        yield result
+
+    def _take(self) -> SlotText | None:
         if self._failed:
             return self._failed.pop()
         request = next(self._queue, None)
         if request is None:
             return None
         self._taken += 1
-        return _Text(self._taken - 1, request, self._engine)
+        return SlotText(self._taken - 1, request, self._engine)
 
     def _place(self, row: int) -> None:
         """Begin the text of ``row``: with a state that is known already where it can be."""
         text = self._texts[row]
-        label = text.request.config.label
-        saved = self._engine.cache.find(text.prompt[:-1], label)
-        text.position = len(text.prompt) - 1 if saved else 0
         with torch.inference_mode():
-            self._rows.load(row, saved, self._engine.labels_of(text.request))
+            if isinstance(self._rows, AnswerRows):
+                self._rows.read(row, text.source)
+            else:
+                saved = self._engine.cache.find(text.prompt[:-1], text.request.config.label)
+                text.position = len(text.prompt) - 1 if saved else 0
+                self._rows.load(row, saved, self._engine.labels_of(text.request))
         self._sampler.set_row(row, text.request.config, text.prompt[: text.position])
         self._next[row] = text.prompt[text.position]
         if not text.reading:
@@ -218,6 +147,10 @@ class Slots:
                 limited[row] = self._engine.masks.inside(text.grown.begun)
             elif text.poem is not None:
                 limited[row] = text.poem.mask()
+            elif text.rules is not None:
+                limited[row] = text.rules.mask()
+            elif text.source and not text.grown.pieces:
+                limited[row] = self._engine.masks.not_empty
         self._limited = bool(limited)
         if not limited:
             self._mask_start(scores, nothing)
@@ -272,7 +205,7 @@ class Slots:
 
     def _begin_to_draw(self, row: int) -> None:
         text = self._texts[row]
-        self._limited = self._limited or text.poem is not None
+        self._limited = self._limited or text.limited
         self._ranked += text.request.best_of > 1
         self._swap(row, self._drawing)
         self._drawing += 1

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -45,7 +45,7 @@ class Attention(nn.Module):
         memory_size: M, of the encoder's outputs.
     """
 
-    def __init__(self, kind: Literal["dot", "additive"], query_size: int, memory_size: int) -> None:
+    def __init__(self, kind: str, query_size: int, memory_size: int) -> None:
         super().__init__()
         if kind not in ("dot", "additive"):
             raise ValueError(f"There is no attention {kind!r}: dot or additive.")

@@ -167,7 +167,7 @@ class CharModel(Model):
         """
         s, state = self(ids, state, dropout)
         s = s.flatten(0, 1)
-        features, V = self._read_out(s)
+        features, V = self.read_out(s)
         if counted is None:
             return softmax_loss(features, V, self.c, targets.flatten()), state
         p = counted.reshape(-1, 1).to(V.dtype)
@@ -194,7 +194,7 @@ class CharModel(Model):
         s, targets = s.flatten(0, 1), targets.flatten()
         if inside is not None:
             s, targets = s[inside], targets[inside]
-        features, V = self._read_out(s)
+        features, V = self.read_out(s)
         return softmax_loss(features, V, self.c, targets)
 
     def gate(self, s: Tensor) -> Tensor:
@@ -221,7 +221,7 @@ class CharModel(Model):
                 self.w.copy_(before[0])
                 self.b.copy_(before[1])
 
-    def _read_out(self, s: Tensor) -> tuple[Tensor, Tensor]:
+    def read_out(self, s: Tensor) -> tuple[Tensor, Tensor]:
         """What the softmax multiplies: rows s (N, H), or P·s (N, E), and V."""
         if self.V is not None:
             return s, self.V
@@ -230,14 +230,14 @@ class CharModel(Model):
 
     def score(self, s: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
         """What each target costs after rows s (N, H), in nats, and whether it was likeliest."""
-        features, V = self._read_out(s)
+        features, V = self.read_out(s)
         return score_targets(features, V, self.c, targets)
 
     def score_mixed(
         self, s: Tensor, targets: Tensor, counted: Tensor, rows_of: Rows
     ) -> tuple[Tensor, Tensor, Tensor]:
         """As ``score``, under the mixture; see ``chargen.network.softmax.score_mixed``."""
-        features, V = self._read_out(s)
+        features, V = self.read_out(s)
         gate, p = self.gate(s), counted[:, None].to(V.dtype)
         return score_mixed(features, V, self.c, targets, gate, p, rows_of)
 

@@ -10,6 +10,7 @@ from chargen.options.field import Config, option
 from chargen.options.training import TrainConfig
 
 SAMPLING = "Sampling, in order of application"
+ANSWERS = "Answers of a run of the task seq2seq"
 
 
 @dataclass(frozen=True)
@@ -89,6 +90,24 @@ class SamplingConfig(Config):
         "Label of the text, KEY=VALUE; several values are mixed: KEY=VALUE:0.7,VALUE:0.3",
         keyed=True,
     )
+    match_source_length: bool = option(
+        False, "As many characters as the line that is answered", panel=ANSWERS
+    )
+    beam_size: int = option(
+        0,
+        "Answers that are followed at once, for the likeliest ones instead of drawn ones; 0: off",
+        low=0,
+        high=1024,
+        panel=ANSWERS,
+    )
+    n_best: int = option(1, "Likeliest answers, at most the beam's size", low=1, panel=ANSWERS)
+    length_penalty: float = option(
+        0.6,
+        "A in ((5 + pieces) / 6)^A, by which a beam divides log-probabilities; 0: off",
+        low=0,
+        high=10,
+        panel=ANSWERS,
+    )
 
     @classmethod
     def conflicts_in(cls, values: Mapping[str, Any]) -> list[str]:
@@ -99,6 +118,12 @@ class SamplingConfig(Config):
         if halves:
             named = ", ".join(f"U+{ord(character):04X}" for character in halves)
             found.append(f"`stop` contains the lone surrogate {named}")
+        beam, best = values.get("beam_size", 0), values.get("n_best", 1)
+        if best > max(1, beam):
+            found.append(
+                f"`n_best` is {best}, but `beam_size` is {beam}: a beam has no more answers than "
+                "its size"
+            )
         return found
 
 

@@ -25,6 +25,7 @@ from chargen.training.counts import Counts
 from chargen.training.feed import Feed
 from chargen.training.gaps import Lines
 from chargen.training.lessons import Labelled, Lesson, Passage, Texts
+from chargen.training.pairs import Pairs
 
 if TYPE_CHECKING:
     from chargen.corpus.prepared import PreparedCorpus
@@ -223,6 +224,8 @@ def material_of(config: RunConfig, corpus: PreparedCorpus, counts: Counts) -> Ma
         return Lines(config, corpus)
     if config.model.task == "classify":
         return LabelledTexts(config, corpus)
+    if config.model.task == "seq2seq":
+        return Pairs(config, corpus)
     if config.model.records:
         return Records(config, corpus)
     return Text(config, corpus, counts)

@@ -71,6 +71,8 @@ def choose_model(
     or the network can't.
     """
     suited = {**suited_model(extent, recipe), "ngram": "auto"} if preset.suits else {}
+    if given.get("task") == "seq2seq":
+        suited["attention"] = "dot"
     values = {**suited, **preset.model, **given}
     model = ModelConfig(**{"vocab_size": extent.vocab_size, **values})
     if model.tie_weights and "tie_weights" not in given and not model.can_tie():

@@ -174,7 +174,7 @@ def test_no_public_function_has_an_option_of_its_own_by_the_same_name() -> None:
             if not entry.option.derived:
                 named.setdefault(entry.parameter, set()).add(config)
     shared = {name: configs for name, configs in named.items() if len(configs) > 1}
-    filling = {"num_samples", "temperature"}  # of fillings what they are of texts
+    filling = {"num_samples", "temperature", "beam_size"}  # of fillings what they are of texts
     assert set(shared) == {"seed", "batch_size", "device"} | filling
     for function in FUNCTIONS[SamplingConfig] + FUNCTIONS[ModelConfig]:
         names = list(inspect.signature(function).parameters)

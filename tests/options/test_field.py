@@ -188,7 +188,7 @@ def test_a_name_that_is_unknown_names_the_nearest() -> None:
     with pytest.raises(ConfigError) as caught:
         distribute({"xyzzy": 1, "topp": 0.5, "length": 3}, SamplingConfig)
     assert caught.value.message == "Unknown options: `xyzzy`, `topp` (did you mean `top_p`?)."
-    assert caught.value.remedy.startswith("The options are end, label, length, loop_length, ")
+    assert caught.value.remedy.startswith("The options are beam_size, end, label, length, ")
 
 
 def test_an_option_that_follows_from_the_corpus_is_nobodys_choice() -> None:

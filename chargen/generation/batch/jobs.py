@@ -15,10 +15,11 @@ from pathlib import Path
 from typing import BinaryIO
 
 from chargen.errors import ChargenError, GenerationError, system_error_text
+from chargen.generation.asking import each_text, number_of_texts, problems_of_beam
 from chargen.generation.batch.fields import JobFields, id_of, parse_job, plain_job
 from chargen.generation.poems.forms import Form
 from chargen.generation.requests import Request
-from chargen.generation.seeds import sample_seed, text_seeds
+from chargen.generation.seeds import sample_seed
 from chargen.options import BatchConfig, SamplingConfig
 
 _JSON_SUFFIXES = (".jsonl", ".ndjson", ".json")
@@ -68,9 +69,8 @@ class Job:
     samples: int = 1
 
     def requests(self) -> Iterator[Request]:
-        """Yield a request per sample; there may be a million."""
-        for seed in text_seeds(self.request.seed, self.samples):
-            yield replace(self.request, seed=seed)
+        """Yield a request per text; there may be a million."""
+        yield from each_text(self.request, self.samples)
 
 
 @dataclass(frozen=True)
@@ -189,20 +189,26 @@ def is_json(name: str, file: BinaryIO) -> bool:
 
 
 def read_jobs(
-    file: BinaryIO, *, as_json: bool, defaults: Defaults, check: Callable[[Request], None]
+    file: BinaryIO,
+    *,
+    as_json: bool,
+    defaults: Defaults,
+    check: Callable[[Request], None],
+    blanks: bool = False,
 ) -> Iterator[Job | BadLine]:
-    """Yield the jobs of a file from its beginning, skipping blank lines.
+    """Yield the jobs of a file from its beginning.
 
     Args:
         file: the job file, in UTF-8.
         as_json: whether a line is a JSON object; otherwise it is a prompt.
         defaults: defaults for the fields of jobs.
         check: raises ChargenError if a request can't be carried out.
+        blanks: whether blank lines are prompts; otherwise they are skipped.
     """
     file.seek(0)
     for number, line in enumerate(iter(lambda: _line(file, "the job file"), b""), 1):
         data = line.removeprefix(_BOM) if number == 1 else line
-        if not data.strip():
+        if not data.strip() and (as_json or not blanks):
             continue
         try:
             text = data.decode().removesuffix("\n").removesuffix("\r")
@@ -227,17 +233,18 @@ def _job(
         form = Form.from_dict(fields.form.model_dump(exclude_none=True))
     problems = sampling.problems() + BatchConfig.problems_in(own)
     problems += [] if form is None else form.problems()
+    samples = own.get("num_samples", defaults.num_samples)
+    best_of = own.get("best_of", defaults.best_of)
+    problems += problems_of_beam(sampling, samples, best_of)
     if problems:
         return BadLine(job_id, number, tuple(line.replace("`", "") for line in problems))
     seed = own["seed"] if "seed" in own else sample_seed(defaults.seed, job_id)
-    samples = own.get("num_samples", defaults.num_samples)
-    best_of = own.get("best_of", defaults.best_of)
     request = Request(fields.prompt, sampling, seed, form, best_of)
     try:
         check(request)
     except ChargenError as error:
         return BadLine(job_id, number, (error.message.rstrip("."),))
-    return Job(job_id, number, request, samples)
+    return Job(job_id, number, request, number_of_texts(request, samples))
 
 
 def error_of_bad_jobs(bad: list[BadLine], count: int) -> GenerationError:

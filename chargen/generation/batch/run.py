@@ -114,8 +114,7 @@ class Batch:
         identity: dict[str, Any],
         typical_bits: float | None = None,
     ) -> None:
-        self._typical = typical_bits
-        self._engine, self._jobs, self._options = engine, jobs, options
+        self._engine, self._jobs, self._options, self._typical = engine, jobs, options, typical_bits
         self._name, self._as_json = name, is_json(name, jobs)
         self.out, self._target = out, followed(out)
         self.sidecar = self._target.with_name(self._target.name + ".run.json")
@@ -186,6 +185,7 @@ class Batch:
             as_json=self._as_json,
             defaults=self._options.defaults,
             check=self._engine.check,
+            blanks=self._engine.answers,
         )
 
     def _repeated(self, keys: NDArray[np.uint64]) -> dict[int, BadLine]:

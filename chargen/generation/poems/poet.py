@@ -89,6 +89,11 @@ class Poet:
     def _any_reading(self) -> AnyReading:
         return AnyReading(self.hanzi, self.width)
 
+    @property
+    def lenient(self) -> Ear:
+        """What counts every reading of a character that is in use."""
+        return self._any_reading
+
     def only(self, *ids: int) -> Allowed:
         """Return what allows some pieces and no others, (|V'|,)."""
         allowed = np.zeros(self.width, bool)

@@ -16,7 +16,7 @@ from filelock import FileLock
 
 from chargen.corpus.tokenizer import Tokenizer
 from chargen.errors import GenerationError
-from chargen.generation.batch import jobs as jobs_module
+from chargen.generation import asking
 from chargen.generation.batch import lines as lines_module
 from chargen.generation.batch.jobs import Defaults, Job
 from chargen.generation.batch.output import check_output
@@ -112,7 +112,7 @@ def test_samples_are_made_one_at_a_time(
             made.append(each)
             yield each
 
-    monkeypatch.setattr(jobs_module, "text_seeds", counted)
+    monkeypatch.setattr(asking, "text_seeds", counted)
     text = '{"prompt": "", "seed": 4, "num_samples": 1000000}\n'
     work = Batch(engine, io.BytesIO(text.encode()), "-", tmp_path / "out", BatchOptions(SHORT), {})
     assert work.inventory().lines == 1000000

@@ -8,11 +8,11 @@ import pytest
 
 from chargen.corpus.tokenizer import Tokenizer
 from chargen.errors import GenerationError
-from chargen.generation import slots
+from chargen.generation import slot_text
 from chargen.generation.engine import Engine
 from chargen.generation.poems.forms import Form
 from chargen.generation.requests import Chunk, Request, Result
-from chargen.generation.slots import _Text
+from chargen.generation.slot_text import SlotText
 from chargen.network.model import CharModel
 from chargen.options import SamplingConfig
 from tests.generation.conftest import make_model
@@ -32,13 +32,13 @@ def few() -> Tokenizer:
 def drafts(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """The numbers of the requests whose poems are drawn again."""
     found: list[int] = []
-    real = _Text.begin_again
+    real = SlotText.begin_again
 
-    def counted(text: _Text) -> None:
+    def counted(text: SlotText) -> None:
         found.append(text.index)
         real(text)
 
-    monkeypatch.setattr(_Text, "begin_again", counted)
+    monkeypatch.setattr(SlotText, "begin_again", counted)
     return found
 
 
@@ -109,7 +109,7 @@ def test_bits_are_those_of_the_last_draft(few: Tokenizer, drafts: list[int]) -> 
 
 
 def test_a_poem_that_can_not_be_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(slots, "_MOST_DRAFTS", 5)
+    monkeypatch.setattr(slot_text, "_MOST_DRAFTS", 5)
     tokenizer = Tokenizer.train(Counter("，。\n春山江花天云月"), 99, "unk")
     form = Form("wulv", tones="strict")  # one oblique character, but parallel verses need two
     engine = Engine(make_model(tokenizer), tokenizer)

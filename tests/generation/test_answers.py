@@ -1,0 +1,335 @@
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from chargen.corpus.tokenizer import Tokenizer
+from chargen.errors import ConfigError, GenerationError
+from chargen.generation.answering import AnswerNetwork, AnswerRows, ordered_sum
+from chargen.generation.beams import Search, length_factor
+from chargen.generation.engine import Engine
+from chargen.generation.poems.answers import SameLength, broken_rules
+from chargen.generation.poems.forms import Form
+from chargen.generation.requests import Request, Result
+from chargen.network.seq2seq import Seq2Seq
+from chargen.options import CELLS, SamplingConfig, check
+from tests.generation.conftest import make_model
+from tests.pairs import HANZI, answering, tokenizer_of
+
+PLAIN = [name for name, entry in CELLS.items() if not entry.wants_output]
+LINES = ["春风又绿江南岸", "", "明月何时照我还", "天", "雾蒙蒙", "又又", "山花对海树" * 4]
+
+
+@pytest.fixture(scope="module")
+def tokenizer() -> Tokenizer:
+    return tokenizer_of(HANZI)
+
+
+@pytest.fixture(scope="module")
+def model(tokenizer: Tokenizer) -> Seq2Seq:
+    return answering(tokenizer.size, hidden_size=24, embedding_size=16, bidirectional=True)
+
+
+def answers(
+    engine: Engine, lines: list[str], form: Form | None = None, **options: Any
+) -> list[Result]:
+    config = SamplingConfig(**options)
+    requests = [Request(line, config, n, form) for n, line in enumerate(lines)]
+    return sorted(engine.generate(requests), key=lambda result: result.index)
+
+
+@pytest.mark.parametrize("cell", PLAIN)
+@pytest.mark.parametrize("attention", ["none", "dot", "additive"])
+@pytest.mark.parametrize("bidirectional", [False, True])
+def test_the_folded_network_computes_what_the_network_does(
+    cell: str, attention: str, bidirectional: bool
+) -> None:
+    shape = {"cell": cell, "attention": attention, "bidirectional": bidirectional}
+    check_folded(answering(11, hidden_size=12, embedding_size=8, **shape))
+
+
+@pytest.mark.parametrize(
+    "shape",
+    [
+        {"embedding_size": 0},
+        {"num_layers": 2},
+        {"tie_weights": True, "embedding_size": 8},
+        {"hidden_size": 7},
+        {"cell": "rnn,lstm", "num_layers": 2},
+        {"bias": False},
+    ],
+    ids=str,
+)
+def test_any_shape_is_folded(shape: dict[str, Any]) -> None:
+    check_folded(answering(11, bidirectional=True, **shape))
+
+
+@torch.inference_mode()
+def check_folded(model: Seq2Seq) -> None:
+    source, ids = [3, 5, 1, 7, 10, 2, 2, 9, 4, 6], [0, 4, 8, 2]
+    network = AnswerNetwork(model)
+    rows = network.rows(3)
+    rows.read(1, [3, 1])
+    rows.read(0, source)
+    read = model.encode(torch.tensor(source)[:, None], torch.tensor([len(source)]))
+    expected = model.decoder.logits(model.decode(torch.tensor(ids)[:, None], read)[:, 0])
+    for n, row in zip(ids, expected, strict=True):
+        s = rows.step(np.full(network.tile, n))
+        torch.testing.assert_close(rows.scores(s, 1)[0, :11], row, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("options", [{}, {"match_source_length": True}, {"beam_size": 3}], ids=str)
+def test_an_answer_is_the_same_in_any_company(
+    model: Seq2Seq, tokenizer: Tokenizer, options: dict[str, Any]
+) -> None:
+    alone = [answers(Engine(model, tokenizer, slots=1, logprobs=True), LINES, length=12, **options)]
+    for slots in (2, 5, 64):
+        engine = Engine(model, tokenizer, slots=slots, logprobs=True)
+        alone.append(answers(engine, LINES, length=12, **options))
+    assert all(found == alone[0] for found in alone)
+    assert [result.text == "" for result in alone[0]] == [line == "" for line in LINES]
+
+
+def test_an_answer_is_the_same_with_any_number_of_threads(
+    model: Seq2Seq, tokenizer: Tokenizer
+) -> None:
+    before = torch.get_num_threads()
+    try:
+        found = []
+        for threads in (1, 3):
+            torch.set_num_threads(threads)
+            found.append(answers(Engine(model, tokenizer, slots=4), LINES * 10, length=12))
+    finally:
+        torch.set_num_threads(before)
+    assert found[0] == found[1]
+
+
+def test_memory_grows_with_a_longer_text_beside_it(model: Seq2Seq) -> None:
+    with torch.inference_mode():
+        network = AnswerNetwork(model)
+        alone, beside = network.rows(2), network.rows(2)
+        for rows in (alone, beside):
+            rows.read(0, [3, 4, 1])
+        found = []
+        for n in (0, 5, 6):
+            if n == 5:
+                beside.read(1, list(range(2, 12)) * 4)
+            found.append(
+                [rows.step(np.full(max(2, network.tile), n))[0] for rows in (alone, beside)]
+            )
+    assert all(torch.equal(*pair) for pair in found)
+
+
+def test_an_ordered_sum_is_a_sum() -> None:
+    x = torch.randn(3, 13, 5, generator=torch.Generator().manual_seed(0)).double()
+    for dim in range(3):
+        torch.testing.assert_close(ordered_sum(x, dim), x.sum(dim))
+    more = torch.cat([x[:, :8], torch.zeros(3, 8, 5)], dim=1)
+    assert torch.equal(ordered_sum(more, 1), ordered_sum(x[:, :8], 1))
+
+
+def test_a_stream_gives_the_same_as_results(model: Seq2Seq, tokenizer: Tokenizer) -> None:
+    engine = Engine(model, tokenizer, slots=3)
+    for options in ({}, {"beam_size": 2}):
+        config = SamplingConfig(length=9, **options)  # type: ignore[arg-type]
+        parts = list(engine.stream(Request(line, config, 1) for line in LINES))
+        texts = dict.fromkeys(range(len(LINES)), "")
+        for part in parts:
+            if not isinstance(part, Result):
+                texts[part.index] += part.text
+        assert texts == {part.index: part.text for part in parts if isinstance(part, Result)}
+
+
+# Rules.
+
+
+def test_answers_match_the_length_of_their_lines(model: Seq2Seq) -> None:
+    spelt = tokenizer_of(HANZI[:12], "bytes")  # the others are spelt in bytes
+    wide = answering(spelt.size, hidden_size=24, embedding_size=16)
+    for engine in (Engine(model, tokenizer_of(HANZI)), Engine(wide, spelt)):
+        for options in ({"temperature": 1.5}, {"beam_size": 3}):
+            found = answers(engine, LINES, match_source_length=True, **options)
+            assert [len(result.text) for result in found] == [len(line) for line in LINES]
+            assert all("\n" not in result.text for result in found)
+
+
+def keeps_the_rules(first: str, second: str) -> bool:
+    """Written without a look at the package: pypinyin's tones, straight from the definition."""
+    from chargen.generation.poems.pronunciation import readings
+
+    known = readings(first + second)
+    tones = {c: {reading.tone for reading in known[c]} - {""} for c in first + second}
+    if len(first) != len(second) or set(first) & set(second):
+        return False
+    for n, (a, b) in enumerate(zip(first, second, strict=True)):
+        if any((a == c) != (b == d) for c, d in zip(first, second, strict=True)):
+            return False
+        judged = n % 2 == 1 or n == len(first) - 1
+        opposite = {"平": "仄", "仄": "平"}
+        if judged and len(tones[a]) == 1 and opposite[min(tones[a])] not in tones[b]:
+            return False
+    return True
+
+
+@pytest.mark.parametrize("options", [{"temperature": 1.5}, {"beam_size": 2}], ids=str)
+def test_no_couplet_breaks_a_rule(
+    model: Seq2Seq, tokenizer: Tokenizer, options: dict[str, Any]
+) -> None:
+    pytest.importorskip("pypinyin")
+    draw = np.random.default_rng(0)
+    characters = sorted(set(HANZI))
+    lines = []
+    for _ in range(200):
+        line = "".join(draw.choice(characters, draw.integers(1, 9)))
+        lines.append(line[:2] * 2 + line if draw.random() < 0.3 else line)
+    found = answers(Engine(model, tokenizer), lines, Form("couplet"), **options)
+    assert len(found) == 200
+    for line, result in zip(lines, found, strict=True):
+        assert keeps_the_rules(line, result.text), (line, result.text)
+        assert broken_rules(line, result.text) == ()
+        assert result.finish_reason == "form"
+
+
+def test_a_scarce_vocabulary_is_used_up_without_a_mistake() -> None:
+    pytest.importorskip("pypinyin")
+    tokenizer = tokenizer_of("山水天地花草")  # 平仄平仄平仄, as 天 is read 平 and 地 仄
+    engine = Engine(answering(tokenizer.size), tokenizer, oov_prompt="skip")
+    line = "云雨风"  # 平仄平: 雨 needs 平, 风 needs 仄, 云 takes what is left
+    for seed in range(20):
+        config = SamplingConfig(temperature=3)
+        (result,) = engine.generate([Request(line + "", config, seed, Form("couplet"))])
+        assert keeps_the_rules(line, result.text)
+    with pytest.raises(GenerationError, match="keeps the rules"):
+        engine.check(Request("雨云雨风雪霜雪烟", SamplingConfig(), 0, Form("couplet")))
+
+
+def test_marks_stand_where_the_line_has_them() -> None:
+    pytest.importorskip("pypinyin")
+    tokenizer = tokenizer_of(HANZI + "，")
+    engine = Engine(answering(tokenizer.size), tokenizer)
+    (result,) = answers(engine, ["春风绿，明月还"], Form("couplet"))
+    assert [n for n, c in enumerate(result.text) if c == "，"] == [3]
+    assert broken_rules("春风绿，明月还", result.text) == ()
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "broken"),
+    [
+        ("春风", "秋月天", ("length",)),
+        ("雷隐隐", "雾蒙天", ("repetition",)),
+        ("山花", "海山", ("repetition", "no character of the line")[1:]),
+        ("明月", "白日", ("tones",)),
+    ],
+)
+def test_what_breaks_a_rule_is_named(first: str, second: str, broken: tuple[str, ...]) -> None:
+    pytest.importorskip("pypinyin")
+    assert broken_rules(first, second)[: len(broken)] == broken
+
+
+# Beams.
+
+
+def toy() -> Engine:
+    tokenizer = tokenizer_of("ab")
+    return Engine(answering(tokenizer.size, seed=4), tokenizer, logprobs=True)
+
+
+def all_answers(
+    engine: Engine, source: list[int], limit: int, penalty: float
+) -> list[tuple[float, str]]:
+    """Every answer of at most ``limit`` characters, best first, scored by the network itself."""
+    found = []
+    for length in range(1, limit + 1):
+        for letters in itertools.product("ab\n", repeat=length):
+            ids = engine.tokenizer.encode("".join(letters)).tolist()
+            rows = engine.network.rows(1)
+            assert isinstance(rows, AnswerRows)
+            logp = 0.0
+            with torch.inference_mode():
+                rows.read(0, source)
+                for given, wanted in zip(
+                    [engine.tokenizer.newline_id, *ids],
+                    [*ids, engine.tokenizer.end_id],
+                    strict=True,
+                ):
+                    s = rows.step(np.full(engine.network.tile, given))
+                    o = torch.log_softmax(rows.scores(s, 1).double(), dim=1)
+                    logp += float(o[0, wanted])
+            found.append((logp / length_factor(length + 1, penalty), "".join(letters)))
+    return sorted(found, reverse=True)
+
+
+@pytest.mark.parametrize("penalty", [0.0, 0.6, 2.0])
+@pytest.mark.parametrize("line", ["a", "ab", "bba"])
+def test_a_beam_of_full_width_is_an_exhaustive_search(line: str, penalty: float) -> None:
+    engine = toy()
+    source = engine.source_ids(line)
+    expected = all_answers(engine, source, 4, penalty)
+    with torch.inference_mode():
+        found = Search(engine, None, 4, penalty).best(source, 3**4, 5)
+    assert [engine.tokenizer.decode(each.ids) for each in found] == [t for _, t in expected[:5]]
+    assert [each.score for each in found] == pytest.approx([s for s, _ in expected[:5]])
+
+
+def test_a_beam_by_rules_is_an_exhaustive_search_among_what_keeps_them() -> None:
+    engine = toy()
+    source = engine.source_ids("bab")
+    kept = [(s, t) for s, t in all_answers(engine, source, 3, 0.6) if len(t) == 3 and "\n" not in t]
+    rules = SameLength(engine.tokenizer, engine.network.width, 3)
+    with torch.inference_mode():
+        found = Search(engine, rules, 3, 0.6).best(source, 8, 8)
+    assert [engine.tokenizer.decode(each.ids) for each in found] == [t for _, t in kept]
+
+
+def test_the_n_best_come_in_order(model: Seq2Seq, tokenizer: Tokenizer) -> None:
+    engine = Engine(model, tokenizer, logprobs=True)
+    config = SamplingConfig(beam_size=6, n_best=4, match_source_length=True)
+    found = list(engine.generate([Request("明月照", config, 0, rank=n) for n in range(4)]))
+    bits = [result.bits_per_char for result in found]
+    assert len({result.text for result in found}) == 4
+    assert all(b is not None and math.isfinite(b) for b in bits)
+
+
+# What can't be.
+
+
+@pytest.mark.parametrize(
+    ("options", "what"),
+    [({"n_best": 3}, "n_best"), ({"beam_size": 2, "n_best": 3}, "n_best")],
+)
+def test_more_best_than_a_beam_has_is_an_error(options: dict[str, Any], what: str) -> None:
+    with pytest.raises(ConfigError, match=what):
+        check(SamplingConfig(**options))
+
+
+@pytest.mark.parametrize("options", [{"beam_size": 2}, {"match_source_length": True}], ids=str)
+def test_a_language_model_answers_nothing(options: dict[str, Any], tokenizer: Tokenizer) -> None:
+    engine = Engine(make_model(tokenizer), tokenizer)
+    with pytest.raises(GenerationError, match="continues texts"):
+        engine.check(Request("春", SamplingConfig(**options), 0))
+
+
+@pytest.mark.parametrize(
+    ("request_of", "what"),
+    [
+        (lambda: Request("猫", SamplingConfig(), 0), "never seen"),
+        (lambda: Request("春" * 5000, SamplingConfig(), 0), "5,000 characters"),
+        (lambda: Request("春", SamplingConfig(), 0, Form("qijue")), "no poems"),
+        (lambda: Request("春", SamplingConfig(stop=("天",)), 0, Form("couplet")), "stop string"),
+        (lambda: Request("春 风", SamplingConfig(), 0, Form("couplet")), "Chinese characters"),
+        (lambda: Request("春", SamplingConfig(label=("a=b",)), 0), "no key"),
+    ],
+)
+def test_what_cannot_be_answered_is_one_error(
+    request_of: Callable[[], Request], what: str, model: Seq2Seq, tokenizer: Tokenizer
+) -> None:
+    spaced = tokenizer_of(HANZI + " ") if what == "Chinese characters" else tokenizer
+    network = answering(spaced.size) if spaced is not tokenizer else model
+    with pytest.raises((GenerationError, ConfigError), match=what):
+        Engine(network, spaced).check(request_of())
