@@ -27,8 +27,8 @@ _REMEDIES = {
 
 def settings_of_task(task: str, given: Mapping[str, Any]) -> dict[str, Any]:
     """The settings of a corpus for a task: those that were given, and the kind of its records."""
-    kind = _KINDS[task][0]
-    if task == "lm" or given.get("records", "none") != "none" or given.get("label_key"):
+    kind = _KINDS.get(task, ("none",))[0]  # an unknown task is reported elsewhere
+    if kind == "none" or given.get("records", "none") != "none" or given.get("label_key"):
         return dict(given)
     return {**given, "records": kind}
 
