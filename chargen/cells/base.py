@@ -33,6 +33,8 @@ class Cell(nn.Module):
     """
 
     zero: Tensor
+    carries = True
+    """Whether a step depends on the state."""
 
     def __init__(
         self,

@@ -22,6 +22,8 @@ class Feedforward(Cell):
     Nature 323, 1986. ``chargen.cells.backprop`` has its gradients by hand.
     """
 
+    carries = False
+
     def __init__(
         self, input_size: int, hidden_size: int, *, bias: bool = True, activation: str = "tanh"
     ) -> None:

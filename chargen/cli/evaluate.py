@@ -99,6 +99,8 @@ def evaluate(
     refuse_picture(generator, out)
     answering = {name: options.pop(name) for name in _ANSWERING if name in options}
     if generator.answers:
+        if per_char:
+            raise ConfigError("`per_char` is for texts, not for answers.", "Leave it out.")
         judgement = generator.judge_answers(file, form=form, **options, **answering)
         show_judgement(generator, file, judgement, terminal, as_json=as_json)
         return

@@ -89,10 +89,10 @@ class AnswerNetwork(Network):
         memory, code = self._encoder.read(ids)
         starts = iter(self._starts)
         state = []
-        for layer in (stepper.initial_state(1) for stepper in self.steppers):
-            for part in layer:
+        for stepper in self.steppers:
+            for part in stepper.initial_state(1):
                 row = part[0].clone()
-                if part.is_floating_point():
+                if stepper.cell.carries and part.is_floating_point():
                     begun = _tanh_(_product(next(starts), code[None]))[0]
                     width = min(len(row), len(begun))
                     row[:width] = begun[:width]

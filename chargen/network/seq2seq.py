@@ -82,9 +82,9 @@ class Seq2Seq(Model):
             self.attention = Attention(config.attention, config.hidden_size, size)
         self.starts = nn.ParameterList(
             nn.Parameter(torch.empty(part.shape[1], width))
-            for layer in self.decoder.initial_state(1)
-            for part in layer
-            if part.is_floating_point()
+            for cell in self.decoder.cells
+            for part in cell.initial_state(1)
+            if cell.carries and part.is_floating_point()
         )
 
     @property
@@ -138,11 +138,11 @@ class Seq2Seq(Model):
         return tuple(
             tuple(
                 torch.tanh(F.linear(v, next(starts))).to(part.dtype)
-                if part.is_floating_point()
+                if cell.carries and part.is_floating_point()
                 else part
-                for part in layer
+                for part in cell.initial_state(len(v))
             )
-            for layer in self.decoder.initial_state(len(v))
+            for cell in self.decoder.cells
         )
 
     def decode(self, ids: Tensor, read: Encoded, dropout: Dropout | None = None) -> Tensor:

@@ -32,12 +32,12 @@ def settings_of_task(task: str, given: Mapping[str, Any], *, prepared: bool) -> 
 
     A corpus that is prepared already has its own. A classifier has a larger vocabulary.
     """
-    kind = _KINDS[task][0]
+    kind = _KINDS.get(task, ("none",))[0]  # an unknown task is reported elsewhere
     if prepared:
         return dict(given)
     if task == "classify":
         given = {"vocab_size": _TABLE_OF_CLASSIFIERS, **given}
-    if task == "lm" or given.get("records", "none") != "none" or given.get("label_key"):
+    if kind == "none" or given.get("records", "none") != "none" or given.get("label_key"):
         return dict(given)
     return {**given, "records": kind}
 

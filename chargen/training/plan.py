@@ -235,7 +235,8 @@ def _checked_preset(name: str, request: TrainRequest, source: LoadedModel | None
         given = {"ngram": request.model.get("ngram", own.ngram)}
         problems += ModelConfig.problems_in({**own.to_dict(), **given})
     problems += TrainConfig.problems_in({**preset.training, **request.training})
-    problems += CorpusConfig.problems_in(request.settings)
+    task = request.model.get("task", source.config.model.task if source else ModelConfig.task)
+    problems += CorpusConfig.problems_in(settings_of_task(task, request.settings))
     if request.training.get("patience") and request.settings.get("val_frac") == 0:
         problems.append("`patience` needs a validation split, and `val_frac=0` keeps none")
     check(also=problems)

@@ -15,6 +15,7 @@ from chargen.errors import CheckpointError, ConfigError, CorpusError, printable
 from chargen.files import sha256_of
 from chargen.options import BUDGETS, CorpusConfig, ModelConfig, TrainConfig, check
 from chargen.runs.finding import name_of
+from chargen.training.kinds import settings_of_task
 from chargen.training.plan import (
     Plan,
     PreparedRun,
@@ -95,7 +96,8 @@ def _check_values(request: TrainRequest) -> None:
     entries = ModelConfig.entries()
     problems = [p for name, value in request.model.items() if (p := entries[name].problem(value))]
     problems += TrainConfig.problems_in(request.training)
-    problems += CorpusConfig.problems_in(request.settings)
+    task = request.model.get("task", ModelConfig.task)
+    problems += CorpusConfig.problems_in(settings_of_task(task, request.settings))
     check(also=problems)
 
 

@@ -124,6 +124,14 @@ def test_what_cannot_be_is_one_error(
     assert what in the_error(given[0], runs / str(given[1]), *given[2:], status=status)
 
 
+def test_sides_may_be_swapped(pairs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    flags = ("--preset", "tiny", "--task", "seq2seq", "--reverse", "-q", "--name", "run")
+    for more in (("--max-steps", 2), ("--max-steps", 4, "--resume")):
+        done = call("train", pairs, *flags, *more, "--runs", tmp_path)
+        assert done.exit_code == 0, done.output
+
+
 def test_a_typed_line_is_answered(runs: Path) -> None:
     done = call("write", runs / "run", "-q", stdin="abc\nfg\n")
     assert done.exit_code == 0, done.output

@@ -49,6 +49,15 @@ def test_it_learns_to_turn_letters_round(
     assert all(len(text.split("\n")) == 2 for text in samples)
 
 
+@pytest.mark.parametrize("cell", ["feedforward", "clockwork", "mingru"])
+def test_a_run_of_any_cell_is_whole(
+    cell: str, pairs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    run = train_tiny(pairs, tmp_path, max_steps=2, cell=cell, **TASK)
+    assert chargen.inspect(run.path).problems == ()
+
+
 def test_attention_is_the_default(
     pairs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
