@@ -15,6 +15,7 @@ from .api import read_text as read_text
 from .api import train as train
 from .corpus.prepared import PreparedCorpus as PreparedCorpus
 from .corpus.progress import PrepareProgress as PrepareProgress
+from .corpus.records import Record as Record
 from .errors import ChargenError as ChargenError
 from .errors import CheckpointError as CheckpointError
 from .errors import ConfigError as ConfigError
@@ -22,10 +23,13 @@ from .errors import CorpusError as CorpusError
 from .errors import GenerationError as GenerationError
 from .errors import MissingExtraError as MissingExtraError
 from .errors import TrainingError as TrainingError
+from .evaluation.classifying import Told as Told
+from .evaluation.label_report import LabelReport as LabelReport
 from .evaluation.novelty import Novelty as Novelty
 from .evaluation.scores import CharScores as CharScores
 from .evaluation.scores import Score as Score
 from .generation.batch.run import BatchProgress as BatchProgress
+from .generation.filling.filler import Filling as Filling
 from .generation.generator import Generator as Generator
 from .generation.judging import Judgement as Judgement
 from .generation.poems.forms import Form as Form

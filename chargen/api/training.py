@@ -34,17 +34,17 @@ class TrainedRun:
         steps: number of training steps in all.
         reason: why it ended: ``done``, ``patience``, ``time`` or ``interrupted``.
         bits_per_char: of the best weights on the validation split; None if there is no split.
+        unit: what they are in; of a classifier they are bits per label.
     """
 
     path: Path
     steps: int
     reason: str
     bits_per_char: float | None
+    unit: str = "bits per character"
 
     def __repr__(self) -> str:
-        bits = (
-            "" if self.bits_per_char is None else f", {self.bits_per_char:.3f} bits per character"
-        )
+        bits = "" if self.bits_per_char is None else f", {self.bits_per_char:.3f} {self.unit}"
         return f"<TrainedRun {self.path}: {self.steps:,} steps, {self.reason}{bits}>"
 
     def load(self) -> Generator:
@@ -131,7 +131,7 @@ def _carried_out(
             return bool(interrupts) or (stop is not None and stop())
 
         with closing(recorded_events(run, ended, tensorboard=tensorboard)) as events:
-            result = _finished(run.folder.path, events, on_event, interrupts)
+            result = _finished(run, events, on_event, interrupts)
     if interrupts and result.reason == "interrupted":
         raise _interrupt(result)
     return result
@@ -166,7 +166,10 @@ def _request(
 
 
 def _finished(
-    path: Path, events: Iterator[Event], on_event: Callable[[Event], None], interrupts: list[int]
+    run: PreparedRun,
+    events: Iterator[Event],
+    on_event: Callable[[Event], None],
+    interrupts: list[int],
 ) -> TrainedRun:
     """Consume the events of a run, and return its result.
 
@@ -181,8 +184,10 @@ def _finished(
         except KeyboardInterrupt:
             interrupts.append(SIGINT)
     if not isinstance(event, Finished):
+        path = run.folder.path
         raise TrainingError(f"The run {path} was not finished.", "Continue it with `resume=True`.")
-    return TrainedRun(path, event.step, event.reason, event.best_bits_per_char)
+    unit = run.plan.config.model.unit
+    return TrainedRun(run.folder.path, event.step, event.reason, event.best_bits_per_char, unit)
 
 
 @keyword_options(ModelConfig, TrainConfig, CorpusConfig)

@@ -13,8 +13,13 @@ from chargen.cli.switches import SwitchedCommand
 
 PANELS: Mapping[str, Mapping[str, str]] = {
     "Train a network": {"train": "train", "prepare": "prepare", "find-lr": "find_lr"},
-    "Generate text": {"sample": "sample", "write": "write", "batch": "batch"},
-    "Score texts": {"eval": "evaluate", "novelty": "novelty"},
+    "Generate text": {"sample": "sample", "write": "write", "batch": "batch", "infill": "infill"},
+    "Read texts": {
+        "eval": "evaluate",
+        "embed": "embed",
+        "classify": "classify",
+        "novelty": "novelty",
+    },
     "Inspect runs": {"runs": "runs", "inspect": "inspect", "compare": "compare", "plot": "plot"},
     "Analyse a network": {"gradients": "gradients", "neurons": "neurons", "attention": "attention"},
 }
@@ -25,6 +30,7 @@ EXPERIMENTS = {
     "vanishing": "experiment.vanishing",
     "clipping": "experiment.clipping",
     "quality": "experiment.quality",
+    "classify": "experiment.classify",
     "reverse": "experiment.reverse",
 }
 BENCHES = {"generate": "bench_generate", "train": "bench_train"}

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
 _MARKS = "123456789abcdefghijklmnopqrstuvwxyz"
 _HEADER = ("run", "network", "|V|", "parameters", "steps", "minutes", "chars/s", "best", "last")
-_FIGURES = "Best and last: bits per character on the validation split."
 
 
 @command()
@@ -55,11 +54,11 @@ def compare(
     else:
         marked = list(zip(_MARKS * (1 + len(runs) // len(_MARKS)), comparison.runs, strict=False))
         terminal.grid("", _HEADER, [_figures(mark, run) for mark, run in marked])
-        terminal.note(_FIGURES)
+        terminal.note(f"Best and last: {comparison.unit} on the validation split.")
         if comparison.differing:
             options = [(name, *map(_value, row)) for name, row in comparison.differing.items()]
             terminal.grid("", ("option", *(mark for mark, _ in marked)), options)
-        terminal.picture(*_chart(marked, over, terminal.columns))
+        terminal.picture(*_chart(marked, over, comparison.unit, terminal.columns))
         for line in (*comparison.incomparable, *comparison.notes):
             terminal.note(line)
     if out is not None:
@@ -92,10 +91,12 @@ def _value(value: Any) -> str:
     return "–" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
 
 
-def _chart(marked: list[tuple[str, ComparedRun]], over: str, width: int) -> tuple[str, list[str]]:
+def _chart(
+    marked: list[tuple[str, ComparedRun]], over: str, unit: str, width: int
+) -> tuple[str, list[str]]:
     """Title and lines of a chart: validation if every run has such a curve, else training loss."""
     curves = [(mark, run.validation(over)) for mark, run in marked]
-    what = "validation, bits per character"
+    what = f"validation, {unit}"
     if any(len(curve) < 2 for _, curve in curves):
         curves = [(mark, run.training(over)) for mark, run in marked]
         what = "training, bits per piece"

@@ -28,6 +28,30 @@ _MANY_UNKNOWN = 0.1
 """Share of characters outside the vocabulary that is remarked on."""
 
 
+_BatchSize = Annotated[
+    int,
+    typer.Option("--batch-size", min=1, help="Segments scored at once; affects only the speed."),
+]
+_PerChar = Annotated[
+    Path | None,
+    typer.Option(
+        "--per-char",
+        help="File for the bits of each character, as JSON lines; - is standard output, and "
+        "replaces the report.",
+    ),
+]
+_Form = Annotated[
+    str | None, typer.Option("--form", help="couplet: answer as the rules of couplets ask.")
+]
+_NoLabels = Annotated[bool, typer.Option("--no-labels", help="Score records without their labels.")]
+_Out = Annotated[
+    Path | None,
+    typer.Option(
+        "--out", "-o", help="PNG, SVG or PDF of a classifier's table of true and told labels."
+    ),
+]
+
+
 @command(
     only(CorpusConfig, "encoding", "errors"),
     only(TrainConfig, "device"),
@@ -36,46 +60,43 @@ _MANY_UNKNOWN = 0.1
 def evaluate(
     run: NamedRun,
     file: Annotated[Path, typer.Argument(help="A text, records or pairs.", show_default=False)],
-    batch_size: Annotated[
-        int,
-        typer.Option(
-            "--batch-size", min=1, help="Segments scored at once; affects only the speed."
-        ),
-    ] = 32,
-    per_char: Annotated[
-        Path | None,
-        typer.Option(
-            "--per-char",
-            help="File for the bits of each character, as JSON lines; - is standard output, and "
-            "replaces the report.",
-        ),
-    ] = None,
+    batch_size: _BatchSize = 32,
+    per_char: _PerChar = None,
     runs_dir: RunsDir = None,
     no_ngram: NoNgram = False,
-    form: Annotated[
-        str | None, typer.Option("--form", help="couplet: answer as the rules of couplets ask.")
-    ] = None,
-    no_labels: Annotated[
-        bool, typer.Option("--no-labels", help="Score records without their labels.")
-    ] = False,
+    form: _Form = None,
+    no_labels: _NoLabels = False,
+    out: _Out = None,
     *,
     options: dict[str, Any],
     as_json: Json = False,
     terminal: Terminal,
 ) -> None:
-    """Measure how well a model predicts a text, in bits per character.
+    """Measure how well a model predicts a text, or a classifier the labels of texts.
 
     The text is cut into segments of 2,048 characters, each warmed up on the 512 characters before
     it. Characters outside the vocabulary have a cost, so that models with different vocabularies
-    can be compared. A run that answers lines is scored by the answers of a file of pairs, and
-    answers the lines itself, with the likeliest characters or by the options given, for BLEU, chrF
-    and the share of answers that keep the rules of a couplet.
+    can be compared. Of a classifier: accuracy, macro-F1, figures of each label, and which labels
+    are taken for which.
+
+    With a run of the task infill, each line is a text of its own, and each of its characters is
+    scored given all others of the line. These bits don't compare with those of a language model,
+    which knows only what comes before; accuracy is the share of single gaps filled right.
+
+    A run that answers lines is scored by the answers of a file of pairs, and answers the lines
+    itself, with the likeliest characters or by the options given, for BLEU, chrF and the share of
+    answers that keep the rules of a couplet.
     """
     from chargen import api
+    from chargen.cli.labels import evaluate_labels, refuse_picture
 
     device = options.pop("device", "auto")
     check_order("eval", run, file, runs_dir)
     generator = api.load(run, runs_dir=runs_dir, device=device, ngram=not no_ngram)
+    if generator.loaded.config.model.task == "classify":
+        evaluate_labels(generator, file, out, terminal, as_json=as_json, **options)
+        return
+    refuse_picture(generator, out)
     answering = {name: options.pop(name) for name in _ANSWERING if name in options}
     if generator.answers:
         if per_char:
@@ -92,13 +113,11 @@ def evaluate(
     text = api.read_text(file, unwrap=generator.unwrap, **options)
     say_conversion(terminal, generator, "The text")
     scores = generator.score_characters(text, batch_size)
-    score = scores.total()
     if per_char:
         _write_per_char(per_char, generator.as_learnt(text), scores)
-    _remark_on_unknown(score.oov_rate, generator, terminal)
-    if str(per_char) == "-":
-        return
-    _show(generator, file, score, terminal, as_json=as_json)
+    _remark_on_unknown(scores.total().oov_rate, generator, terminal)
+    if str(per_char) != "-":
+        _show(generator, file, scores.total(), terminal, as_json=as_json)
 
 
 def _show(
@@ -108,10 +127,11 @@ def _show(
         report = {"checkpoint": str(generator.path), "file": str(file), **score.to_dict()}
         typer.echo(json.dumps(report, ensure_ascii=False))
         return
+    given = ", given the others" * (generator.loaded.config.model.task == "infill")
     terminal.table(
         f"{generator.path} on {file}",
         [
-            ("bits per character", f"{score.bits_per_char:.4f}"),
+            (f"bits per character{given}", f"{score.bits_per_char:.4f}"),
             ("nats per character", f"{score.nats_per_char:.4f}"),
             ("perplexity", f"{score.perplexity:.2f}"),
             ("accuracy", f"{score.accuracy:.2%}"),

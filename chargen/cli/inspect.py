@@ -104,11 +104,10 @@ def _run_rows(summary: RunSummary) -> list[tuple[str, str]]:
     if history.loss is not None:
         rows.append(("last loss", f"{history.loss:.4f} nats"))
     rows += [
-        (f"  step {step:,}", f"{bits:.4f} bits per character")
-        for step, bits in history.evaluations[-12:]
+        (f"  step {step:,}", f"{bits:.4f} {model.unit}") for step, bits in history.evaluations[-12:]
     ]
     if history.best_bits_per_char is not None:
-        rows.append(("best", f"{history.best_bits_per_char:.4f} bits per character"))
+        rows.append(("best", f"{history.best_bits_per_char:.4f} {model.unit}"))
     rows += [
         ("weights", f"of step {summary.step_of_best}, sha256 {sha256[:16]}"),
         *_ngram_row(summary),

@@ -26,7 +26,8 @@ def runs(
 ) -> None:
     """List all runs, the newest first.
 
-    The size is the number of parameters; bits are per character, on the validation split.
+    The size is the number of parameters; bits are per character, or per label of
+    a classifier, on the validation split.
     """
     from chargen import api
     from chargen.runs.finding import runs_folder

@@ -166,7 +166,7 @@ def say_run(terminal: Terminal, generator: Generator, seed: int | None) -> None:
     """Say which run writes, how far it is trained, and the seed if it is chosen already."""
     loaded = generator.loaded
     bits = loaded.bits_per_char
-    quality = "" if bits is None else f", {bits:.2f} bits per character"
+    quality = "" if bits is None else f", {bits:.2f} {loaded.config.model.unit}"
     drawn = "" if seed is None else f", seed {seed}"
     terminal.say(f"{generator.path}, {loaded.step:,} steps{quality}{drawn}")
     if not loaded.step:

@@ -64,6 +64,20 @@ def _cuts(lengths: NDArray[np.int64], pieces: int) -> NDArray[np.int64]:
     return np.array([*cuts, lengths.shape[1]])
 
 
+def beginnings(
+    split: RecordSplit, records: NDArray[np.int64], newline_id: int, side: int = 0
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """What is read of some records, which nothing is predicted of: a newline and the characters.
+
+    Returns:
+        Ids (T, B), without the end pieces, and lengths (B,), as ``padded``.
+    """
+    pieces, lengths = padded(split, records, side)
+    ids = np.concatenate([np.full((1, len(records)), newline_id), pieces[:-1]])
+    ids[np.arange(len(ids))[:, None] >= lengths] = 0  # the end pieces of shorter texts
+    return ids, lengths
+
+
 def padded(
     split: RecordSplit, records: NDArray[np.int64], side: int = 0
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -79,3 +93,16 @@ def padded(
     places = np.where(inside, last - lengths + 1 + steps, 0)
     tokens: NDArray[np.integer[Any]] = split.tokens
     return np.where(inside, tokens[places], 0).astype(np.int64), lengths
+
+
+def framed(
+    split: RecordSplit, records: NDArray[np.int64], first: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The pieces of some records side by side, each between two others.
+
+    Returns:
+        Ids (n + 2, B), the piece ``first`` before each text and the end piece after it, and the
+        padding 0; and lengths (B,) without these.
+    """
+    ids, lengths = padded(split, records)
+    return np.concatenate([np.full((1, len(records)), first), ids]), lengths - 1

@@ -58,6 +58,14 @@ def format_of_labelled(source: Source, text_key: str) -> str:
     )
 
 
+def is_of_records(source: Source, text_key: str) -> bool:
+    """Whether a file is one of records with texts, by its first line, and not of plain lines."""
+    line, name = first_line(source), source.file.name
+    if _is_json(line, name) or line.startswith("__label__"):
+        return True
+    return name.lower().endswith(_TABLE_ENDINGS) or text_key in _header(line)[1]
+
+
 def format_of_pairs(source: Source, *, plain: bool) -> str:
     """Recognise a file of pairs by its first line: json, tsv, csv, or lines.
 

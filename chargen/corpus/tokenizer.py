@@ -77,6 +77,7 @@ class Tokenizer:
             elif kind == "character":
                 self._texts[id_] = " " if piece == _SPACE else piece
                 self._id_of[ord(self._texts[id_])] = id_
+        self.characters = tuple(self._texts)
         self._texts[self.unk_id] = REPLACEMENT
         self.newline_id = int(self._id_of[ord("\n")])
         self.characters_kept = kinds.count("character")

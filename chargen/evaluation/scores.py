@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, Protocol, cast
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -21,6 +21,7 @@ from chargen import ngrams
 from chargen.corpus.tokenizer import Tokenizer
 from chargen.errors import CorpusError
 from chargen.evaluation.gate import Evidence
+from chargen.evaluation.predictors import Mixer, Predictor
 from chargen.machine.precision import exact_float32
 from chargen.ngrams import KneserNey
 
@@ -116,30 +117,6 @@ class CharScores:
             correct=int(self.correct.sum()),
             unseen=int(self.unseen.sum()),
         )
-
-
-class Predictor(Protocol):
-    """A recurrent model that can be scored, such as ``CharModel``, which documents the shapes."""
-
-    @property
-    def table(self) -> Tensor:
-        """The table of characters, on the model's device."""
-
-    def initial_state(self, batch: int) -> Any: ...
-
-    def __call__(self, ids: Tensor, state: Any) -> Any: ...
-
-    def score(self, s: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]: ...
-
-
-class Mixer(Predictor, Protocol):
-    """A predictor that can be mixed with counts."""
-
-    def gate(self, s: Tensor) -> Tensor: ...
-
-    def score_mixed(
-        self, s: Tensor, targets: Tensor, counted: Tensor, rows_of: Callable[[Tensor], Tensor]
-    ) -> tuple[Tensor, Tensor, Tensor]: ...
 
 
 def score(

@@ -56,9 +56,15 @@ def score_file(
         split = split_of(chunk, tokenizer, labels)
         v = labels.vectors(split.labels) if labels.size else None
         scores.append(score_records(model, tokenizer, split, v))
-    if not scores:
+    return total_of(scores)
+
+
+def total_of(scores: Iterable[Score]) -> Score:
+    """The score of several parts of a file together; CorpusError where there are none."""
+    parts = list(scores)
+    if not parts:
         raise CorpusError("The file has no records.", "Name one with at least one record.")
-    return added(scores)
+    return added(parts)
 
 
 def added(scores: Sequence[Score]) -> Score:

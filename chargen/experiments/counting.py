@@ -22,7 +22,9 @@ def counting_alone(corpus: PreparedCorpus, val: Ids) -> LearningCurve:
     Its parameters are the n-grams that it has counted.
     """
     tokenizer, began = corpus.tokenizer, perf_counter()
-    model = count(corpus.train, tokenizer.size, choose_order(tokenizer.size), tokenizer.newline_id)
+    size, newline = tokenizer.size, tokenizer.newline_id
+    order = choose_order(size, corpus.train, newline)
+    model = count(corpus.train, size, order, newline)
     seconds = perf_counter() - began
     nats = -np.log(score(model, val))
     bits = by_character(tokenizer, val, nats, np.zeros(len(val), bool)).total().bits_per_char

@@ -10,8 +10,8 @@ from torch.nn import functional as F
 
 from chargen.cells.fast.rows import RowProduct, padded
 from chargen.cells.fast.stepper import stepper_of
-from chargen.generation.mixture import Mixture
-from chargen.generation.sampler import BLOCK
+from chargen.generation.drawing import BLOCK
+from chargen.generation.mixture import Contexts, Mixture
 from chargen.network.base import ModelState
 from chargen.network.model import CharModel
 from chargen.ngrams import KneserNey
@@ -94,11 +94,11 @@ class Rows:
         fresh = (stepper.initial_state(1) for stepper in network.steppers)
         self._fresh: RowState = tuple(tensor[0] for layer in fresh for tensor in layer)
         self._tensors = tuple(tensor for layer in self._state for tensor in layer)
-        self._mixture = network.mixture
-        if self._mixture is not None:
-            self._read = self._mixture.ngram.initial_state(capacity)
-            self._fresh += (torch.tensor(self._read[0]),)
-            self._tensors += (torch.from_numpy(self._read),)
+        self._contexts: Contexts | None = None
+        if network.mixture is not None:
+            self._contexts = Contexts(network.mixture, capacity)
+            self._fresh += (torch.tensor(0),)
+            self._tensors += (torch.from_numpy(self._contexts.read),)
         self._beside: Tensor | None = None
         if network.labelled:
             self._beside = network.table.new_zeros(capacity, network.table.shape[1])
@@ -110,26 +110,27 @@ class Rows:
     def step(self, fed: NDArray[np.int64]) -> Tensor:
         """Feed the first rows one piece each, (B,): outputs (B, H')."""
         ids = torch.from_numpy(fed).to(self._network.device)
-        if self._mixture is not None:
-            before = self._read[: len(fed)]
-            before[:] = self._mixture.ngram.advance(before, fed)
-        if len(ids) != self._count:
-            self._count = len(ids)
-            self._view = tuple(tuple(t[: len(ids)] for t in layer) for layer in self._state)
-        beside = None if self._beside is None else self._beside[: len(ids)]
+        if self._contexts is not None:
+            self._contexts.step(fed)
+        if len(fed) != self._count:
+            self._count = len(fed)
+            self._view = tuple(tuple(t[: len(fed)] for t in layer) for layer in self._state)
+        beside = None if self._beside is None else self._beside[: len(fed)]
         return self._network.step(ids, self._view, beside)
 
-    def scores(self, s: Tensor, count: int) -> Tensor:
+    def scores(self, s: Tensor, count: int, *, log: bool = False) -> Tensor:
         """The logits V·s + c of the first ``count`` rows, whose outputs are the first of s (B, H').
 
-        With counts they are the probabilities of the mixture. The caller may overwrite them,
-        (count, |V'|).
+        With counts they are the probabilities of the mixture, or, if ``log``, their logarithms.
+        The caller may overwrite them, (count, |V'|).
         """
         tile = self._network.tile
-        o = self._network.output(s[: -(-count // tile) * tile])[:count]
-        if self._mixture is None:
+        some = -(-count // tile) * tile
+        o = self._network.output(s if some == self._count else s[:some])
+        o = o if some == count else o[:count]
+        if self._network.mixture is None or self._contexts is None:
             return o
-        return self._mixture.probabilities(o, self._read[:count])
+        return self._network.mixture.probabilities(o, self._contexts, log=log)
 
     def load(self, row: int, saved: RowState | None, v: Tensor | None = None) -> None:
         """Give a row the state that ``save`` returned; None: that before the first piece.
@@ -140,10 +141,22 @@ class Rows:
             tensor[row] = value
         if saved is None and v is not None and self._beside is not None:
             self._beside[row] = self._network.beside(v)
+        self._forget()
 
     def save(self, row: int) -> RowState:
         return tuple(tensor[row].clone() for tensor in self._tensors)
 
+    def take(self, parents: NDArray[np.int64]) -> None:
+        """Let the first rows go on from others, (B,), each of which may serve several times."""
+        for tensor in self._tensors:
+            tensor[: len(parents)] = tensor[torch.from_numpy(parents).to(tensor.device)]
+        self._forget()
+
     def swap(self, a: int, b: int) -> None:
         for tensor in self._tensors:
             tensor[[a, b]] = tensor[[b, a]]
+        self._forget()
+
+    def _forget(self) -> None:
+        if self._contexts is not None:
+            self._contexts.changed()

@@ -2,35 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from chargen.generation.asking import chosen_seed, requests_for
+from chargen.generation.filling.method import FillsGaps
+from chargen.generation.reader import Reader
 from chargen.options import SamplingConfig, keyword_options
 
 if TYPE_CHECKING:
-    from chargen.evaluation.scores import CharScores, Score
     from chargen.generation.engine import Engine
     from chargen.generation.judging import Judgement
     from chargen.generation.poems.forms import Form
     from chargen.generation.ranking import Ranked
     from chargen.generation.requests import Result
-    from chargen.runs.loaded import LoadedModel
 
 
-class Generator:
+class Generator(Reader, FillsGaps):
     """A trained model, ready to write and to judge texts; its weights stay as they are.
 
     Attributes:
         path: its run folder.
     """
-
-    def __init__(self, path: Path, loaded: LoadedModel) -> None:
-        self.path = path
-        self.loaded = loaded  # weights, tokenizer and config, which are not part of the public API
 
     def __repr__(self) -> str:
         config = self.loaded.config
@@ -43,7 +39,7 @@ class Generator:
 
     @cached_property
     def _engine(self) -> Engine:
-        from chargen.generation.readers import folded
+        from chargen.generation.replying import folded
 
         return folded(self)
 
@@ -52,35 +48,9 @@ class Generator:
         """Whether the model answers lines, rather than continuing texts."""
         return self.loaded.config.model.task == "seq2seq"
 
-    @property
-    def conversion(self) -> str:
-        """How the text of the run was converted, and prompts are: ``t2s``, ``s2t`` or ``none``."""
-        return self.loaded.config.corpus.settings.convert
-
-    @property
-    def unwrap(self) -> str:
-        """Whether wrapped lines of the run's text were joined: ``auto``, ``yes`` or ``no``."""
-        return self.loaded.config.corpus.settings.unwrap
-
-    @cached_property
-    def _converter(self) -> Callable[[str], str]:
-        from chargen.corpus.conversion import converter
-
-        return converter(self.conversion)
-
-    def as_learnt(self, text: str) -> str:
-        """Convert a text between the Chinese scripts as the run's own text was.
-
-        Raises:
-            MissingExtraError: it has to be converted, and OpenCC is not installed.
-        """
-        if self.conversion == "none" or text.isascii():
-            return text
-        return self._converter(text)
-
     def identity(self) -> dict[str, str]:
         """What a text depends on besides prompt, options and seed."""
-        from chargen.generation.readers import identity_of
+        from chargen.generation.replying import identity_of
 
         return {**identity_of(self.loaded), "device": self._engine.network.device.type}
 
@@ -232,7 +202,7 @@ class Generator:
         Raises:
             CheckpointError: the run has learnt another task.
         """
-        from chargen.generation.readers import answers_to
+        from chargen.generation.replying import answers_to
 
         engine = engine_of(self, oov_prompt=oov_prompt)
         asked = [lines] if isinstance(lines, str) else lines
@@ -251,43 +221,11 @@ class Generator:
 
         Its own have the likeliest characters unless ``options``, as of ``answer``, say otherwise.
         """
-        from chargen.generation.readers import judge_file
+        from chargen.generation.replying import judge_file
 
         settings = {"encoding": encoding, "errors": errors}
         engine = engine_of(self, oov_prompt="skip")
         return judge_file(self, engine, path, form, {"temperature": 0.0, **options}, settings)
-
-    def score(self, text: str, batch_size: int = 32) -> Score:
-        """Bits per character of ``text`` and more, by the fixed protocol of ``evaluation``."""
-        return self.score_characters(text, batch_size).total()
-
-    def score_records(self, path: str | Path, *, labels: bool = True) -> Score:
-        """Score the records of a file, each with its labels, or with none of them.
-
-        Each text is read from its beginning, and its end counts as a character.
-
-        Raises:
-            CorpusError: the file can't be read as the run's own records were.
-        """
-        from chargen.generation.readers import score_file
-
-        return score_file(self, path, labels=labels)
-
-    def score_characters(self, text: str, batch_size: int = 32) -> CharScores:
-        """What each character of ``text`` costs, in order."""
-        from chargen.generation.readers import score_text
-
-        return score_text(self, text, batch_size)
-
-    def gate_characters(self, text: str) -> list[float]:
-        """The network's share of the mixture before each character of ``text``, 0 to 1, in order.
-
-        Raises:
-            GenerationError: the model has no n-gram counts.
-        """
-        from chargen.generation.readers import gates_of
-
-        return gates_of(self, text)
 
 
 def engine_of(

@@ -67,6 +67,20 @@ class Penalties:
     ids: NDArray[np.int64]
     nats: NDArray[np.float32]
 
+    def among(self, rows: Tensor) -> Penalties:
+        """Those of some rows, ascending, by their place among these."""
+        chosen = rows.cpu().numpy()
+        here = np.isin(self.rows, chosen)
+        places = np.searchsorted(chosen, self.rows[here])
+        return Penalties(places, self.ids[here], self.nats[here])
+
+    def of_others(self, rows: Tensor | None) -> Penalties:
+        """Those of all rows but some."""
+        if rows is None:
+            return self
+        here = ~np.isin(self.rows, rows.cpu().numpy())
+        return Penalties(self.rows[here], self.ids[here], self.nats[here])
+
     def lower_logits(self, o: Tensor) -> None:
         """Subtract the penalties from logits (B, |V'|), in place."""
         o[self._places(o)] -= torch.from_numpy(self.nats).to(o.device)

@@ -15,6 +15,8 @@ class Masks:
 
     Attributes:
         at_start: ids that can't come where no character is begun, (N,), int64.
+        never: the same, and the numbers of the spare columns, in an array on the CPU.
+        on_cpu: whether rows are masked there.
         not_empty: the mask of an answer's first piece, which isn't the end: (|V'|,).
 
     Args:
@@ -33,6 +35,8 @@ class Masks:
             never | np.array([b >= 0 and not may_begin(b) for b in self._values.tolist()])
         )
         self.at_start = torch.from_numpy(at_start).to(device)
+        self.never = np.append(at_start, np.arange(tokenizer.size, width))
+        self.on_cpu = device.type == "cpu"
         self._width = width
         self.not_empty = np.zeros(width, np.float32)
         self.not_empty[at_start] = -np.inf

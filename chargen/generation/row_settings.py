@@ -40,6 +40,7 @@ class RowSettings:
             if c.temperature not in (0, 1) or c.repetition_penalty != 1
         ]
         self.changed = rows(changed)
+        self.changes_all = len(changed) == len(configs)
         self.top_k = column([configs[n].top_k for n in limited], torch.int64)
         self.top_p = column([configs[n].top_p for n in limited], torch.float64)
         penalties = [c.repetition_penalty for c in configs]

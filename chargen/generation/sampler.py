@@ -14,12 +14,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from chargen.cells.fast.rows import whole_shares
+from chargen.generation.drawing import block_sums, draw
 from chargen.generation.loops import Loops
 from chargen.generation.row_settings import RowSettings, penalty_window
 from chargen.options import SamplingConfig
-
-BLOCK = 64
-"""Pieces a block of the two-level inverse CDF; |V'| is a multiple of it."""
 
 _SORTED_FIRST = 512
 """Top-p looks at so many of the likeliest first; most often they reach the share asked for."""
@@ -116,7 +114,7 @@ def keep_likeliest(p: Tensor, top_k: Tensor, top_p: Tensor) -> None:
         top_k: (B, 1), int64; 0 is off.
         top_p: (B, 1), float64; 1 is off.
     """
-    whole = _block_sums(p)[:, -1:]
+    whole = block_sums(p)[:, -1:]
     wanted = max(int(top_k.max()), _SORTED_FIRST if bool((top_p < 1).any()) else 1)
     while True:
         likeliest = largest(p, min(wanted, p.shape[1]))
@@ -138,34 +136,6 @@ def drop_unlikely(p: Tensor, min_p: Tensor) -> None:
         min_p: (B, 1), in [0, 1).
     """
     p.masked_fill_(p < p.amax(1, keepdim=True) * min_p, 0.0)
-
-
-def draw(p: Tensor, u: Tensor) -> Tensor:
-    """The inverse of the cumulative distribution: ids, (B,), int64.
-
-    The block that u falls into is found first, then the piece in it: two short cumulative sums
-    take the place of one long one.
-
-    Args:
-        p: weights ≥ 0, (B, |V'|), not all of a row 0; they need not sum to 1.
-        u: (B, 1), float64, multiples of 2⁻⁵² in [0, 1).
-    """
-    reached = _block_sums(p)
-    target = reached[:, -1:] * u
-    block = torch.searchsorted(reached, target, right=True).sub_(1)
-    inside = p.view(len(p), -1, BLOCK).gather(1, block[:, :, None].expand(-1, 1, BLOCK))
-    within = inside.squeeze(1).cumsum(1, dtype=torch.float64)
-    # The block's own sum may differ from its share of the row's by a rounding.
-    rest = target.sub_(reached.gather(1, block)).minimum(within[:, -1:] * (1 - 2.0**-50))
-    return block.mul_(BLOCK).add_(torch.searchsorted(within, rest, right=True)).squeeze(1)
-
-
-def _block_sums(p: Tensor) -> Tensor:
-    """Cumulative sums of the blocks after a 0, (B, |V'| / BLOCK + 1), float64."""
-    sums = p.view(len(p), -1, BLOCK).sum(2)
-    reached = p.new_zeros(len(p), sums.shape[1] + 1, dtype=torch.float64)
-    torch.cumsum(sums, 1, dtype=torch.float64, out=reached[:, 1:])
-    return reached
 
 
 def drawing_device(device: torch.device) -> torch.device:
@@ -233,7 +203,7 @@ class Sampler:
             logits: (B, |V'|), masked already; overwritten.
             uniforms: (B, 1), float64.
         """
-        s = self._current(len(logits))
+        s = self._current(logits.shape[0])  # len() of a tensor is slower
         if loops := self._loops.penalties(len(logits)):
             loops.lower_logits(logits)
         if s.penalty is not None:
@@ -241,6 +211,10 @@ class Sampler:
             penalize(logits, recent, s.penalty)
         best = None if s.greedy is None else logits[s.greedy].argmax(1)
         return self._choose(tempered_softmax(logits, s.inverse_temperature), best, uniforms, s)
+
+    def changes_all(self, count: int) -> bool:
+        """Whether temperature or penalty change each of the first rows: all need logarithms."""
+        return self._current(count).changes_all
 
     def draw_from_mixture(self, p: Tensor, uniforms: Tensor) -> Tensor:
         """As ``draw``, where probabilities are given instead of logits.
@@ -252,13 +226,16 @@ class Sampler:
             uniforms: (B, 1), float64.
         """
         s = self._current(len(p))
-        if loops := self._loops.penalties(len(p)):
-            loops.lower_probabilities(p)
+        loops = self._loops.penalties(len(p))
+        if loops:
+            loops.of_others(s.changed).lower_probabilities(p)
         if s.changed is not None:
             every = len(s.changed) == len(p)
             some = p if every else p[s.changed]
             for part in whole_shares(some):
                 part.log_()
+            if loops:
+                loops.among(s.changed).lower_logits(some)
             if s.penalty is not None:
                 recent = torch.from_numpy(self._recent[: len(p)]).to(self._device)
                 penalize(some, recent[s.changed], s.penalty[s.changed])

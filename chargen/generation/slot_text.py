@@ -71,6 +71,11 @@ class SlotText:
         self._begin(sample_seed(self.request.seed, f"draft {self._draft}"))
 
     @property
+    def limited(self) -> bool:
+        """Whether some of its pieces are masked."""
+        return self.poem is not None or self.rules is not None or bool(self.source)
+
+    @property
     def failed(self) -> bool:
         """Whether it is a poem that can't be completed as it was begun."""
         return self.poem is not None and self.poem.failed
@@ -88,9 +93,11 @@ class SlotText:
 
     def uniform(self) -> float:
         """The next number of its own."""
-        if not self._ready:
+        try:
+            return self._ready.pop()
+        except IndexError:
             self._ready = self._uniforms.next(_UNIFORMS_AT_ONCE)[::-1].tolist()
-        return self._ready.pop()
+            return self._ready.pop()
 
     def add(self, id_: int) -> bool:
         """Take a piece that was drawn; whether the text is done with it."""

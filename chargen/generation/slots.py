@@ -43,6 +43,8 @@ class Slots:
         self._texts: list[SlotText] = []
         self._failed: list[SlotText] = []
         self._drawing = 0
+        self._ranked = 0
+        self._limited = False
         self._mixed = engine.network.mixture is not None
 
     def run(self) -> Iterator[Chunk | Result]:
@@ -109,10 +111,13 @@ class Slots:
             self._sampler.note(fed[:count])
             if not self._drawing:
                 return [], []
-            scores = self._rows.scores(s, self._drawing).to(self._engine.drawing_device)
-            own = self._own(scores) if self._wants_bits() else None
-            self._mask(scores)
-            draw = self._sampler.draw_from_mixture if self._mixed else self._sampler.draw
+            bits = self._wants_bits()
+            log = self._mixed and not bits and self._sampler.changes_all(self._drawing)
+            scores = self._rows.scores(s, self._drawing, log=log).to(self._engine.drawing_device)
+            own = self._own(scores) if bits else None
+            as_they_are = self._mixed and not log
+            self._mask(scores, 0.0 if as_they_are else float("-inf"))
+            draw = self._sampler.draw_from_mixture if as_they_are else self._sampler.draw
             ids = draw(scores, self._draw_uniforms().to(scores.device))
             if own is None:
                 return ids.tolist(), []
@@ -126,8 +131,7 @@ class Slots:
         return scores.clone() if self._mixed else torch.log_softmax(scores, 1)
 
     def _wants_bits(self) -> bool:
-        drawing = self._texts[: self._drawing]
-        return self._engine.logprobs or any(text.request.best_of > 1 for text in drawing)
+        return self._engine.logprobs or self._ranked > 0
 
     def _draw_uniforms(self) -> Tensor:
         """A number for each row that draws, (B, 1), float64."""
@@ -135,10 +139,10 @@ class Slots:
         self._uniforms[: len(drawing), 0] = [text.uniform() for text in drawing]
         return torch.from_numpy(self._uniforms[: len(drawing)])
 
-    def _mask(self, scores: Tensor) -> None:
-        """−∞ for what a row can't draw, or probability 0, in place."""
+    def _mask(self, scores: Tensor, nothing: float) -> None:
+        """``nothing`` for what a row can't draw, in place: −∞, or probability 0."""
         limited: dict[int, NDArray[np.float32]] = {}
-        for row, text in enumerate(self._texts[: self._drawing]):
+        for row, text in enumerate(self._texts[: self._drawing] if self._limited else ()):
             if text.grown.begun:
                 limited[row] = self._engine.masks.inside(text.grown.begun)
             elif text.poem is not None:
@@ -147,28 +151,39 @@ class Slots:
                 limited[row] = text.rules.mask()
             elif text.source and not text.grown.pieces:
                 limited[row] = self._engine.masks.not_empty
-        nothing = 0.0 if self._mixed else float("-inf")
+        self._limited = bool(limited)
         if not limited:
-            scores.index_fill_(1, self._engine.masks.at_start, nothing)
+            self._mask_start(scores, nothing)
             return
         rows = torch.tensor(list(limited), device=scores.device)
         masks = torch.from_numpy(np.stack(list(limited.values()))).to(scores.device)
         own = scores[rows].masked_fill_(masks < 0, nothing)
-        scores.index_fill_(1, self._engine.masks.at_start, nothing)
+        self._mask_start(scores, nothing)
         scores[rows] = own
+
+    def _mask_start(self, scores: Tensor, nothing: float) -> None:
+        """Mask what no row can draw that begins a character, and the spare columns."""
+        masks = self._engine.masks
+        if scores.shape[0] == 1 and masks.on_cpu:
+            scores.numpy()[0, masks.never] = nothing
+            return
+        scores.index_fill_(1, masks.at_start, nothing)
+        if self._mixed:
+            scores[:, self._engine.tokenizer.size :] = nothing
 
     def _hand_out(self, ids: list[int], bits: list[float]) -> Iterator[Chunk | Result]:
         """Give each text its piece; one that is done makes room."""
         for row in range(self._drawing, len(self._texts)):
             self._read_on(row)
+        self._next[: len(ids)] = ids
+        for text, cost in zip(self._texts, bits, strict=False):
+            text.bits.append(cost)
         done = []
-        for row, id_ in enumerate(ids):
-            text = self._texts[row]
-            if bits:
-                text.bits.append(bits[row])
-            self._next[row] = id_
+        for row, (text, id_) in enumerate(zip(self._texts, ids, strict=False)):
             if text.add(id_) or text.failed:
                 done.append(row)
+            if text.grown.begun:
+                self._limited = True
             if text.failed or text.held:
                 continue
             if self._live and (new := text.grown.take()):
@@ -189,6 +204,9 @@ class Slots:
             self._begin_to_draw(row)
 
     def _begin_to_draw(self, row: int) -> None:
+        text = self._texts[row]
+        self._limited = self._limited or text.limited
+        self._ranked += text.request.best_of > 1
         self._swap(row, self._drawing)
         self._drawing += 1
 
@@ -198,6 +216,7 @@ class Slots:
             self._texts[row].begin_again()
             self._failed.append(self._texts[row])
         self._drawing -= 1
+        self._ranked -= self._texts[row].request.best_of > 1
         self._swap(row, self._drawing)
         self._swap(self._drawing, len(self._texts) - 1)
         self._texts.pop()

@@ -58,11 +58,12 @@ class GrowingText:
     def __init__(
         self, tokenizer: Tokenizer, length: int, stop: Sequence[str] = (), end: str = "none"
     ) -> None:
-        self._tokenizer = tokenizer
+        self._tokenizer, self._of_piece = tokenizer, tokenizer.characters
         self._length = length
         self._longest = length if end == "none" else _LONGEST * length
         self._end = end
         self._stop = stop
+        self._cuts = bool(stop) or end != "none"
         self._characters: list[str] = []
         self._piece_counts: list[int] = []
         self._given = 0
@@ -89,13 +90,13 @@ class GrowingText:
         if id_ == self._tokenizer.end_id:
             self.finish_reason = "end"
             return self.finish_reason
-        character = self._character(id_)
+        character = self._of_piece[id_] or self._character(id_)
         if character:
             self._characters.append(character)
             self._piece_counts.append(self.pieces)
-            if self._stop and self._cut_stop():
+            if self._cuts and self._stop and self._cut_stop():
                 self.finish_reason = "stop"
-            elif self._end != "none" and self._cut_begun():
+            elif self._cuts and self._end != "none" and self._cut_begun():
                 self.finish_reason = "end"
             elif len(self._characters) >= self._longest:
                 self.finish_reason = "length"

@@ -107,7 +107,13 @@ class Comparison:
             for run in self.runs
             for bits in [run.history.best_bits_per_char]
         )
-        return f"<Comparison, best bits per character: {', '.join(best)}>"
+        return f"<Comparison, best {self.unit}: {', '.join(best)}>"
+
+    @property
+    def unit(self) -> str:
+        """What the runs' figures are in; where they differ, ``bits``."""
+        units = {run.config.model.unit for run in self.runs}
+        return units.pop() if len(units) == 1 else "bits"
 
     @cached_property
     def differing(self) -> dict[str, tuple[Any, ...]]:
@@ -128,9 +134,15 @@ class Comparison:
             found.append(f"The runs were trained on different texts ({texts})")
         elif self._differ(_reading):
             found.append("The runs decoded or converted their text in different ways")
+        elif self._differ(lambda run: run.config.model.unit):
+            units = "; ".join(f"{run.name}: {run.config.model.unit}" for run in self.runs)
+            found.append(f"The runs have learnt different tasks ({units})")
         elif self._differ(_measured, [run for run in self.runs if run.measured]):
             parts = "; ".join(f"{run.name}: {run.measured:,} characters" for run in self.runs)
             found.append(f"The runs were evaluated on different parts of the text ({parts})")
+        if self._differ(lambda run: run.config.model.task):
+            tasks = "; ".join(f"{run.name}: {run.config.model.task}" for run in self.runs)
+            found.append(f"The runs learn different tasks ({tasks})")
         return tuple(f"{line}: their figures can't be compared." for line in found)
 
     @cached_property

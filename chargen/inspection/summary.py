@@ -45,7 +45,7 @@ class RunSummary:
 
     def __repr__(self) -> str:
         model, best = self.config.model, self.history.best_bits_per_char
-        bits = "" if best is None else f", best {best:.3f} bits per character"
+        bits = "" if best is None else f", best {best:.3f} {model.unit}"
         files = "files intact" if not self.problems else f"{len(self.problems)} problems"
         return (
             f"<RunSummary {self.path}: {model.num_layers} × {model.cell} of {model.hidden_size} "

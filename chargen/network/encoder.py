@@ -74,15 +74,15 @@ class Encoder(nn.Module):
         Returns:
             The outputs y, (T, B, ``outputs``); zeros beyond a row's length.
         """
-        turned = _turned(lengths, len(x))
+        order = turned(lengths, len(x))
         for n, layer in enumerate(self.cells):
             if dropout is not None and (n or self.input_size):
                 x = dropout(x)
             shares = x.chunk(len(layer), dim=-1) if not (n or self.input_size) else [x, x]
             read = [layer[0](shares[0], layer[0].initial_state(x.shape[1]))[0]]
             for cell in layer[1:]:
-                outputs, _ = cell(_reorder(shares[1], turned), cell.initial_state(x.shape[1]))
-                read.append(_reorder(outputs, turned))
+                outputs, _ = cell(reorder(shares[1], order), cell.initial_state(x.shape[1]))
+                read.append(reorder(outputs, order))
             x = torch.cat(read, dim=-1) if len(read) > 1 else read[0]
         beyond = torch.arange(len(x), device=x.device)[:, None] >= lengths
         x = x.masked_fill(beyond[..., None], 0)
@@ -130,7 +130,7 @@ def _stack(config: ModelConfig, lowest: int, between: int) -> nn.ModuleList:
     )
 
 
-def _turned(lengths: Tensor, steps: int) -> Tensor:
+def turned(lengths: Tensor, steps: int) -> Tensor:
     """Number the rows of (T, B, …), flattened to (T·B, …), with each text back to front.
 
     What stands beyond a text's end stays where it is, so that this order is its own inverse.
@@ -140,6 +140,6 @@ def _turned(lengths: Tensor, steps: int) -> Tensor:
     return (order + torch.arange(len(lengths), device=lengths.device)).flatten()
 
 
-def _reorder(x: Tensor, order: Tensor) -> Tensor:
-    """Take the rows of x (T, B, N) in an order from ``_turned``."""
+def reorder(x: Tensor, order: Tensor) -> Tensor:
+    """Take the rows of x (T, B, N) in an order from ``turned``."""
     return x.flatten(0, 1).index_select(0, order).view_as(x)

@@ -43,9 +43,13 @@ class CharModel(Model):
     one-hot input, R itself, (G, L).
     """
 
+    rows_of_pieces = ("table", "V", "c")
+    rows_of_labels = ("R",)
+
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         self.config = config
+        self.begins_with_neighbours = config.tie_weights
         self.V: nn.Parameter | None = None
         self.P: nn.Parameter | None = None
         self.input_scale = 1.0
@@ -141,6 +145,12 @@ class CharModel(Model):
         if dropout is not None:
             x = dropout(x)
         return x, tuple(after)
+
+    def outputs(self, ids: Tensor, lengths: Tensor) -> Tensor:
+        """Return the last layer's outputs at each character of texts, (T, B) to (T, B, H)."""
+        y: Tensor
+        y, _ = self(ids, self.initial_state(len(lengths)))
+        return y
 
     def loss(
         self,

@@ -60,15 +60,19 @@ class Seq2Seq(Model):
     and Wolf, 2017.
     """
 
+    rows_of_pieces = ("decoder.table", "decoder.V", "decoder.c", "E")
+
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         self.config = config
+        self.begins_with_neighbours = config.tie_weights
         directions = 2 if config.bidirectional else 1
         half = replace(config, hidden_size=-(-config.hidden_size // directions))
         self.encoder = Encoder(half, config.embedding_size, bidirectional=config.bidirectional)
         width = self.encoder.outputs
         plain = replace(config, task="lm", bidirectional=False, attention="none")
         self.decoder = CharModel(replace(plain, labels=width))
+        self.input_scale = self.decoder.input_scale
         self.E: nn.Parameter | None = None
         if not config.embedding_size:
             self.E = nn.Parameter(torch.empty(config.vocab_size, self.encoder.inputs))
@@ -119,6 +123,14 @@ class Seq2Seq(Model):
         if self.E is None:
             memory = torch.cat([outputs, F.embedding(ids, self.table).to(outputs.dtype)], dim=-1)
         return Encoded(v, self.initial_state_of(v), memory, lengths)
+
+    def outputs(self, ids: Tensor, lengths: Tensor) -> Tensor:
+        """Return what the encoder puts out at each character of texts: (T, B, L)."""
+        return self.encode(ids, lengths).memory[..., : self.encoder.outputs]
+
+    def last(self, y: Tensor, lengths: Tensor) -> Tensor:
+        """Return the codes of texts: outputs y (T, B, L) to (B, L)."""
+        return self.encoder.last(y, lengths)
 
     def initial_state_of(self, v: Tensor) -> ModelState:
         """The decoder's state before its first step, from codes v (B, L)."""

@@ -104,7 +104,7 @@ class KneserNey:
 
         A row's bits depend on its state alone, not on the rows beside it.
         """
-        return self.tables.row(state)
+        return self.tables.row(self.tables.states(state))
 
     @cached_property
     def tables(self) -> RowTables:

@@ -1,51 +1,74 @@
-"""Whole distributions for many contexts at once."""
+"""Whole distributions for many texts at once, and their next states."""
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from chargen.ngrams.discounts import discount
+from chargen.ngrams.automaton import Builder, spread
 from chargen.ngrams.trie import Entries, Trie
 
-_TABLE = 1 << 24
-"""Numbers in the table of dense rows, at most: 64 MiB."""
-_FEWEST = 2
-"""Continuations of a context that has a dense row, at least."""
-_ALIGNED = 64
-"""The width of a row is a multiple of this."""
-_FILLED = 1 << 20
-"""Numbers of dense rows that are filled at once."""
-_CONTEXT = np.dtype(
-    [("slot", np.int32), ("first", np.int32), ("length", np.int32), ("backoff", np.float32)]
-)
-"""A context: the slot of its dense row, or 0 and the continuations to be added."""
+States: TypeAlias = NDArray[np.int64]
+"""(B,): the state of each text, see ``chargen.ngrams.automaton``; 0 before any piece."""
 
 
 class Parts(NamedTuple):
-    """What B rows are made of.
+    """What the rows of B states are made of; N terms are added, in order.
 
     Attributes:
         slots: (B,) the dense row of each.
         factors: (B,) what the dense row is multiplied by.
-        contexts: (B, n − 1) of ``_CONTEXT``: whose continuations are added.
-        weights: (B, n − 1) what these are multiplied by.
+        of: (N,) the row that a term is added to, increasing.
+        at: (N,) the number of the term.
+        pieces: (N,) its piece.
+        weights: (N,) what its value is multiplied by.
     """
 
     slots: NDArray[np.int32]
     factors: NDArray[np.float32]
-    contexts: NDArray[np.void]
+    of: NDArray[np.int64]
+    at: NDArray[np.int64]
+    pieces: NDArray[np.unsignedinteger]
     weights: NDArray[np.float32]
+
+    def rows(self, start: int, end: int) -> Parts:
+        """Return what the rows ``start`` to ``end`` are made of."""
+        if (start, end) == (0, len(self.slots)):
+            return self
+        part = slice(*self.of.searchsorted([start, end]))
+        return Parts(
+            self.slots[start:end],
+            self.factors[start:end],
+            self.of[part] - start,
+            self.at[part],
+            self.pieces[part],
+            self.weights[part],
+        )
+
+
+class Record(NamedTuple):
+    """What the row of one state is made of.
+
+    Attributes:
+        slot: its dense row.
+        factor: what the dense row is multiplied by.
+        contexts: of those that have terms, the shortest first, the number of the first term, how
+            many there are, and what their values are multiplied by.
+    """
+
+    slot: int
+    factor: float
+    contexts: list[tuple[int, int, float]]
 
 
 class RowTables:
     """Tables from which rows are assembled.
 
     A row is that of the longest of its contexts which has a dense row, times the back-off weights γ
-    of the contexts longer still, plus the discounted probabilities of their continuations. Dense
-    are the rows of the contexts with the most continuations, as many as the table holds, and P_1.
+    of the contexts longer still, plus terms for the continuations of these. Dense are the rows of
+    the contexts with the most continuations, as many as the table holds, and P_1.
 
     Args:
         trie: the n-grams.
@@ -54,7 +77,8 @@ class RowTables:
         unigrams: (|V|,) P_1.
 
     Attributes:
-        width: |V'| > |V|, numbers in a row; those beyond |V| are 0.
+        width: |V'| > |V|, numbers in a row; those beyond |V| mean nothing, but are above 0, since
+            the logarithm of 0 takes twenty times as long.
         dense: (slots, |V'|) float32; row 0 is P_1.
     """
 
@@ -65,125 +89,89 @@ class RowTables:
         masses: NDArray[np.float64],
         unigrams: NDArray[np.float64],
     ) -> None:
-        self._trie = trie
-        self.width = trie.size // _ALIGNED * _ALIGNED + _ALIGNED
-        self._pieces = trie.last_pieces()
-        self._alphas = np.zeros(len(self._pieces), np.float32)
-        totals = np.maximum(trie.totals, 1)
-        contexts = np.zeros(trie.nodes + 1, _CONTEXT)  # the last for -1
-        contexts["backoff"] = np.where(trie.totals > 0, masses / totals, 1)
-        length = contexts["length"][:-1] = trie.continuation_numbers()
-        contexts["first"][:-1] = np.cumsum(length) - length
-        for k in range(2, trie.order + 1):
-            counts, before = trie.counts[trie.level(k)], trie.level(k - 1)
-            of = np.repeat(totals[before], length[before])
-            level = slice(trie.level(k).start - trie.size, trie.level(k).stop - trie.size)
-            self._alphas[level] = (counts - discount(counts, discounts[k - 1])) / of
-        self._contexts = contexts
-        self.dense = self._make_dense(unigrams)
+        builder = Builder(trie, discounts, masses)
+        self.width, self._size, tables = builder.width, trie.size, builder.build(unigrams)
+        self._number = tables.number
+        # The same memory twice: rows of plain numbers are taken faster than records.
+        self._integers = tables.states.view(np.int32).reshape(len(tables.states), -1)
+        self._floats = tables.states.view(np.float32).reshape(len(tables.states), -1)
+        self._longest = (self._integers.shape[1] - 2) // 3
+        self._pieces, self._values, self._after = tables.pieces, tables.values, tables.after
+        self.dense, self._after_dense = tables.dense, tables.after_dense
 
-    def row(self, state: Entries) -> NDArray[np.float32]:
-        """Return the distributions after ``state`` (B, n − 1), as (B, |V|) float32."""
-        parts = self.parts(state, np.ones(len(state), np.float32))
+    def states(self, contexts: Entries) -> States:
+        """Return the states (B,) of texts whose contexts are the nodes (B, n − 1), -1: unseen."""
+        states: States = self._number.take(contexts).max(1, initial=0).astype(np.int64)
+        return states
+
+    def row(self, states: States) -> NDArray[np.float32]:
+        """Return the distributions after ``states`` (B,), as (B, |V|) float32."""
+        parts = self.parts(states)
         rows: NDArray[np.float32] = self.dense.take(parts.slots, axis=0)
         rows *= parts.factors[:, None]
-        self.add_longer(rows, parts)
-        return rows[:, : self._trie.size]
+        self.add(rows, parts, np.ones(len(rows), np.float32))
+        return rows[:, : self._size]
 
-    def parts(self, state: Entries, scale: NDArray[np.float32]) -> Parts:
-        """Return what the rows after ``state`` (B, n − 1), times ``scale`` (B,), are made of."""
-        contexts = self._contexts.take(state)
-        products = np.empty((len(state), state.shape[1] + 1), np.float32)
-        products[:, :-1], products[:, -1] = contexts["backoff"], scale
-        np.multiply.accumulate(products[:, ::-1], axis=1, out=products[:, ::-1])
-        slots = contexts["slot"].max(1, initial=0)  # longer contexts have larger ones
-        return Parts(slots, products[:, 0], contexts, products[:, 1:])
+    def parts(self, states: States) -> Parts:
+        """Return what the rows after ``states`` (B,) are made of."""
+        found, longest = self._integers.take(states, axis=0), self._longest
+        first, length = found[:, 2 : 2 + longest], found[:, 2 + longest : 2 + 2 * longest]
+        floats = found.view(np.float32)
+        of, at = spread(first.reshape(-1), length.reshape(-1))
+        weights = floats[:, 2 + 2 * longest :].reshape(-1).take(of)
+        of //= longest
+        slots, factors = found[:, 0].copy(), floats[:, 1].copy()
+        return Parts(slots, factors, of, at, self._pieces.take(at), weights)
 
-    def add_longer(self, rows: NDArray[np.float32], parts: Parts) -> None:
-        """Add the continuations that dense rows lack to rows (B, |V'|).
+    def add(self, rows: NDArray[np.float32], parts: Parts, scale: NDArray[np.float32]) -> None:
+        """Add to rows (B, |V'|) the terms that dense rows lack, times ``scale`` (B,).
 
-        Several contexts may add to a piece: always the shortest first. So the bits of a row depend
-        on nothing beside it.
+        Terms of the same piece are added in order. So the bits of a row depend on nothing beside
+        it.
         """
-        places, values = self.longer(parts)
-        np.add.at(rows.reshape(-1), places, values)
+        np.add.at(rows.reshape(-1), *self.terms(parts, scale))
 
-    def add_row(self, row: NDArray[np.float32], state: Entries, scale: np.float32) -> None:
-        """Add the distribution after ``state`` (n − 1,), times ``scale``, to a row (|V'|,).
+    def terms(
+        self, parts: Parts, scale: NDArray[np.float32]
+    ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """Return what ``add`` adds: places in the flattened rows, and values, in order."""
+        values: NDArray[np.float32] = self._values.take(parts.at)
+        values *= scale.take(parts.of) * parts.weights
+        return parts.of * self.width + parts.pieces, values
 
-        The bits are those of ``parts`` and ``add_longer``, in less time for a single row.
+    def after(self, parts: Parts, pieces: NDArray[np.int64]) -> States:
+        """Return the states (B,) after one more piece of each text, (B,)."""
+        places = parts.slots * np.int64(self.width) + pieces
+        states: States = self._after_dense.reshape(-1).take(places).astype(np.int64)
+        found = np.flatnonzero(parts.pieces == pieces.take(parts.of))
+        if len(found):  # of several terms, the last is the longest context's
+            longer = self._after.take(parts.at.take(found))
+            known = longer > 0
+            states[parts.of.take(found)[known]] = longer[known]
+        return states
+
+    def record(self, state: int) -> Record:
+        """Return what the row of one state is made of."""
+        slot, _, *numbers = self._integers[state].tolist()
+        _, factor, *weights = self._floats[state].tolist()
+        n = self._longest
+        terms = zip(numbers[:n], numbers[n : 2 * n], weights[2 * n :], strict=True)
+        return Record(slot, factor, [each for each in terms if each[1]])
+
+    def add_row(self, row: NDArray[np.float32], record: Record, scale: np.float32) -> None:
+        """Add a state's distribution, times ``scale``, to a row (|V'|,).
+
+        The bits are those of rows made together, in less time for a single one.
         """
-        slot, weight, longer = 0, scale, []
-        for dense, first, length, backoff in reversed(self._contexts.take(state).tolist()):
-            if length:
-                longer.append((slice(first, first + length), weight))
-            weight *= np.float32(backoff)
-            slot = max(slot, dense)
-        row += self.dense[slot] * weight
-        for part, of_part in reversed(longer):
-            row[self._pieces[part]] += self._alphas[part] * of_part
+        row += self.dense[record.slot] * (scale * np.float32(record.factor))
+        for first, length, weight in record.contexts:
+            terms = slice(first, first + length)
+            row[self._pieces[terms]] += self._values[terms] * (scale * np.float32(weight))
 
-    def longer(self, parts: Parts) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-        """Return what ``add_longer`` adds: places in the flattened rows, and values, in order."""
-        chosen = np.flatnonzero(parts.contexts["length"])
-        contexts = parts.contexts.reshape(-1).take(chosen)
-        length = contexts["length"]
-        ends = np.cumsum(length, dtype=np.int64)
-        of = np.repeat(np.arange(len(length)), length)
-        at = np.arange(len(of)) + (contexts["first"] + length - ends).take(of)
-        rows = chosen // max(parts.contexts.shape[1], 1) * self.width
-        values = self._alphas.take(at) * parts.weights.reshape(-1).take(chosen).take(of)
-        return rows.take(of) + self._pieces.take(at), values
-
-    def _make_dense(self, unigrams: NDArray[np.float64]) -> NDArray[np.float32]:
-        """Make the dense rows of the contexts with the most continuations, and of P_1."""
-        trie, contexts = self._trie, self._contexts
-        slots = max(_TABLE // self.width - 1, 0)
-        numbers = np.bincount(contexts["length"], minlength=_FEWEST)
-        as_long = np.append(numbers[::-1].cumsum()[::-1], 0)
-        shortest = _FEWEST + int(np.argmax(as_long[_FEWEST:] <= slots))
-        dense = np.zeros((as_long[shortest] + 1, self.width), np.float32)
-        dense[0, : trie.size] = unigrams
-        slot, step = 1, max(_FILLED // self.width, 1)
-        for k in range(1, trie.order):
-            level = contexts[trie.level(k)]
-            nodes = trie.level(k).start + np.flatnonzero(level["length"] >= shortest)
-            shorter = self._without_first(nodes, k)
-            if k > 1:  # a context has a dense row only where the shorter one has
-                known = contexts["slot"][shorter] > 0
-                nodes, shorter = nodes[known], shorter[known]
-            for first in range(0, len(nodes), step):
-                block = slice(first, first + step)
-                filled = slice(slot, slot + len(nodes[block]))
-                before = dense[contexts["slot"][shorter[block]]]
-                self._fill(dense[filled], nodes[block], before)
-                contexts["slot"][nodes[block]] = np.arange(filled.start, filled.stop)
-                slot = filled.stop
-        complete = contexts["slot"] > 0
-        contexts["length"][complete], contexts["backoff"][complete] = 0, 1
-        return dense[:slot]
-
-    def _fill(
-        self, rows: NDArray[np.float32], nodes: Entries, shorter: NDArray[np.float32]
-    ) -> None:
-        """Fill the dense rows of ``nodes``, given those of their contexts one piece shorter."""
-        contexts = self._contexts[nodes]
-        np.multiply(shorter, contexts["backoff"][:, None], out=rows)
-        length = contexts["length"]
-        of = np.repeat(np.arange(len(nodes)), length)
-        ends = np.cumsum(length, dtype=np.int64)
-        at = np.arange(len(of)) + (contexts["first"] + length - ends)[of]
-        rows[of, self._pieces[at]] += self._alphas[at]
-
-    def _without_first(self, nodes: Entries, k: int) -> Entries:
-        """Return the contexts of length ``k`` without their first piece; -1 where unknown."""
-        pieces = []
-        for _ in range(k - 1):
-            nodes, piece = np.divmod(self._trie.keys[nodes - self._trie.size], self._trie.size)
-            pieces.append(piece)
-        if not pieces:
-            return np.full(len(nodes), -1)
-        shorter = pieces.pop()
-        while pieces:
-            shorter = self._trie.child(shorter, pieces.pop())
-        return shorter
+    def after_piece(self, record: Record, piece: int) -> int:
+        """Return the state after one more piece."""
+        for first, length, _ in reversed(record.contexts):
+            pieces = self._pieces[first : first + length].tolist()
+            if piece in pieces and (after := self._after.item(first + pieces.index(piece))):
+                return int(after)
+        return int(self._after_dense.item(record.slot, piece))

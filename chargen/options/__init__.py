@@ -3,9 +3,11 @@
 from chargen.options.cells import CELLS
 from chargen.options.corpus import CorpusConfig
 from chargen.options.field import Config, check, distribute, option
+from chargen.options.infilling import InfillConfig
 from chargen.options.keywords import keyword_options
 from chargen.options.model import ModelConfig
 from chargen.options.names import meant, nearest
+from chargen.options.reading import ClassifyConfig, EmbedConfig
 from chargen.options.recipe import Recipe
 from chargen.options.sampling import BatchConfig, SamplingConfig
 from chargen.options.training import BUDGETS, TrainConfig
@@ -14,8 +16,11 @@ __all__ = [
     "BUDGETS",
     "CELLS",
     "BatchConfig",
+    "ClassifyConfig",
     "Config",
     "CorpusConfig",
+    "EmbedConfig",
+    "InfillConfig",
     "ModelConfig",
     "Recipe",
     "SamplingConfig",

@@ -14,6 +14,7 @@ _Class = TypeVar("_Class", bound=type)
 
 _AUTO = "auto"
 _LONGEST_NGRAM = 16
+_NGRAM_OF_LABELS = 3
 
 
 def _known_cells(value: str) -> str | None:
@@ -77,7 +78,8 @@ class ModelConfig(Config):
     )
     ngram: str = option(
         "0",
-        "Longest n-grams whose counts are mixed with the network; auto: by the vocabulary; 0: none",
+        "Longest n-grams whose counts are mixed with the network; auto: by the vocabulary, 3 for "
+        "classify; 0: none",
         rule=_order,
         integers=True,
         default_text="auto; 0 in tiny and lecture",
@@ -88,6 +90,9 @@ class ModelConfig(Config):
     )
     labels: int = option(
         0, help="Length of v: values of all label keys together", low=0, derived=True
+    )
+    ngram_rows: int = option(
+        0, help="Most n-grams of a length that a classifier counts", low=0, derived=True
     )
     task: str = option(
         "lm",
@@ -136,11 +141,11 @@ class ModelConfig(Config):
             for name, default in config.idle_options().items()
             if getattr(config, name) != default
         ]
-        if config.tie_weights and not config.can_tie():
+        if config.tie_weights and not config.can_tie() and config.task != "classify":
             found.append(
                 "`tie_weights` needs an embedding, and a last layer that isn't fed the output"
             )
-        if config.ngram_order and not config.can_mix():
+        if config.mixed_order and not config.can_mix():
             found.append(f"`ngram` is {config.ngram}, but the cell {config.cell} is fed the output")
         return found + config._conflicts_of_task()
 
@@ -152,8 +157,6 @@ class ModelConfig(Config):
                 "`bidirectional` is for a text that is there as a whole; a language model writes "
                 "from left to right, and what comes later can't be read before it is written"
             )
-        if self.task == "infill" and self.bidirectional:
-            found.append("`bidirectional` has no meaning for infill, which always reads both ways")
         if self.attention != "none" and self.task != "seq2seq":
             found.append(f"`attention` is for the task seq2seq, and `task` is {self.task}")
         if self.task != "lm":
@@ -162,7 +165,9 @@ class ModelConfig(Config):
                 for name in dict.fromkeys(self.layer_cells())
                 if CELLS[name].wants_output
             ]
-            if self.ngram_order:
+            if self.tie_weights and self.task == "classify":
+                found.append("`tie_weights` has no meaning for classify, whose output are labels")
+            if self.ngram_order and self.task != "classify":
                 found.append(f"`ngram` is {self.ngram}, but `task` {self.task} has no counts")
         return found
 
@@ -171,11 +176,40 @@ class ModelConfig(Config):
         """The order of the n-gram model; 0: there is none, or it isn't chosen yet."""
         return 0 if self.ngram == _AUTO else int(self.ngram)
 
+    @property
+    def mixed_order(self) -> int:
+        """The order of the n-gram model that predicts pieces beside the network; 0: none does."""
+        return self.ngram_order if self.task == "lm" else 0
+
+    @property
+    def unit(self) -> str:
+        """What a score of this network is measured in."""
+        return "bits per label" if self.task == "classify" else "bits per character"
+
     def with_ngram_order(self, suited: int) -> Self:
-        """The same network with an order in place of ``auto``: ``suited``, or 0 if it can't mix."""
+        """The same network with an order in place of ``auto``: ``suited``, or 0 if it can't mix.
+
+        A classifier counts the n-grams of each label, for which short ones suit.
+        """
         if self.ngram != _AUTO:
             return self
+        if self.task == "classify":
+            return replace(self, ngram=str(_NGRAM_OF_LABELS))
         return replace(self, ngram=str(suited if self.can_mix() else 0))
+
+    def for_task(self, given: Mapping[str, Any]) -> Self:
+        """The network of a run whose weights another run begins with, in the task of that one.
+
+        Args:
+            given: options of the other run.
+        """
+        task = given.get("task", self.task)
+        if task == self.task or task != "classify":
+            return self
+        both_ways = given.get("bidirectional", False)
+        ngram = str(given.get("ngram", _AUTO))
+        made = replace(self, task=task, bidirectional=both_ways, ngram=ngram)
+        return replace(made, tie_weights=False, attention="none")
 
     def can_mix(self) -> bool:
         """Whether its output may be mixed with counts: no cell is fed the network's own output."""
@@ -186,7 +220,7 @@ class ModelConfig(Config):
 
     def can_tie(self) -> bool:
         """Return whether the embeddings can serve as V: there are some, and no cell owns V."""
-        return self.embedding_size > 0 and not self._is_fed_output()
+        return self.embedding_size > 0 and self.task != "classify" and not self._is_fed_output()
 
     def layer_cells(self) -> tuple[str, ...]:
         """Return the name of each layer's cell, bottom first."""

@@ -26,6 +26,7 @@ class Recipe:
             and proportional to that of the pieces per step if these are fewer.
         lr_of_optimizer: ratio of an optimiser's learning rate to AdamW's.
         lr_of_tied: ratio of the learning rates of P and U to the others, if weights are tied.
+        lr_of_labels: ratio of a classifier's learning rate to that of a language model.
         lr_hold: share of a run's steps after which the learning rate begins to fall.
         weight_decay: AdamW's weight decay.
         adamw_betas: decay of AdamW's two moments.
@@ -41,6 +42,8 @@ class Recipe:
         short_dropout_halving: increase of ``short_dropout`` each time the text is halved.
         short_dropout_characters: see ``short_dropout``.
         short_dropout_limit: the highest constant dropout.
+        shifted_passes: whether each pass but the first begins at another place of the text.
+        dropout_of_labels: dropout of a classifier, which has one label to learn from a whole text.
         passes_root: the default number of passes is this over the square root of the characters.
         passes_limit: the highest default number of passes.
         neighbour_pieces: pieces at the start of the text whose neighbours are counted for the
@@ -69,6 +72,7 @@ class Recipe:
         default_factory=lambda: {"adamw": 1.0, "rmsprop": 0.4, "sgd": 120.0}
     )
     lr_of_tied: Mapping[str, float] = field(default_factory=lambda: {"P": 2.0, "U": 0.5})
+    lr_of_labels: float = 0.5
     lr_hold: float = 0.4
     weight_decay: tuple[float, float] = (0.05, 0.3)
     adamw_betas: tuple[float, float] = (0.6, 0.99)
@@ -83,6 +87,8 @@ class Recipe:
     short_dropout_halving: float = 0.08
     short_dropout_characters: float = 1e5
     short_dropout_limit: float = 0.8
+    shifted_passes: bool = True
+    dropout_of_labels: float = 0.5
     passes_root: float = 1e4
     passes_limit: float = 20.0
     neighbour_pieces: int = 1 << 22

@@ -96,6 +96,13 @@ class TrainConfig(Config):
         below=1,
         panel=LEARNING,
     )
+    gap_share: float = option(
+        0.15,
+        "Share of characters that are hidden, alone or in a row, so that infill learns long gaps",
+        low=0,
+        below=1,
+        panel=LEARNING,
+    )
     epochs: float | None = option(
         None, "Passes over the text", above=0, changeable=True, panel=BUDGET
     )

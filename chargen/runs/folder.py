@@ -230,6 +230,8 @@ class RunFolder:
         expected_tensors.require_room(network, 2, self.path)  # one mapped, one of its own
         model = build_model(config.model)
         load_weights(model, tensors, self.path / MODEL)
+        if not ngram:
+            model.drop_counts()
         counts = read_ngram(self.path, config.model) if ngram else (None, None)
         return LoadedModel(self.path, model, tokenizer, config, identity, step, bits, *counts)
 

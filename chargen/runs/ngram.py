@@ -35,7 +35,7 @@ def read_ngram(run: Path, model: ModelConfig) -> tuple[KneserNey | None, str | N
     Raises:
         CheckpointError: they are missing, damaged, too large, or don't fit the config.
     """
-    if not model.ngram_order:
+    if not model.mixed_order:
         return None, None
     path = run / NGRAM
     require_bytes(_ROOM * regular_file(run, NGRAM).stat().st_size, f"The model in {path}")

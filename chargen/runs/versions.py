@@ -47,6 +47,7 @@ RECIPE_OF_VERSION_1 = Recipe(
     short_dropout_halving=0.08,
     short_dropout_characters=1e5,
     short_dropout_limit=0.8,
+    shifted_passes=False,
     passes_root=1e4,
     passes_limit=20.0,
     neighbour_pieces=1 << 22,
@@ -64,7 +65,12 @@ RECIPE_OF_VERSION_1 = Recipe(
     clock_overtime=1.1,
 )
 
-_LATER: Mapping[str, Any] = {"gate_worth": 0.0}
+_LATER: Mapping[str, Any] = {
+    "gate_worth": 0.0,
+    "shifted_passes": False,
+    "lr_of_labels": 1.0,
+    "dropout_of_labels": 0.0,
+}
 """Constants that version 2 got later, as they are where they are missing."""
 
 

@@ -70,7 +70,7 @@ class Dashboard:
         run = self._run
         if run.step is None:
             return []
-        values = [("training", f"{run.bits(run.step.loss):.3f} bits/char")]
+        values = [("training", f"{run.bits(run.step.loss):.3f} {_short(run.unit)}")]
         if run.evaluation or run.validation:
             bits = run.evaluation.bits_per_char if run.evaluation else run.validation[-1][1]
             values.append(("validation", f"{bits:.3f}"))
@@ -112,7 +112,7 @@ class Dashboard:
 
     def _chart(self, width: int, height: int) -> Lines:
         run = self._run
-        title = Text("bits per character: " if width >= _WIDE else "", style="dim")
+        title = Text(f"{run.unit}: " if width >= _WIDE else "", style="dim")
         title.append("⣀⣠ training", style=_STYLES["training"])
         if run.validation:
             title.append("  ● validation", style=_STYLES["validation"])
@@ -194,6 +194,11 @@ class _SampleText:
             last.right_crop(1)
         cut[-1] = last.append("…", style="dim")
         return cut
+
+
+def _short(unit: str) -> str:
+    """A unit as it stands behind a figure: ``bits/char``."""
+    return unit.replace("character", "char").replace(" per ", "/")
 
 
 def _wrapped(console: Console, text: Text, width: int) -> Lines:

@@ -85,15 +85,15 @@ class LiveView:
         match event:
             case Started():
                 self._close()
-                self._notes = lines_of(event, self._run.words)
+                self._notes = lines_of(event, self._run.words, self._run.unit)
                 for line in self._notes:
                     self._console.print(Text(line), soft_wrap=True)
             case Finished():
-                self._last_word += lines_of(event, self._run.words)
+                self._last_word += lines_of(event, self._run.words, self._run.unit)
             case RolledBack():
                 self._notes = self._last_word = [
                     *self._last_word,
-                    *lines_of(event, self._run.words),
+                    *lines_of(event, self._run.words, self._run.unit),
                 ]
             case Checkpoint() | Evaluation() | Planned() | Sample() | Step():
                 pass

@@ -73,7 +73,7 @@ class PlainView:
             case Sample():
                 self._say(f"--- sample at step {event.step}\n{visible(event.text)}\n---")
             case _:
-                for line in lines_of(event, self._run.words):
+                for line in lines_of(event, self._run.words, self._run.unit):
                     self._say(line)
         if isinstance(event, Evaluation) and not self._advised and (advice := self._run.rising):
             self._advised = True
@@ -84,16 +84,16 @@ class PlainView:
         of = f"/{planned.total_steps}" if planned else ""
         more = f", {duration(left)} left" if planned and left else ""
         return (
-            f"step {event.step}{of}: training {self._run.bits(event.loss):.3f} bits per "
-            f"character, gradient norm {event.grad_norm:.2f}, "
+            f"step {event.step}{of}: training {self._run.bits(event.loss):.3f} "
+            f"{self._run.unit}, gradient norm {event.grad_norm:.2f}, "
             f"{human(event.chars_per_second)} characters/s{more}"
         )
 
 
-def lines_of(event: Event, words: Callable[[str], str]) -> list[str]:
+def lines_of(event: Event, words: Callable[[str], str], unit: str = Started.unit) -> list[str]:
     """Describe an event in lines; no lines for events that are displayed in other ways.
 
-    ``words`` turns the names of options into what the reader calls them.
+    ``words`` turns the names of options into what the reader calls them; scores are in ``unit``.
     """
     match event:
         case Started():
@@ -111,7 +111,7 @@ def lines_of(event: Event, words: Callable[[str], str]) -> list[str]:
         case Evaluation():
             mark = " (best so far)" if event.best else ""
             return [
-                f"step {event.step}: validation {event.bits_per_char:.3f} bits per character, "
+                f"step {event.step}: validation {event.bits_per_char:.3f} {unit}, "
                 f"accuracy {event.accuracy:.1%}{mark}"
             ]
         case RolledBack():
@@ -127,7 +127,7 @@ def lines_of(event: Event, words: Callable[[str], str]) -> list[str]:
                 "interrupted": words("Interrupted; continue with `resume=True`"),
             }[event.reason]
             best = event.best_bits_per_char
-            figure = "" if best is None else f", best validation {best:.3f} bits per character"
+            figure = "" if best is None else f", best validation {best:.3f} {unit}"
             return [f"{why}: step {event.step}, {duration(event.seconds)}{figure}. {event.run}"]
     return []
 

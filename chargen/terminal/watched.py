@@ -18,7 +18,7 @@ from chargen.training.events import (
 )
 
 Points = list[tuple[float, float]]
-"""Steps, and bits per character after them."""
+"""Steps, and scores after them, in the unit of the run."""
 
 _MOST_POINTS = 2000
 _SAMPLES = 3
@@ -27,7 +27,7 @@ _RISEN = 0.01
 
 
 class Watched:
-    """The state of a run: its curves in bits per character, its best point, its last samples.
+    """The state of a run: its curves in its unit, its best point, its last samples.
 
     Args:
         words: turns the names of options in messages into what its reader calls them.
@@ -83,8 +83,13 @@ class Watched:
                 self._begun = 0
                 self._forget_after(event.step)
 
+    @property
+    def unit(self) -> str:
+        """What the curves are in, such as ``bits per character``."""
+        return self.started.unit if self.started else Started.unit
+
     def bits(self, nats: float) -> float:
-        """A loss in nats per piece as bits per character of the training text."""
+        """A training loss in nats, in the unit of the curves."""
         if self.started is None:
             return nats
         return nats * self.started.bits_per_nat + self.started.unknown_bits

@@ -15,6 +15,7 @@ from chargen.corpus.tokenizer import Ids, Tokenizer
 from chargen.machine.devices import resolve_device
 from chargen.machine.settings import TrainingSettings
 from chargen.network.base import Model
+from chargen.network.classifier import Classifier
 from chargen.options import Recipe
 from chargen.runs.config import RunConfig
 from chargen.training.state import TrainingState
@@ -44,15 +45,32 @@ def begin_weights(
     """
     size = corpus.tokenizer.size
     model.expect(torch.from_numpy(piece_counts(corpus.train, size)).double())
+    if isinstance(model, Classifier):
+        _count_labels(model, corpus)
     if source:
         records = corpus.manifest.records
         same = dict(source.config.corpus.labels) == ({} if records is None else records.labels)
         adopt_weights(model, corpus.tokenizer, source, same_labels=same)
-    elif model.config.tie_weights:
+    elif model.begins_with_neighbours:
         vectors = neighbour_vectors(corpus.train, size, model.config.embedding_size, recipe)
         vectors = recipe.neighbour_length * vectors
         with torch.no_grad():
             model.table.copy_(torch.where(vectors.any(1, keepdim=True), vectors, model.table.cpu()))
+
+
+def _count_labels(model: Classifier, corpus: PreparedCorpus) -> None:
+    """Let a classifier count what the texts of each value hold, and how many have it.
+
+    The texts are counted as they are read: after a newline, and without the end piece.
+    """
+    split, device = corpus.train_records, model.table.device
+    lengths = split.lengths()
+    starts = np.repeat(split.ends - lengths + 1, lengths)
+    places = np.arange(len(split.tokens)) - starts
+    ids = np.roll(np.asarray(split.tokens, np.int64), 1)
+    ids[places == 0] = corpus.tokenizer.newline_id
+    values = np.repeat(split.labels[:, 0].astype(np.int64) - 1, lengths)
+    model.learn_counts(*(torch.from_numpy(each).to(device) for each in (ids, places, values)))
 
 
 def neighbour_vectors(ids: Ids, size: int, width: int, recipe: Recipe) -> Tensor:
@@ -106,12 +124,15 @@ def adopt_weights(
     ]
     old = torch.tensor([a for a, _ in pairs])
     new = torch.tensor([b for _, b in pairs])
-    given = source.network.state_dict()
+    given = model.given_by(source.network)
     for name, tensor in model.state_dict().items():
-        if name.rpartition(".")[2] in ("table", "V", "c", "E"):
-            tensor[new] = given[name][old].to(tensor)
-        elif name not in given or (name == "R" and not same_labels):
+        if name not in given or (name in model.rows_of_labels and not same_labels):
             continue
+        if name in model.rows_of_pieces:
+            width = given[name][0].numel()  # one-hot input has more columns in both directions
+            tensor.view(len(tensor), -1)[new, :width] = (
+                given[name].view(len(given[name]), -1)[old].to(tensor)
+            )
         else:
             tensor.copy_(given[name])
     return len(pairs)

@@ -37,7 +37,7 @@ class CountedText:
 
     def __init__(self, whole: KneserNey, ids: NDArray[np.integer], drop_from: int) -> None:
         self._part = partial(_left_out, whole, ids, drop_from)
-        self._first, self._ahead = -1, np.zeros((0, 0), np.float32)
+        self._first, self._ahead = (-1, -1), np.zeros((0, 0), np.float32)
         self._every: NDArray[np.float32] | None = None
         if len(ids) <= _LONGEST:
             self._every = self._part(0, len(ids))
@@ -49,11 +49,13 @@ class CountedText:
             return windows.of_targets(self._every, step)
         start, end = windows.span(step)
         first = start - start % (_AHEAD * windows.seq_length)
-        if first != self._first:
+        due = step // windows.steps_per_epoch, first
+        if due != self._first:
             last = min(first + _AHEAD * windows.seq_length, windows.lane_length)
-            lanes = range(0, windows.batch_size * windows.lane_length, windows.lane_length)
-            self._ahead = np.stack([self._part(lane + first, lane + last) for lane in lanes])
-            self._first = first
+            lanes = windows.stretches(step, first, last)
+            parts = ([self._part(*each) for each in lane] for lane in lanes)
+            self._ahead = np.stack([np.concatenate(lane) for lane in parts])
+            self._first = due
         return np.ascontiguousarray(self._ahead[:, start - first : end - first].T)
 
 
@@ -86,7 +88,7 @@ class Counts:
     @classmethod
     def of(cls, corpus: PreparedCorpus, model: ModelConfig) -> Counts:
         """Count the training text of a corpus for a network."""
-        if not model.ngram_order:
+        if not model.mixed_order:
             return cls()
         began = perf_counter()
         ids, tokenizer = corpus.train, corpus.tokenizer

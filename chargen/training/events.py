@@ -28,9 +28,10 @@ class Started(Event):
         steps_per_epoch: steps of one pass over them.
         seq_length, batch_size: a step reads a window of T characters in B lanes.
         bits_per_nat, unknown_bits: a training loss of x nats per piece is ``x * bits_per_nat +
-            unknown_bits`` bits per character, the unit of evaluations.
+            unknown_bits`` in the unit of evaluations.
         mixed: whether the loss is half that of the mixture with counts, half the network's alone.
         notes: what the user should know, one line each.
+        unit: of evaluations, such as ``bits per character``.
     """
 
     parameters: int
@@ -44,6 +45,7 @@ class Started(Event):
     unknown_bits: float
     mixed: bool
     notes: tuple[str, ...] = ()
+    unit: str = "bits per character"
 
 
 @dataclass(frozen=True)
@@ -103,8 +105,11 @@ class Step(Event):
 class Evaluation(Event):
     """The validation split, or its beginning, was scored.
 
+    What a network tells is a character, or the label of a text.
+
     Attributes:
-        accuracy: share of the characters that were the likeliest.
+        bits_per_char, nats_per_char: what each costs, in the mean.
+        accuracy: share of them that were the likeliest.
         characters: that were scored.
         best: whether no evaluation before was better.
     """

@@ -17,6 +17,8 @@ _KINDS: Mapping[str, tuple[str, ...]] = {
     "infill": ("lines",),
 }
 """The kinds of records that a task can learn from; the first is its own."""
+_MOST_ROWS, _MOST_COUNTS = 1 << 20, 1 << 22  # of a classifier's n-grams of a length
+_TABLE_OF_CLASSIFIERS = 8000  # characters, whose number costs a network without softmax no time
 _REMEDIES = {
     "classify": "Name records and the key of their label: `label_key=author`.",
     "seq2seq": "Name pairs: a file with the columns src and trg, or two files of lines.",
@@ -25,9 +27,18 @@ _REMEDIES = {
 }
 
 
-def settings_of_task(task: str, given: Mapping[str, Any]) -> dict[str, Any]:
-    """The settings of a corpus for a task: those that were given, and the kind of its records."""
+def settings_of_task(
+    task: str, given: Mapping[str, Any], *, prepared: bool = False
+) -> dict[str, Any]:
+    """The settings of a corpus for a task: those that were given, and the kind of its records.
+
+    A corpus that is prepared already has its own. A classifier has a larger vocabulary.
+    """
     kind = _KINDS.get(task, ("none",))[0]  # an unknown task is reported elsewhere
+    if prepared:
+        return dict(given)
+    if task == "classify":
+        given = {"vocab_size": _TABLE_OF_CLASSIFIERS, **given}
     if kind == "none" or given.get("records", "none") != "none" or given.get("label_key"):
         return dict(given)
     return {**given, "records": kind}
@@ -58,4 +69,7 @@ def shape_of(task: str, corpus: PreparedCorpus) -> dict[str, Any]:
     if info is None:
         return {"records": False, "labels": 0}
     size = sum(map(len, info.values))
-    return {"records": True, "labels": size if task in ("lm", "classify") else 0}
+    shape = {"records": True, "labels": size if task in ("lm", "classify") else 0}
+    if task == "classify":
+        shape["ngram_rows"] = min(_MOST_ROWS, _MOST_COUNTS // size, corpus.manifest.train.pieces)
+    return shape

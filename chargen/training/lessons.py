@@ -23,6 +23,10 @@ class Lesson(Protocol):
     def pieces(self) -> int:
         """The number of predictions that the loss is the mean of."""
 
+    @property
+    def read(self) -> int:
+        """The number of pieces that are read."""
+
     def part(self, rows: slice) -> Self:
         """Some of the rows."""
 
@@ -52,6 +56,10 @@ class Passage:
     @property
     def pieces(self) -> int:
         return self.ids.numel()
+
+    @property
+    def read(self) -> int:
+        return self.pieces
 
     def part(self, rows: slice) -> Passage:
         counted = None if self.counted is None else self.counted[:, rows]
@@ -92,6 +100,10 @@ class Texts:
     def pieces(self) -> int:
         return int(self.lengths.sum())
 
+    @property
+    def read(self) -> int:
+        return self.pieces
+
     def part(self, rows: slice) -> Texts:
         v = None if self.v is None else self.v[rows]
         return Texts(self.ids[:, rows], self.targets[:, rows], self.lengths[rows], v)
@@ -99,6 +111,39 @@ class Texts:
     def loss(self, model: Any, dropout: Dropout | None) -> tuple[Tensor, ModelState]:
         within = inside(self.lengths, len(self.ids))
         return model.loss_of_texts(self.ids, self.targets, within, self.v, dropout), ()
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """Whole texts side by side, and the value of each one's label.
+
+    Attributes:
+        ids: what is read, (T, B) int64, padded at the end.
+        lengths: of the texts, (B,) int64.
+        values: numbers of values, (B,) int64; −1 for a text without a label, which isn't learnt.
+    """
+
+    ids: Tensor
+    lengths: Tensor
+    values: Tensor
+
+    @property
+    def rows(self) -> int:
+        return len(self.lengths)
+
+    @property
+    def pieces(self) -> int:
+        return max(1, int((self.values >= 0).sum()))
+
+    @property
+    def read(self) -> int:
+        return int(self.lengths.sum())
+
+    def part(self, rows: slice) -> Labelled:
+        return Labelled(self.ids[:, rows], self.lengths[rows], self.values[rows])
+
+    def loss(self, model: Any, dropout: Dropout | None) -> tuple[Tensor, ModelState]:
+        return model.loss(self.ids, self.lengths, self.values, dropout), ()
 
 
 def inside(lengths: Tensor, steps: int) -> Tensor | None:

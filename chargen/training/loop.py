@@ -75,7 +75,7 @@ def session_events(session: Session, stop: Callable[[], bool]) -> Generator[Even
         state.carried = after
         state.step += 1
         timetable.pace.end_step()
-        means.add(lesson.pieces, nats, norm, clipped=0 < options.grad_clip < norm)
+        means.add(lesson.read, nats, norm, clipped=0 < options.grad_clip < norm)
         if state.step % LOG_EVERY == 0 or state.step in (1, timetable.total_steps):
             yield session.step_event(lr)
         save = session.save_due()

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, cast
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from chargen.corpus.batching import RecordBatches, padded
+from chargen.corpus.batching import RecordBatches, beginnings, padded
+from chargen.corpus.record_split import RecordSplit
 from chargen.corpus.windows import Windows
 from chargen.evaluation.gate import Evidence
+from chargen.evaluation.labels import log_probabilities, score_labels
 from chargen.evaluation.scores import Score, head_of_text, score_characters
 from chargen.evaluation.texts import score_records
 from chargen.generation.engine import Engine
@@ -20,11 +23,13 @@ from chargen.machine.devices import resolve_device
 from chargen.options import SamplingConfig
 from chargen.training.counts import Counts
 from chargen.training.feed import Feed
-from chargen.training.lessons import Lesson, Passage, Texts
+from chargen.training.gaps import Lines
+from chargen.training.lessons import Labelled, Lesson, Passage, Texts
 from chargen.training.pairs import Pairs
 
 if TYPE_CHECKING:
     from chargen.corpus.prepared import PreparedCorpus
+    from chargen.network.classifier import Classifier
     from chargen.runs.config import RunConfig
     from chargen.training.state import TrainingState
 
@@ -64,7 +69,11 @@ class Text:
     def __init__(self, config: RunConfig, corpus: PreparedCorpus, counts: Counts) -> None:
         options, tokenizer = config.training, corpus.tokenizer
         self._windows = Windows(
-            corpus.train, options.batch_size, options.seq_length, tokenizer.newline_id
+            corpus.train,
+            options.batch_size,
+            options.seq_length,
+            tokenizer.newline_id,
+            seed=options.seed if config.recipe.shifted_passes else None,
         )
         self._feed = Feed(self._windows, resolve_device(options.device), counts.counted)
         self._tokenizer, self._ngram = tokenizer, counts.ngram
@@ -162,8 +171,59 @@ class Records:
         return "\n".join([*([", ".join(label)] if label else []), result.text])
 
 
+class LabelledTexts:
+    """Texts whose label is to be told, in batches of similar length."""
+
+    def __init__(self, config: RunConfig, corpus: PreparedCorpus) -> None:
+        options = config.training
+        self._train, self._val = corpus.train_records, corpus.val_records
+        pieces = options.batch_size * options.seq_length
+        self._batches = RecordBatches(self._train, pieces, options.seed)
+        self._newline = corpus.tokenizer.newline_id
+        self._tokenizer, self._device = corpus.tokenizer, resolve_device(options.device)
+        (key,) = config.corpus.labels
+        self._names = config.corpus.label_space.names(key)
+        scored = bool(self._val.labels.any())
+        self.val_characters = corpus.manifest.val.characters if scored else 0
+
+    @property
+    def steps_per_epoch(self) -> int:
+        return self._batches.steps_per_epoch
+
+    def lesson(self, state: TrainingState) -> Labelled:
+        records = self._batches.records(state.step)
+        ids, lengths = beginnings(self._train, records, self._newline)
+        values = self._train.labels[records, 0].astype(np.int64) - 1
+        arrays = (ids, lengths, values)
+        return Labelled(*(torch.from_numpy(each).to(self._device) for each in arrays))
+
+    def prepare(self, step: int) -> None:
+        """Nothing is sent ahead."""
+
+    def score(self, state: TrainingState) -> Score:
+        found = log_probabilities(cast("Classifier", state.model), self._val, self._newline)
+        return score_labels(found, self._val.labels[:, 0])
+
+    def sample(self, state: TrainingState, seed: int) -> str:
+        """A text with its label, and what the network tells: of the validation split if any."""
+        split = self._val if len(self._val) else self._train
+        n = seed % len(split)
+        one = RecordSplit(split.side(n), self._tokenizer.end_id, 1)
+        (found,) = log_probabilities(cast("Classifier", state.model), one, self._newline)
+        best = found.argsort()[:-4:-1]
+        told = ", ".join(f"{self._names[each]} {math.exp(found[each]):.0%}" for each in best)
+        number = int(split.labels[n, 0])
+        label = self._names[number - 1] if number else "no label"
+        text = self._tokenizer.decode(split.side(n)[:-1])
+        return f"{label}: told as {told}\n{text}"
+
+
 def material_of(config: RunConfig, corpus: PreparedCorpus, counts: Counts) -> Material:
     """What a run with this config learns from in a corpus."""
+    if config.model.task == "infill":
+        return Lines(config, corpus)
+    if config.model.task == "classify":
+        return LabelledTexts(config, corpus)
     if config.model.task == "seq2seq":
         return Pairs(config, corpus)
     if config.model.records:

@@ -28,7 +28,8 @@ def started_event(
 ) -> Started:
     """Describe the run that goes on from ``state``."""
     manifest, tokenizer, options = corpus.manifest, corpus.tokenizer, config.training
-    train = manifest.train
+    train, of_text = manifest.train, config.model.unit == Started.unit
+    charged = of_text and not tokenizer.has_bytes
     return Started(
         state.step,
         seconds,
@@ -39,10 +40,11 @@ def started_event(
         steps_per_epoch=steps_per_epoch,
         seq_length=options.seq_length,
         batch_size=options.batch_size,
-        bits_per_nat=train.pieces / max(1, train.characters) / math.log(2),
-        unknown_bits=0.0 if tokenizer.has_bytes else manifest.oov_rate * tokenizer.unk_extra_bits,
+        bits_per_nat=(train.pieces / max(1, train.characters) if of_text else 1) / math.log(2),
+        unknown_bits=manifest.oov_rate * tokenizer.unk_extra_bits if charged else 0.0,
         mixed=config.model.ngram_order > 0,
         notes=notes,
+        unit=config.model.unit,
     )
 
 

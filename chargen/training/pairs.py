@@ -54,6 +54,10 @@ class Answers:
     def pieces(self) -> int:
         return int(self.lengths.sum())
 
+    @property
+    def read(self) -> int:
+        return int(self.source_lengths.sum()) + self.pieces
+
     def part(self, rows: slice) -> Answers:
         return replace(
             self,

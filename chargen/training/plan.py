@@ -162,7 +162,7 @@ def plan(request: TrainRequest) -> Plan:
 
     device = resolve_device(asked.device)
     task = request.model.get("task", source.config.model.task if source else ModelConfig.task)
-    settings = settings_of_task(task, request.settings)
+    settings = settings_of_task(task, request.settings, prepared=is_prepared(request.corpus))
     corpus = open_corpus(request.corpus, settings, request.on_progress)
     check_kind(task, corpus)
     extent, recipe = Extent.of(corpus), Recipe()
@@ -172,10 +172,11 @@ def plan(request: TrainRequest) -> Plan:
         model = choose_model(preset, {**shape, **request.model}, extent, recipe)
     else:
         ngram = {name: value for name, value in request.model.items() if name == "ngram"}
-        model = replace(source.config.model, vocab_size=extent.vocab_size, **shape, **ngram)
-        model = with_ngram_order(model)
+        own = source.config.model.for_task(_asked_of_network(request, preset))
+        model = replace(own, vocab_size=extent.vocab_size, **shape, **ngram)
+    model = with_ngram_order(model, corpus)
     given = {**request.training, "batch_size": batch, "seq_length": window}
-    training = choose_training(preset, given, extent, model.hidden_size, recipe)
+    training = choose_training(preset, given, extent, model, recipe)
     training = replace(training, threads=training.threads or torch.get_num_threads())
     check(model, training, also=_problem_of_patience(training, len(corpus.val)))
     require_room(model, training, device)
@@ -224,7 +225,8 @@ def _checked_preset(name: str, request: TrainRequest, source: LoadedModel | None
     if source is None:
         problems += ModelConfig.problems_in({**preset.model, **request.model})
     else:
-        own, of_preset = source.config.model, name != source.config.preset
+        own = source.config.model.for_task(_asked_of_network(request, preset))
+        of_preset = name != source.config.preset
         problems += [
             f"`{option}` is {value}, but the run of `init_from` has {getattr(own, option)}"
             for option, value in {**(preset.model if of_preset else {}), **request.model}.items()
@@ -239,6 +241,11 @@ def _checked_preset(name: str, request: TrainRequest, source: LoadedModel | None
         problems.append("`patience` needs a validation split, and `val_frac=0` keeps none")
     check(also=problems)
     return preset
+
+
+def _asked_of_network(request: TrainRequest, preset: Preset) -> dict[str, Any]:
+    """The options of the network that decide how a run's weights serve another task."""
+    return {**({} if preset.suits else {"ngram": "0"}), **request.model}
 
 
 def _problem_of_patience(training: TrainConfig, val_pieces: int) -> list[str]:

@@ -9,12 +9,15 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from chargen.options import ModelConfig, Recipe, TrainConfig
 from chargen.training.dropout import suited_dropout
 from chargen.training.extent import Extent
 from chargen.training.learning_rate import highest_learning_rate
+
+if TYPE_CHECKING:
+    from chargen.corpus.prepared import PreparedCorpus
 
 
 @dataclass(frozen=True)
@@ -72,21 +75,23 @@ def choose_model(
         suited["attention"] = "dot"
     values = {**suited, **preset.model, **given}
     model = ModelConfig(**{"vocab_size": extent.vocab_size, **values})
-    model = with_ngram_order(model)
     if model.tie_weights and "tie_weights" not in given and not model.can_tie():
         return replace(model, tie_weights=False)
     return model
 
 
-def with_ngram_order(model: ModelConfig) -> ModelConfig:
-    """The same network with an order that suits its vocabulary where ``ngram`` is ``auto``."""
+def with_ngram_order(model: ModelConfig, corpus: PreparedCorpus) -> ModelConfig:
+    """The same network with an order that suits a corpus where ``ngram`` is ``auto``."""
+    if model.ngram != "auto" or not model.can_mix():  # a classifier counts in its own way
+        return model.with_ngram_order(0)
     from chargen.ngrams.order import choose_order  # NumPy is slow to import
 
-    return model.with_ngram_order(choose_order(model.vocab_size))
+    newline = corpus.tokenizer.newline_id
+    return model.with_ngram_order(choose_order(model.vocab_size, corpus.train, newline))
 
 
 def choose_training(
-    preset: Preset, given: Mapping[str, Any], extent: Extent, hidden_size: int, recipe: Recipe
+    preset: Preset, given: Mapping[str, Any], extent: Extent, model: ModelConfig, recipe: Recipe
 ) -> TrainConfig:
     """How a network is trained on a corpus: options, else the preset, else what suits.
 
@@ -94,14 +99,14 @@ def choose_training(
         preset: whose values count where no option is given.
         given: options of TrainConfig, batch and window as the text can fill them.
         extent: of the corpus.
-        hidden_size: units per layer.
+        model: the network.
         recipe: the constants.
     """
     fixed = {**preset.training, **given}
     if fixed.get("optimizer", TrainConfig.optimizer) != "adamw":
         fixed.setdefault("weight_decay", 0.0)  # theirs is no decay, but a part of the gradient
     if preset.suits:
-        fixed = {**suited_training(extent, hidden_size, fixed, recipe), **fixed}
+        fixed = {**suited_training(extent, model, fixed, recipe), **fixed}
     return TrainConfig(**fixed)
 
 
@@ -117,26 +122,30 @@ def suited_model(extent: Extent, recipe: Recipe) -> dict[str, Any]:
 
 
 def suited_training(
-    extent: Extent, hidden_size: int, chosen: Mapping[str, Any], recipe: Recipe
+    extent: Extent, model: ModelConfig, chosen: Mapping[str, Any], recipe: Recipe
 ) -> dict[str, Any]:
-    """Learning rate, weight decay and dropout for a vocabulary, a width and a size of text.
+    """Learning rate, weight decay and dropout for a vocabulary, a network and a size of text.
 
     They depend on the corpus, the network and the other options, never on the budget, so that a
     run by the clock can be repeated by its number of steps.
 
     Args:
         extent: of the corpus.
-        hidden_size: units per layer.
+        model: the network.
         chosen: options of training that are fixed already.
         recipe: the constants.
     """
     config = TrainConfig(**chosen)
     suited = {
-        "lr": highest_learning_rate(extent, hidden_size, config, recipe),
+        "lr": highest_learning_rate(extent, model.hidden_size, config, recipe),
         "weight_decay": recipe.weight_decay[extent.is_large(recipe)],
     }
+    labels = model.task == "classify"
+    if labels:
+        suited["lr"] *= recipe.lr_of_labels
     if "dropout" not in chosen and "dropout_growth" not in chosen:
-        suited |= suited_dropout(extent, recipe)
+        own = {"dropout": recipe.dropout_of_labels}
+        suited |= own if labels else suited_dropout(extent, recipe)
     return suited
 
 

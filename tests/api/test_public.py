@@ -50,8 +50,9 @@ def _types_in(hint: Any) -> Iterator[type]:
 
 
 def _own(kind: type) -> Iterator[Callable[..., Any]]:
-    """The public methods that a class defines itself, as functions."""
-    for name, each in vars(kind).items():
+    """The public methods that a class has from this package, as functions."""
+    ours = [kind, *(base for base in kind.__mro__ if base.__module__.startswith("chargen.gen"))]
+    for name, each in {n: e for base in reversed(ours) for n, e in vars(base).items()}.items():
         if name.startswith("_"):
             continue
         if isinstance(each, (classmethod, staticmethod)):

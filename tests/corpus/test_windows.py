@@ -40,6 +40,53 @@ def test_windows_equal_a_naive_loop(n: int, batch_size: int, seq_length: int, st
     assert beside.flags.c_contiguous
 
 
+@given(
+    n=st.integers(1, 60),
+    batch_size=st.integers(1, 5),
+    seq_length=st.integers(1, 9),
+    number=st.integers(0, 9),
+    seed=st.integers(0, 3),
+)
+def test_a_pass_goes_round_the_text_from_a_place_of_its_own(
+    n: int, batch_size: int, seq_length: int, number: int, seed: int
+) -> None:
+    if n < batch_size:
+        return
+    tokens = np.arange(n, dtype=np.uint16)
+    windows = Windows(tokens, batch_size, seq_length, NEWLINE, seed)
+    steps = range(number * windows.steps_per_epoch, (number + 1) * windows.steps_per_epoch)
+    parts = [windows.window(step) for step in steps]
+    targets = np.concatenate([part[1] for part in parts])
+    offset = int(targets[0, 0])
+    assert targets.T.ravel().tolist() == [(offset + k) % n for k in range(targets.size)]
+    inputs = np.concatenate([part[0] for part in parts])
+    assert inputs.tolist() == np.where(targets > 0, targets - 1, NEWLINE).tolist()
+    assert [part[2] for part in parts] == [True] + [False] * (len(parts) - 1)
+    if number == 0:
+        assert offset == 0
+    for step, part in zip(steps, parts, strict=True):
+        assert windows.of_targets(10 * tokens, step).tolist() == (10 * part[1]).tolist()
+        start, end = windows.span(step)
+        stretches = windows.stretches(step, start, end)
+        found = [[k for each in lane for k in range(*each)] for lane in stretches]
+        assert found == part[1].T.tolist()
+
+
+def test_passes_begin_all_over_the_text_and_by_the_seed() -> None:
+    tokens = np.arange(1000)
+
+    def beginnings(seed: int | None) -> list[int]:
+        windows = Windows(tokens, 2, 100, NEWLINE, seed)
+        return [int(windows.window(n * windows.steps_per_epoch)[1][0, 0]) for n in range(200)]
+
+    found = beginnings(1)
+    assert found == beginnings(1) != beginnings(2)
+    assert beginnings(1)[:3] == [0, 274, 463]  # on every machine, or a resume isn't exact
+    assert len(set(found)) > 150
+    assert 400 < np.mean(found) < 600
+    assert set(beginnings(None)) == {0}
+
+
 def test_windows_are_contiguous_int64_from_a_read_only_map(tmp_path: Path) -> None:
     path = tmp_path / "tokens.bin"
     np.arange(1000, dtype="<u2").tofile(path)

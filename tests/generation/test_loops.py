@@ -9,11 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chargen.corpus.tokenizer import Tokenizer
+from chargen.generation.drawing import BLOCK
 from chargen.generation.engine import Engine
 from chargen.generation.loops import BYTE, FREE, IN_WORD, MARK, Loops, kinds_of
 from chargen.generation.ranking import repeated_share
 from chargen.generation.requests import Request
-from chargen.generation.sampler import BLOCK, Sampler, Uniforms
+from chargen.generation.sampler import Sampler, Uniforms
 from chargen.network.model import CharModel
 from chargen.options import SamplingConfig
 

@@ -6,14 +6,14 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chargen.generation import sampler
+from chargen.generation import drawing
 from chargen.generation.loops import Loops
 from chargen.generation.sampler import Sampler, Uniforms, drawing_device
 from chargen.generation.seeds import sample_seed
 from chargen.options import SamplingConfig
 from tests.generation.test_loops import naive_penalties
 
-WIDTH = 5 * sampler.BLOCK
+WIDTH = 5 * drawing.BLOCK
 
 
 def make_sampler(rows: int) -> Sampler:
@@ -109,10 +109,20 @@ def test_draw_follows_the_probabilities() -> None:
     p = torch.zeros(1, WIDTH)
     p[0, [3, 70, 71, 319]] = torch.tensor([0.1, 0.2, 0.3, 0.4])
     u = torch.from_numpy(Uniforms(7).next(20_000))[:, None]
-    ids = sampler.draw(p.expand(len(u), -1).contiguous(), u)
+    ids = drawing.draw(p.expand(len(u), -1).contiguous(), u)
     counts = torch.bincount(ids, minlength=WIDTH) / len(u)
     assert counts[[3, 70, 71, 319]].tolist() == pytest.approx([0.1, 0.2, 0.3, 0.4], abs=0.015)
     assert counts.sum() == counts[[3, 70, 71, 319]].sum()
+
+
+def test_rows_drawn_one_by_one_are_those_drawn_together() -> None:
+    p = torch.from_numpy(np.abs(random_logits(40, 5)) ** 3)
+    p[:, ::3] = 0
+    u = torch.from_numpy(Uniforms(3).next(40))[:, None]
+    u[:2, 0] = torch.tensor([0.0, 1 - 2.0**-52], dtype=torch.float64)
+    together = drawing.draw(p, u)
+    assert together.tolist() == [int(drawing.draw(p[n : n + 1], u[n : n + 1])) for n in range(40)]
+    assert drawing.draw(p[:3], u[:3]).tolist() == together[:3].tolist()
 
 
 @pytest.mark.parametrize("u", [0.0, 1 - 2.0**-52])
@@ -121,7 +131,7 @@ def test_the_ends_of_the_interval_draw_what_is_possible(u: float) -> None:
         p = torch.from_numpy(np.abs(random_logits(1, seed)))
         p[p < 9] = 0
         p[0, seed] = 1e-30
-        id_ = int(sampler.draw(p, torch.tensor([[u]], dtype=torch.float64)))
+        id_ = int(drawing.draw(p, torch.tensor([[u]], dtype=torch.float64)))
         assert p[0, id_] > 0
 
 

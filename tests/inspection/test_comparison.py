@@ -129,3 +129,12 @@ def test_what_can_not_be_compared_at_all(trained: Path, here: Path) -> None:
         api.compare([trained], over="hours")
     with pytest.raises(CheckpointError, match="nope"):
         api.compare([trained, "nope"])
+
+
+def test_another_task_has_other_figures(here: Path) -> None:
+    (here / "lines.txt").write_text("天地玄黄，宇宙洪荒。\n" * 50, encoding="utf-8")
+    made = chargen.prepare(here / "lines.txt", here / "lines", records="lines")
+    writes = train_tiny(made, here, name="writes", max_steps=2).path
+    fills = train_tiny(made, here, name="fills", task="infill", max_steps=2).path
+    found = api.compare([writes, fills]).incomparable
+    assert any("different tasks (writes: lm; fills: infill)" in line for line in found)

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from chargen.ngrams import counting, rows, texts, trie
+from chargen.ngrams import automaton, counting, texts, trie
 
 
 @pytest.fixture
@@ -12,4 +12,4 @@ def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(texts, "_BLOCK", 5)
     monkeypatch.setattr(trie, "_BLOCK", 3)
     monkeypatch.setattr(trie, "_MANY", 2)
-    monkeypatch.setattr(rows, "_TABLE", 10)
+    monkeypatch.setattr(automaton, "_TABLE", 10)

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
-from chargen.ngrams import KneserNey, choose_order, count, rows, score
+from chargen.ngrams import KneserNey, automaton, choose_order, count, score, without_singletons
 from chargen.ngrams.counting import Ids
 from chargen.ngrams.trie import Entries
 from tests.ngrams.reference import Reference
@@ -73,7 +73,7 @@ def test_any_small_text_agrees_with_the_formulas(
 def test_rows_are_distributions_and_agree_with_scores(
     order: int, size: int, table: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(rows, "_TABLE", table * min(size, 100))
+    monkeypatch.setattr(automaton, "_TABLE", table * min(size, 100))
     ids = random_text(60, size)
     model = count(ids, size, order, newline=1)
     states = states_along(model, ids)
@@ -89,7 +89,7 @@ def test_rows_are_distributions_and_agree_with_scores(
 def test_a_row_has_the_same_bits_whatever_is_beside_it(
     table: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(rows, "_TABLE", table)
+    monkeypatch.setattr(automaton, "_TABLE", table)
     ids = random_text(300, 20, 8)
     model = count(ids, 20, 4, newline=3)
     states = np.concatenate([model.initial_state(1), states_along(model, ids)])
@@ -99,9 +99,31 @@ def test_a_row_has_the_same_bits_whatever_is_beside_it(
     for n in range(len(states)):
         assert_array_equal(model.row(states[n : n + 1])[0], together[n])
         row = np.zeros(model.tables.width, np.float32)
-        model.tables.add_row(row, states[n], np.float32(1))
+        (state,) = model.tables.states(states[n : n + 1]).tolist()
+        model.tables.add_row(row, model.tables.record(state), np.float32(1))
         assert_array_equal(row[:20], together[n])
     assert_array_equal(model.advance(states[1:-1], ids[:-1]), states[2:])
+
+
+@pytest.mark.parametrize("drop", [0, 2, 3])
+@pytest.mark.parametrize(("order", "size"), [*CASES, (4, 20)])
+@pytest.mark.parametrize("table", [0, 3, 1 << 24])
+def test_single_states_follow_the_contexts(
+    table: int, order: int, size: int, drop: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(automaton, "_TABLE", table * min(size, 100))
+    model = count(random_text(300, size, 8), size, order, newline=1)
+    model = without_singletons(model, drop if drop <= order else 0)
+    tables, rng = model.tables, np.random.default_rng(1)
+    contexts, states = model.initial_state(9), np.zeros(9, np.int64)
+    for _ in range(60):
+        pieces = rng.choice(np.r_[random_text(9, size, 8), rng.integers(size)], 9).astype(np.int64)
+        pairs = zip(map(tables.record, states.tolist()), pieces.tolist(), strict=True)
+        one_by_one = [tables.after_piece(*pair) for pair in pairs]
+        states = tables.after(tables.parts(states), pieces)
+        contexts = model.advance(contexts, pieces)
+        assert_array_equal(states, tables.states(contexts))
+        assert states.tolist() == one_by_one
 
 
 def test_parts_make_the_same_model(small_blocks: None, tmp_path: Path) -> None:

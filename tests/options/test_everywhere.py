@@ -20,8 +20,11 @@ from chargen.generation.poems.forms import Form
 from chargen.options import (
     CELLS,
     BatchConfig,
+    ClassifyConfig,
     Config,
     CorpusConfig,
+    EmbedConfig,
+    InfillConfig,
     ModelConfig,
     SamplingConfig,
     TrainConfig,
@@ -35,19 +38,35 @@ from chargen.options.field import Entry
 from tests.cli.test_reference import flags_of as flags_in
 from tests.cli.test_reference import real_helps, written_helps
 
-CONFIGS = (CorpusConfig, ModelConfig, TrainConfig, SamplingConfig, BatchConfig, Form)
+CONFIGS = (
+    CorpusConfig,
+    ModelConfig,
+    TrainConfig,
+    SamplingConfig,
+    BatchConfig,
+    InfillConfig,
+    EmbedConfig,
+    ClassifyConfig,
+    Form,
+)
 COMMANDS: dict[type[Config], tuple[str, ...]] = {
     CorpusConfig: ("prepare", "train", "find-lr"),
     ModelConfig: ("train", "find-lr"),
     TrainConfig: ("train", "find-lr"),
     SamplingConfig: ("sample", "batch"),
     BatchConfig: ("batch",),
+    InfillConfig: ("infill",),
+    EmbedConfig: ("embed",),
+    ClassifyConfig: ("classify",),
     Form: ("sample", "batch"),
 }
 """The commands that have all options of a config."""
 SOME: dict[str, tuple[str, ...]] = {
     "sample": ("num_samples", "seed", "oov_prompt", "device"),
     "eval": ("encoding", "errors", "device"),
+    "infill": ("seed", "device"),
+    "embed": ("encoding", "errors", "text_key", "device"),
+    "classify": ("encoding", "errors", "text_key", "device"),
     "novelty": ("encoding", "errors"),
 }
 """The options of which others have but some."""
@@ -62,6 +81,9 @@ FUNCTIONS: dict[type[Config], tuple[Callable[..., Any], ...]] = {
         chargen.Generator.results,
     ),
     BatchConfig: (chargen.batch,),
+    InfillConfig: (chargen.Generator.infill, chargen.Generator.infill_lines),
+    EmbedConfig: (chargen.Generator.embed,),
+    ClassifyConfig: (chargen.Generator.classify,),
     Form: (Form,),
 }
 """The public functions that take all options of a config."""
@@ -152,7 +174,8 @@ def test_no_public_function_has_an_option_of_its_own_by_the_same_name() -> None:
             if not entry.option.derived:
                 named.setdefault(entry.parameter, set()).add(config)
     shared = {name: configs for name, configs in named.items() if len(configs) > 1}
-    assert set(shared) == {"seed", "batch_size", "device"}
+    filling = {"num_samples", "temperature", "beam_size"}  # of fillings what they are of texts
+    assert set(shared) == {"seed", "batch_size", "device"} | filling
     for function in FUNCTIONS[SamplingConfig] + FUNCTIONS[ModelConfig]:
         names = list(inspect.signature(function).parameters)
         assert len(names) == len(set(names))

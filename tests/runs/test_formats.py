@@ -42,7 +42,9 @@ def test_there_are_runs_of_every_version() -> None:
 def test_a_run_of_any_version_is_whole(version: str, name: str) -> None:
     folder = RunFolder(FORMATS / version / name)
     assert folder.verify() == []
-    assert folder.read_config().corpus.settings.unwrap == "no"  # older than the setting
+    config = folder.read_config()
+    assert config.corpus.settings.unwrap == "no"  # older than the setting
+    assert not config.recipe.shifted_passes  # older than these
     assert folder.load_model().weights_sha256 == EXPECTED[version, name]["weights_sha256"]
 
 

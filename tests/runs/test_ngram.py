@@ -212,11 +212,12 @@ def test_positions_are_scored_without_themselves(
     assert counts.counted is not None
     whole = count(ids, tokenizer.size, 3, tokenizer.newline_id)
     wanted = leave_one_out(whole, ids, drop_from=counts.ngram.dropped_from).astype(np.float32)
-    windows = Windows(ids, 4, 8, tokenizer.newline_id)
-    last = windows.steps_per_epoch - 1
-    for step in (0, 1, last, last + 1, 40, 0):
-        found = counts.counted.of_window(windows, step)
-        np.testing.assert_array_equal(found, windows.of_targets(wanted, step))
+    for seed in (None, 1):
+        windows = Windows(ids, 4, 8, tokenizer.newline_id, seed)
+        last = windows.steps_per_epoch - 1
+        for step in (0, 1, last, last + 1, *range(2 * last, 3 * last), 1000, 0):
+            found = counts.counted.of_window(windows, step)
+            np.testing.assert_array_equal(found, windows.of_targets(wanted, step))
     assert Counts.of(prepared, ModelConfig(vocab_size=tokenizer.size)).ngram is None
 
 

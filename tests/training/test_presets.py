@@ -20,6 +20,10 @@ ADAMW = {"optimizer": "adamw", "batch_size": 32, "seq_length": 64}
 RECIPE = Recipe()
 
 
+def network(hidden: int = 256, **options: Any) -> ModelConfig:
+    return ModelConfig(1000, hidden_size=hidden, **options)
+
+
 def test_a_large_vocabulary_shares_its_table() -> None:
     assert suited_model(ENGLISH, RECIPE)["tie_weights"] is False
     assert suited_model(CHINESE, RECIPE)["tie_weights"] is True
@@ -30,13 +34,15 @@ def test_a_large_vocabulary_shares_its_table() -> None:
 
 
 def test_four_times_the_width_halves_the_rate() -> None:
-    one, four = (suited_training(CHINESE, hidden, ADAMW, RECIPE)["lr"] for hidden in (256, 1024))
+    one, four = (
+        suited_training(CHINESE, network(hidden), ADAMW, RECIPE)["lr"] for hidden in (256, 1024)
+    )
     assert four == pytest.approx(one / 2)
 
 
 def test_a_quarter_of_the_batch_halves_the_rate() -> None:
     one, quarter = (
-        suited_training(ENGLISH, 256, {**ADAMW, "batch_size": size}, RECIPE)["lr"]
+        suited_training(ENGLISH, network(), {**ADAMW, "batch_size": size}, RECIPE)["lr"]
         for size in (32, 8)
     )
     assert quarter == pytest.approx(one / 2, rel=1e-3)
@@ -44,7 +50,8 @@ def test_a_quarter_of_the_batch_halves_the_rate() -> None:
 
 def test_a_batch_of_twice_the_size_leaves_the_rate() -> None:
     rates = {
-        suited_training(ENGLISH, 256, {**ADAMW, "batch_size": n}, RECIPE)["lr"] for n in (32, 64)
+        suited_training(ENGLISH, network(), {**ADAMW, "batch_size": n}, RECIPE)["lr"]
+        for n in (32, 64)
     }
     assert len(rates) == 1
 
@@ -53,7 +60,7 @@ def test_a_batch_of_twice_the_size_leaves_the_rate() -> None:
 def test_dropout_grows_faster_on_less_text(vocabulary: int, more: float) -> None:
     sizes = (100_000_000, 1_000_000, 250_000, 80_000)
     growth = [
-        suited_training(Extent(vocabulary, n, n), 256, ADAMW, RECIPE)["dropout_growth"]
+        suited_training(Extent(vocabulary, n, n), network(), ADAMW, RECIPE)["dropout_growth"]
         for n in sizes
     ]
     assert growth[0] == 0
@@ -63,7 +70,7 @@ def test_dropout_grows_faster_on_less_text(vocabulary: int, more: float) -> None
 
 def test_a_short_text_of_many_characters_has_the_more_dropout_the_smaller_it_is() -> None:
     suited = [
-        suited_training(Extent(1000, n, n), 256, ADAMW, RECIPE)
+        suited_training(Extent(1000, n, n), network(), ADAMW, RECIPE)
         for n in (50_000, 25_000, 6_000, 600)
     ]
     shares = [training["dropout"] for training in suited]
@@ -74,14 +81,15 @@ def test_a_short_text_of_many_characters_has_the_more_dropout_the_smaller_it_is(
 
 def test_dropout_grows_faster_with_rare_characters() -> None:
     english, chinese = (
-        suited_training(e, 256, ADAMW, RECIPE)["dropout_growth"] for e in (ENGLISH, CHINESE)
+        suited_training(e, network(), ADAMW, RECIPE)["dropout_growth"] for e in (ENGLISH, CHINESE)
     )
     assert chinese > english
 
 
 def test_a_large_vocabulary_decays_faster() -> None:
     english, chinese = (
-        suited_training(extent, 256, ADAMW, RECIPE)["weight_decay"] for extent in (ENGLISH, CHINESE)
+        suited_training(extent, network(), ADAMW, RECIPE)["weight_decay"]
+        for extent in (ENGLISH, CHINESE)
     )
     assert chinese > english
 
@@ -100,7 +108,7 @@ def test_what_is_chosen_comes_before_what_suits(vocab_size: int) -> None:
 
 
 def training_of(preset: str, given: dict[str, Any], extent: Extent) -> TrainConfig:
-    return choose_training(PRESETS[preset], given, extent, 256, RECIPE)
+    return choose_training(PRESETS[preset], given, extent, network(), RECIPE)
 
 
 SHORT = Extent(1000, 6_000, 6_000)
@@ -142,4 +150,4 @@ def test_weights_that_suit_tied_are_not_where_they_cannot_be() -> None:
 def test_a_recipe_decides() -> None:
     other = Recipe(large_vocabulary=60, lr=(1.0, 0.5), embedding_size=(8, 9))
     assert suited_model(ENGLISH, other) == {"embedding_size": 9, "tie_weights": True}
-    assert suited_training(ENGLISH, 256, ADAMW, other)["lr"] == 0.5
+    assert suited_training(ENGLISH, network(), ADAMW, other)["lr"] == 0.5

@@ -34,6 +34,7 @@ VARIANTS = [
     pytest.param({"gradient_accumulation_steps": 3, "dropout": 0.3}, id="accumulation"),
     pytest.param({"embedding_size": 0, "bias": False}, id="one-hot"),
     pytest.param({"seq_length": 64, "batch_size": 8}, id="epoch-edge"),  # shrunk: 6 steps long
+    pytest.param({"seq_length": 64, "batch_size": 8, "ngram": 3}, id="epoch-edge-ngram"),
     pytest.param({"patience": 9, "lr_final": 0.5, "weight_decay": 0.2}, id="schedule"),
 ]
 
@@ -209,10 +210,12 @@ def test_what_may_change_is_said_by_the_fields() -> None:
 def test_a_resumed_run_trains_by_its_own_recipe(
     corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(planning, "Recipe", lambda: Recipe(adamw_betas=(0.5, 0.9), lr_hold=0.1))
-    whole = train_tiny(corpus, tmp_path / "whole", max_steps=24)
+    other = Recipe(adamw_betas=(0.5, 0.9), lr_hold=0.1, shifted_passes=False)
+    monkeypatch.setattr(planning, "Recipe", lambda: other)
+    options = {"max_steps": 24, "seq_length": 64, "batch_size": 8}  # 4 passes
+    whole = train_tiny(corpus, tmp_path / "whole", **options)
     with pytest.raises(Killed):
-        train_tiny(corpus, tmp_path / "killed", max_steps=24, save_every=7, on_event=killer(10))
+        train_tiny(corpus, tmp_path / "killed", save_every=7, on_event=killer(10), **options)
     monkeypatch.undo()
     again = train_tiny(None, tmp_path / "killed", resume=True, max_steps=24)
     assert last_state(again.path) == last_state(whole.path)

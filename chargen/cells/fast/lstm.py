@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -90,7 +91,29 @@ class LSTMStepper(PaddedStepper):
 
     def step(self, u: Tensor, state: State) -> Tensor:
         h, c = state
+        if h.shape[0] == 1 and h.device.type == "cpu" and h.dtype == torch.float32:
+            return self._step_one(u, h, c)
         i, f, g, o = sigmoid_(self.W.add_to(u, h)).chunk(4, dim=-1)
         c.mul_(f).add_(g.mul_(i), alpha=2).sub_(i)
         t = sigmoid_(c * -2).mul_(o)
         return torch.sub(o, t, alpha=2, out=h)
+
+    def _step_one(self, u: Tensor, h: Tensor, c: Tensor) -> Tensor:
+        """As ``step`` for a row, with the same bits: NumPy's calls take half the time of torch's.
+
+        Sums, differences and products are exactly rounded, and those with 2 are exact.
+        """
+        gates = sigmoid_(self.W.add_to(u, h))
+        i, f, g, o = gates.numpy().reshape(4, 1, -1)
+        shown, kept = h.numpy(), c.numpy()
+        kept *= f
+        g *= i
+        g *= 2
+        kept += g
+        kept -= i
+        t = kept * -2
+        torch.sigmoid_(torch.from_numpy(t))
+        t *= o
+        t *= 2
+        np.subtract(o, t, out=shown)
+        return h

@@ -79,7 +79,7 @@ class RowProduct:
     def __call__(self, x: Tensor) -> Tensor:
         """Compute A·x + b for each row of x: (B, K) to (B, N)."""
         if self._packed is not None:
-            product: Tensor = torch.ops.mkldnn._linear_pointwise(
+            product: Tensor = torch.ops.mkldnn._linear_pointwise.default(
                 x, self._packed, self.bias, "none", [], ""
             )
             return product

@@ -1,4 +1,4 @@
-"""What a model does with whole texts: it scores them, and answers lines."""
+"""A model that answers lines, and how its answers compare with others."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from chargen.generation.ordering import in_order
 from chargen.generation.seeds import sample_seed
 
 if TYPE_CHECKING:
-    from chargen.evaluation.scores import CharScores, Score
     from chargen.generation.engine import Engine
     from chargen.generation.generator import Generator
     from chargen.generation.judging import Judgement
@@ -48,38 +47,6 @@ def identity_of(loaded: LoadedModel) -> dict[str, str]:
         "tokenizer_sha256": loaded.tokenizer.sha256,
         **({"ngram_sha256": loaded.ngram_sha256} if loaded.ngram_sha256 else {}),
     }
-
-
-def score_file(generator: Generator, path: str | Path, *, labels: bool) -> Score:
-    """Score the records of a file; see ``Generator.score_records``."""
-    from chargen.corpus.labels import Labels
-    from chargen.corpus.records import read_records
-    from chargen.evaluation.texts import score_file
-
-    loaded, corpus = generator.loaded, generator.loaded.config.corpus
-    records = read_records([path], corpus.settings, all_labels=False)
-    known = corpus.label_space if labels else Labels({})
-    return score_file(loaded.model, loaded.tokenizer, records, known)
-
-
-def score_text(generator: Generator, text: str, batch_size: int) -> CharScores:
-    """What each character of a text costs; see ``Generator.score_characters``."""
-    from chargen.evaluation.scores import score_characters
-
-    loaded = generator.loaded
-    text = generator.as_learnt(text)
-    ids = loaded.tokenizer.encode(text)
-    scores = score_characters(loaded.model, loaded.tokenizer, ids, batch_size, loaded.ngram)
-    return replace(scores, text=text)
-
-
-def gates_of(generator: Generator, text: str) -> list[float]:
-    """The network's share before each character; see ``Generator.gate_characters``."""
-    from chargen.evaluation.gates import character_gates
-
-    loaded = generator.loaded
-    ids = loaded.tokenizer.encode(generator.as_learnt(text))
-    return list(map(float, character_gates(loaded.model, loaded.tokenizer, ids)))
 
 
 def answers_to(

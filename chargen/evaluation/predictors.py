@@ -1,0 +1,32 @@
+"""What a model must offer to be scored."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from torch import Tensor
+
+
+class Predictor(Protocol):
+    """A recurrent model that can be scored, such as ``CharModel``, which documents the shapes."""
+
+    @property
+    def table(self) -> Tensor:
+        """The table of characters, on the model's device."""
+
+    def initial_state(self, batch: int) -> Any: ...
+
+    def __call__(self, ids: Tensor, state: Any) -> Any: ...
+
+    def score(self, s: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]: ...
+
+
+class Mixer(Predictor, Protocol):
+    """A predictor that can be mixed with counts."""
+
+    def gate(self, s: Tensor) -> Tensor: ...
+
+    def score_mixed(
+        self, s: Tensor, targets: Tensor, counted: Tensor, rows_of: Callable[[Tensor], Tensor]
+    ) -> tuple[Tensor, Tensor, Tensor]: ...

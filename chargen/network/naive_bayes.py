@@ -1,0 +1,136 @@
+"""What counted n-grams say of a text's label."""
+
+from __future__ import annotations
+
+from itertools import accumulate, pairwise
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+_FIRST_SHARE = 0.4
+_FIRST_PRIOR = 3e4
+_NONE = torch.iinfo(torch.int64).max
+
+
+class NaiveBayes(nn.Module):
+    """Naive Bayes over the n-grams of a text, each length with a weight that is learnt.
+
+    r_y = Σ_n κ_n Σ_t log [P(g_t | y) / P(g_t)],   g_t the n-gram that ends at t
+    P(g | y) = (N_gy + a_n P(g)) / (N_y + a_n),    P(g) = N_g / N
+
+    N_gy says how often g is in training texts with the value y. A text that is learnt from is
+    judged without itself: its own n-grams are taken from all counts, since they name its label. An
+    n-gram that is in no other text says nothing.
+
+    κ corrects what is naive, that overlapping n-grams are counted as if independent; κ and log a
+    are learnt with a network, and so is λ, the share of its logits that r is added to.
+
+    Letters in shapes: T time steps, B texts, L values, R rows, which the most frequent n-grams of
+    a length have; the others are left out.
+
+    Source: Raina, Shen, Ng and McCallum, "Classification with hybrid generative/discriminative
+    models", NeurIPS 2003.
+
+    Args:
+        order: length of the longest n-grams.
+        vocab_size: |V|.
+        values: L.
+        rows: R for n-grams longer than one piece.
+
+    Attributes:
+        kappa, log_a: (order,).
+        share: λ, (1,).
+        keys: numbers that stand for n-grams, of one length after another, each in order, int64.
+        counts: N_gy of them, (·, L), int32.
+        totals: N_y of each length, (order, L), int64.
+    """
+
+    keys: Tensor
+    counts: Tensor
+    totals: Tensor
+
+    def __init__(self, order: int, vocab_size: int, values: int, rows: int) -> None:
+        super().__init__()
+        self.order, self.vocab_size = order, vocab_size
+        sizes = [min(rows, vocab_size), *(rows for _ in range(order - 1))]
+        ends = list(accumulate(sizes, initial=0))
+        self._parts = [slice(first, last) for first, last in pairwise(ends)]
+        self.kappa = nn.Parameter(torch.empty(order))
+        self.log_a = nn.Parameter(torch.empty(order))
+        self.share = nn.Parameter(torch.empty(1))
+        self.register_buffer("keys", torch.full((ends[-1],), _NONE))
+        self.register_buffer("counts", torch.zeros(ends[-1], values, dtype=torch.int32))
+        self.register_buffer("totals", torch.zeros(order, values, dtype=torch.int64))
+
+    @torch.no_grad()
+    def reset_parameters(self) -> None:
+        """Set the weights that training begins with; they aren't drawn."""
+        self.kappa.copy_(_FIRST_SHARE / torch.arange(1, self.order + 1) ** 2)
+        self.log_a.fill_(_FIRST_PRIOR).log_()
+        self.share.fill_(_FIRST_SHARE)
+
+    @torch.no_grad()
+    def learn(self, ids: Tensor, places: Tensor, values: Tensor) -> None:
+        """Count all training texts at once.
+
+        Args:
+            ids: the texts one after another, (N,).
+            places: of each piece in its text, from 0, (N,).
+            values: of the label of its text, (N,); −1 for none.
+        """
+        L = self.counts.shape[1]
+        for n, all_keys in enumerate(self._keys(ids[:, None]), 1):
+            keys, counted = self.keys[self._parts[n - 1]], self.counts[self._parts[n - 1]]
+            kept = (places[n - 1 :] >= n - 1) & (values[n - 1 :] >= 0)
+            chosen = values[n - 1 :][kept]
+            found, which, often = torch.unique(
+                all_keys[kept, 0], return_inverse=True, return_counts=True
+            )
+            if len(found) > len(keys):
+                most = often.argsort(descending=True, stable=True)[: len(keys)].sort().values
+                places_of = torch.full_like(found, -1)
+                places_of[most] = torch.arange(len(keys), device=ids.device)
+                found, which = found[most], places_of[which]
+            keys[: len(found)] = found
+            cells = which * L + chosen
+            counts = torch.bincount(cells[which >= 0], minlength=len(found) * L)
+            counted[: len(found)] = counts.view(-1, L).int()
+            self.totals[n - 1] = torch.bincount(chosen, minlength=L)
+
+    def _keys(self, ids: Tensor) -> list[Tensor]:
+        """Return a number for each n-gram in ids (T, B): for each length n, (T − n + 1, B).
+
+        Beyond 63 bits they wrap round, and are a hash.
+        """
+        found = [ids]
+        for n in range(1, min(self.order, len(ids))):
+            found.append(found[-1][:-1] * self.vocab_size + ids[n:])
+        return found
+
+    def forward(self, ids: Tensor, lengths: Tensor, own: Tensor | None = None) -> Tensor:
+        """Return r of texts, (B, L); ``own`` (B,) are the values that they were counted with."""
+        r = torch.zeros(ids.shape[1], self.counts.shape[1], device=ids.device)
+        for n, keys in enumerate(self._keys(ids), 1):
+            inside = torch.arange(n - 1, len(ids), device=ids.device)[:, None] < lengths
+            r = r + self.kappa[n - 1] * self._ratios(n - 1, keys, inside, own)
+        return r
+
+    def _ratios(self, n: int, keys: Tensor, inside: Tensor, own: Tensor | None) -> Tensor:
+        """Return Σ_t log [P(g_t | y) / P(g_t)] over n-grams of one length, (B, L)."""
+        known_keys = self.keys[self._parts[n]]
+        rows = torch.searchsorted(known_keys, keys.contiguous()).clamp(max=len(known_keys) - 1)
+        inside = inside & (known_keys[rows] == keys)
+        N_gy = self.counts[self._parts[n]][rows].float()  # (T, B, L)
+        N_y = self.totals[n].float()  # (L,)
+        if own is not None:
+            mine = F.one_hot(own.clamp(min=0), len(N_y)) * (own >= 0)[:, None]  # (B, L)
+            same = (keys[:, None] == keys[None]) & inside[None]  # (T, T, B)
+            N_gy = N_gy - same.sum(1)[..., None] * mine
+            N_y = N_y - inside.sum(0)[:, None] * mine
+        N_g = N_gy.sum(-1, keepdim=True)
+        known = inside[..., None] & (N_g > 0)
+        P = torch.where(known, N_g, 1.0) / N_y.sum(-1, keepdim=True).clamp(min=1)
+        a = self.log_a[n].exp()
+        ratio = (N_gy + a * P) / ((N_y + a) * P)
+        return torch.where(known, ratio, 1.0).log().sum(0)

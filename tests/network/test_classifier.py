@@ -1,0 +1,195 @@
+"""The classifier against plain torch.nn, and its counts against counting by hand."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from chargen.network.classifier import Classifier
+from chargen.network.naive_bayes import NaiveBayes
+from chargen.options import ModelConfig
+from chargen.training.accumulation import accumulate_gradient
+from chargen.training.lessons import Labelled
+
+SIZE, E, H, L = 11, 5, 4, 3
+LENGTHS = torch.tensor([6, 2, 5])
+VALUES = torch.tensor([2, 0, 1])
+
+
+def texts(seed: int = 0) -> torch.Tensor:
+    return torch.randint(SIZE, (6, 3), generator=torch.Generator().manual_seed(seed))
+
+
+def classifier(**options: Any) -> Classifier:
+    shape = {"hidden_size": H, "embedding_size": E, "records": True, "labels": L, **options}
+    model = Classifier(ModelConfig(SIZE, task="classify", ngram_rows=50, **shape)).double()
+    model.reset_parameters(0)
+    return model
+
+
+def grads(module: nn.Module) -> dict[str, torch.Tensor]:
+    return {name: p.grad for name, p in module.named_parameters() if p.grad is not None}
+
+
+def test_loss_and_gradient_are_those_of_plain_torch() -> None:
+    model = classifier(bidirectional=True)
+    table = nn.Embedding(SIZE, E).double()
+    lstm = nn.LSTM(E, H, bidirectional=True).double()
+    out = nn.Linear(4 * H, L).double()
+    with torch.no_grad():
+        table.weight.copy_(model.table)
+        out.weight.copy_(model.Y)
+        out.bias.copy_(model.c)
+        for cell, end in zip(model.encoder.cells[0], ("", "_reverse"), strict=True):
+            getattr(lstm, f"weight_ih_l0{end}").copy_(cell.U)
+            getattr(lstm, f"weight_hh_l0{end}").copy_(cell.W)
+            getattr(lstm, f"bias_ih_l0{end}").copy_(cell.b)
+            getattr(lstm, f"bias_hh_l0{end}").zero_()
+    logits = []
+    for n, length in enumerate(LENGTHS.tolist()):
+        y, _ = lstm(table(texts()[:length, n]) * math.sqrt(E))
+        logits.append(out(torch.cat([y.mean(0), y.amax(0)])))
+    theirs = F.cross_entropy(torch.stack(logits), VALUES)
+    theirs.backward()
+    ours = model.loss(texts(), LENGTHS, VALUES)
+    ours.backward()
+    torch.testing.assert_close(ours, theirs)
+    torch.testing.assert_close(model.table.grad, table.weight.grad)
+    torch.testing.assert_close(model.Y.grad, out.weight.grad)
+    forward, backward = model.encoder.cells[0]
+    torch.testing.assert_close(forward.W.grad, lstm.weight_hh_l0.grad)
+    torch.testing.assert_close(backward.U.grad, lstm.weight_ih_l0_reverse.grad)
+
+
+@pytest.mark.parametrize("options", [{}, {"embedding_size": 0, "bidirectional": True}])
+def test_what_stands_beyond_a_text_changes_nothing(options: dict[str, Any]) -> None:
+    model = classifier(ngram="2", **options)
+    ids = texts()
+    alone = [model(ids[:n, [b]], torch.tensor([n])) for b, n in enumerate(LENGTHS.tolist())]
+    torch.testing.assert_close(model(ids, LENGTHS), torch.cat(alone))
+
+
+def test_a_text_without_a_label_is_not_learnt() -> None:
+    model = classifier()
+    some = model.loss(texts(), LENGTHS, torch.tensor([2, -1, 1]))
+    both = model.loss(texts()[:, [0, 2]], LENGTHS[[0, 2]], torch.tensor([2, 1]))
+    torch.testing.assert_close(some, both)
+    assert model.loss(texts(), LENGTHS, torch.tensor([-1, -1, -1])) == 0
+
+
+def test_a_batch_in_parts_has_the_same_gradient() -> None:
+    model, found = classifier(ngram="2"), []
+    for parts in (1, 3):
+        model.zero_grad(set_to_none=True)
+        lesson = Labelled(texts(), LENGTHS, torch.tensor([2, -1, 1]))
+        loss, _ = accumulate_gradient(model, lesson, None, parts)
+        found.append((loss, {n: g.clone() for n, g in grads(model).items()}))
+    torch.testing.assert_close(found[1], found[0])
+
+
+def by_hand(bayes: NaiveBayes, known: list[tuple[list[int], int]], text: list[int]) -> torch.Tensor:
+    """r of a text by the equations, from texts and the numbers of their labels."""
+    r = torch.zeros(L, dtype=torch.float64)
+    for n in range(1, bayes.order + 1):
+        counts = [Counter[tuple[int, ...]]() for _ in range(L)]
+        for each, value in known:
+            counts[value].update(tuple(each[i : i + n]) for i in range(len(each) - n + 1))
+        N_y = [sum(each.values()) for each in counts]
+        a = math.exp(bayes.log_a[n - 1].item())
+        for i in range(len(text) - n + 1):
+            g = tuple(text[i : i + n])
+            N_g = sum(each[g] for each in counts)
+            if not N_g:
+                continue
+            P = N_g / sum(N_y)
+            for y in range(L):
+                ratio = (counts[y][g] + a * P) / (N_y[y] + a) / P
+                r[y] += bayes.kappa[n - 1].item() * math.log(ratio)
+    return r
+
+
+def counted(known: list[tuple[list[int], int]], order: int, rows: int = 50) -> NaiveBayes:
+    bayes = NaiveBayes(order, 4, L, rows).double()
+    bayes.reset_parameters()
+    with torch.no_grad():
+        bayes.log_a.copy_(torch.tensor([5.0, 3.0, 2.0][:order]).log())
+    ids = torch.tensor([each for text, _ in known for each in text])
+    places = torch.tensor([n for text, _ in known for n in range(len(text))])
+    values = torch.tensor([value for text, value in known for _ in text])
+    bayes.learn(ids, places, values)
+    return bayes
+
+
+KNOWN = [([0, 1, 2, 1, 2], 0), ([3, 1, 2], 1), ([0, 0, 3, 3], 2), ([1, 2, 3, 0, 1], 1)]
+
+
+@pytest.mark.parametrize("order", [1, 2, 3])
+def test_ratios_are_those_counted_by_hand(order: int) -> None:
+    bayes = counted(KNOWN, order)
+    for text in ([1, 2, 3], [0], [3, 3, 0, 1, 2]):
+        found = bayes(torch.tensor(text)[:, None], torch.tensor([len(text)]))[0]
+        torch.testing.assert_close(
+            found.double(), by_hand(bayes, KNOWN, text), rtol=1e-5, atol=1e-5
+        )
+
+
+def test_a_text_that_was_counted_is_judged_without_itself() -> None:
+    bayes = counted(KNOWN, 2)
+    ids = torch.zeros(5, len(KNOWN), dtype=torch.int64)
+    for n, (text, _) in enumerate(KNOWN):
+        ids[: len(text), n] = torch.tensor(text)
+    lengths = torch.tensor([len(text) for text, _ in KNOWN])
+    own = torch.tensor([value for _, value in KNOWN])
+    found = bayes(ids, lengths, own)
+    for n, (text, _) in enumerate(KNOWN):
+        others = [each for m, each in enumerate(KNOWN) if m != n]
+        wanted = by_hand(bayes, others, text)
+        torch.testing.assert_close(found[n].double(), wanted, rtol=1e-5, atol=1e-5)
+
+
+def test_the_most_frequent_ngrams_have_the_rows() -> None:
+    bayes = counted([([1, 2, 1, 2, 1, 2, 3], 0), ([0, 3], 1)], 2, rows=2)
+    kept = bayes.keys[2:].tolist()
+    assert kept == [1 * 4 + 2, 2 * 4 + 1]
+    assert bayes.counts[2:].tolist() == [[3, 0, 0], [2, 0, 0]]
+    assert bayes.totals.tolist() == [[7, 2, 0], [6, 1, 0]]
+
+
+def test_labels_are_expected_as_often_as_they_are() -> None:
+    model = classifier()
+    model.learn_counts(
+        torch.tensor([1, 2, 3, 4]), torch.tensor([0, 1, 0, 0]), torch.tensor([0, 0, 0, 2])
+    )
+    torch.testing.assert_close(model.c.exp(), torch.tensor([3 / 6, 1 / 6, 2 / 6]).double())
+
+
+def test_tied_weights_have_no_meaning() -> None:
+    config = ModelConfig(SIZE, task="classify", tie_weights=True)
+    assert config.problems() == [
+        "`tie_weights` has no meaning for classify, whose output are labels"
+    ]
+
+
+def test_half_of_the_loss_is_the_networks_alone() -> None:
+    model = classifier(ngram="2")
+    model.learn_counts(
+        torch.tensor([0, 1, 2, 0, 3]), torch.tensor([0, 1, 2, 0, 1]), torch.tensor([0, 0, 0, 2, 2])
+    )
+    own = torch.tensor([2, 0, 1])
+    assert model.counted is not None
+    alone = classifier(ngram="0")
+    alone.load_state_dict(
+        {n: t for n, t in model.state_dict().items() if not n.startswith("counted.")}
+    )
+    o = alone(texts(), LENGTHS)
+    both = model.counted.share * o + model.counted(texts(), LENGTHS, own)
+    wanted = (F.cross_entropy(o, own) + F.cross_entropy(both, own)) / 2
+    torch.testing.assert_close(model.loss(texts(), LENGTHS, own), wanted)
+    together = model.counted.share * o + model.counted(texts(), LENGTHS)
+    torch.testing.assert_close(model(texts(), LENGTHS), together)
