@@ -47,13 +47,9 @@ class Turner:
 
     @property
     def reach(self) -> int:
-        """The greatest length up to which at least half of the answers are exact; 0: none."""
-        reached = 0
-        for length, share in zip(_LENGTHS, self.exact, strict=True):
-            if share < 0.5:
-                break
-            reached = length
-        return reached
+        """The greatest length of which at least half of the answers are exact; 0: none."""
+        shares = zip(_LENGTHS, self.exact, strict=True)
+        return max((length for length, share in shares if share >= 0.5), default=0)
 
 
 @dataclass(frozen=True)
@@ -130,7 +126,7 @@ class ReverseOutcome:
 
 def compare_reversing(
     *,
-    steps: int = 2000,
+    steps: int = 1000,
     hidden_size: int = 64,
     seed: int = 0,
     threads: int = 0,

@@ -236,7 +236,9 @@ def _checked_preset(name: str, request: TrainRequest, source: LoadedModel | None
         problems += ModelConfig.problems_in({**own.to_dict(), **given})
     problems += TrainConfig.problems_in({**preset.training, **request.training})
     task = request.model.get("task", source.config.model.task if source else ModelConfig.task)
-    problems += CorpusConfig.problems_in(settings_of_task(task, request.settings))
+    problems += CorpusConfig.problems_in(
+        settings_of_task(task, request.settings, prepared=is_prepared(request.corpus))
+    )
     if request.training.get("patience") and request.settings.get("val_frac") == 0:
         problems.append("`patience` needs a validation split, and `val_frac=0` keeps none")
     check(also=problems)

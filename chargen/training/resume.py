@@ -97,7 +97,8 @@ def _check_values(request: TrainRequest) -> None:
     problems = [p for name, value in request.model.items() if (p := entries[name].problem(value))]
     problems += TrainConfig.problems_in(request.training)
     task = request.model.get("task", ModelConfig.task)
-    problems += CorpusConfig.problems_in(settings_of_task(task, request.settings))
+    settings = settings_of_task(task, request.settings, prepared=is_prepared(request.corpus))
+    problems += CorpusConfig.problems_in(settings)
     check(also=problems)
 
 

@@ -24,11 +24,11 @@ def test_four_networks_turn_strings_round(tmp_path: Path) -> None:
     json.dumps(outcome.to_dict())
 
 
-def test_the_reach_is_the_length_up_to_which_half_are_exact() -> None:
+def test_the_reach_is_the_greatest_length_of_which_half_are_exact() -> None:
     shares = (1.0, 1.0, 0.9, 0.5, 0.4, 0.6, 0, 0, 0, 0, 0, 0, 0)
     turner = Turner("code alone", "none", False, 1, 1.0, shares)
-    assert turner.reach == 6
+    assert turner.reach == 10
     far = Turner("attention", "dot", True, 1, 1.0, (1.0,) * 13)
     one, two = ReverseOutcome(1, 1, (1,), (turner, far)).findings()
-    assert "6 letters in one" in one
+    assert "10 letters in one" in one
     assert "24 letters in both directions" in two

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 def reverse(
     steps: Annotated[
         int, typer.Option("--steps", min=1, help="Training steps of each network.")
-    ] = 2000,
+    ] = 1000,
     out: Out = Path("reverse.png"),
     *,
     options: dict[str, Any],
