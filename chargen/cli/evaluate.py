@@ -79,9 +79,8 @@ def evaluate(
     can be compared. Of a classifier: accuracy, macro-F1, figures of each label, and which labels
     are taken for which.
 
-    With a run of the task infill, each line is a text of its own, and each of its characters is
-    scored given all others of the line. These bits don't compare with those of a language model,
-    which knows only what comes before; accuracy is the share of single gaps filled right.
+    With a run of the task infill, each character of a line is scored given all others. These bits
+    don't compare with those of a language model; accuracy is the share of single gaps filled right.
 
     A run that answers lines is scored by the answers of a file of pairs, and answers the lines
     itself, with the likeliest characters or by the options given, for BLEU, chrF and the share of
