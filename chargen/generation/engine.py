@@ -10,7 +10,7 @@ from torch import Tensor
 
 from chargen.corpus.labels import Labels
 from chargen.corpus.tokenizer import Tokenizer
-from chargen.errors import GenerationError
+from chargen.errors import ChargenError, GenerationError
 from chargen.generation.folded import Network
 from chargen.generation.loops import kinds_of
 from chargen.generation.masks import Masks
@@ -21,6 +21,7 @@ from chargen.generation.poems.verse import Poem
 from chargen.generation.prompts import PromptCache
 from chargen.generation.requests import Chunk, Request, Result
 from chargen.generation.sampler import drawing_device
+from chargen.generation.served import ServedSlots
 from chargen.generation.slots import Slots
 from chargen.network.model import CharModel
 from chargen.ngrams import KneserNey
@@ -99,6 +100,24 @@ class Engine:
         for part in Slots(self, requests, live=False).run():
             if isinstance(part, Result):
                 yield part
+
+    def serve(
+        self,
+        requests: Iterable[Request | None],
+        cancelled: Callable[[], Iterable[int]],
+        on_failure: Callable[[int, ChargenError], None],
+    ) -> Iterator[Chunk | Result]:
+        """As ``stream``, for texts that don't know of each other.
+
+        A text that is cancelled leaves its slot at the next character, and has no result. One that
+        fails leaves the others alone. Those that asked for alternatives get them with their chunks.
+
+        Args:
+            requests: as of ``stream``.
+            cancelled: called before every step; the numbers of texts that are not wanted any more.
+            on_failure: called with a text's number and what is wrong, in place of its result.
+        """
+        return ServedSlots(self, requests, cancelled, on_failure).run()
 
     def check(self, request: Request) -> None:
         """Raise GenerationError where ``request`` can't be fulfilled."""

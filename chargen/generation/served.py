@@ -1,0 +1,144 @@
+"""Slots for texts of strangers: each can be cancelled, fails alone, and may tell its odds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from chargen.errors import ChargenError
+from chargen.generation.requests import Chunk, Drawn, Request, Result
+from chargen.generation.slots import Slots, _Text
+
+if TYPE_CHECKING:
+    from chargen.generation.engine import Engine
+
+_Likely = tuple[tuple[str, float], ...]
+
+
+class _Odds:
+    """What the pieces of a text cost, and how many of its characters were handed out."""
+
+    def __init__(self, text: _Text) -> None:
+        self._text, self._given = text, 0
+        self._nats: list[float] = []
+        self._likely: list[_Likely] = []
+
+    def add(self, nats: float, likely: _Likely) -> None:
+        self._nats.append(nats)
+        self._likely.append(likely)
+
+    def take(self, characters: str) -> tuple[Drawn, ...]:
+        """The odds of the next characters of the text."""
+        found = []
+        for n, character in enumerate(characters, self._given):
+            pieces = self._text.grown.pieces_of(n)
+            nats = sum(self._nats[pieces])
+            found.append(Drawn(character, nats, self._likely[pieces.start]))
+        self._given += len(characters)
+        return tuple(found)
+
+
+class ServedSlots(Slots):
+    """A run of the engine over requests of strangers, see ``Engine.serve``."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        requests: Iterable[Request | None],
+        cancelled: Callable[[], Iterable[int]],
+        on_failure: Callable[[int, ChargenError], None],
+    ) -> None:
+        super().__init__(engine, requests, live=True)
+        self._cancelled, self._on_failure = cancelled, on_failure
+        self._odds: dict[int, _Odds] = {}
+        self._seen: tuple[list[int], Tensor, list[_Likely]] | None = None
+
+    def _fill(self) -> Iterator[Result]:
+        gone = set(self._cancelled())
+        if gone:
+            self._failed = [text for text in self._failed if text.index not in gone]
+            for row in reversed(range(len(self._texts))):
+                if self._texts[row].index in gone:
+                    self._remove(row)
+        yield from super()._fill()
+
+    def _remove(self, row: int) -> None:
+        """Free the slot of a text that is not to go on."""
+        text = self._texts[row]
+        self._odds.pop(text.index, None)
+        if row < self._drawing:
+            text.poem = None  # so that it is not drawn again
+            super()._leave(row)
+        else:
+            self._swap(row, len(self._texts) - 1)
+            self._texts.pop()
+
+    def _take(self) -> _Text | None:
+        while True:
+            try:
+                return super()._take()
+            except ChargenError as error:
+                self._on_failure(self._taken - 1, error)
+
+    def _leave(self, row: int) -> None:
+        text = self._texts[row]
+        try:
+            super()._leave(row)
+        except ChargenError as error:  # a poem that can't be drawn again; nothing has changed yet
+            self._on_failure(text.index, error)
+            self._remove(row)
+
+    def _begin_to_draw(self, row: int) -> None:
+        text = self._texts[row]
+        if text.request.alternatives is not None:
+            self._odds[text.index] = _Odds(text)
+        super()._begin_to_draw(row)
+
+    def _mask(self, scores: Tensor, *rest: Any) -> None:
+        self._seen = self._look(scores) if self._odds else None
+        super()._mask(scores, *rest)
+
+    def _look(self, scores: Tensor) -> tuple[list[int], Tensor, list[_Likely]] | None:
+        """The rows that ask, their log-probabilities (N, |V'|), and their likeliest pieces."""
+        drawing = self._texts[: self._drawing]
+        rows = [n for n, text in enumerate(drawing) if text.request.alternatives is not None]
+        if not rows:
+            return None
+        own = scores[rows]
+        own = own.log_() if self._mixed else torch.log_softmax(own, 1)
+        most = max(drawing[row].request.alternatives or 0 for row in rows)
+        if not most:
+            return rows, own, [()] * len(rows)
+        possible = own.index_fill(1, self._engine.masks.at_start, float("-inf"))
+        values, ids = (each.tolist() for each in possible.topk(most, 1))
+        likely = [
+            self._named(ids[n], values[n], drawing[row].request.alternatives or 0)
+            for n, row in enumerate(rows)
+        ]
+        return rows, own, likely
+
+    def _named(self, ids: list[int], nats: list[float], count: int) -> _Likely:
+        pairs = zip(ids[:count], nats[:count], strict=True)
+        piece = self._engine.tokenizer.piece
+        return tuple((piece(id_), x) for id_, x in pairs if x > float("-inf"))
+
+    def _hand_out(self, ids: list[int], bits: list[float]) -> Iterator[Chunk | Result]:
+        if self._seen is not None and ids:
+            rows, own, likely = self._seen
+            chosen = own.gather(1, own.new_tensor([ids[row] for row in rows]).long()[:, None])
+            for row, nats, each in zip(rows, chosen[:, 0].tolist(), likely, strict=True):
+                self._odds[self._texts[row].index].add(nats, each)
+        self._seen = None
+        for part in super()._hand_out(ids, bits):
+            odds = self._odds.get(part.index) if self._odds else None
+            if odds is None:
+                yield part
+            elif isinstance(part, Chunk):
+                yield replace(part, drawn=odds.take(part.text))
+            else:
+                del self._odds[part.index]
+                yield part
