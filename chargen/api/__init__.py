@@ -12,6 +12,7 @@ from chargen.api.inspecting import (
     neurons,
     plot,
 )
+from chargen.api.serving import serve
 from chargen.api.texts import batch, novelty
 from chargen.api.training import TrainedRun, find_lr, train
 
@@ -32,5 +33,6 @@ __all__ = [
     "plot",
     "prepare",
     "read_text",
+    "serve",
     "train",
 ]

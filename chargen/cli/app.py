@@ -14,6 +14,7 @@ from chargen.cli.switches import SwitchedCommand
 PANELS: Mapping[str, Mapping[str, str]] = {
     "Train a network": {"train": "train", "prepare": "prepare", "find-lr": "find_lr"},
     "Generate text": {"sample": "sample", "write": "write", "batch": "batch"},
+    "Serve runs": {"serve": "serve"},
     "Score texts": {"eval": "evaluate", "novelty": "novelty"},
     "Inspect runs": {"runs": "runs", "inspect": "inspect", "compare": "compare", "plot": "plot"},
     "Analyse a network": {"gradients": "gradients", "neurons": "neurons"},
@@ -26,7 +27,7 @@ EXPERIMENTS = {
     "clipping": "experiment.clipping",
     "quality": "experiment.quality",
 }
-BENCHES = {"generate": "bench_generate", "train": "bench_train"}
+BENCHES = {"generate": "bench_generate", "train": "bench_train", "serve": "bench_serve"}
 _GROUPS = {
     "experiment": (EXPERIMENTS, "Run a short experiment that ends in tables and a plot."),
     "bench": (BENCHES, "Measure speed on this machine."),

@@ -8,6 +8,7 @@ from chargen.options.model import ModelConfig
 from chargen.options.names import meant, nearest
 from chargen.options.recipe import Recipe
 from chargen.options.sampling import BatchConfig, SamplingConfig
+from chargen.options.serving import ServeConfig
 from chargen.options.training import BUDGETS, TrainConfig
 
 __all__ = [
@@ -19,6 +20,7 @@ __all__ = [
     "ModelConfig",
     "Recipe",
     "SamplingConfig",
+    "ServeConfig",
     "TrainConfig",
     "check",
     "distribute",
