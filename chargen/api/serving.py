@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,7 +24,7 @@ KEY = "CHARGEN_API_KEY"
 """The environment variable that holds the key of clients."""
 
 
-def _nothing(_line: str) -> None:
+def _nothing(_about: object) -> None:
     pass
 
 
@@ -40,6 +39,7 @@ def serve(
     on_ready: Callable[[str], None] = _nothing,
     say: Callable[[str], None] = _nothing,
     access: Callable[[str], None] = _nothing,
+    on_bug: Callable[[BaseException], None] = _nothing,
     **options: Any,
 ) -> None:
     """Serve runs over HTTP, in the shape of OpenAI's API, until SIGINT or SIGTERM.
@@ -54,6 +54,7 @@ def serve(
         on_ready: called with the address once the first run is loaded.
         say: told what happens, a line each.
         access: told of requests, a line each.
+        on_bug: told of exceptions that nothing was prepared for; clients get status 500.
         options: as in ``chargen serve``.
 
     Raises:
@@ -79,10 +80,6 @@ def serve(
         from chargen.api.inspecting import load as load_run
 
         return load_run(path, device=device, ngram=ngram)
-
-    def on_bug(error: BaseException) -> None:
-        for line in traceback.format_exception(error):
-            say(line.rstrip("\n"))
 
     listener = Listener(on_ready=on_ready, say=say, access=access, on_bug=on_bug)
     with cpu_threads(threads):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import traceback
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -42,7 +43,11 @@ def serve(
     from chargen import api
 
     def log(line: str) -> None:
-        print(line, file=sys.stderr, flush=True)
+        if not terminal.quiet:
+            print(line, file=sys.stderr, flush=True)
+
+    def show(error: BaseException) -> None:
+        print("".join(traceback.format_exception(error)), file=sys.stderr, flush=True)
 
     api.serve(
         runs or (),
@@ -51,5 +56,6 @@ def serve(
         on_ready=lambda address: terminal.say(f"Listening on {address}; Ctrl-C ends."),
         say=terminal.say,
         access=log,
+        on_bug=show,
         **options,
     )

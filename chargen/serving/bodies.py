@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 
 from starlette.types import Receive, Scope
 
@@ -10,6 +11,9 @@ from chargen.serving.refusals import RefusedError
 
 _SECONDS = 30.0
 """That a body may take."""
+_SILENCE, _DISCARDED = 0.3, 16 << 20
+"""Seconds and bytes for which the rest of a body that is refused is read and dropped: closing with
+bytes unread resets the connection, and the answer is lost with it."""
 
 
 async def read_json(scope: Scope, receive: Receive, most: int) -> bytes:
@@ -28,6 +32,8 @@ async def read_json(scope: Scope, receive: Receive, most: int) -> bytes:
         )
     length = headers.get(b"content-length", b"0")
     if not length.isdigit() or len(length) > 15 or int(length) > most:
+        if b"expect" not in headers:
+            await _discard(receive)
         raise _too_large(most)
     try:
         async with asyncio.timeout(_SECONDS):
@@ -47,9 +53,22 @@ async def _read(receive: Receive, most: int) -> bytes:
         parts.append(message.get("body", b""))
         size += len(parts[-1])
         if size > most:
+            await _discard(receive)
             raise _too_large(most)
         if not message.get("more_body", False):
             return b"".join(parts)
+
+
+async def _discard(receive: Receive) -> None:
+    """Read the rest of a body, while it keeps coming."""
+    size = 0
+    with suppress(TimeoutError):
+        while size < _DISCARDED:
+            async with asyncio.timeout(_SILENCE):
+                message = await receive()
+            size += len(message.get("body", b""))
+            if not message.get("more_body", False):
+                return
 
 
 def _too_large(most: int) -> RefusedError:

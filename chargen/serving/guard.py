@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from chargen.errors import ChargenError
 from chargen.options import ServeConfig
 from chargen.serving.exchange import Exchange
 from chargen.serving.metrics import Metrics, outcome_of
@@ -78,7 +79,11 @@ class Guard:
             exchange.gone = True
             raise
         finally:
-            status = exchange.status if exchange.error is None else _status_of(exchange.error)
+            status = exchange.status
+            if exchange.error is not None:
+                status = _status_of(exchange.error)
+                if status == 500:
+                    self._on_bug(exchange.error)
             self._metrics.ended(outcome_of(status, gone=exchange.gone))
             self._log(exchange)
 
@@ -151,6 +156,9 @@ async def _allow(headers: dict[bytes, bytes], send: Send) -> None:
 
 
 def _status_of(error: Exception) -> int:
+    """What an answer would have had as its status if it had not begun yet."""
+    if isinstance(error, ChargenError):
+        return 400
     return error.status if isinstance(error, RefusedError) else 500
 
 

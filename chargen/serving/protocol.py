@@ -13,18 +13,24 @@ from chargen.serving.refusals import RefusedError, to_json
 
 HEADER_BYTES = 32 << 10
 _HEADER_SECONDS = 20.0
+_LINGERING = 1.0
+"""Seconds that a client has to read why it is refused: closing with bytes unread resets the
+connection, and the answer is lost with it."""
 
 
 class Bounded(H11Protocol):
     """A connection whose headers must come in time, and whose errors are JSON."""
 
     _timer: asyncio.TimerHandle | None = None
+    _refused = False
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
         self._expect()
 
     def data_received(self, data: bytes) -> None:
+        if self._refused:
+            return
         super().data_received(data)
         if self._is_idle():
             self._expect()
@@ -50,7 +56,9 @@ class Bounded(H11Protocol):
             answer = h11.Response(status_code=status, headers=headers)
             for event in (answer, h11.Data(data=body), h11.EndOfMessage()):
                 self.transport.write(self.conn.send(event) or b"")
-        self.transport.close()
+        self._refused = True
+        self.transport.write_eof()
+        self.loop.call_later(_LINGERING, self.transport.close)
 
     def _is_idle(self) -> bool:
         """Whether no request is being answered, so that headers are what comes next."""

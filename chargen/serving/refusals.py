@@ -67,7 +67,8 @@ class RefusedError(Exception):
     @classmethod
     def of(cls, error: ChargenError, *, param: str | None = None) -> RefusedError:
         """The refusal of what chargen's own checks reject."""
-        return cls(400, str(error).replace("\n", " "), param=param)
+        remedy = "Change it." if "oov_prompt" in error.remedy else error.remedy
+        return cls(400, f"{error.message} {remedy}".rstrip(), param=param)
 
     @classmethod
     def unexpected(cls) -> RefusedError:

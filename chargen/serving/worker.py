@@ -109,6 +109,8 @@ class Worker:
     def _requests(self) -> Iterator[Request | None]:
         """What the engine is to do next; waits where nothing is running."""
         while not self._stopped:
+            if not self._running:
+                self._flush()  # what was done without a step, such as a text of no characters
             with self._lock:
                 if not self._running and not self._waiting:
                     self._last = None
