@@ -11,8 +11,9 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -96,10 +97,8 @@ def bench_serve(
         )
     generator = Generator(run, RunFolder(run).load_model())
     with contextlib.ExitStack() as stack:
-        most = max(clients)
-        flags = ["--slots", most, "--max-length", max(length, 1), "--access-log", "none"]
-        served = stack.enter_context(_server("chargen", "serve", run, *flags, threads=threads))
-        plain = stack.enter_context(_server("chargen.bench.plain_server", run, threads=threads))
+        served = stack.enter_context(_server(partial(_ours, run, max(clients), length, threads)))
+        plain = stack.enter_context(_server(partial(_plainest, run, threads)))
         rows = tuple(_row(generator, served, plain, n, length, rounds) for n in clients)
     config = generator.loaded.config.model
     return ServeReport(
@@ -181,17 +180,33 @@ async def _ask(port: int, seed: int, length: int, *, stream: bool) -> float:
     return first
 
 
+def _ours(run: Path, slots: int, length: int, threads: int, port: int) -> list[str]:
+    """The command that serves a run."""
+    options = {
+        "runs": [str(run)],
+        "port": port,
+        "slots": slots,
+        "max_length": length,
+        "threads": threads,
+        "device": "cpu",
+        "access_log": "none",
+    }
+    code = "import json, sys; from chargen import api; api.serve(**json.loads(sys.argv[1]))"
+    return ["-c", code, json.dumps(options)]
+
+
+def _plainest(run: Path, threads: int, port: int) -> list[str]:
+    """The command of the plainest server."""
+    return ["-m", "chargen.bench.plain_server", str(run), str(port), str(threads)]
+
+
 @contextlib.contextmanager
-def _server(module: str, *arguments: object, threads: int) -> Iterator[int]:
+def _server(command: Callable[[int], list[str]]) -> Iterator[int]:
     """A server as a process of its own; its port."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    if module == "chargen":
-        more: list[object] = ["--port", port, "--threads", threads, "--device", "cpu", "--quiet"]
-    else:
-        more = [port, threads]
-    command = [sys.executable, "-m", module, *map(str, [*arguments, *more])]
-    with subprocess.Popen(command, env={**os.environ, "CHARGEN_API_KEY": ""}) as process:
+    without_key = {**os.environ, "CHARGEN_API_KEY": ""}
+    with subprocess.Popen([sys.executable, *command(port)], env=without_key) as process:
         try:
             _wait_for(port, process)
             yield port

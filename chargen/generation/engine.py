@@ -106,6 +106,7 @@ class Engine:
         requests: Iterable[Request | None],
         cancelled: Callable[[], Iterable[int]],
         on_failure: Callable[[int, ChargenError], None],
+        pace: float = 0.0,
     ) -> Iterator[Chunk | Result]:
         """As ``stream``, for texts that don't know of each other.
 
@@ -116,8 +117,10 @@ class Engine:
             requests: as of ``stream``.
             cancelled: called before every step; the numbers of texts that are not wanted any more.
             on_failure: called with a text's number and what is wrong, in place of its result.
+            pace: seconds between chunks, which then hold several characters; a text's first one
+                and its last come at once.
         """
-        return ServedSlots(self, requests, cancelled, on_failure).run()
+        return ServedSlots(self, requests, cancelled, on_failure, pace).run()
 
     def check(self, request: Request) -> None:
         """Raise GenerationError where ``request`` can't be fulfilled."""

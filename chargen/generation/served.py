@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -51,9 +52,11 @@ class ServedSlots(Slots):
         requests: Iterable[Request | None],
         cancelled: Callable[[], Iterable[int]],
         on_failure: Callable[[int, ChargenError], None],
+        pace: float,
     ) -> None:
         super().__init__(engine, requests, live=True)
         self._cancelled, self._on_failure = cancelled, on_failure
+        self._pace, self._shown, self._new = pace, 0.0, False
         self._odds: dict[int, _Odds] = {}
         self._seen: tuple[list[int], Tensor, list[_Likely]] | None = None
 
@@ -96,6 +99,7 @@ class ServedSlots(Slots):
         text = self._texts[row]
         if text.request.alternatives is not None:
             self._odds[text.index] = _Odds(text)
+        self._new = True
         super()._begin_to_draw(row)
 
     def _mask(self, scores: Tensor, *rest: Any) -> None:
@@ -133,12 +137,32 @@ class ServedSlots(Slots):
             for row, nats, each in zip(rows, chosen[:, 0].tolist(), likely, strict=True):
                 self._odds[self._texts[row].index].add(nats, each)
         self._seen = None
+        self._live = self._is_time()
         for part in super()._hand_out(ids, bits):
-            odds = self._odds.get(part.index) if self._odds else None
-            if odds is None:
-                yield part
-            elif isinstance(part, Chunk):
-                yield replace(part, drawn=odds.take(part.text))
-            else:
-                del self._odds[part.index]
-                yield part
+            if isinstance(part, Chunk):
+                yield self._with_odds(part)
+                continue
+            if not self._live:
+                yield from self._rest(part.index)
+            self._odds.pop(part.index, None)
+            yield part
+
+    def _is_time(self) -> bool:
+        """Whether chunks are due: some time has passed, or a text has just begun."""
+        if not self._pace:
+            return True
+        now = time.perf_counter()
+        if not self._new and now - self._shown < self._pace:
+            return False
+        self._shown, self._new = now, False
+        return True
+
+    def _rest(self, index: int) -> Iterator[Chunk]:
+        """What was not handed out of a text that is done and still in its slot."""
+        text = next(text for text in self._texts if text.index == index)
+        if new := text.grown.take():
+            yield self._with_odds(Chunk(index, new))
+
+    def _with_odds(self, chunk: Chunk) -> Chunk:
+        odds = self._odds.get(chunk.index)
+        return chunk if odds is None else replace(chunk, drawn=odds.take(chunk.text))

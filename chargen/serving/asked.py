@@ -17,6 +17,8 @@ from chargen.serving.refusals import RefusedError
 
 MOST_LOGPROBS = 20
 MOST_STOPS, LONGEST_STOP = 16, 200
+_MOST_ODDS = 1 << 18
+"""Probabilities in an answer: each takes a hundred bytes."""
 _OWN = (
     "temperature",
     "top_p",
@@ -37,6 +39,7 @@ _UNUSED: Mapping[str, tuple[Any, ...]] = {
     "suffix": ("",),
 }
 """Fields of OpenAI's that chargen has nothing for, and the values that ask for nothing."""
+_WHY = {"suffix": "asks for a gap to be filled, which this run can't do"}
 _KNOWN = (
     *("model", "prompt", "max_tokens", "n", "stop", "seed", "stream", "stream_options"),
     *("logprobs", "echo", "form", "user", *_OWN, *_UNUSED),
@@ -103,7 +106,7 @@ class _Reader:
     def asked(self) -> Asked:
         for name, nothing in _UNUSED.items():
             if name in self._values and self._values[name] not in nothing:
-                self._refuse(name, "is not supported")
+                self._refuse(name, _WHY.get(name, "is not supported"))
         model = self._text("model", 1000)
         stream = self._flag("stream")
         logprobs = self._whole("logprobs", 0, MOST_LOGPROBS)
@@ -126,6 +129,8 @@ class _Reader:
         config, form = self._sampling(), self._form()
         if form is not None and config.stop:
             self._refuse("stop", "can't be used with a form, which ends where the form says")
+        if logprobs is not None and n * len(prompts) * config.length * (1 + logprobs) > _MOST_ODDS:
+            self._refuse("logprobs", f"asks for more than {_MOST_ODDS:,} probabilities altogether")
         given = self._values.get("seed")
         if given is not None and (problem := BatchConfig.entries()["seed"].problem(given)):
             raise RefusedError(400, f"{problem}.", param="seed")

@@ -23,9 +23,9 @@ from chargen.serving.models import Model, Models
 from chargen.serving.refusals import RefusedError
 from chargen.serving.threads import in_thread
 
-_EVENTS_PER_SECOND = 1000
+_EVENTS_PER_SECOND = 600
 """Of all streams together: each costs time that the engine would have."""
-_SOONEST, _LATEST = 0.02, 0.25
+_SOONEST, _LATEST = 0.02, 0.5
 """Seconds between two events of a stream."""
 
 _SLOW_READER = 5.0

@@ -16,6 +16,8 @@ from chargen.generation.requests import Chunk, Request, Result
 
 Part = Chunk | Result | Exception
 """What comes of a text: pieces, and last its result or what went wrong."""
+_PACE = 0.015
+"""Seconds between pieces of a text: nobody reads faster, and each costs the engine time."""
 
 
 class Job:
@@ -95,8 +97,9 @@ class Worker:
         torch.set_num_threads(torch.get_num_threads())  # OpenMP keeps this for each thread
         while not self._stopped:
             try:
-                for part in self._engine.serve(self._requests(), self._gone_now, self._fail):
-                    self._keep(part.index, part, last=isinstance(part, Result))
+                parts = self._engine.serve(self._requests(), self._gone_now, self._fail, _PACE)
+                for part in parts:
+                    self._keep(part.index, part, last=not isinstance(part, Chunk))
             except Exception as error:
                 with self._lock:
                     lost = list(self._running.values())
@@ -133,8 +136,11 @@ class Worker:
         self._keep(index, error, last=True)
 
     def _keep(self, index: int, part: Part, *, last: bool) -> None:
-        with self._lock:
-            job = self._running.pop(index, None) if last else self._running.get(index)
+        if last:
+            with self._lock:
+                job = self._running.pop(index, None)
+        else:
+            job = self._running.get(index)
         if job is not None:
             self._made.append((job, part))
 

@@ -151,3 +151,23 @@ def test_a_text_that_fails_leaves_the_others_alone(
     assert "lone surrogate" in failures.pop(4)
     assert failures == {}
     assert list(dict(sorted(found.items())).values()) == [r.text for r in texts(engine, plain)]
+
+
+@pytest.mark.parametrize("pace", [0.0, 1e-4, 1e9])
+def test_whatever_the_pace_chunks_are_the_whole_text(
+    model: CharModel, tokenizer: Tokenizer, pace: float
+) -> None:
+    wanted = [
+        replace(r, alternatives=n % 2 or None) for n, r in enumerate(requests(30, longest=25))
+    ]
+    engine = Engine(model, tokenizer, slots=4)
+    found, drawn = dict.fromkeys(range(30), ""), dict.fromkeys(range(30), "")
+    for part in engine.serve(wanted, nothing, never, pace):
+        if isinstance(part, Chunk):
+            found[part.index] += part.text
+            drawn[part.index] += "".join(one.character for one in part.drawn)
+        else:
+            assert part.text == found[part.index]
+    plain = [result.text for result in texts(engine, wanted)]
+    assert list(found.values()) == plain
+    assert [drawn[n] for n in range(1, 30, 2)] == plain[1::2]

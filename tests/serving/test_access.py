@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import socket
 import sys
 from collections.abc import Callable
@@ -170,6 +171,22 @@ def test_a_bug_is_said_to_the_log_and_not_to_the_client() -> None:
     assert [str(error) for error in found] == ["'a secret'"] or str(found[0]) == "a secret"
     assert '"status": 500' in logged[0]
     assert b'chargen_requests_total{outcome="failed"} 1.0' in metrics.report()
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_what_takes_too_long_ends(trained: Path, stream: bool) -> None:
+    server = server_of(trained, request_timeout=0.3, max_length=1 << 20)
+    body = {"max_tokens": 1 << 20, "stream": stream}
+    answer = ask(server.config.app, "POST", "/v1/completions", json=body)
+    server._models.stop()
+    assert server._admission.taken == 0
+    if stream:
+        *_, last, end, _rest = answer.text.split("\n\n")
+        assert end == "data: [DONE]"
+        assert json.loads(last.removeprefix("data: "))["error"]["code"] == "timeout"
+    else:
+        assert answer.status_code == 504
+        assert answer.json()["error"]["code"] == "timeout"
 
 
 def test_a_line_of_the_log_stays_a_line() -> None:
