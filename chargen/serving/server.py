@@ -88,6 +88,7 @@ class Server(uvicorn.Server):
                 proxy_headers=False,
                 h11_max_incomplete_event_size=HEADER_BYTES,
                 timeout_graceful_shutdown=_LAST_WORDS,
+                timeout_keep_alive=15,  # longer than clients keep a connection, or they race
             )
         )
 
