@@ -13,6 +13,7 @@ from chargen.api.inspecting import (
     neurons,
     plot,
 )
+from chargen.api.serving import serve
 from chargen.api.texts import batch, novelty
 from chargen.api.training import TrainedRun, find_lr, train
 
@@ -34,5 +35,6 @@ __all__ = [
     "plot",
     "prepare",
     "read_text",
+    "serve",
     "train",
 ]

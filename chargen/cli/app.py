@@ -14,6 +14,7 @@ from chargen.cli.switches import SwitchedCommand
 PANELS: Mapping[str, Mapping[str, str]] = {
     "Train a network": {"train": "train", "prepare": "prepare", "find-lr": "find_lr"},
     "Generate text": {"sample": "sample", "write": "write", "batch": "batch", "infill": "infill"},
+    "Serve runs": {"serve": "serve"},
     "Read texts": {
         "eval": "evaluate",
         "embed": "embed",
@@ -33,7 +34,7 @@ EXPERIMENTS = {
     "classify": "experiment.classify",
     "reverse": "experiment.reverse",
 }
-BENCHES = {"generate": "bench_generate", "train": "bench_train"}
+BENCHES = {"generate": "bench_generate", "train": "bench_train", "serve": "bench_serve"}
 _GROUPS = {
     "experiment": (EXPERIMENTS, "Run a short experiment that ends in tables and a plot."),
     "bench": (BENCHES, "Measure speed on this machine."),

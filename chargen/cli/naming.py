@@ -6,10 +6,17 @@ import re
 from collections.abc import Iterator
 
 from chargen.generation.poems.forms import Form
-from chargen.options import BatchConfig, CorpusConfig, ModelConfig, SamplingConfig, TrainConfig
+from chargen.options import (
+    BatchConfig,
+    CorpusConfig,
+    ModelConfig,
+    SamplingConfig,
+    ServeConfig,
+    TrainConfig,
+)
 from chargen.options.field import Entry
 
-_CONFIGS = (CorpusConfig, ModelConfig, TrainConfig, SamplingConfig, BatchConfig, Form)
+_CONFIGS = (CorpusConfig, ModelConfig, TrainConfig, SamplingConfig, BatchConfig, Form, ServeConfig)
 _OTHERS = {"runs_dir": "--runs"}
 _QUOTES = "\"'"
 _OPTION = re.compile(r"`([a-z][a-z_]*)(?:=([^`\s]+))?`")

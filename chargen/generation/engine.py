@@ -11,7 +11,7 @@ from torch import Tensor
 from chargen.corpus.labels import Labels
 from chargen.corpus.record_fields import LONGEST
 from chargen.corpus.tokenizer import Tokenizer
-from chargen.errors import GenerationError
+from chargen.errors import ChargenError, GenerationError
 from chargen.generation.answering import AnswerNetwork
 from chargen.generation.beams import Found
 from chargen.generation.folded import Network
@@ -25,6 +25,7 @@ from chargen.generation.poems.verse import Poem
 from chargen.generation.prompts import PromptCache
 from chargen.generation.requests import Chunk, Request, Result
 from chargen.generation.sampler import drawing_device
+from chargen.generation.served import ServedSlots
 from chargen.generation.slots import Slots
 from chargen.network.model import CharModel
 from chargen.network.seq2seq import Seq2Seq
@@ -109,6 +110,27 @@ class Engine:
         for part in Slots(self, requests, live=False).run():
             if isinstance(part, Result):
                 yield part
+
+    def serve(
+        self,
+        requests: Iterable[Request | None],
+        cancelled: Callable[[], Iterable[int]],
+        on_failure: Callable[[int, ChargenError], None],
+        pace: float = 0.0,
+    ) -> Iterator[Chunk | Result]:
+        """As ``stream``, for texts that don't know of each other.
+
+        A text that is cancelled leaves its slot at the next character, and has no result. One that
+        fails leaves the others alone. Those that asked for alternatives get them with their chunks.
+
+        Args:
+            requests: as of ``stream``.
+            cancelled: called before every step; the numbers of texts that are not wanted any more.
+            on_failure: called with a text's number and what is wrong, in place of its result.
+            pace: seconds between chunks, which then hold several characters; a text's first one
+                and its last come at once.
+        """
+        return ServedSlots(self, requests, cancelled, on_failure, pace).run()
 
     def check(self, request: Request) -> None:
         """Raise GenerationError where ``request`` can't be fulfilled."""

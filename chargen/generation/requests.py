@@ -19,6 +19,8 @@ class Request:
         form: a poem's form, which then decides the length.
         best_of: texts to draw, of which ``ranking.best_results`` keeps one.
         rank: of an answer among the likeliest ones, from 0, where a beam finds them.
+        alternatives: how many likely characters to report beside each one drawn; None: neither
+            these nor the probability of the one drawn. ``Engine.serve`` alone reports them.
     """
 
     prompt: str
@@ -27,14 +29,36 @@ class Request:
     form: Form | None = None
     best_of: int = 1
     rank: int = 0
+    alternatives: int | None = None
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """A character that was drawn, and what else the model thought likely there.
+
+    Attributes:
+        character: the one drawn.
+        nats: its log-probability under the model, before masks and options; of a character
+            spelt in bytes, the sum over them.
+        likely: the likeliest pieces that may begin a character, and their log-probabilities, the
+            likeliest first; a byte is written ``<0xE4>``.
+    """
+
+    character: str
+    nats: float
+    likely: tuple[tuple[str, float], ...]
 
 
 @dataclass(frozen=True)
 class Chunk:
-    """A piece of a text as it comes: whole characters, none of which a stop string may claim."""
+    """A piece of a text as it comes: whole characters, none of which a stop string may claim.
+
+    ``drawn`` has an entry a character where the request asked for them, else it is empty.
+    """
 
     index: int
     text: str
+    drawn: tuple[Drawn, ...] = ()
 
 
 @dataclass(frozen=True)

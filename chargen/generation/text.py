@@ -84,6 +84,10 @@ class GrowingText:
         """How many of the pieces are in the text: those of a stop string are not."""
         return self._piece_counts[-1] if self._piece_counts else 0
 
+    def pieces_of(self, n: int) -> slice:
+        """The pieces that character ``n`` of the text was made of."""
+        return slice(self._piece_counts[n - 1] if n else 0, self._piece_counts[n])
+
     def add(self, id_: int) -> str | None:
         """Take one piece; the reason where the text ends with it."""
         self.pieces += 1

@@ -10,6 +10,7 @@ from chargen.options.names import meant, nearest
 from chargen.options.reading import ClassifyConfig, EmbedConfig
 from chargen.options.recipe import Recipe
 from chargen.options.sampling import BatchConfig, SamplingConfig
+from chargen.options.serving import ServeConfig
 from chargen.options.training import BUDGETS, TrainConfig
 
 __all__ = [
@@ -24,6 +25,7 @@ __all__ = [
     "ModelConfig",
     "Recipe",
     "SamplingConfig",
+    "ServeConfig",
     "TrainConfig",
     "check",
     "distribute",

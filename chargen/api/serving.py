@@ -1,0 +1,101 @@
+"""Serving runs over HTTP."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from chargen.errors import MissingExtraError
+from chargen.options import (
+    BatchConfig,
+    ServeConfig,
+    TrainConfig,
+    check,
+    distribute,
+    keyword_options,
+)
+
+if TYPE_CHECKING:
+    from chargen.generation.generator import Generator
+
+KEY = "CHARGEN_API_KEY"
+"""The environment variable that holds the key of clients."""
+
+
+def _nothing(_about: object) -> None:
+    pass
+
+
+@keyword_options(ServeConfig)
+def serve(
+    runs: Sequence[str | Path] = (),
+    *,
+    runs_dir: str | Path | None = None,
+    device: str = "auto",
+    threads: int = 0,
+    ngram: bool = True,
+    on_ready: Callable[[str], None] = _nothing,
+    say: Callable[[str], None] = _nothing,
+    access: Callable[[str], None] = _nothing,
+    on_bug: Callable[[BaseException], None] = _nothing,
+    **options: Any,
+) -> None:
+    """Serve runs over HTTP, in the shape of OpenAI's API, until SIGINT or SIGTERM.
+
+    Args:
+        runs: run folders or names in ``runs_dir``, the first of which is the default. Where none
+            is named, it is the newest that has finished, and all others there can be asked for.
+        runs_dir: the folder of runs.
+        device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
+        threads: of the CPU; 0: as many as torch chooses.
+        ngram: False: the networks alone, without the runs' n-gram counts.
+        on_ready: called with the address once the first run is loaded.
+        say: told what happens, a line each.
+        access: told of requests, a line each.
+        on_bug: told of exceptions that nothing was prepared for; clients get status 500.
+        options: as in ``chargen serve``.
+
+    Raises:
+        ConfigError: options are not usable, or the address can't be listened on.
+        CheckpointError: a run is missing or damaged.
+        MissingExtraError: a package of the extra ``serve`` is not installed.
+    """
+    (values,) = distribute(options, ServeConfig)
+    values.setdefault("api_key", os.environ.get(KEY) or None)
+    config = ServeConfig(**values)
+    also = [p for entry, value in _others(device, threads) if (p := entry.problem(value))]
+    check(config, also=also)
+    _require_extra()
+    from chargen.machine.devices import cpu_threads, resolve_device
+    from chargen.runs.finding import find_run, runs_folder
+    from chargen.serving.server import Listener, Server
+
+    folder = runs_folder(runs_dir)
+    paths = [find_run(str(run), folder) for run in runs] or [find_run(None, folder, finished=True)]
+    resolve_device(device)
+
+    def load(path: Path) -> Generator:
+        from chargen.api.inspecting import load as load_run
+
+        return load_run(path, device=device, ngram=ngram)
+
+    listener = Listener(on_ready=on_ready, say=say, access=access, on_bug=on_bug)
+    with cpu_threads(threads):
+        Server(config, paths, None if runs else folder, load, listener).serve_until_told()
+
+
+def _others(device: str, threads: int) -> list[tuple[Any, Any]]:
+    return [
+        (BatchConfig.entries()["device"], device),
+        (TrainConfig.entries()["threads"], threads),
+    ]
+
+
+def _require_extra() -> None:
+    for package in ("starlette", "uvicorn", "prometheus_client"):
+        try:
+            __import__(package)
+        except ImportError as error:
+            raise MissingExtraError(package.replace("_", "-"), "serve", "Serving") from error

@@ -1,0 +1,178 @@
+"""Slots for texts of strangers: each can be cancelled, fails alone, and may tell its odds."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from chargen.errors import ChargenError
+from chargen.generation.requests import Chunk, Drawn, Request, Result
+from chargen.generation.slot_text import SlotText
+from chargen.generation.slots import Slots
+
+if TYPE_CHECKING:
+    from chargen.generation.engine import Engine
+
+_Likely = tuple[tuple[str, float], ...]
+
+
+class _Odds:
+    """What the pieces of a text cost, and how many of its characters were handed out."""
+
+    def __init__(self, text: SlotText) -> None:
+        self._text, self._given = text, 0
+        self._nats: list[float] = []
+        self._likely: list[_Likely] = []
+
+    def add(self, nats: float, likely: _Likely) -> None:
+        self._nats.append(nats)
+        self._likely.append(likely)
+
+    def take(self, characters: str) -> tuple[Drawn, ...]:
+        """The odds of the next characters of the text."""
+        found = []
+        for n, character in enumerate(characters, self._given):
+            pieces = self._text.grown.pieces_of(n)
+            nats = sum(self._nats[pieces])
+            found.append(Drawn(character, nats, self._likely[pieces.start]))
+        self._given += len(characters)
+        return tuple(found)
+
+
+class ServedSlots(Slots):
+    """A run of the engine over requests of strangers, see ``Engine.serve``."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        requests: Iterable[Request | None],
+        cancelled: Callable[[], Iterable[int]],
+        on_failure: Callable[[int, ChargenError], None],
+        pace: float,
+    ) -> None:
+        super().__init__(engine, requests, live=True)
+        self._cancelled, self._on_failure = cancelled, on_failure
+        self._pace, self._shown, self._new = pace, 0.0, False
+        self._odds: dict[int, _Odds] = {}
+        self._seen: tuple[list[int], Tensor, list[_Likely]] | None = None
+
+    def _fill(self) -> Iterator[Chunk | Result]:
+        gone = set(self._cancelled())
+        if gone:
+            self._failed = [text for text in self._failed if text.index not in gone]
+            for row in reversed(range(len(self._texts))):
+                if self._texts[row].index in gone:
+                    self._remove(row)
+        yield from super()._fill()
+
+    def _remove(self, row: int) -> None:
+        """Free the slot of a text that is not to go on."""
+        text = self._texts[row]
+        self._odds.pop(text.index, None)
+        if row < self._drawing:
+            text.poem = None  # so that it is not drawn again
+            super()._leave(row)
+        else:
+            self._swap(row, len(self._texts) - 1)
+            self._texts.pop()
+
+    def _take(self) -> SlotText | None:
+        while True:
+            try:
+                return super()._take()
+            except ChargenError as error:
+                self._on_failure(self._taken - 1, error)
+
+    def _leave(self, row: int) -> None:
+        text = self._texts[row]
+        try:
+            super()._leave(row)
+        except ChargenError as error:  # a poem that can't be drawn again; nothing has changed yet
+            self._on_failure(text.index, error)
+            self._remove(row)
+
+    def _begin_to_draw(self, row: int) -> None:
+        text = self._texts[row]
+        if text.request.alternatives is not None:
+            self._odds[text.index] = _Odds(text)
+        self._new = True
+        super()._begin_to_draw(row)
+
+    def _mask(self, scores: Tensor, nothing: float) -> None:
+        self._seen = self._look(scores, nothing) if self._odds else None
+        super()._mask(scores, nothing)
+
+    def _look(
+        self, scores: Tensor, nothing: float
+    ) -> tuple[list[int], Tensor, list[_Likely]] | None:
+        """The rows that ask, their log-probabilities (N, |V'|), and their likeliest pieces.
+
+        Scores are logits, or, of a mixture, probabilities or their logarithms, as ``nothing`` says.
+        """
+        drawing = self._texts[: self._drawing]
+        rows = [n for n, text in enumerate(drawing) if text.request.alternatives is not None]
+        if not rows:
+            return None
+        own = scores[rows]
+        if not self._mixed:
+            own = torch.log_softmax(own, 1)
+        elif not nothing:
+            own = own.log_()
+        most = max(drawing[row].request.alternatives or 0 for row in rows)
+        if not most:
+            return rows, own, [()] * len(rows)
+        possible = own.index_fill(1, self._engine.masks.at_start, float("-inf"))
+        possible[:, self._engine.tokenizer.size :] = float("-inf")
+        values, ids = (each.tolist() for each in possible.topk(most, 1))
+        likely = [
+            self._named(ids[n], values[n], drawing[row].request.alternatives or 0)
+            for n, row in enumerate(rows)
+        ]
+        return rows, own, likely
+
+    def _named(self, ids: list[int], nats: list[float], count: int) -> _Likely:
+        pairs = zip(ids[:count], nats[:count], strict=True)
+        piece = self._engine.tokenizer.piece
+        return tuple((piece(id_), x) for id_, x in pairs if x > float("-inf"))
+
+    def _hand_out(self, ids: list[int], bits: list[float]) -> Iterator[Chunk | Result]:
+        if self._seen is not None and ids:
+            rows, own, likely = self._seen
+            chosen = own.gather(1, own.new_tensor([ids[row] for row in rows]).long()[:, None])
+            for row, nats, each in zip(rows, chosen[:, 0].tolist(), likely, strict=True):
+                self._odds[self._texts[row].index].add(nats, each)
+        self._seen = None
+        self._live = self._is_time()
+        for part in super()._hand_out(ids, bits):
+            if isinstance(part, Chunk):
+                yield self._with_odds(part)
+                continue
+            if not self._live:
+                yield from self._rest(part.index)
+            self._odds.pop(part.index, None)
+            yield part
+
+    def _is_time(self) -> bool:
+        """Whether chunks are due: some time has passed, or a text has just begun."""
+        if not self._pace:
+            return True
+        now = time.perf_counter()
+        if not self._new and now - self._shown < self._pace:
+            return False
+        self._shown, self._new = now, False
+        return True
+
+    def _rest(self, index: int) -> Iterator[Chunk]:
+        """What was not handed out of a text that is done and still in its slot."""
+        text = next(text for text in self._texts if text.index == index)
+        if new := text.grown.take():
+            yield self._with_odds(Chunk(index, new))
+
+    def _with_odds(self, chunk: Chunk) -> Chunk:
+        odds = self._odds.get(chunk.index)
+        return chunk if odds is None else replace(chunk, drawn=odds.take(chunk.text))

@@ -1,0 +1,111 @@
+"""The JSON of completions, as OpenAI's API has it."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from chargen.generation.requests import Drawn
+from chargen.serving.asked import Asked
+from chargen.serving.flow import Flow, Text
+from chargen.serving.refusals import to_json
+
+_REASONS = {"length": "length"}
+"""OpenAI knows two reasons: a text that was long enough, and one that ended (``stop``)."""
+
+
+class Answer:
+    """The answer to one request.
+
+    Args:
+        asked: the request.
+        model: name of the run.
+        fingerprint: of its weights.
+        prompts: what the characters of each text's prompt cost, where the prompts are to be
+            echoed with probabilities.
+    """
+
+    def __init__(
+        self, asked: Asked, model: str, fingerprint: str, prompts: Sequence[Sequence[Drawn]]
+    ) -> None:
+        self._asked, self._prompts = asked, prompts
+        self._head = {
+            "id": f"cmpl-{secrets.token_hex(12)}",
+            "object": "text_completion",
+            "created": int(time.time()),
+            "model": model,
+            "system_fingerprint": fingerprint,
+        }
+        self._offsets = [0] * len(asked.requests)
+        self._begun = [False] * len(asked.requests)
+
+    def whole(self, flow: Flow) -> bytes:
+        """The answer in one piece."""
+        choices = [self._choice(n, text) for n, text in enumerate(flow.texts)]
+        return to_json({**self._head, "choices": choices, "usage": self._usage(flow)})
+
+    def events(self, flow: Flow) -> bytes:
+        """Events with what is new of each text."""
+        usage = {"usage": None} if self._asked.include_usage else {}
+        return b"".join(
+            event({**self._head, "choices": [self._choice(n, text)], **usage})
+            for n, text in enumerate(flow.texts)
+            if text.has_news
+        )
+
+    def last_events(self, flow: Flow) -> bytes:
+        """The lengths, if they were asked for, and the end of a stream."""
+        if not self._asked.include_usage:
+            return END
+        return event({**self._head, "choices": [], "usage": self._usage(flow)}) + END
+
+    def _choice(self, n: int, text: Text) -> dict[str, Any]:
+        new, drawn = text.take()
+        costs = None if self._asked.logprobs is None else list(drawn)
+        if self._asked.echo and not self._begun[n]:
+            new = text.request.prompt + new
+            if costs is not None:
+                costs = [*self._prompts[n], *costs]
+        self._begun[n] = True
+        result = text.result
+        reason = None if result is None else _REASONS.get(result.finish_reason, "stop")
+        return {
+            "index": n,
+            "text": new,
+            "logprobs": None if costs is None else self._logprobs(n, costs),
+            "finish_reason": reason,
+            "seed": text.request.seed,
+        }
+
+    def _logprobs(self, n: int, costs: Sequence[Drawn]) -> dict[str, Any]:
+        """Tokens are characters. The one drawn is always among the likely ones, as OpenAI does."""
+        offsets = []
+        for each in costs:
+            offsets.append(self._offsets[n])
+            self._offsets[n] += len(each.character)
+        return {
+            "tokens": [each.character for each in costs],
+            "token_logprobs": [each.nats for each in costs],
+            "top_logprobs": [{**dict(each.likely), each.character: each.nats} for each in costs],
+            "text_offset": offsets,
+        }
+
+    def _usage(self, flow: Flow) -> dict[str, int]:
+        """Lengths in characters; a prompt counts once, however many texts it has."""
+        read, written = self._asked.read, flow.characters
+        return {
+            "prompt_tokens": read,
+            "completion_tokens": written,
+            "total_tokens": read + written,
+        }
+
+
+END = b"data: [DONE]\n\n"
+"""The end of every stream."""
+
+
+def event(value: Any) -> bytes:
+    """A server-sent event."""
+    return b"data: " + to_json(value) + b"\n\n"

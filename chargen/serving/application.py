@@ -1,0 +1,111 @@
+"""The endpoints, and what answers where there is none."""
+
+from __future__ import annotations
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+from starlette.types import Lifespan, Receive, Scope, Send
+
+from chargen.serving.completions import Completions
+from chargen.serving.metrics import CONTENT_TYPE, Metrics
+from chargen.serving.models import Models
+from chargen.serving.refusals import RefusedError, json_response
+
+
+class Status:
+    """Whether the server takes requests.
+
+    Attributes:
+        loading: the first run isn't there yet.
+        draining: the server finishes what runs, and ends.
+    """
+
+    def __init__(self) -> None:
+        self.loading, self.draining = True, False
+
+    @property
+    def word(self) -> str:
+        return "draining" if self.draining else "loading" if self.loading else "ok"
+
+    def check(self) -> None:
+        """Raise RefusedError, 503, where nothing is taken."""
+        if self.word != "ok":
+            raise RefusedError(
+                503, f"The server is {self.word}. Try again later.", code=self.word, retry_after=2
+            )
+
+
+def application(
+    status: Status,
+    completions: Completions,
+    models: Models,
+    metrics: Metrics,
+    lifespan: Lifespan[Starlette],
+) -> Starlette:
+    """The application, without what stands before it."""
+
+    async def complete(scope: Scope, receive: Receive, send: Send) -> None:
+        status.check()
+        await completions(scope, receive, send)
+
+    async def health(_request: Request) -> Response:
+        ready = status.word == "ok"
+        headers = None if ready else {"retry-after": "2"}
+        return json_response({"status": status.word}, 200 if ready else 503, headers)
+
+    async def list_models(_request: Request) -> Response:
+        return json_response({"object": "list", "data": await models.describe_all()})
+
+    async def one_model(request: Request) -> Response:
+        return json_response(await models.describe(request.path_params["name"]))
+
+    async def report(_request: Request) -> Response:
+        return Response(metrics.report(), headers={"content-type": CONTENT_TYPE})
+
+    async def refused(_request: Request, error: Exception) -> Response:
+        if not isinstance(error, RefusedError):
+            raise error
+        return error.response()
+
+    async def unknown(request: Request, error: Exception) -> Response:
+        if not isinstance(error, HTTPException):
+            raise error
+        return _refusal_of(request, error).response(error.headers)
+
+    made = Starlette(
+        routes=[
+            Route("/v1/completions", _Endpoint(complete), methods=["POST"]),
+            Route("/v1/models", list_models),
+            Route("/v1/models/{name:path}", one_model),
+            Route("/health", health),
+            Route("/metrics", report),
+        ],
+        exception_handlers={RefusedError: refused, HTTPException: unknown},
+        lifespan=lifespan,
+    )
+    made.router.redirect_slashes = False
+    return made
+
+
+class _Endpoint:
+    """An ASGI application for a route, which takes a bare function for something else."""
+
+    def __init__(self, app: object) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._app(scope, receive, send)  # type: ignore[operator]
+
+
+def _refusal_of(request: Request, error: HTTPException) -> RefusedError:
+    where = request.url.path[:200]
+    if error.status_code == 404:
+        return RefusedError(404, f"There is nothing at {where}.", code="not_found")
+    if error.status_code == 405:
+        return RefusedError(
+            405, f"{request.method:.20} is not for {where}.", code="method_not_allowed"
+        )
+    return RefusedError(error.status_code, str(error.detail))

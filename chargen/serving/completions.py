@@ -1,0 +1,205 @@
+"""``POST /v1/completions``."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Awaitable, Iterable, Sequence
+
+from starlette.types import Receive, Scope, Send
+
+from chargen.errors import ChargenError, ConfigError
+from chargen.generation.requests import Drawn, Request
+from chargen.options import ServeConfig
+from chargen.serving.admission import Admission
+from chargen.serving.answers import END, Answer, event
+from chargen.serving.asked import Asked, read_body
+from chargen.serving.bodies import read_json
+from chargen.serving.exchange import Exchange
+from chargen.serving.flow import Flow
+from chargen.serving.metrics import Metrics
+from chargen.serving.models import Model, Models
+from chargen.serving.refusals import RefusedError
+from chargen.serving.threads import in_thread
+
+_EVENTS_PER_SECOND = 600
+"""Of all streams together: each costs time that the engine would have."""
+_SOONEST, _LATEST = 0.02, 0.5
+"""Seconds between two events of a stream."""
+
+_SLOW_READER = 5.0
+"""Seconds that a client has to take the last event of a stream that failed."""
+_SHORT = 2000
+"""Characters of prompts that are checked without a thread."""
+
+
+class HungUpError(Exception):
+    """The client has hung up."""
+
+
+class Completions:
+    """The endpoint, an ASGI application.
+
+    Args:
+        models: the runs.
+        admission: counts texts.
+        metrics: counts the rest.
+        config: the limits.
+    """
+
+    def __init__(
+        self, models: Models, admission: Admission, metrics: Metrics, config: ServeConfig
+    ) -> None:
+        self._models, self._admission = models, admission
+        self._metrics, self._config = metrics, config
+        self._streams = 0
+        self.closing = asyncio.Event()  # set when what still runs has no more time
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        exchange: Exchange = scope["state"]["exchange"]
+        taken, started = 1, time.perf_counter()
+        self._admission.enter(1)
+        finished = False
+        try:
+            asked = read_body(await read_json(scope, receive, self._config.max_body), self._config)
+            self._admission.enter(len(asked.requests) - taken)
+            taken = len(asked.requests)
+            async with self._models.using(asked.model) as model:
+                exchange.model = model.name
+                await self._answer(asked, model, exchange, receive, send)
+            finished = exchange.status == 200
+        except HungUpError:
+            exchange.gone = True
+        finally:
+            seconds = time.perf_counter() - started if finished else None
+            self._admission.leave(taken, seconds)
+
+    async def _answer(
+        self, asked: Asked, model: Model, exchange: Exchange, receive: Receive, send: Send
+    ) -> None:
+        prompts = await _checked(asked, model)
+        flow = Flow(asked.requests, model.worker, self._metrics, exchange.started)
+        answer = Answer(asked, model.name, model.fingerprint, prompts)
+        flow.begin()
+        try:
+            if asked.stream:
+                await self._guarded(self._stream(flow, answer, exchange, send), exchange, receive)
+            else:
+                await self._guarded(flow.finished(), exchange, receive)
+                await exchange.send_json(send, answer.whole(flow))
+        except HungUpError:
+            raise
+        except Exception as error:
+            if not exchange.streaming:
+                raise
+            await end_with(error, exchange, send)
+        finally:
+            flow.cancel()
+            exchange.characters = flow.characters
+
+    async def _stream(self, flow: Flow, answer: Answer, exchange: Exchange, send: Send) -> None:
+        """Send what is new at once at first, and then as often as all streams may together."""
+        self._streams += 1
+        try:
+            while not flow.done:
+                await flow.news()
+                if flow.done:
+                    break
+                await exchange.send_events(send, answer.events(flow))
+                pause = self._streams / _EVENTS_PER_SECOND
+                await flow.wait(min(max(pause, _SOONEST), _LATEST))
+            await flow.finished()
+            last = answer.events(flow) + answer.last_events(flow)
+            await exchange.send_events(send, last, last=True)
+        finally:
+            self._streams -= 1
+
+    async def _guarded(self, work: Awaitable[None], exchange: Exchange, receive: Receive) -> None:
+        """Do what can end early: the client hangs up, time is up, or the server closes.
+
+        Raises:
+            HungUpError, RefusedError: it ended early, for such a reason.
+        """
+        task = asyncio.ensure_future(work)
+        hung_up = asyncio.ensure_future(_hung_up(receive))
+        closing = asyncio.ensure_future(self.closing.wait())
+        left = self._config.request_timeout - (time.perf_counter() - exchange.started)
+        try:
+            await asyncio.wait(
+                {task, hung_up, closing}, timeout=left, return_when=asyncio.FIRST_COMPLETED
+            )
+            if task.done():
+                return task.result()
+            if hung_up.done():
+                raise HungUpError
+            if closing.done():
+                raise RefusedError(503, "The server is shutting down.", code="shutting_down")
+            raise RefusedError(
+                504,
+                f"The request took longer than {self._config.request_timeout:g} seconds.",
+                code="timeout",
+            )
+        finally:
+            for each in (task, hung_up, closing):
+                each.cancel()
+            with contextlib.suppress(asyncio.CancelledError, Exception):
+                await task
+
+
+async def end_with(error: Exception, exchange: Exchange, send: Send) -> None:
+    """End a stream that has begun with an error as an event."""
+    exchange.error = error
+    try:
+        async with asyncio.timeout(_SLOW_READER):
+            await exchange.send_events(send, event(refusal_of(error).body()) + END, last=True)
+    except TimeoutError:
+        raise HungUpError from error
+
+
+def refusal_of(error: Exception) -> RefusedError:
+    if isinstance(error, RefusedError):
+        return error
+    return RefusedError.of(error) if isinstance(error, ChargenError) else RefusedError.unexpected()
+
+
+async def _hung_up(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+async def _checked(asked: Asked, model: Model) -> Sequence[Sequence[Drawn]]:
+    """Check texts that are asked for; what their prompts cost, if that is to be reported.
+
+    Raises:
+        RefusedError: the run can't do what is asked for.
+    """
+    requests = {request.prompt: request for request in asked.requests}
+    scored = asked.echo and asked.logprobs is not None
+    if scored or sum(map(len, requests)) > _SHORT or asked.requests[0].form is not None:
+        await in_thread(lambda: _check(requests.values(), model))
+    else:
+        _check(requests.values(), model)
+    if not scored:
+        return [()] * len(asked.requests)
+    costs = await in_thread(lambda: {prompt: _costs(model, prompt) for prompt in requests})
+    return [costs[request.prompt] for request in asked.requests]
+
+
+def _check(requests: Iterable[Request], model: Model) -> None:
+    for request in requests:
+        try:
+            model.engine.check(request)
+        except ConfigError as error:  # labels are not known before the run is
+            raise RefusedError.of(error, param="label") from error
+        except ChargenError as error:
+            raise RefusedError.of(error, param="form" if request.form else "prompt") from error
+
+
+def _costs(model: Model, prompt: str) -> Sequence[Drawn]:
+    """What each character of a prompt costs."""
+    if not prompt:
+        return ()
+    scores = model.generator.score_characters(prompt)
+    pairs = zip(scores.text, scores.nats.tolist(), strict=True)
+    return [Drawn(character, -nats, ()) for character, nats in pairs]

@@ -1,0 +1,262 @@
+"""The runs that are served: found by name, loaded on demand, taken over when trained further."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from chargen.errors import ChargenError
+from chargen.generation.engine import Engine
+from chargen.generation.generator import Generator, engine_of
+from chargen.generation.poems.forms import FORMS
+from chargen.options import ServeConfig
+from chargen.runs.config import RunConfig
+from chargen.runs.finding import distinct_names, runs_in
+from chargen.runs.folder import RunFolder
+from chargen.runs.layout import CONFIG, MODEL, NGRAM
+from chargen.serving.metrics import Metrics
+from chargen.serving.refusals import RefusedError
+from chargen.serving.threads import in_thread
+from chargen.serving.worker import Worker
+
+Stamp = tuple[tuple[int, int] | None, ...]
+_POLL = 1.0
+"""Seconds between two looks at the files of runs."""
+
+
+@dataclass
+class Model:
+    """A run in memory.
+
+    Attributes:
+        name: by which it is asked for.
+        generator, engine, worker: what generates.
+        stamp: of its files when they were read.
+        users: requests that it is working for.
+        used: a number that grows with each use.
+    """
+
+    name: str
+    generator: Generator
+    engine: Engine
+    worker: Worker
+    stamp: Stamp
+    users: int = 0
+    used: int = 0
+    retired: bool = field(default=False)
+
+    @property
+    def fingerprint(self) -> str:
+        """What identifies the weights."""
+        return self.generator.loaded.weights_sha256
+
+
+class Models:
+    """The runs by their names.
+
+    Args:
+        paths: run folders, of which the first is the default.
+        folder: where other runs are found by name; None: nowhere.
+        load: reads a run folder.
+        config: of the server.
+        metrics: is told of the engine's steps.
+        say: told what happens to runs, a line each.
+    """
+
+    def __init__(
+        self,
+        paths: Sequence[Path],
+        folder: Path | None,
+        load: Callable[[Path], Generator],
+        config: ServeConfig,
+        metrics: Metrics,
+        say: Callable[[str], None],
+    ) -> None:
+        self._named = dict(zip(distinct_names(paths), paths, strict=True))
+        self._folder, self._load, self._config = folder, load, config
+        self._metrics, self._say = metrics, say
+        self._loaded: dict[str, Model] = {}
+        self._lock = asyncio.Lock()
+        self._uses = 0
+        self._retired: list[Model] = []
+
+    @property
+    def default(self) -> str:
+        return next(iter(self._named))
+
+    def paths(self) -> dict[str, Path]:
+        """The runs that there are now, by name."""
+        if self._folder is None:
+            return dict(self._named)
+        here = {path.name: path for path in runs_in(self._folder)}
+        return {**here, **self._named}
+
+    def workers(self) -> list[Worker]:
+        return [model.worker for model in (*self._loaded.values(), *self._retired)]
+
+    def path_of(self, name: str) -> Path:
+        """The folder of a run; RefusedError where there is none of this name."""
+        path = self._named.get(name) or self.paths().get(name)
+        if path is None:
+            raise RefusedError(
+                404,
+                f"There is no run {name!r:.200} here. GET /v1/models lists those that there are.",
+                param="model",
+                code="model_not_found",
+            )
+        return path
+
+    @contextlib.asynccontextmanager
+    async def using(self, name: str | None) -> AsyncIterator[Model]:
+        """A run in memory, which stays there for the block; None: the default.
+
+        Raises:
+            RefusedError: there is no such run, it can't be read, or there is no room for it.
+        """
+        model = await self._get(name or self.default)
+        model.users += 1
+        self._uses += 1
+        model.used = self._uses
+        try:
+            yield model
+        finally:
+            model.users -= 1
+            self._clear()
+
+    async def _get(self, name: str) -> Model:
+        if name in self._loaded:
+            return self._loaded[name]
+        path = self.path_of(name)
+        async with self._lock:
+            if name not in self._loaded:
+                self._make_room()
+                try:
+                    self._loaded[name] = await self._read(name, path)
+                except ChargenError as error:
+                    raise RefusedError.of(error, param="model") from error
+            return self._loaded[name]
+
+    def _make_room(self) -> None:
+        if len(self._loaded) < self._config.loaded_runs:
+            return
+        idle = [model for model in self._loaded.values() if not model.users]
+        if not idle:
+            raise RefusedError(
+                503,
+                "All places for runs are in use. Try again later.",
+                code="no_room_for_run",
+                retry_after=5,
+            )
+        self._retire(min(idle, key=lambda model: model.used))
+
+    async def _read(self, name: str, path: Path) -> Model:
+        """Read a run in a thread of its own, and start its engine."""
+        slots = self._config.slots
+
+        def read() -> tuple[Stamp, Generator, Engine]:
+            before = stamp_of(path)
+            generator = self._load(path)
+            return before, generator, engine_of(generator, slots=slots)
+
+        stamp, generator, engine = await in_thread(read)
+        worker = Worker(engine, asyncio.get_running_loop(), self._metrics.stepped)
+        self._say(f"{name} is loaded.")
+        return Model(name, generator, engine, worker, stamp)
+
+    def _retire(self, model: Model) -> None:
+        """Take a run out of the table; its engine ends when nobody uses it any more."""
+        if self._loaded.get(model.name) is model:
+            del self._loaded[model.name]
+        self._retired.append(model)
+        self._clear()
+
+    def _clear(self) -> None:
+        for model in [each for each in self._retired if not each.users]:
+            self._retired.remove(model)
+            model.worker.stop(timeout=0)
+
+    async def watch(self) -> None:
+        """Take over what is trained further, for as long as the server runs."""
+        while True:
+            await asyncio.sleep(_POLL)
+            for name, model in list(self._loaded.items()):
+                path = model.generator.path
+                if await in_thread(lambda p=path: stamp_of(p)) == model.stamp:  # type: ignore[misc]
+                    continue
+                try:
+                    fresh = await self._read(name, path)
+                except ChargenError as error:  # it is being written, or damaged: the old one stays
+                    self._say(f"{name} can't be taken over yet: {error.message}")
+                    continue
+                if self._loaded.get(name) is model:
+                    self._retire(model)
+                    self._loaded[name] = fresh
+                else:
+                    fresh.worker.stop(timeout=0)
+
+    async def describe(self, name: str) -> dict[str, Any]:
+        """What a run is, as ``GET /v1/models/ID`` shows it; RefusedError where it can't be read."""
+        path = self.path_of(name)
+        try:
+            config, created = await in_thread(lambda: (RunFolder(path).read_config(), _age(path)))
+        except ChargenError as error:
+            raise RefusedError.of(error, param="model") from error
+        model = self._loaded.get(name)
+        return {
+            "id": name,
+            "object": "model",
+            "created": created,
+            "owned_by": "chargen",
+            "loaded": model is not None,
+            "system_fingerprint": model.fingerprint if model else None,
+            **_facts(config),
+        }
+
+    async def describe_all(self) -> list[dict[str, Any]]:
+        """All runs that can be read."""
+        found = []
+        for name in self.paths():
+            with contextlib.suppress(RefusedError):
+                found.append(await self.describe(name))
+        return found
+
+    def stop(self) -> None:
+        for model in (*self._loaded.values(), *self._retired):
+            model.worker.stop()
+
+
+def _facts(config: RunConfig) -> dict[str, Any]:
+    model, writes = config.model, config.model.task == "lm"
+    return {
+        "task": model.task,
+        "cell": model.cell,
+        "hidden_size": model.hidden_size,
+        "num_layers": model.num_layers,
+        "vocab_size": model.vocab_size,
+        "ngram": model.ngram,
+        "forms": list(FORMS) if writes else [],
+        "labels": {key: [v for v, _ in values] for key, values in config.corpus.labels.items()},
+        "corpus": config.corpus.name,
+        "conversion": config.corpus.settings.convert,
+    }
+
+
+def _age(path: Path) -> int:
+    return int((path / CONFIG).stat().st_mtime)
+
+
+def stamp_of(path: Path) -> Stamp:
+    """What changes when a run is trained further: time and size of each file that is read."""
+
+    def of(name: str) -> tuple[int, int] | None:
+        try:
+            facts = (path / name).stat()
+        except OSError:
+            return None
+        return facts.st_mtime_ns, facts.st_size
+
+    return tuple(map(of, (CONFIG, MODEL, NGRAM)))

@@ -1,0 +1,162 @@
+"""The thread of a run's engine: texts come by a queue, and what is drawn goes back to asyncio."""
+
+from __future__ import annotations
+
+import time
+from asyncio import AbstractEventLoop
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
+from threading import Condition, Thread
+
+import torch
+
+from chargen.generation.engine import Engine
+from chargen.generation.requests import Chunk, Request, Result
+
+Part = Chunk | Result | Exception
+"""What comes of a text: pieces, and last its result or what went wrong."""
+_PACE = 0.015
+"""Seconds between pieces of a text: nobody reads faster, and each costs the engine time."""
+
+
+class Job:
+    """A text that is asked of an engine.
+
+    Args:
+        request: the text.
+        deliver: called with each part, in asyncio's thread.
+    """
+
+    def __init__(self, request: Request, deliver: Callable[[Part], None]) -> None:
+        self.request, self.deliver = request, deliver
+        self.index: int | None = None  # in the engine, once it is there
+        self.gone = False
+
+
+class Worker:
+    """The engine of a run in a thread of its own.
+
+    Args:
+        engine: whose slots are filled.
+        loop: asyncio's, which is called once a step.
+        on_step: called in asyncio's thread with the seconds of each step.
+    """
+
+    def __init__(
+        self, engine: Engine, loop: AbstractEventLoop, on_step: Callable[[float], None]
+    ) -> None:
+        self._engine, self._loop, self._on_step = engine, loop, on_step
+        self._lock = Condition()
+        self._waiting: deque[Job] = deque()
+        self._running: dict[int, Job] = {}
+        self._gone: list[int] = []
+        self._taken = 0
+        self._stopped = False
+        self._made: list[tuple[Job, Part]] = []
+        self._last: float | None = None
+        self._thread = Thread(target=self._run, name="engine", daemon=True)
+        self._thread.start()
+
+    @property
+    def waiting(self) -> int:
+        """Texts that have no slot yet."""
+        return len(self._waiting)
+
+    @property
+    def running(self) -> int:
+        """Texts that have a slot."""
+        return len(self._running)
+
+    def submit(self, job: Job) -> None:
+        with self._lock:
+            self._waiting.append(job)
+            self._lock.notify()
+
+    def cancel(self, job: Job) -> None:
+        """Drop a text; nothing more of it is delivered. One that is done already is left alone."""
+        with self._lock:
+            job.gone = True
+            if job.index is None:
+                with suppress(ValueError):
+                    self._waiting.remove(job)
+            elif self._running.pop(job.index, None) is job:
+                self._gone.append(job.index)
+
+    def stop(self, timeout: float = 5.0) -> None:
+        """Drop all texts, and end the thread."""
+        with self._lock:
+            self._stopped = True
+            self._waiting.clear()
+            self._gone += self._running
+            self._running.clear()
+            self._lock.notify()
+        self._thread.join(timeout)
+
+    def _run(self) -> None:
+        torch.set_num_threads(torch.get_num_threads())  # OpenMP keeps this for each thread
+        while not self._stopped:
+            try:
+                parts = self._engine.serve(self._requests(), self._gone_now, self._fail, _PACE)
+                for part in parts:
+                    self._keep(part.index, part, last=not isinstance(part, Chunk))
+            except Exception as error:
+                with self._lock:
+                    lost = list(self._running.values())
+                    self._running.clear()
+                    self._gone.clear()
+                    self._taken = 0
+                self._made += [(job, error) for job in lost]
+            self._flush()
+
+    def _requests(self) -> Iterator[Request | None]:
+        """What the engine is to do next; waits where nothing is running."""
+        while not self._stopped:
+            if not self._running:
+                self._flush()  # what was done without a step, such as a text of no characters
+            with self._lock:
+                if not self._running and not self._waiting:
+                    self._last = None
+                    self._lock.wait_for(lambda: self._waiting or self._stopped)
+                if not self._waiting:
+                    job = None
+                else:
+                    job = self._waiting.popleft()
+                    job.index, self._taken = self._taken, self._taken + 1
+                    self._running[job.index] = job
+            yield None if job is None else job.request
+
+    def _gone_now(self) -> Iterable[int]:
+        self._flush()
+        with self._lock:
+            gone, self._gone = self._gone, []
+        return gone
+
+    def _fail(self, index: int, error: Exception) -> None:
+        self._keep(index, error, last=True)
+
+    def _keep(self, index: int, part: Part, *, last: bool) -> None:
+        if last:
+            with self._lock:
+                job = self._running.pop(index, None)
+        else:
+            job = self._running.get(index)
+        if job is not None:
+            self._made.append((job, part))
+
+    def _flush(self) -> None:
+        """Hand what a step has made to asyncio, all at once: waking it costs a system call."""
+        if not self._made:
+            return
+        made, self._made = self._made, []
+        now = time.perf_counter()
+        seconds, self._last = None if self._last is None else now - self._last, now
+        with suppress(RuntimeError):  # the loop is closed: nobody listens any more
+            self._loop.call_soon_threadsafe(self._deliver, made, seconds)
+
+    def _deliver(self, made: list[tuple[Job, Part]], seconds: float | None) -> None:
+        if seconds is not None:
+            self._on_step(seconds)
+        for job, part in made:
+            if not job.gone:
+                job.deliver(part)
