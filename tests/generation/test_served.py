@@ -14,7 +14,7 @@ from chargen.errors import ChargenError, GenerationError
 from chargen.generation.engine import Engine
 from chargen.generation.poems.forms import Form
 from chargen.generation.requests import Chunk, Drawn, Request, Result
-from chargen.generation.slots import _Text
+from chargen.generation.slot_text import SlotText
 from chargen.network.model import CharModel
 from chargen.options import SamplingConfig
 from tests.generation.conftest import make_counts, make_mixed_model, make_model
@@ -126,12 +126,12 @@ def test_neighbours_of_a_cancelled_text_are_what_they_are_alone(
 def test_a_text_that_fails_leaves_the_others_alone(
     model: CharModel, tokenizer: Tokenizer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fail(text: _Text) -> None:
+    def fail(text: SlotText) -> None:
         raise GenerationError("No draft.")
 
-    monkeypatch.setattr(_Text, "begin_again", fail)
+    monkeypatch.setattr(SlotText, "begin_again", fail)
     monkeypatch.setattr(
-        _Text, "failed", property(lambda t: t.poem is not None and t.grown.pieces > 3)
+        SlotText, "failed", property(lambda t: t.poem is not None and t.grown.pieces > 3)
     )
     poem = Request("", SamplingConfig(), 0, Form("wujue"))
     unreadable = Request("\ud800", SamplingConfig(), 0)
