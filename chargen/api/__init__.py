@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from chargen.api.corpora import prepare, read_text
+from chargen.api.exporting import export
 from chargen.api.inspecting import (
     compare,
     gradients,
@@ -22,6 +23,7 @@ __all__ = [
     "TrainedRun",
     "batch",
     "compare",
+    "export",
     "find_lr",
     "gradients",
     "inspect",

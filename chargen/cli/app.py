@@ -17,6 +17,7 @@ PANELS: Mapping[str, Mapping[str, str]] = {
     "Score texts": {"eval": "evaluate", "novelty": "novelty"},
     "Inspect runs": {"runs": "runs", "inspect": "inspect", "compare": "compare", "plot": "plot"},
     "Analyse a network": {"gradients": "gradients", "neurons": "neurons"},
+    "Take a run away": {"export": "export"},
 }
 """Commands by panel; each is the function of its module's name."""
 EXPERIMENTS = {

@@ -2,6 +2,7 @@
 
 from chargen.options.cells import CELLS
 from chargen.options.corpus import CorpusConfig
+from chargen.options.export import ExportConfig
 from chargen.options.field import Config, check, distribute, option
 from chargen.options.keywords import keyword_options
 from chargen.options.model import ModelConfig
@@ -16,6 +17,7 @@ __all__ = [
     "BatchConfig",
     "Config",
     "CorpusConfig",
+    "ExportConfig",
     "ModelConfig",
     "Recipe",
     "SamplingConfig",
