@@ -8,6 +8,7 @@ from pathlib import Path
 from chargen.errors import ConfigError
 from chargen.exporting.hub import write_hub
 from chargen.exporting.onnx_file import metadata_of, onnx_bytes
+from chargen.exporting.page import write_page
 from chargen.exporting.step import traced_step
 from chargen.exporting.tokens import FILE, table_bytes, table_of
 from chargen.files import new_folder
@@ -44,4 +45,5 @@ def _write_onnx(folder: Path, loaded: LoadedModel, _config: ExportConfig) -> Non
 _WRITERS: Mapping[str, Callable[[Path, LoadedModel, ExportConfig], None]] = {
     "onnx": _write_onnx,
     "hub": write_hub,
+    "page": write_page,
 }

@@ -171,8 +171,8 @@ def test_the_command_makes_a_folder_once(trained: Path, here: Path) -> None:
 
 
 def test_options_of_another_form_are_errors(trained: Path, here: Path) -> None:
-    wrong = the_error("export", trained, "--license", "x", "--language", "zh", status=2)
+    wrong = the_error("export", trained, "--license", "x", "--weights", "float16", status=2)
     assert "--license is for --to hub" in wrong
-    assert "--language is for --to hub" in wrong
+    assert "--weights is for --to page" in wrong
     assert "--to hub needs a --license" in the_error("export", trained, "--to", "hub", status=2)
     assert list(here.iterdir()) == []
