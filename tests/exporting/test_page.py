@@ -144,6 +144,29 @@ def test_texts_are_the_engine_s(options: dict[str, Any], tmp_path: Path) -> None
         assert "".join(step["text"] for step in steps) == own
 
 
+def test_labels_and_ends_of_records_are_the_engine_s(tmp_path: Path) -> None:
+    verses = "".join(
+        json.dumps({"text": text, "mood": mood}, ensure_ascii=False) + "\n"
+        for text, mood in [("晴天好\n去看花", "glad"), ("夜雨凉\n灯影长", "sad")] * 30
+    )
+    (tmp_path / "verses.jsonl").write_text(verses, "utf-8")
+    settings = {"label_key": ["mood"]}
+    corpus = chargen.prepare(tmp_path / "verses.jsonl", tmp_path / "corpus", **settings)
+    run = train_tiny(corpus, tmp_path, max_steps=60, cell="gru").path
+    folder = chargen.export(run, tmp_path / "page", to="page")
+    model = chargen.load(run, device="cpu")
+    asked = [
+        {"prompt": "", "length": 40, "temperature": 0.9, "seed": str(seed), "labels": labels}
+        for seed, labels in enumerate([{"mood": "glad"}, {"mood": "sad"}, {"mood": ""}, {}])
+    ]
+    written = in_node(folder, WRITE, asked)
+    for seed, (each, steps) in enumerate(zip(asked, written, strict=True)):
+        label = [f"{key}={value}" for key, value in each["labels"].items() if value]
+        (own,) = model.results(length=40, temperature=0.9, seed=seed, label=label)
+        assert "".join(step["text"] for step in steps) == own.text
+        assert own.finish_reason == "end" or own.characters == 40
+
+
 def test_taking_an_alternative_goes_on_with_the_same_numbers(trained: Path, tmp_path: Path) -> None:
     folder = chargen.export(trained, tmp_path / "page", to="page")
     asked = {"prompt": "春", "length": 30, "temperature": 0.8, "seed": "5"}

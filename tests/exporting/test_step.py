@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -175,4 +176,12 @@ def test_options_of_another_form_are_errors(trained: Path, here: Path) -> None:
     assert "--license is for --to hub" in wrong
     assert "--weights is for --to page" in wrong
     assert "--to hub needs a --license" in the_error("export", trained, "--to", "hub", status=2)
+    assert list(here.iterdir()) == []
+
+
+def test_a_missing_package_is_named(
+    trained: Path, here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "onnx", None)
+    assert "needs the package onnx" in the_error("export", trained)
     assert list(here.iterdir()) == []
