@@ -28,7 +28,7 @@ def card(loaded: LoadedModel, config: ExportConfig, sample: str) -> str:
     name, corpus, model = name_of(loaded.path), loaded.config.corpus, loaded.config.model
     numbers = sum(each.numel() for each in loaded.network.parameters())
     counts = f" and the counts of its {model.ngram}-grams" if loaded.ngram else ""
-    texts = ", ".join(source.name for source in corpus.sources)
+    texts = ", ".join(source.name for source in corpus.sources).replace("|", "\\|")
     kind = f"{model.num_layers} × {model.cell} of {model.hidden_size} units"
     return f"""{_front_matter(loaded, config, name)}
 # {name}
@@ -124,7 +124,7 @@ def language_of(tokenizer: Tokenizer) -> str | None:
     A script that several languages share tells none.
     """
     scripts = Counter(
-        unicodedata.name(character, "").split()[0:1][0]
+        unicodedata.name(character, "NONE").split()[0]
         for n in range(tokenizer.size)
         if (character := tokenizer.piece(n)) and len(character) == 1 and character.isalpha()
     )

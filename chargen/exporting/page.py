@@ -20,14 +20,14 @@ from chargen.runs.loaded import LoadedModel
 from chargen.runs.ngram import write_ngram
 from chargen.runs.tensors import write_tensors
 
-_DATA = "model.json"
+DATA = "model.json"
 _NARROWED_FROM = 256
 """Tensors of fewer numbers stay float32."""
 
 
 def write_page(folder: Path, loaded: LoadedModel, config: ExportConfig) -> None:
     """Write the page of a run, which any static server can serve."""
-    step = traced_step(loaded.model)
+    step = traced_step(loaded.model, gate=loaded.ngram is not None)
     for each in files("chargen.exporting").joinpath("site").iterdir():
         (folder / each.name).write_bytes(each.read_bytes())
     narrow = config.weights == "float16"
@@ -38,7 +38,7 @@ def write_page(folder: Path, loaded: LoadedModel, config: ExportConfig) -> None:
     write_tensors(folder / MODEL, tensors, loaded.step, loaded.bits_per_char)
     write_ngram(folder, loaded.ngram)
     as_json = json.dumps(_described(loaded, step), ensure_ascii=False)
-    (folder / _DATA).write_text(as_json + "\n", "utf-8")
+    (folder / DATA).write_text(as_json + "\n", "utf-8")
 
 
 def _is_long(tensor: torch.Tensor) -> bool:

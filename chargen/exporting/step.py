@@ -17,13 +17,17 @@ SURE = 15.0
 _ROWS = 3
 
 
-def traced_step(model: CharModel) -> Traced:
+def traced_step(model: CharModel, *, gate: bool = True) -> Traced:
     """The step from a piece and a state to logits and the next state.
 
     Inputs: ``ids`` (B,) int64; ``state.LAYER.N`` (B, …) as ``CharModel.initial_state`` has them;
     with labels, ``labels`` (B, L). Outputs: ``logits`` (B, |V|); with counts ``gate`` (B, 1), the
     network's share of the mixture; ``next.LAYER.N``, which the following step is given. Zeros are
     the state before a text, whose first piece is the newline.
+
+    Args:
+        model: on the CPU, in float32.
+        gate: False: without the gate, even if the model has one.
     """
     state = model.initial_state(_ROWS)
     inputs = {"ids": torch.zeros(_ROWS, dtype=torch.int64)}
@@ -38,7 +42,7 @@ def traced_step(model: CharModel) -> Traced:
         )
         s, after = model.step(_input(model, given), before)
         outputs = {"logits": _logits(model, s)}
-        if model.w is not None and model.b is not None:
+        if gate and model.w is not None and model.b is not None:
             logit = F.linear(s, model.w[None], model.b)
             outputs["gate"] = torch.sigmoid(logit.clamp(-SURE, SURE))
         return outputs | {f"next.{name}": tensor for name, tensor in _flat(after).items()}

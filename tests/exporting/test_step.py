@@ -22,7 +22,7 @@ from chargen.exporting.step import traced_step
 from chargen.exporting.tracing import trace
 from chargen.network.model import CharModel
 from tests.cells.cases import CASES
-from tests.support import call, small_model, the_error, train_tiny
+from tests.support import call, files_in, small_model, the_error, train_tiny
 
 onnxruntime = pytest.importorskip("onnxruntime", reason="the extra dev has onnxruntime")
 README = Path(chargen.__file__).parent / "exporting" / "README.md"
@@ -169,6 +169,27 @@ def test_the_command_makes_a_folder_once(trained: Path, here: Path) -> None:
     assert "exists already" in the_error("export", trained, "-o", "x", status=2)
     assert call("export", trained, "-o", "x", "--force").exit_code == 0
     assert call("export", trained).stdout == f"{trained.name}-onnx\n"
+
+
+def test_only_an_export_is_replaced(run: Path, here: Path) -> None:
+    (here / "mine").mkdir()
+    (here / "mine" / "notes.txt").write_text("keep me", "utf-8")
+    wrong = the_error("export", run, "-o", "mine", "--force", status=2)
+    assert "is no export, and isn't replaced" in wrong
+    hub = chargen.export(run, here / "hub", to="hub", license="mit")
+    for folder in (run, hub):
+        before = files_in(folder)
+        assert "isn't replaced" in the_error("export", folder, "-o", folder, "--force", status=2)
+        assert files_in(folder) == before
+    (here / "empty").mkdir()
+    assert call("export", run, "-o", "empty", "--force").exit_code == 0
+
+
+def test_without_the_counts_there_is_no_gate(counted: Path, tmp_path: Path) -> None:
+    folder = chargen.export(counted, tmp_path / "x", ngram=False)
+    assert sorted(path.name for path in folder.iterdir()) == ["model.onnx", "tokenizer.json"]
+    session = session_of((folder / "model.onnx").read_bytes())
+    assert "gate" not in {each.name for each in session.get_outputs()}
 
 
 def test_options_of_another_form_are_errors(trained: Path, here: Path) -> None:
