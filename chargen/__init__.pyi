@@ -2,6 +2,7 @@ from .api import TrainedRun as TrainedRun
 from .api import attention as attention
 from .api import batch as batch
 from .api import compare as compare
+from .api import export as export
 from .api import find_lr as find_lr
 from .api import gradients as gradients
 from .api import inspect as inspect

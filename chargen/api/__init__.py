@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from chargen.api.corpora import prepare, read_text
+from chargen.api.exporting import export
 from chargen.api.inspecting import (
     attention,
     compare,
@@ -25,6 +26,7 @@ __all__ = [
     "attention",
     "batch",
     "compare",
+    "export",
     "find_lr",
     "gradients",
     "inspect",

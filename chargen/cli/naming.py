@@ -9,6 +9,7 @@ from chargen.generation.poems.forms import Form
 from chargen.options import (
     BatchConfig,
     CorpusConfig,
+    ExportConfig,
     ModelConfig,
     SamplingConfig,
     ServeConfig,
@@ -16,7 +17,16 @@ from chargen.options import (
 )
 from chargen.options.field import Entry
 
-_CONFIGS = (CorpusConfig, ModelConfig, TrainConfig, SamplingConfig, BatchConfig, Form, ServeConfig)
+_CONFIGS = (
+    CorpusConfig,
+    ModelConfig,
+    TrainConfig,
+    SamplingConfig,
+    BatchConfig,
+    Form,
+    ServeConfig,
+    ExportConfig,
+)
 _OTHERS = {"runs_dir": "--runs"}
 _QUOTES = "\"'"
 _OPTION = re.compile(r"`([a-z][a-z_]*)(?:=([^`\s]+))?`")
@@ -30,9 +40,7 @@ def every_option() -> Iterator[Entry]:
 
 def flags_of(entry: Entry) -> tuple[str, ...]:
     """Return the flags of an option, the main one first."""
-    known, name = entry.option, entry.parameter.replace("_", "-")
-    flag = known.flag or (f"--{name}/--no-{name}" if known.negatable else f"--{name}")
-    return flag, *known.aliases
+    return entry.flags
 
 
 def in_flags(text: str) -> str:

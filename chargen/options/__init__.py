@@ -2,6 +2,7 @@
 
 from chargen.options.cells import CELLS
 from chargen.options.corpus import CorpusConfig
+from chargen.options.export import ExportConfig
 from chargen.options.field import Config, check, distribute, option
 from chargen.options.infilling import InfillConfig
 from chargen.options.keywords import keyword_options
@@ -21,6 +22,7 @@ __all__ = [
     "Config",
     "CorpusConfig",
     "EmbedConfig",
+    "ExportConfig",
     "InfillConfig",
     "ModelConfig",
     "Recipe",

@@ -132,6 +132,13 @@ class Entry:
         return self.option.parameter or self.name
 
     @property
+    def flags(self) -> tuple[str, ...]:
+        """The flags on the command line, the main one first."""
+        name = self.parameter.replace("_", "-")
+        flag = f"--{name}/--no-{name}" if self.option.negatable else f"--{name}"
+        return self.option.flag or flag, *self.option.aliases
+
+    @property
     def annotation(self) -> Any:
         """The type as an annotation."""
         kind: Any = tuple[str, ...] if self.kind is tuple else self.kind

@@ -34,6 +34,7 @@ def command_lines(text: Path) -> dict[str, tuple[object, ...]]:
         "plot": ("run", "-o", "curves.png"),
         "gradients": ("run", "--lags", 2),
         "neurons": ("run", text),
+        "export": ("run", "--to", "page", "-o", "exported"),
         "train": (text, "--name", "other", "--init-from", "run", *TRAIN),
         "find-lr": (text, "--init-from", "run", "--preset", "tiny", "--device", "cpu"),
     }

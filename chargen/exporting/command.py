@@ -1,0 +1,70 @@
+"""The commands that a card shows: how a run was trained, and how its sample was drawn."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from chargen.options import BUDGETS, BatchConfig, Config, CorpusConfig, SamplingConfig
+from chargen.options.training import MACHINE
+from chargen.runs.config import RunConfig
+from chargen.training.extent import Extent
+from chargen.training.presets import PRESETS, choose_model, choose_training
+
+SAMPLE = SamplingConfig(temperature=0.7, length=240)
+SEED = 0
+
+
+def sample_command() -> str:
+    """The command line that draws the sample from the folder that it is called in."""
+    seed = BatchConfig.entries()["seed"].flags[0]
+    words = ["chargen", "sample", ".", *_differing(SAMPLE, SamplingConfig()), seed, str(SEED)]
+    return shlex.join(words)
+
+
+def training_command(config: RunConfig) -> str:
+    """The command line that trains such a run, with the options that differ from the defaults.
+
+    What the machine decides, such as the number of threads, is left out.
+    """
+    corpus, preset = config.corpus, PRESETS[config.preset]
+    extent = Extent(config.model.vocab_size, corpus.train_characters, corpus.train_characters)
+    model = choose_model(preset, {}, extent, config.recipe)
+    training = choose_training(preset, {}, extent, config.model.hidden_size, config.recipe)
+    budget = config.total_steps or config.training.max_steps
+    words = ["chargen", "train", *(source.name for source in corpus.sources)]
+    words += [_flag("preset"), config.preset]
+    if config.init_from is not None:
+        words += [_flag("init-from"), config.init_from.name]
+    else:
+        words += _differing(config.model, model)
+    left_out = {*BUDGETS, *config.asked}
+    words += _differing(config.training, training, left_out)
+    if budget is not None:
+        words += [_flag("max-steps"), str(budget)]
+    words += _differing(corpus.settings, CorpusConfig())
+    return shlex.join(words)
+
+
+def _flag(name: str) -> str:
+    return f"--{name}"
+
+
+def _differing(config: Config, usual: Config, left_out: Any = ()) -> Iterator[str]:
+    """The flags of options that differ from the usual ones."""
+    entries: Mapping[str, Any] = type(config).entries()
+    for name, entry in entries.items():
+        value = getattr(config, name)
+        skipped = entry.option.derived or entry.option.panel == MACHINE or name in left_out
+        if skipped or value is None or value == getattr(usual, name):
+            continue
+        on, _, off = entry.flags[0].partition("/")
+        if isinstance(value, bool):
+            yield on if value else off
+        elif entry.option.switch is not None and value == entry.option.switch[1]:
+            yield on
+        elif isinstance(value, tuple):
+            yield from (word for each in value for word in (on, each))
+        else:
+            yield from (on, str(value))

@@ -1,0 +1,67 @@
+"""The folder that an export makes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from chargen.errors import ConfigError
+from chargen.exporting.hub import write_hub
+from chargen.exporting.onnx_file import metadata_of, onnx_bytes
+from chargen.exporting.page import DATA, write_page
+from chargen.exporting.step import traced_step
+from chargen.exporting.tokens import FILE, table_bytes, table_of
+from chargen.files import new_folder
+from chargen.options.export import ExportConfig
+from chargen.runs.loaded import LoadedModel
+from chargen.runs.ngram import write_ngram
+
+
+def export_run(loaded: LoadedModel, config: ExportConfig, out: Path) -> None:
+    """Write an export of a run to the folder ``out``, whole or not at all.
+
+    Raises:
+        ConfigError: ``out`` exists, and is not to be replaced or no export.
+        CheckpointError: the run has learnt a task that can't be exported so.
+        MissingExtraError: ``onnx`` is wanted and not installed.
+    """
+    _check_place(out, loaded.path, force=config.force)
+    try:
+        with new_folder(out, replace=config.force) as folder:
+            _WRITERS[config.to](folder, loaded, config)
+    except FileExistsError as error:  # it was made meanwhile
+        raise _taken(out) from error
+
+
+def _check_place(out: Path, run: Path, *, force: bool) -> None:
+    """Raise ConfigError where ``out`` is taken, or replacing it would take more than an export."""
+    if not out.exists() or (out.is_dir() and not any(out.iterdir())):
+        return
+    if not force:
+        raise _taken(out)
+    if out.samefile(run) or not any((out / each).is_file() for each in _OWN):
+        what = "is the run itself" if out.samefile(run) else "is no export"
+        raise ConfigError(f"{out} {what}, and isn't replaced.", "Choose another `out`.")
+
+
+def _taken(out: Path) -> ConfigError:
+    return ConfigError(
+        f"{out} exists already.", "Choose another `out`, or replace it with `force=True`."
+    )
+
+
+def _write_onnx(folder: Path, loaded: LoadedModel, _config: ExportConfig) -> None:
+    """The step, the tokenizer's table, and the counts where the run has any."""
+    step = traced_step(loaded.model, gate=loaded.ngram is not None)
+    (folder / "model.onnx").write_bytes(onnx_bytes(step, metadata_of(table_of(loaded))))
+    (folder / FILE).write_bytes(table_bytes(loaded))
+    write_ngram(folder, loaded.ngram)
+
+
+_OWN = (FILE, DATA)
+"""Each export has one of these."""
+_WRITERS: Mapping[str, Callable[[Path, LoadedModel, ExportConfig], None]] = {
+    "onnx": _write_onnx,
+    "hub": write_hub,
+    "page": write_page,
+}

@@ -1,0 +1,131 @@
+// A model that writes: the network, the counts, the pieces and the draw together.
+
+import {KneserNey} from './ngrams.js';
+import {Network, softmax} from './network.js';
+import {Loops, Uniforms, bytesAfter, draw, mayBegin} from './sampling.js';
+
+const SHOWN = 8;
+
+export class Writer {
+  /** described: model.json; weights and counts: from readTensors, counts may be missing. */
+  constructor(described, weights, counts) {
+    this.described = described;
+    this.network = new Network(described.step, weights);
+    this.counts = counts && new KneserNey(counts);
+    const {pieces, bytes, never, kinds} = described.tokens;
+    this.size = pieces.length;
+    this.kinds = [...kinds].map(Number);
+    this.ids = new Map(pieces.map((piece, id) => [piece, id]).filter(([piece]) => piece));
+    this.byteOf = new Map(bytes.map((id, byte) => [id, byte]));
+    this.atStart = [...never, ...bytes.filter((_, byte) => !mayBegin(byte))];
+    this.own = new Float64Array(this.size);
+    this.counted = new Float64Array(this.size);
+    this.p = new Float32Array(Math.ceil((this.size + 1) / 64) * 64);
+  }
+
+  /** The pieces of a text; unknown: characters that the model can't read. */
+  encode(text) {
+    const {bytes} = this.described.tokens, ids = [], unknown = [];
+    for (const character of text) {
+      if (this.ids.has(character)) ids.push(this.ids.get(character));
+      else if (bytes.length) ids.push(...Array.from(new TextEncoder().encode(character), b => bytes[b]));
+      else unknown.push(character);
+    }
+    return {ids, unknown};
+  }
+
+  /** The vector that chosen labels make: {key: value}. */
+  labelled(chosen = {}) {
+    return Object.entries(this.described.labels).flatMap(([key, values]) =>
+      values.map(value => Number(chosen[key] === value)));
+  }
+
+  /**
+   * Write a text, a step at a time: yields {text, pieces, alternatives, gate} for each character,
+   * where alternatives are the likeliest pieces before it and their probabilities.
+   *
+   * taken: pieces to begin with, after the prompt; they use up their random numbers.
+   */
+  * write({prompt, seed, temperature, length, labels, taken = []}) {
+    const {newline, end} = this.described.tokens, waiting = [...taken];
+    const uniforms = new Uniforms(seed);
+    const loops = new Loops(this.kinds, temperature, this.described.sampling);
+    this.network.begin(this.labelled(labels));
+    this.counts?.begin();
+    for (const piece of [newline, ...this.encode(prompt).ids]) this.read(piece, loops);
+    for (let written = 0; written < length;) {
+      const pieces = [], begun = [];
+      let text = '', first;
+      while (!text) {
+        this.predict();
+        first ??= {alternatives: this.alternatives(), gate: this.network.gate?.[0]};
+        const u = uniforms.next();
+        const piece = waiting.length ? waiting.shift() : this.drawn(u, temperature, loops, begun);
+        if (piece === end) return;
+        pieces.push(piece);
+        this.read(piece, loops);
+        text = this.character(piece, begun);
+      }
+      written++;
+      yield {text, pieces, ...first};
+    }
+  }
+
+  read(piece, loops) {
+    this.network.read(piece);
+    this.counts?.read(piece);
+    loops.note(piece);
+  }
+
+  /** The model's own probabilities of the next piece, into own. */
+  predict() {
+    this.own.set(this.network.logits);
+    softmax(this.own);
+    if (!this.counts) return;
+    const share = this.network.gate[0];
+    this.counts.row(this.counted);
+    for (let n = 0; n < this.size; n++)
+      this.own[n] = share * this.own[n] + (1 - share) * this.counted[n];
+  }
+
+  /** The likeliest pieces: [[piece, probability], …]. */
+  alternatives() {
+    const best = [];
+    for (let n = 0; n < this.size; n++) {
+      if (best.length === SHOWN && this.own[n] <= best[SHOWN - 1][1]) continue;
+      best.push([n, this.own[n]]);
+      best.sort((a, b) => b[1] - a[1]);
+      best.length = Math.min(best.length, SHOWN);
+    }
+    return best;
+  }
+
+  /** Draw from own: masks, loop penalty, temperature, draw. */
+  drawn(u, temperature, loops, begun) {
+    const {bytes} = this.described.tokens, range = bytesAfter(begun), p = this.p.fill(-Infinity);
+    if (range) for (let byte = range[0]; byte <= range[1]; byte++) p[bytes[byte]] = this.score(bytes[byte]);
+    else {
+      for (let n = 0; n < this.size; n++) p[n] = this.score(n);
+      for (const n of this.atStart) p[n] = -Infinity;
+    }
+    for (const [piece, nats] of loops.penalties()) p[piece] -= nats;
+    if (!temperature) return p.indexOf(p.reduce((a, b) => Math.max(a, b)));
+    const inverse = Math.fround(1 / temperature);
+    for (let n = 0; n < p.length; n++) p[n] *= inverse;
+    softmax(p);
+    return draw(p, u);
+  }
+
+  /** A logit, or the logarithm of a mixture's probability. */
+  score(n) {
+    return this.counts ? Math.log(Math.fround(this.own[n])) : this.network.logits[n];
+  }
+
+  /** The character that a piece completes, or nothing; begun: its first bytes. */
+  character(piece, begun) {
+    if (!this.byteOf.has(piece)) return this.described.tokens.pieces[piece];
+    begun.push(this.byteOf.get(piece));
+    const size = 1 + (begun[0] >= 0xC0) + (begun[0] >= 0xE0) + (begun[0] >= 0xF0);
+    return begun.length < size ? '' : new TextDecoder().decode(new Uint8Array(begun));
+  }
+}

@@ -1,0 +1,103 @@
+"""The folder for a hub is a run, and its card tells how it was made."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+import chargen
+from chargen.corpus.tokenizer import Tokenizer
+from chargen.exporting.card import language_of
+from tests.support import LEARNABLE, call, the_error, train_tiny
+
+yaml = pytest.importorskip("yaml", reason="the extra bench has PyYAML")
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("texts")
+    (folder / "poem 1.txt").write_text(LEARNABLE, encoding="utf-8")
+    return folder / "poem 1.txt"
+
+
+@pytest.fixture(scope="module")
+def run(source: Path) -> Path:
+    """A run with counts and options of its own; only to be read."""
+    corpus = chargen.prepare(source, source.parent / "poem", vocab_size=20, oov="bytes")
+    options = {"ngram": 3, "cell": "gru", "bias": False, "seed": 7, "hidden_size": 24}
+    return train_tiny(corpus, source.parent, threads=1, **options).path
+
+
+@pytest.fixture(scope="module")
+def hub(run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("hub") / "poems"
+    return chargen.export(run, out, to="hub", license="cc0-1.0")
+
+
+def test_the_folder_is_the_run(run: Path, hub: Path) -> None:
+    assert {path.name for path in hub.iterdir()} == {
+        *("README.md", "config.json", "model.safetensors", "ngram.safetensors", "sample.txt"),
+        *("tokenizer.json", "tokenizer.model"),
+    }
+    ours, theirs = chargen.load(run, device="cpu"), chargen.load(hub, device="cpu")
+    assert theirs.identity() == ours.identity()
+    assert theirs.generate("春", seed=3) == ours.generate("春", seed=3)
+    for name in ("config.json", "model.safetensors", "ngram.safetensors"):
+        assert (hub / name).read_bytes() == (run / name).read_bytes()
+
+
+def test_the_head_of_the_card_is_yaml(run: Path, hub: Path) -> None:
+    _, head, _ = re.split(r"^---$", (hub / "README.md").read_text("utf-8"), maxsplit=2, flags=re.M)
+    facts = yaml.safe_load(head)
+    assert facts["license"] == "cc0-1.0"
+    assert facts["language"] == "zh"
+    assert (facts["library_name"], facts["pipeline_tag"]) == ("chargen", "text-generation")
+    (result,) = facts["model-index"][0]["results"]
+    (metric,) = result["metrics"]
+    assert metric["type"] in facts["metrics"]
+    bits = chargen.load(run).loaded.bits_per_char
+    assert metric["value"] == pytest.approx(bits, abs=1e-4)
+    assert result["dataset"]["name"] == "poem 1"
+
+
+def test_the_commands_of_the_card_do_what_they_say(
+    run: Path, hub: Path, source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = (hub / "README.md").read_text("utf-8")
+    sample = re.search(r"^`chargen (sample .+)`$", text, re.M)
+    training = re.search(r"^chargen (train .+)$", text, re.M)
+    assert sample
+    assert training
+    monkeypatch.chdir(hub)
+    assert call(*shlex.split(sample[1])).stdout == (hub / "sample.txt").read_text("utf-8")
+    monkeypatch.chdir(source.parent)
+    again = call(*shlex.split(training[1]), "--name", "again", "--runs", tmp_path, "--threads", 1)
+    assert again.exit_code == 0, again.output
+    weights = [
+        chargen.load(each).identity()["weights_sha256"] for each in (run, tmp_path / "again")
+    ]
+    assert weights[0] == weights[1]
+
+
+def test_a_whole_run_is_exported_or_none(run: Path, here: Path) -> None:
+    wrong = the_error("export", run, "--to", "hub", "--license", "mit", "--no-ngram", status=2)
+    assert "leaves its counts out" in wrong
+    assert list(here.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "language"),
+    [
+        ("天地玄黄abc", "zh"),
+        ("ひらがな漢字", "ja"),
+        ("한국어", "ko"),
+        ("plain text", None),
+        ("12", None),
+    ],
+)
+def test_a_script_tells_the_language_where_it_has_one(text: str, language: str | None) -> None:
+    counts = dict.fromkeys(text, 1)
+    assert language_of(Tokenizer.train(counts, 100, "bytes")) == language
