@@ -31,7 +31,7 @@ def training_command(config: RunConfig) -> str:
     corpus, preset = config.corpus, PRESETS[config.preset]
     extent = Extent(config.model.vocab_size, corpus.train_characters, corpus.train_characters)
     model = choose_model(preset, {}, extent, config.recipe)
-    training = choose_training(preset, {}, extent, config.model.hidden_size, config.recipe)
+    training = choose_training(preset, {}, extent, config.model, config.recipe)
     budget = config.total_steps or config.training.max_steps
     words = ["chargen", "train", *(source.name for source in corpus.sources)]
     words += [_flag("preset"), config.preset]
