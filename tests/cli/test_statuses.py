@@ -41,6 +41,8 @@ UNUSABLE: dict[str, tuple[tuple[object, ...], ...]] = {
     "experiment quality": (("--preset", "huge"), ("--minutes", 0), ("-o", "x.txt")),
     "bench generate": (("--rounds", 0), ("--device", "abacus"), ("--cell", "clockwork")),
     "bench train": (("--rounds", 0), ("--threads", -1)),
+    "bench serve": (("--rounds", 0), ("--clients", 0), ("--threads", -1)),
+    "serve": (("--port", -1), ("--slots", 0), ("--access-log", "xml"), ("--host", "0.0.0.0")),
 }  # fmt: skip
 """Command lines that can't be carried out, whatever files and runs there are."""
 
@@ -63,6 +65,8 @@ FAILED: dict[str, tuple[object, ...]] = {
     "experiment vanishing": ("--corpus", "x"),
     "experiment clipping": ("--corpus", "x"),
     "experiment quality": ("x",),
+    "serve": ("x",),
+    "bench serve": ("x",),
 }
 """Command lines that name files or runs which are missing."""
 

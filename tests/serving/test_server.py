@@ -7,6 +7,7 @@ import json
 import socket
 import threading
 import time
+from collections.abc import Callable
 from typing import Any
 
 import httpx
@@ -363,14 +364,22 @@ def test_unknown_paths_and_methods_are_refused_in_the_same_shape(server: Served)
     assert "GET" in wrong.headers["allow"]
 
 
-def wait_until_idle(server: Served) -> dict[str, float]:
+def wait_until(done: Callable[[], bool]) -> None:
     until = time.monotonic() + SECONDS
-    while time.monotonic() < until:
-        found = server.metrics()
-        if not found["chargen_running"] and not found["chargen_slots_busy"]:
-            return found
-        time.sleep(0.02)
-    raise AssertionError(found)
+    while not done():
+        assert time.monotonic() < until
+        time.sleep(0.01)
+
+
+def wait_until_idle(server: Served) -> dict[str, float]:
+    found: dict[str, float] = {}
+
+    def idle() -> bool:
+        found.update(server.metrics())
+        return not found["chargen_running"] and not found["chargen_slots_busy"]
+
+    wait_until(idle)
+    return found
 
 
 @pytest.mark.parametrize("stream", [True, False])
@@ -449,22 +458,26 @@ def test_the_client_tries_again_when_it_was_refused(server: Served) -> None:
 
 def test_what_runs_is_finished_after_sigterm(starter: Starter, model: Generator) -> None:
     served = starter("--slots", 2)
-    body = {"prompt": "春", "max_tokens": 2000, "seed": 5, "stream": True}
-    with served.http() as http, served.http() as other:
+    body = {"prompt": "春", "max_tokens": 1500, "seed": 5, "stream": True}
+    endless = {"n": 64, "max_tokens": 4096, "stream": True}  # keeps the server until it is closed
+    with served.http() as http, served.http() as other, served.http() as holding:
         assert other.get("/health").json() == {"status": "ok"}
         with http.stream("POST", "/v1/completions", json=body) as answer:
             parts = answer.iter_text()
             found = next(parts)
+            held = holding.send(
+                holding.build_request("POST", "/v1/completions", json=endless), stream=True
+            )
             served.process.terminate()
-            while other.get("/health").status_code == 200:
-                pass
+            wait_until(lambda: other.get("/health").status_code == 503)
             late = other.post("/v1/completions", json={"max_tokens": 1})
             found += "".join(parts)
+        held.close()
     assert late.status_code == 503
     assert late.json()["error"]["code"] == "draining"
     assert late.headers["retry-after"]
     text = "".join(choice["text"] for event in events_of(found) for choice in event["choices"])
-    assert [text] == model.generate("春", length=2000, seed=5)
+    assert [text] == model.generate("春", length=1500, seed=5)
     assert served.process.wait(SECONDS) == 143
 
 
@@ -482,8 +495,7 @@ def test_what_is_not_done_in_time_ends_with_an_error(starter: Starter) -> None:
                 )
             )
             asking.start()
-            while served.metrics()["chargen_slots_busy"] < 2:
-                pass
+            wait_until(lambda: served.metrics()["chargen_slots_busy"] == 2)
             served.process.terminate()
             found += "".join(parts)
         asking.join(SECONDS)
