@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from chargen.cli.command import command, only
+from chargen.cli.command import command, each_of, only
 from chargen.cli.embed import reading_of
 from chargen.cli.flags import NamedRun, NoNgram, RunsDir
 from chargen.cli.sample import say_conversion
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @command(
-    ClassifyConfig,
+    each_of(ClassifyConfig),
     only(CorpusConfig, "encoding", "errors", "text_key"),
     only(TrainConfig, "device"),
 )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from chargen.cli.command import command, only, unescape
+from chargen.cli.command import command, each_of, only, unescape
 from chargen.cli.flags import NamedRun, RunsDir
 from chargen.cli.sample import say_conversion
 from chargen.errors import ConfigError
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 @command(
-    EmbedConfig,
+    each_of(EmbedConfig),
     only(CorpusConfig, "encoding", "errors", "text_key"),
     only(TrainConfig, "device"),
 )

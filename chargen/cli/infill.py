@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from chargen.cli.command import command, only, unescape
+from chargen.cli.command import command, each_of, only, unescape
 from chargen.cli.completion import run_names
 from chargen.cli.flags import NoNgram, RunsDir
 from chargen.cli.sample import say_conversion
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 _MOST_BYTES = 64 << 20
 
 
-@command(InfillConfig, only(BatchConfig, "seed", "device", described={"seed": "random"}))
+@command(each_of(InfillConfig), only(BatchConfig, "seed", "device", described={"seed": "random"}))
 def infill(
     run: Annotated[
         str | None,

@@ -28,6 +28,10 @@ UNUSABLE: dict[str, tuple[tuple[object, ...], ...]] = {
     ),
     "eval": ((), ("x",), ("x", "y", "--batch-size", 0), ("x", "y", "--errors", "ignore")),
     "novelty": (("x",), ("x", "y", "--encoding", "klingon")),
+    "embed": ((), ("x", "y", "--pooling", "max"), ("x", "y", "-c", "z")),
+    "classify": ((), ("x",), ("x", "y", "-k", 0), ("x", "y", "--threshold", 2)),
+    "infill": (("x", "y□", "--mark", "ab"), ("x", "y□", "--beam-size", 0), ("x", "y", "-f", "z")),
+    "attention": (("-o", "x.gif"), ("x", "y")),
     "inspect": (("x", "y"),),
     "compare": ((), ("x", "--over", "weeks"), ("x", "-o", "x.jpeg")),
     "plot": (("-o", "x.jpg"), ("-o", "x")),
@@ -39,6 +43,8 @@ UNUSABLE: dict[str, tuple[tuple[object, ...], ...]] = {
     "experiment vanishing": (("--lags", 0), ("--threads", -1), ("-o", "x.txt")),
     "experiment clipping": (("--rate", "fast"), ("--rate", 0), ("-o", "x.txt")),
     "experiment quality": (("--preset", "huge"), ("--minutes", 0), ("-o", "x.txt")),
+    "experiment classify": (("x",), ("x", "--key", "a", "--minutes", 0), ()),
+    "experiment reverse": (("--steps", 0), ("-o", "x.txt")),
     "bench generate": (("--rounds", 0), ("--device", "abacus"), ("--cell", "clockwork")),
     "bench train": (("--rounds", 0), ("--threads", -1)),
     "bench serve": (("--rounds", 0), ("--clients", 0), ("--threads", -1)),
@@ -55,6 +61,10 @@ FAILED: dict[str, tuple[object, ...]] = {
     "batch": ("x", "-o", "y"),
     "eval": ("x", "y"),
     "novelty": ("x", "y"),
+    "embed": ("x", "y"),
+    "classify": ("x", "y"),
+    "infill": ("x", "y□"),
+    "attention": ("x", "-p", "y"),
     "inspect": ("x",),
     "compare": ("x",),
     "plot": ("x",),
@@ -65,6 +75,7 @@ FAILED: dict[str, tuple[object, ...]] = {
     "experiment vanishing": ("--corpus", "x"),
     "experiment clipping": ("--corpus", "x"),
     "experiment quality": ("x",),
+    "experiment classify": ("x", "--key", "y"),
     "serve": ("x",),
     "bench serve": ("x",),
 }
@@ -73,7 +84,9 @@ FAILED: dict[str, tuple[object, ...]] = {
 
 def test_every_command_has_its_cases() -> None:
     assert sorted(UNUSABLE) == sorted(commands())
-    without_files = {"runs", "experiment clockwork", "bench generate", "bench train"}
+    without_files = {
+        *("runs", "experiment clockwork", "experiment reverse", "bench generate", "bench train")
+    }
     assert set(FAILED) == set(commands()) - without_files
 
 

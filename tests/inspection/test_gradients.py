@@ -13,7 +13,7 @@ import chargen
 from chargen.api import gradients
 from chargen.cells.bptt import Weights, forwards
 from chargen.corpus.prepared import PreparedCorpus
-from chargen.errors import CorpusError
+from chargen.errors import ChargenWarning, CorpusError
 from chargen.inspection.gradient_plot import caption, plot_gradients
 from chargen.inspection.gradients import WARM_UP, measure_gradients
 from chargen.runs.folder import RunFolder
@@ -120,11 +120,12 @@ def test_several_runs_are_drawn_in_one_picture(simple: Path, trained: Path, tmp_
     assert picture.read_bytes().startswith(b"\x89PNG")
 
 
-def test_a_name_that_no_font_can_draw_is_no_trouble(trained: Path, tmp_path: Path) -> None:
+def test_a_name_that_no_font_can_draw_is_code_points(trained: Path, tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")
     picture = tmp_path / "gradients.png"
     report = replace(measure_gradients(trained, 4, positions=2), run="红楼梦\U000f0000")
-    plot_gradients([report], picture)
+    with pytest.warns(ChargenWarning, match="No installed font has"):
+        plot_gradients([report], picture)
     assert [path.name for path in tmp_path.iterdir()] == ["gradients.png"]
     assert picture.read_bytes().startswith(b"\x89PNG")
 
