@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import json
 import secrets
-import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -14,8 +12,9 @@ import typer
 from chargen.cli.command import command, each_of, only, unescape
 from chargen.cli.completion import run_names
 from chargen.cli.flags import NoNgram, RunsDir
+from chargen.cli.given import read_given
 from chargen.cli.sample import say_conversion
-from chargen.errors import ConfigError, GenerationError, system_error_text
+from chargen.errors import ConfigError
 from chargen.options import BatchConfig, InfillConfig
 
 if TYPE_CHECKING:
@@ -89,33 +88,14 @@ def _asked(
     if text is not None and file is not None:
         raise ConfigError("`text` and `file` contradict each other.", "Give one of them.")
     if file is not None:
-        return run, _read(file).split("\n")
+        return run, read_given(file, "the text", _MOST_BYTES, "Cut it into several files.").split(
+            "\n"
+        )
     if text is None:
         raise ConfigError(
             "There is no text to fill.", f"Give a text with {mark} in its gaps, or a `file`."
         )
     return run, unescape(text).split("\n")
-
-
-def _read(name: str) -> str:
-    """Read a file of lines or standard input, without its last line end."""
-    try:
-        with sys.stdin.buffer if name == "-" else Path(name).open("rb") as stream:
-            data = stream.read(_MOST_BYTES + 1)
-        if len(data) > _MOST_BYTES:
-            raise GenerationError(
-                f"{name} has more than {_MOST_BYTES >> 20} MiB.", "Cut it into several files."
-            )
-        text = data.decode("utf-8-sig")
-    except OSError as error:
-        raise GenerationError(
-            f"The text can't be read: {system_error_text(error)}.", "Check the path."
-        ) from error
-    except UnicodeDecodeError as error:
-        raise GenerationError(
-            f"{name} is not UTF-8 at byte {error.start}.", "Convert it to UTF-8."
-        ) from error
-    return text.replace("\r\n", "\n").replace("\r", "\n").removesuffix("\n")
 
 
 def _as_json(line: str, found: Sequence[Filling]) -> str:

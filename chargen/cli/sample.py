@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import secrets
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import StrEnum
@@ -15,8 +14,9 @@ import typer
 from chargen.cli.command import command, each_of, only, unescape
 from chargen.cli.completion import values
 from chargen.cli.flags import Checkpoint, NoNgram, Run, RunsDir
+from chargen.cli.given import read_given
 from chargen.cli.showing import Asked, show_texts, write_json
-from chargen.errors import CheckpointError, ConfigError, GenerationError, system_error_text
+from chargen.errors import CheckpointError, ConfigError, GenerationError
 from chargen.generation.poems.forms import Form
 from chargen.options import BatchConfig, SamplingConfig, check, distribute
 
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from chargen.terminal.console import Terminal
 
 _MOST_PROMPT_BYTES = 4 << 20
+_GIVE_ITS_END = "Give its end: a network remembers little of what lies further back."
 
 
 class Color(StrEnum):
@@ -110,7 +111,9 @@ def sample(
     first = {} if temperatures[0] is None else {"temperature": temperatures[0]}
     also += [p for t in temperatures[1:] for p in SamplingConfig.problems_in({"temperature": t})]
     wanted = texts_wanted({**options, **first}, also)
-    text = _read_prompt(prompt_file) if prompt_file is not None else unescape(prompt or "")
+    text = unescape(prompt or "")
+    if prompt_file is not None:
+        text = read_given(prompt_file, "the prompt", _MOST_PROMPT_BYTES, _GIVE_ITS_END)
     where = run_named(run, checkpoint)
     device = wanted.pop("device")
     with _prompt_for_run(where):
@@ -200,26 +203,3 @@ def texts_wanted(options: dict[str, Any], also: list[str]) -> dict[str, Any]:
         problems += problems_of_beam(SamplingConfig(**sampling), *counts)
     check(also=[*also, *problems])
     return {"num_samples": 1, "device": "auto", **batch, **sampling, "form": form}
-
-
-def _read_prompt(name: str) -> str:
-    """Read a prompt from a file or standard input, without its last line end."""
-    try:
-        with sys.stdin.buffer if name == "-" else Path(name).open("rb") as file:
-            data = file.read(_MOST_PROMPT_BYTES + 1)
-        if len(data) > _MOST_PROMPT_BYTES:
-            raise GenerationError(
-                f"The prompt in {name} has more than {_MOST_PROMPT_BYTES >> 20} MiB.",
-                "Give its end: a network remembers little of what lies further back.",
-            )
-        text = data.decode("utf-8-sig")
-    except OSError as error:
-        raise GenerationError(
-            f"The prompt can't be read: {system_error_text(error)}.", "Check the path."
-        ) from error
-    except UnicodeDecodeError as error:
-        raise GenerationError(
-            f"The prompt {name} is not UTF-8 at byte {error.start}.", "Convert it to UTF-8."
-        ) from error
-    text = text.replace("\r\n", "\n").replace("\r", "\n")
-    return text.removesuffix("\n")

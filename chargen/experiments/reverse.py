@@ -174,7 +174,10 @@ def compare_reversing(
                 device="cpu",
             )
             model = api.load(Path(folder) / f"run{n}", device="cpu")
-            exact = tuple(_share_exact(model.answer(s, temperature=0), s) for s in tried)
+            most = _LENGTHS[-1] + 1
+            exact = tuple(
+                _share_exact(model.answer(s, temperature=0, length=most), s) for s in tried
+            )
             minutes = (course.seconds[-1] if course.seconds else 0.0) / 60
             turners.append(Turner(name, attention, both, course.parameters, minutes, exact))
     return ReverseOutcome(steps, hidden_size, _LENGTHS, tuple(turners))

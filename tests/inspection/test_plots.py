@@ -47,7 +47,7 @@ def test_without_a_step_there_is_nothing_to_draw(run: Path) -> None:
         api.plot([run])
 
 
-@pytest.mark.filterwarnings("default::chargen.errors.ChargenWarning")
+@pytest.mark.filterwarnings("ignore::chargen.errors.ChargenWarning")
 def test_a_name_in_chinese_is_no_trouble(run: Path) -> None:
     other = shutil.copytree(run, run.parent / "红楼梦-lstm-1")
     assert size_of(api.plot([other]))
