@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -69,7 +69,7 @@ class Labels:
                 found[n] = 1 + names.index(labels[key])
         return found
 
-    def wanted(self, asked: Iterable[str]) -> NDArray[np.float32]:
+    def wanted(self, asked: Sequence[str]) -> NDArray[np.float32]:
         """The vector v, (L,), that is asked for by lines such as ``author=李白``.
 
         Several values of a key are a mixture, each with its weight: ``author=李白:0.7,杜甫:0.3``;
@@ -78,6 +78,11 @@ class Labels:
         Raises:
             ConfigError: a key or a value isn't known; the nearest known ones are named.
         """
+        if asked and not self.values:
+            raise ConfigError(
+                "`label` is given, but this run has no labels.",
+                "Leave it out, or train a run with `label_key`.",
+            )
         v, problems = np.zeros(self.size, np.float32), []
         for line in asked:
             key, equals, rest = line.partition("=")
@@ -112,7 +117,7 @@ class Labels:
 
     def _remedy(self) -> str:
         known = "; ".join(f"{key}: {_listed(self.names(key))}" for key in self.values)
-        return f"The labels of this run: {known}." if known else "This run has no labels."
+        return f"The labels of this run: {known}."
 
 
 def _weight(number: str) -> float | None:

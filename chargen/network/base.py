@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from chargen.cells.base import State
+from chargen.network.softmax import score_targets
 from chargen.options import ModelConfig
 
 ModelState = tuple[State, ...]
@@ -86,3 +89,38 @@ class Model(nn.Module):
     def parameters_by_part(self) -> dict[str, int]:
         """Return how many numbers each part has."""
         return {name: sum(p.numel() for p in part.values()) for name, part in self.parts().items()}
+
+
+class PieceModel(Model):
+    """A network whose output is a softmax over pieces, o = V s + c.
+
+    Attributes:
+        V: output weights, (|V|, N) for states of N numbers; None where the table serves as V.
+        P: what leads from a state to the size of the table's rows, (E, N), where it does.
+        c: output biases, (|V|,), or None.
+    """
+
+    V: nn.Parameter | None
+    P: nn.Parameter | None
+    c: nn.Parameter | None
+
+    @torch.no_grad()
+    def expect(self, counts: Tensor) -> None:
+        """Let the biases c stand for the frequencies of pieces counted (|V|,) times.
+
+        With o = c the softmax gives (n + 1) / Σ (n + 1); without biases nothing happens.
+        """
+        if self.c is not None:
+            self.c.copy_(((counts + 1) / (counts + 1).sum()).log())
+
+    def read_out(self, s: Tensor) -> tuple[Tensor, Tensor]:
+        """What the softmax multiplies: rows s (B, N), or P·s (B, E), and V."""
+        if self.V is not None:
+            return s, self.V
+        assert self.P is not None
+        return F.linear(s, self.P), self.table
+
+    def score(self, s: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+        """What each target costs after rows s (B, N), in nats, and whether it was likeliest."""
+        features, V = self.read_out(s)
+        return score_targets(features, V, self.c, targets)

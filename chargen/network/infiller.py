@@ -9,15 +9,15 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from chargen.network.base import Model
+from chargen.network.base import PieceModel
 from chargen.network.dropout import Dropout
 from chargen.network.encoder import Encoder, reorder, turned
 from chargen.network.model import CharModel
-from chargen.network.softmax import score_targets, softmax_loss
+from chargen.network.softmax import softmax_loss
 from chargen.options import ModelConfig
 
 
-class Infiller(Model):
+class Infiller(PieceModel):
     """Two stacks of cells that read towards each other, and predict where they meet.
 
     s→_t = cells(x_t, s→_{t−1}),  s←_t = cells(x_t, s←_{t+1}),
@@ -85,12 +85,6 @@ class Infiller(Model):
         self.m.zero_()
         if self.c is not None:
             self.c.zero_()
-
-    @torch.no_grad()
-    def expect(self, counts: Tensor) -> None:
-        """Let the biases c stand for the frequencies of pieces counted (|V|,) times."""
-        if self.c is not None:
-            self.c.copy_(((counts + 1) / (counts + 1).sum()).log())
 
     def forward(
         self,
@@ -174,24 +168,12 @@ class Infiller(Model):
         targets = framed[1:-1].flatten()
         if inside is not None:
             s, targets = s[inside], targets[inside]
-        features, V = self._read_out(s)
+        features, V = self.read_out(s)
         return softmax_loss(features, V, self.c, targets)
-
-    def _read_out(self, s: Tensor) -> tuple[Tensor, Tensor]:
-        """What the softmax multiplies: rows s (N, 2H), or P·s (N, E), and V."""
-        if self.V is not None:
-            return s, self.V
-        assert self.P is not None
-        return F.linear(s, self.P), self.table
-
-    def score(self, s: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
-        """What each target costs in rows s (N, 2H), in nats, and whether it was likeliest."""
-        features, V = self._read_out(s)
-        return score_targets(features, V, self.c, targets)
 
     def logits(self, s: Tensor) -> Tensor:
         """The logits o = V s + c: (…, 2H) to (…, |V|)."""
-        features, V = self._read_out(s)
+        features, V = self.read_out(s)
         return F.linear(features, V, self.c)
 
     @torch.no_grad()

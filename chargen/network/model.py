@@ -14,13 +14,13 @@ from chargen.cells import build_cell
 from chargen.cells.base import Cell
 from chargen.cells.jordan import Output
 from chargen.machine.precision import no_autocast
-from chargen.network.base import Model, ModelState
+from chargen.network.base import ModelState, PieceModel
 from chargen.network.dropout import Dropout
-from chargen.network.softmax import Rows, score_mixed, score_targets, softmax_loss
+from chargen.network.softmax import Rows, score_mixed, softmax_loss
 from chargen.options import ModelConfig
 
 
-class CharModel(Model):
+class CharModel(PieceModel):
     """A character-level language model: x_t to s_t to o_t = V s_t + c, which predicts x_{t+1}.
 
     Shapes: T time steps, B rows, |V| pieces, E embedding size, G gates · H.
@@ -106,15 +106,6 @@ class CharModel(Model):
         for parameter in (self.c, self.w, self.b, self.R):
             if parameter is not None:
                 parameter.zero_()
-
-    @torch.no_grad()
-    def expect(self, counts: Tensor) -> None:
-        """Let the biases c stand for the frequencies of pieces counted (|V|,) times.
-
-        With o_t = c the softmax gives (n + 1) / Σ (n + 1); without biases nothing happens.
-        """
-        if self.c is not None:
-            self.c.copy_(((counts + 1) / (counts + 1).sum()).log())
 
     def initial_state(self, batch: int) -> ModelState:
         """The state before the first character, for ``batch`` rows."""
@@ -220,18 +211,6 @@ class CharModel(Model):
             with torch.no_grad():
                 self.w.copy_(before[0])
                 self.b.copy_(before[1])
-
-    def read_out(self, s: Tensor) -> tuple[Tensor, Tensor]:
-        """What the softmax multiplies: rows s (N, H), or P·s (N, E), and V."""
-        if self.V is not None:
-            return s, self.V
-        assert self.P is not None
-        return F.linear(s, self.P), self.table
-
-    def score(self, s: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
-        """What each target costs after rows s (N, H), in nats, and whether it was likeliest."""
-        features, V = self.read_out(s)
-        return score_targets(features, V, self.c, targets)
 
     def score_mixed(
         self, s: Tensor, targets: Tensor, counted: Tensor, rows_of: Rows

@@ -20,7 +20,7 @@ from chargen.network.base import ModelState
 from chargen.network.dropout import Dropout
 from chargen.network.infiller import Infiller
 from chargen.options import InfillConfig
-from chargen.training.lessons import inside
+from chargen.training.lessons import WholeTexts, inside
 
 if TYPE_CHECKING:
     from chargen.corpus.prepared import PreparedCorpus
@@ -34,7 +34,7 @@ _SIGN = "\U0010fffd"
 
 
 @dataclass(frozen=True)
-class Gaps:
+class Gaps(WholeTexts):
     """Texts side by side, each of whose characters is predicted from the others.
 
     Attributes:
@@ -46,18 +46,6 @@ class Gaps:
     framed: Tensor
     lengths: Tensor
     hidden: Tensor
-
-    @property
-    def rows(self) -> int:
-        return len(self.lengths)
-
-    @property
-    def pieces(self) -> int:
-        return int(self.lengths.sum())
-
-    @property
-    def read(self) -> int:
-        return self.pieces
 
     def part(self, rows: slice) -> Gaps:
         return Gaps(self.framed[:, rows], self.lengths[rows], self.hidden[:, rows])

@@ -77,20 +77,10 @@ class Passage:
         return loss, after
 
 
-@dataclass(frozen=True)
-class Texts:
-    """Whole texts side by side, each read from the initial state.
+class WholeTexts:
+    """What lessons of whole texts have in common: each piece of ``lengths`` (B,) is predicted."""
 
-    Attributes:
-        ids, targets: what is read and what follows, (T, B) int64 each, padded at the end.
-        lengths: of the texts, (B,) int64.
-        v: labels, (B, L), or None.
-    """
-
-    ids: Tensor
-    targets: Tensor
     lengths: Tensor
-    v: Tensor | None = None
 
     @property
     def rows(self) -> int:
@@ -103,6 +93,22 @@ class Texts:
     @property
     def read(self) -> int:
         return self.pieces
+
+
+@dataclass(frozen=True)
+class Texts(WholeTexts):
+    """Whole texts side by side, each read from the initial state.
+
+    Attributes:
+        ids, targets: what is read and what follows, (T, B) int64 each, padded at the end.
+        lengths: of the texts, (B,) int64.
+        v: labels, (B, L), or None.
+    """
+
+    ids: Tensor
+    targets: Tensor
+    lengths: Tensor
+    v: Tensor | None = None
 
     def part(self, rows: slice) -> Texts:
         v = None if self.v is None else self.v[rows]

@@ -19,7 +19,7 @@ from chargen.network.base import ModelState
 from chargen.network.dropout import Dropout
 from chargen.network.seq2seq import Seq2Seq
 from chargen.options import SamplingConfig
-from chargen.training.lessons import inside
+from chargen.training.lessons import WholeTexts, inside
 
 if TYPE_CHECKING:
     from chargen.corpus.prepared import PreparedCorpus
@@ -30,7 +30,7 @@ _SAMPLE = SamplingConfig(length=120, temperature=0.8)
 
 
 @dataclass(frozen=True)
-class Answers:
+class Answers(WholeTexts):
     """Whole texts and their answers side by side; the loss is that of the answers.
 
     Attributes:
@@ -45,14 +45,6 @@ class Answers:
     ids: Tensor
     targets: Tensor
     lengths: Tensor
-
-    @property
-    def rows(self) -> int:
-        return len(self.lengths)
-
-    @property
-    def pieces(self) -> int:
-        return int(self.lengths.sum())
 
     @property
     def read(self) -> int:

@@ -61,4 +61,4 @@ def test_what_is_not_known_is_named_with_the_nearest(asked: str, told: str) -> N
 def test_a_run_without_labels_says_so() -> None:
     with pytest.raises(ConfigError) as caught:
         Labels({}).wanted(["author=李白"])
-    assert caught.value.remedy == "This run has no labels."
+    assert caught.value.message == "`label` is given, but this run has no labels."

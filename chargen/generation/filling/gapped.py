@@ -53,7 +53,7 @@ def read_gapped(text: str, mark: str, tokenizer: Tokenizer) -> Gapped:
         )
     if mark not in text:
         raise GenerationError(
-            f"The text has no {mark}, so nothing is to be filled.",
+            f"The text has no {mark}: there is nothing to fill.",
             f"Put {mark} for each missing character, or name the sign that it has with `mark`.",
         )
     if not text.replace(mark, "").strip():
