@@ -23,7 +23,7 @@ PANELS: Mapping[str, Mapping[str, str]] = {
     },
     "Inspect runs": {"runs": "runs", "inspect": "inspect", "compare": "compare", "plot": "plot"},
     "Analyse a network": {"gradients": "gradients", "neurons": "neurons", "attention": "attention"},
-    "Take a run away": {"export": "export"},
+    "Export a run": {"export": "export"},
 }
 """Commands by panel; each is the function of its module's name."""
 EXPERIMENTS = {

@@ -37,11 +37,11 @@ def classify(
     options: dict[str, Any],
     terminal: Terminal,
 ) -> None:
-    """Tell the label of each text, as a JSON object a line: id, label, score.
+    """Predict the label of each text, as a JSON object a line: id, label, score.
 
     The run is a classifier, or a language model with labels: that one ranks labels by the bits
     that they leave of a text, and by how many texts had each. Scores are probabilities; those of
-    all labels sum to 1. Of texts that have a label, the share told right is reported.
+    all labels sum to 1. Of texts that have a label, the share predicted correctly is reported.
     """
     from chargen import api
     from chargen.corpus.judged import judged_texts
@@ -57,4 +57,6 @@ def classify(
         labelled += told.true is not None
         right += told.true is not None and told.true == told.label
     if labelled:
-        terminal.say(f"Of {labelled:,} texts with a label, {right / labelled:.1%} are told right.")
+        terminal.say(
+            f"Of {labelled:,} texts with a label, {right / labelled:.1%} are predicted correctly."
+        )

@@ -46,9 +46,7 @@ _Form = Annotated[
 _NoLabels = Annotated[bool, typer.Option("--no-labels", help="Score records without their labels.")]
 _Out = Annotated[
     Path | None,
-    typer.Option(
-        "--out", "-o", help="PNG, SVG or PDF of a classifier's table of true and told labels."
-    ),
+    typer.Option("--out", "-o", help="PNG, SVG or PDF of a classifier's confusion matrix."),
 ]
 
 
@@ -76,8 +74,8 @@ def evaluate(
 
     The text is cut into segments of 2,048 characters, each warmed up on the 512 characters before
     it. Characters outside the vocabulary have a cost, so that models with different vocabularies
-    can be compared. Of a classifier: accuracy, macro-F1, figures of each label, and which labels
-    are taken for which.
+    can be compared. Of a classifier: accuracy, macro-F1, figures of each label, and the
+    confusion matrix.
 
     With a run of the task infill, each character of a line is scored given all others. These bits
     don't compare with those of a language model; accuracy is the share of single gaps filled right.

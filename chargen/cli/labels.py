@@ -80,7 +80,7 @@ def _show(title: str, report: LabelReport, terminal: Terminal) -> None:
     )
     names = [each.label for each in report.figures]
     if len(names) > _MOST_COLUMNS:
-        terminal.note("The whole table of true and told labels: --json, or --out for a picture.")
+        terminal.note("The whole confusion matrix: --json, or --out for a picture.")
         return
     places = [report.names.index(name) for name in names]
     terminal.grid(

@@ -1,4 +1,4 @@
-"""How good the labels are that are told of texts: accuracy, F1, who is taken for whom."""
+"""How good predicted labels are: accuracy, F1, the confusion matrix."""
 
 from __future__ import annotations
 

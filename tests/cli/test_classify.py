@@ -36,7 +36,7 @@ def test_each_record_is_a_line(classifier: Path, file: Path) -> None:
     assert [line["id"] for line in lines] == [each["id"] for each in labelled(150)]
     assert all(line["best"][0] == {n: line[n] for n in ("label", "score")} for line in lines)
     right = sum(a["label"] == b["kind"] for a, b in zip(lines, labelled(150), strict=True))
-    assert f"Of 150 texts with a label, {right / 150:.1%} are told right." in result.stderr
+    assert f"Of 150 texts with a label, {right / 150:.1%} are predicted correctly." in result.stderr
 
 
 def test_lines_of_a_text_are_texts(classifier: Path, here: Path) -> None:
