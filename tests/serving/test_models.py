@@ -144,6 +144,8 @@ def test_a_run_trained_further_is_taken_over_without_a_gap(
     monkeypatch.setattr(room, "_POLL", 0.01)
     short = Request("春", SamplingConfig(length=20, temperature=1.0), 1)
     (before,) = load(run).generate("春", length=20, temperature=1.0, seed=1)
+    further = Path(shutil.copytree(run, run.with_name("further")))
+    changed(further)
 
     async def work(models: Models) -> None:
         watching = asyncio.create_task(models.watch())
@@ -154,8 +156,7 @@ def test_a_run_trained_further_is_taken_over_without_a_gap(
             await asyncio.sleep(0.1)
             async with models.using(None) as still:
                 assert still is old  # what can't be read is not taken over
-            (run / "model.safetensors").write_bytes(weights)
-            changed(run)
+            (further / "model.safetensors").replace(run / "model.safetensors")
             while True:
                 async with models.using(None) as model:
                     if model is not old:
