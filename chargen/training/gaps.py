@@ -20,7 +20,7 @@ from chargen.network.base import ModelState
 from chargen.network.dropout import Dropout
 from chargen.network.infiller import Infiller
 from chargen.options import InfillConfig
-from chargen.training.lessons import WholeTexts, inside
+from chargen.training.lessons import Share, WholeTexts, inside
 
 if TYPE_CHECKING:
     from chargen.corpus.prepared import PreparedCorpus
@@ -98,13 +98,15 @@ class Lines:
     def steps_per_epoch(self) -> int:
         return self._batches.steps_per_epoch
 
-    def lesson(self, state: TrainingState) -> Gaps:
+    def lesson(self, state: TrainingState) -> Share:
         ids, lengths = framed(
             self._train, self._batches.records(state.step), self._tokenizer.newline_id
         )
         draw = np.random.default_rng((self._options.seed, state.step, len(lengths)))
         hidden = hidden_spans(draw, lengths, self._options.gap_share)
-        return Gaps(*(torch.from_numpy(each).to(self._device) for each in (ids, lengths, hidden)))
+        arrays = (ids, lengths, hidden)
+        gaps = Gaps(*(torch.from_numpy(each).to(self._device) for each in arrays))
+        return Share.of(gaps, state.team)
 
     def prepare(self, step: int) -> None:
         """Nothing is sent ahead."""

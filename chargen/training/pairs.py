@@ -19,7 +19,7 @@ from chargen.network.base import ModelState
 from chargen.network.dropout import Dropout
 from chargen.network.seq2seq import Seq2Seq
 from chargen.options import SamplingConfig
-from chargen.training.lessons import WholeTexts, inside
+from chargen.training.lessons import Share, WholeTexts, inside
 
 if TYPE_CHECKING:
     from chargen.corpus.prepared import PreparedCorpus
@@ -85,14 +85,15 @@ class Pairs:
     def steps_per_epoch(self) -> int:
         return self._batches.steps_per_epoch
 
-    def lesson(self, state: TrainingState) -> Answers:
+    def lesson(self, state: TrainingState) -> Share:
         records = self._batches.records(state.step)
         source, source_lengths = padded(self._train, records)
         targets, lengths = padded(self._train, records, 1)
         first = np.full((1, len(records)), self._tokenizer.newline_id)
         ids = np.concatenate([first, targets[:-1]])
         arrays = (source, source_lengths, ids, targets, lengths)
-        return Answers(*(torch.from_numpy(each).to(self._device) for each in arrays))
+        answers = Answers(*(torch.from_numpy(each).to(self._device) for each in arrays))
+        return Share.of(answers, state.team)
 
     def prepare(self, step: int) -> None:
         """Nothing is sent ahead."""

@@ -54,6 +54,8 @@ class TrainRequest:
         model: given values of ModelConfig.
         training: given values of TrainConfig.
         on_progress: called with the progress of preparing the text.
+        processes: that train together, each with an equal share of the lanes.
+        on_plan: called with the plan, before anything is written.
     """
 
     corpus: Named
@@ -65,6 +67,8 @@ class TrainRequest:
     model: Mapping[str, Any] = field(default_factory=dict)
     training: Mapping[str, Any] = field(default_factory=dict)
     on_progress: Callable[[PrepareProgress], None] | None = None
+    processes: int = 1
+    on_plan: Callable[[Plan], None] = lambda _plan: None
 
 
 @dataclass(frozen=True)
@@ -111,6 +115,7 @@ def new_run(request: TrainRequest) -> PreparedRun:
         CheckpointError: the name is taken, or the folder can't be made.
     """
     made = plan(request)
+    request.on_plan(made)
     from chargen.runs.content import Content
     from chargen.runs.folder import RunFolder
     from chargen.runs.places import Places
@@ -152,6 +157,7 @@ def plan(request: TrainRequest) -> Plan:
     if not is_prepared(request.corpus):
         find_sources(texts_of(request.corpus))
     asked = TrainConfig(**{**preset.training, **request.training})
+    check(also=problem_of_processes(asked.batch_size, request.processes))
 
     import torch
 
@@ -167,6 +173,7 @@ def plan(request: TrainRequest) -> Plan:
     check_kind(task, corpus)
     extent, recipe = Extent.of(corpus), Recipe()
     batch, window = fit(len(corpus.train), asked.batch_size, asked.seq_length)
+    check(also=problem_of_processes(batch, request.processes))
     shape = shape_of(task, corpus)
     if source is None:
         model = choose_model(preset, {**shape, **request.model}, extent, recipe)
@@ -188,7 +195,7 @@ def plan(request: TrainRequest) -> Plan:
         preset=preset_name,
         chargen_version=__version__,
         init_from=Origin(name_of(source.path), source.weights_sha256) if source else None,
-        machine=machine_of(training),
+        machine=machine_of(training, processes=request.processes),
         asked={
             name: getattr(asked, name)
             for name in ("batch_size", "seq_length")
@@ -256,6 +263,15 @@ def _problem_of_patience(training: TrainConfig, val_pieces: int) -> list[str]:
     return []
 
 
+def problem_of_processes(batch_size: int, processes: int) -> list[str]:
+    if batch_size % processes == 0:
+        return []
+    return [
+        f"`batch_size` is {batch_size}, the lanes of all processes, and {processes} processes "
+        "can't have equal shares of them"
+    ]
+
+
 def check_name(request: TrainRequest, *, may_exist: bool = False) -> None:
     """Raise an error where the name can't be that of a run, or, of a new one, is taken."""
     from chargen.runs.finding import check_name as check_run_name
@@ -270,13 +286,16 @@ def check_name(request: TrainRequest, *, may_exist: bool = False) -> None:
         )
 
 
-def machine_of(training: TrainConfig, before: MachineRecord | None = None) -> MachineRecord:
+def machine_of(
+    training: TrainConfig, before: MachineRecord | None = None, *, processes: int = 1
+) -> MachineRecord:
     """What a run with this config is computed by, in this process.
 
     Args:
         training: its config.
         before: what it was computed by so far, if it goes on: with ``precision="auto"``, a run
             that was begun on a CPU in float32 stays in it, though this one be faster in bfloat16.
+        processes: that compute it together.
     """
     import torch
 
@@ -286,5 +305,6 @@ def machine_of(training: TrainConfig, before: MachineRecord | None = None) -> Ma
     device = resolve_device(training.device)
     threads = training.threads or torch.get_num_threads()
     if training.precision == "auto" and before and before.began_in_float32(device):
-        return MachineRecord.here(device, threads, "float32")
-    return MachineRecord.here(device, threads, resolve_precision(training.precision, device))
+        return MachineRecord.here(device, threads, "float32", processes)
+    precision = resolve_precision(training.precision, device)
+    return MachineRecord.here(device, threads, precision, processes)
