@@ -41,7 +41,7 @@ def bounded(command: Callable[..., None]) -> Callable[..., None]:
 
     @functools.wraps(command)
     def run(**arguments: Any) -> None:
-        signal.signal(signal.SIGTERM, _terminate)
+        before = signal.signal(signal.SIGTERM, _terminate)
         warnings.simplefilter("always", ChargenWarning)
         warnings.showwarning = _say_warnings(warnings.showwarning, quiet=arguments.get("quiet"))
         try:
@@ -55,6 +55,8 @@ def bounded(command: Callable[..., None]) -> Callable[..., None]:
             if isinstance(error, typer.Exit) or arguments.get("debug"):
                 raise
             raise typer.Exit(report(error)) from error
+        finally:
+            signal.signal(signal.SIGTERM, before)
 
     return run
 

@@ -301,9 +301,9 @@ def _connected() -> Iterator[None]:
     try:
         yield
     except RuntimeError as error:
-        reason = re.sub(r"^\[[^\]]*\]\s*", "", str(error).splitlines()[0])[:200]
+        first = re.sub(r"^\[[^\]]*\]\s*", "", str(error).splitlines()[0])  # without a source line
         raise LostPeerError(
-            f"The connection to another process was lost: {reason.rstrip('.')}.",
+            f"The connection to another process was lost: {first.split('. ')[0].rstrip('.')}.",
             "The launcher says which process ended. Continue with `resume=True`; torchrun does so "
             "by itself with its option max-restarts.",
         ) from error
