@@ -12,30 +12,20 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import timedelta
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, TypeVar
 
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
-from chargen import __version__
 from chargen.errors import ChargenError, ConfigError, OtherFailedError, TrainingError
 from chargen.machine.launch import Launch
+from chargen.machine.meeting import Store, meet, part_of
 from chargen.machine.team import ALONE, Saved, Team
 
 T = TypeVar("T")
-_Store: TypeAlias = Any  # torch doesn't export the type
-CONNECT_SECONDS = 10.0
-"""After which an address counts as one that doesn't answer."""
-_GATHER_SECONDS = 120.0
-"""After which a process counts as one that doesn't come; machines import torch at their pace."""
 _COLLECTIVE = timedelta(minutes=30)
 _POLL_SECONDS = 0.1
-_FACTS = {
-    "chargen": "chargen",
-    "torch": "torch",
-    "cpu": "the instruction set of the CPU",
-}
 
 
 class LostPeerError(TrainingError):
@@ -76,7 +66,7 @@ class Group(Team):
     def __init__(self, launch: Launch) -> None:
         self._launch = launch
         self.rank, self.size = launch.rank, launch.size
-        self._store: _Store | None = None
+        self._store: Store | None = None
 
     def open(self) -> None:
         """Connect to the others.
@@ -93,14 +83,12 @@ class Group(Team):
         launch = self._launch
         if torch.cuda.is_available() and launch.local_rank < torch.cuda.device_count():
             torch.cuda.set_device(launch.local_rank)
-        store = self._connect()
-        self._store = _prefixed(f"chargen/{launch.attempt}", store)
-        self._require_same(self._store)
+        self._store = meet(launch)
         nccl = torch.cuda.is_available() and dist.is_nccl_available()
         with _connected():
             dist.init_process_group(
                 "cpu:gloo,cuda:nccl" if nccl else "gloo",
-                store=_prefixed("group", self._store),
+                store=part_of(self._store, "group"),
                 rank=self.rank,
                 world_size=self.size,
                 timeout=_COLLECTIVE,
@@ -111,54 +99,6 @@ class Group(Team):
         if dist.is_available() and dist.is_initialized():
             with suppress(RuntimeError):
                 dist.destroy_process_group()
-
-    def _connect(self) -> _Store:
-        launch = self._launch
-        try:
-            return dist.TCPStore(  # type: ignore[attr-defined]
-                launch.address,
-                launch.port,
-                launch.size,
-                is_master=launch.leads and not launch.hosted,
-                timeout=timedelta(seconds=CONNECT_SECONDS),
-                wait_for_workers=False,
-            )
-        except RuntimeError as error:
-            raise TrainingError(
-                f"{launch.address}:{launch.port}, where the processes meet, doesn't answer.",
-                "Check MASTER_ADDR and MASTER_PORT, the network and its firewall, and that the "
-                "leading process runs.",
-            ) from error
-
-    def _require_same(self, store: _Store) -> None:
-        """Wait for all processes, and raise TrainingError where one would compute other bits."""
-        here = {
-            "chargen": __version__,
-            "torch": torch.__version__,
-            "cpu": torch.backends.cpu.get_cpu_capability(),
-        }
-        store.set(f"here/{self.rank}", json.dumps(here))
-        names = [f"here/{rank}" for rank in range(self.size)]
-        try:
-            store.wait(names, timedelta(seconds=_GATHER_SECONDS))
-        except RuntimeError as error:
-            absent = [str(n) for n, name in enumerate(names) if not store.check([name])]
-            raise TrainingError(
-                f"Of {self.size} processes, rank {', '.join(absent)} has not come within "
-                f"{_GATHER_SECONDS:.0f} seconds.",
-                "See what became of it, and start all of them again.",
-            ) from error
-        found = [json.loads(store.get(name)) for name in names]
-        for rank, facts in enumerate(found):
-            for name, words in _FACTS.items():
-                if facts[name] != found[0][name]:
-                    raise TrainingError(
-                        f"The processes differ: {words} is {found[0][name]} on rank 0 and "
-                        f"{facts[name]} on rank {rank}.",
-                        "Set ATEN_CPU_CAPABILITY to the narrower one everywhere."
-                        if name == "cpu"
-                        else "Install the same versions everywhere.",
-                    )
 
     def speaks_first(self) -> bool:
         """Whether no other process has told of an error before."""
@@ -284,15 +224,16 @@ class Group(Team):
         return torch.cat(found)[:length].to(flat)
 
     def gathered(self, rows: Tensor) -> Tensor:
-        rows = rows.contiguous()
-        found = [torch.empty_like(rows) for _ in range(self.size)]
+        counts = [torch.tensor(0) for _ in range(self.size)]
         with _connected():
-            dist.all_gather(found, rows)
-        return torch.cat(found)
-
-
-def _prefixed(name: str, store: _Store) -> _Store:
-    return dist.PrefixStore(name, store)  # type: ignore[attr-defined]
+            dist.all_gather(counts, torch.tensor(len(rows)))
+        sizes = [int(count) for count in counts]
+        sent = rows.new_zeros((max(sizes), *rows.shape[1:]))
+        sent[: len(rows)] = rows
+        found = [torch.empty_like(sent) for _ in sizes]
+        with _connected():
+            dist.all_gather(found, sent)
+        return torch.cat([each[:size] for each, size in zip(found, sizes, strict=True)])
 
 
 @contextmanager

@@ -74,7 +74,7 @@ class Team:
         return loss
 
     def gathered(self, rows: Tensor) -> Tensor:
-        """Collective: the rows of all processes, by rank; each has equally many."""
+        """Collective: the rows of all processes, by rank."""
         return rows
 
 

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from chargen.corpus.batching import RecordBatches, framed
 from chargen.evaluation.gaps import score_gaps
-from chargen.evaluation.scores import Score
+from chargen.evaluation.scores import Score, score_by_leader
 from chargen.generation.filling.filler import Filler
 from chargen.generation.filling.gapped import GAP, Gapped
 from chargen.machine.devices import resolve_device
@@ -112,7 +112,8 @@ class Lines:
         """Nothing is sent ahead."""
 
     def score(self, state: TrainingState) -> Score:
-        return score_gaps(cast("Infiller", state.model), self._tokenizer, self._val).total()
+        model, tokenizer = cast("Infiller", state.model), self._tokenizer
+        return score_by_leader(state.team, lambda: score_gaps(model, tokenizer, self._val).total())
 
     def sample(self, state: TrainingState, seed: int) -> str:
         """A line with a gap of one to three pieces, and how the network fills it."""

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, replace
-from typing import TYPE_CHECKING, Any, Protocol, cast
+from dataclasses import replace
+from typing import TYPE_CHECKING, Protocol, cast
 
 import numpy as np
 import torch
@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from chargen.corpus.batching import RecordBatches, beginnings, padded
 from chargen.corpus.record_split import RecordSplit
 from chargen.corpus.windows import Windows
-from chargen.evaluation.gate import Calibration, Evidence
+from chargen.evaluation.gate import Evidence
 from chargen.evaluation.labels import log_probabilities, score_labels
-from chargen.evaluation.scores import Score, head_of_text, score_characters
+from chargen.evaluation.scores import Score, head_of_text, score_by_leader, score_characters
 from chargen.evaluation.texts import score_records
 from chargen.generation.engine import Engine
 from chargen.generation.requests import Request
@@ -58,7 +58,7 @@ class Material(Protocol):
         """Start to send the lesson of a step to the device."""
 
     def score(self, state: TrainingState) -> Score:
-        """Score the validation split."""
+        """Score the validation split; collective, and the same in all processes."""
 
     def sample(self, state: TrainingState, seed: int) -> str:
         """Let the network show what it has learnt."""
@@ -115,7 +115,12 @@ class Text:
         model, evidence = state.language_model, Evidence()
         with state.calibrated():
             scores = score_characters(
-                model, self._tokenizer, self._val, ngram=self._ngram, evidence=evidence
+                model,
+                self._tokenizer,
+                self._val,
+                ngram=self._ngram,
+                evidence=evidence,
+                team=state.team,
             )
         return scores.total(), evidence
 
@@ -163,7 +168,8 @@ class Records:
 
     def score(self, state: TrainingState) -> Score:
         v = self._labels.vectors(self._val.labels) if self._labels.size else None
-        return score_records(state.language_model, self._tokenizer, self._val, v)
+        model, tokenizer = state.language_model, self._tokenizer
+        return score_by_leader(state.team, lambda: score_records(model, tokenizer, self._val, v))
 
     def sample(self, state: TrainingState, seed: int) -> str:
         """A text with the labels of some text that was learnt from, which are shown before it."""
@@ -209,8 +215,11 @@ class LabelledTexts:
         """Nothing is sent ahead."""
 
     def score(self, state: TrainingState) -> Score:
-        found = log_probabilities(cast("Classifier", state.model), self._val, self._newline)
-        return score_labels(found, self._val.labels[:, 0])
+        model, labels = cast("Classifier", state.model), self._val.labels[:, 0]
+        return score_by_leader(
+            state.team,
+            lambda: score_labels(log_probabilities(model, self._val, self._newline), labels),
+        )
 
     def sample(self, state: TrainingState, seed: int) -> str:
         """A text with its label, and what the network tells: of the validation split if any."""
@@ -224,18 +233,6 @@ class LabelledTexts:
         label = self._names[number - 1] if number else "no label"
         text = self._tokenizer.decode(split.side(n)[:-1])
         return f"{label}: told as {told}\n{text}"
-
-
-def score_for_all(material: Material, state: TrainingState) -> Score:
-    """Let the leading process score the validation split; the gate that it finds is everyone's."""
-
-    def measured() -> tuple[dict[str, Any], list[float]]:
-        scores = asdict(material.score(state))
-        return scores, [state.calibration.scale, state.calibration.offset]
-
-    scores, gate = state.team.by_leader(measured)
-    state.calibration = Calibration(*gate)
-    return Score(**scores)
 
 
 def material_of(

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from chargen.corpus.batching import RecordBatches, padded
 from chargen.evaluation.answers import score_answers
-from chargen.evaluation.scores import Score
+from chargen.evaluation.scores import Score, score_by_leader
 from chargen.generation.engine import Engine
 from chargen.generation.requests import Request
 from chargen.machine.devices import resolve_device
@@ -99,7 +99,8 @@ class Pairs:
         """Nothing is sent ahead."""
 
     def score(self, state: TrainingState) -> Score:
-        return score_answers(cast("Seq2Seq", state.model), self._tokenizer, self._val)
+        model, tokenizer = cast("Seq2Seq", state.model), self._tokenizer
+        return score_by_leader(state.team, lambda: score_answers(model, tokenizer, self._val))
 
     def sample(self, state: TrainingState, seed: int) -> str:
         """The text of some pair, and the network's answer on the next line."""

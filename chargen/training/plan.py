@@ -17,6 +17,7 @@ from chargen.corpus.sources import find_sources
 from chargen.corpus.windows import fit
 from chargen.errors import CheckpointError, system_error_text
 from chargen.options import CorpusConfig, ModelConfig, Recipe, TrainConfig, check, meant
+from chargen.training.computing import machine_of, problem_of_processes
 from chargen.training.extent import Extent
 from chargen.training.kinds import check_kind, settings_of_task, shape_of
 from chargen.training.notes import notes_on
@@ -35,7 +36,6 @@ if TYPE_CHECKING:
     from chargen.runs.config import RunConfig
     from chargen.runs.folder import RunFolder
     from chargen.runs.loaded import LoadedModel
-    from chargen.runs.machine_record import MachineRecord
     from chargen.training.counts import Counts
     from chargen.training.state import TrainingState
 
@@ -263,15 +263,6 @@ def _problem_of_patience(training: TrainConfig, val_pieces: int) -> list[str]:
     return []
 
 
-def problem_of_processes(batch_size: int, processes: int) -> list[str]:
-    if batch_size % processes == 0:
-        return []
-    return [
-        f"`batch_size` is {batch_size}, the lanes of all processes, and {processes} processes "
-        "can't have equal shares of them"
-    ]
-
-
 def check_name(request: TrainRequest, *, may_exist: bool = False) -> None:
     """Raise an error where the name can't be that of a run, or, of a new one, is taken."""
     from chargen.runs.finding import check_name as check_run_name
@@ -284,27 +275,3 @@ def check_name(request: TrainRequest, *, may_exist: bool = False) -> None:
             f"{request.runs_dir / request.name} exists already.",
             "Continue it with `resume=True`, or choose another `name`.",
         )
-
-
-def machine_of(
-    training: TrainConfig, before: MachineRecord | None = None, *, processes: int = 1
-) -> MachineRecord:
-    """What a run with this config is computed by, in this process.
-
-    Args:
-        training: its config.
-        before: what it was computed by so far, if it goes on: with ``precision="auto"``, a run
-            that was begun on a CPU in float32 stays in it, though this one be faster in bfloat16.
-        processes: that compute it together.
-    """
-    import torch
-
-    from chargen.machine.devices import resolve_device, resolve_precision
-    from chargen.runs.machine_record import MachineRecord
-
-    device = resolve_device(training.device)
-    threads = training.threads or torch.get_num_threads()
-    if training.precision == "auto" and before and before.began_in_float32(device):
-        return MachineRecord.here(device, threads, "float32", processes)
-    precision = resolve_precision(training.precision, device)
-    return MachineRecord.here(device, threads, precision, processes)

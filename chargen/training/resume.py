@@ -15,15 +15,14 @@ from chargen.errors import CheckpointError, ConfigError, CorpusError, printable
 from chargen.files import sha256_of
 from chargen.options import BUDGETS, CorpusConfig, ModelConfig, TrainConfig, check
 from chargen.runs.finding import name_of
+from chargen.training.computing import machine_of, problem_of_processes
 from chargen.training.kinds import settings_of_task
 from chargen.training.plan import (
     Plan,
     PreparedRun,
     TrainRequest,
     check_name,
-    machine_of,
     new_run,
-    problem_of_processes,
 )
 
 if TYPE_CHECKING:

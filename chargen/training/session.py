@@ -27,7 +27,7 @@ from chargen.training.events import (
     Step,
 )
 from chargen.training.lessons import Share
-from chargen.training.material import material_of, score_for_all
+from chargen.training.material import material_of
 from chargen.training.optimizer import clip_gradients
 from chargen.training.outset import diverged, started_event
 from chargen.training.pace import Clock, StepMeans, time_of_step
@@ -199,7 +199,7 @@ class Session:
     def evaluate(self) -> Evaluation:
         """Score the validation split; the best weights so far go to disk."""
         state = self.state
-        scores = score_for_all(self.material, state)
+        scores = self.material.score(state)
         best = scores.bits_per_char < state.best_bits
         if best:
             state.best_bits = scores.bits_per_char

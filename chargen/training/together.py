@@ -57,7 +57,9 @@ def run_of_team(
 
     run = prepare_run(replace(request, on_plan=told), resume=resume)
     counts = run.counts or Counts.of(run.plan.corpus, run.plan.config.model)
-    return replace(run, counts=counts)
+    lanes = run.plan.config.training.batch_size
+    note = f"{team.size} processes train together, each with {lanes // team.size} of {lanes} lanes."
+    return replace(run, counts=counts, plan=replace(run.plan, notes=(note, *run.plan.notes)))
 
 
 def _joined(request: TrainRequest, team: Group, stop: Callable[[], bool]) -> PreparedRun:

@@ -86,9 +86,7 @@ def test_a_link_that_is_lost_for_five_seconds_changes_nothing(
                 while not (run / LAST / "80").exists() and started[0].poll() is None:
                     time.sleep(0.01)
                 ip("-n", hosts[1], "link", "set", hosts[1], "down")
-                before = sorted(os.listdir(run / LAST))
                 time.sleep(LOST_SECONDS)
-                assert len(before) > 0
                 assert not (run / LAST / "600").exists()
                 ip("-n", hosts[1], "link", "set", hosts[1], "up")
             said = [process.communicate(timeout=120)[0] for process in started]
