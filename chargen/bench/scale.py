@@ -151,7 +151,8 @@ def _row(
     timings = Timings({name: tuple(each) for name, each in found.items()})
     with torch.device("meta"):
         parameters = sum(p.numel() for p in CharModel(config).parameters())
-    seconds = {n: timings.median(f"one {n}") for n in lanes}
+    whole = timings.median(f"one {batch}")
+    seconds = {n: whole / timings.ratio(f"one {batch}", f"one {n}") for n in lanes}
     return SizeRow(
         preset=preset,
         parameters=parameters,

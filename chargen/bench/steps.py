@@ -121,7 +121,7 @@ class Workers:
         self, what: str, *arguments: Any, settle: int = SETTLING_STEPS, times: int = 1
     ) -> float:
         """Seconds of a method of ``Trainer``: those of the slowest process."""
-        return max(self._ask("timed", what, arguments, settle, times))
+        return max(float(each) for each in self._ask("timed", what, arguments, settle, times))
 
     def begin(self, preset: str, vocab_size: int, device: str) -> None:
         """Let each process have a ``Trainer``."""
@@ -169,7 +169,8 @@ def _serve(launch: Launch, threads: int, pipe: Connection) -> None:
             except EOFError:
                 return
             if name == "begin":
-                trainer = Trainer(*arguments, team)
+                preset, vocab_size, device = arguments
+                trainer = Trainer(preset, vocab_size, device, team)
                 pipe.send(None)
             elif trainer is not None:
                 pipe.send(trainer.timed(*arguments))

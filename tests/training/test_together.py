@@ -30,7 +30,9 @@ from tests.support import last_state, train_tiny
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="torch has no gloo for several processes")
 
 processes = multiprocessing.get_context("spawn" if os.name == "nt" else "forkserver")
-processes.set_forkserver_preload(["tests.training.test_together", "chargen.training.together"])
+processes.set_forkserver_preload(
+    ["torch._dynamo", "chargen.training.together", "chargen.training.recording", __name__]
+)
 OPTIONS = {"dropout": 0.2, "ngram": "3", "max_steps": 12, "eval_every": 5, "threads": 1}
 
 
