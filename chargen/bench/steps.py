@@ -54,7 +54,7 @@ class Trainer:
 
     def __init__(self, preset: str, vocab_size: int, device: str, team: Team) -> None:
         config, self.lanes, self._window = config_of(preset, vocab_size)
-        self._device, self._team = resolve_device(device), team
+        self._device, self._team, self._mixed = resolve_device(device), team, config.mixed_order > 0
         team.require(self._device)
         precision = resolve_precision("auto", self._device)
         self._autocast = autocast(precision, self._device)
@@ -71,7 +71,8 @@ class Trainer:
         own = lanes // self._team.size
         state = self._model.initial_state(own)
         ids = self._ids[:, :own]
-        passage = Passage(ids[:-1], ids[1:], state, self._counted[:, :own].contiguous())
+        counted = self._counted[:, :own].contiguous() if self._mixed else None
+        passage = Passage(ids[:-1], ids[1:], state, counted)
         pieces = self._window * lanes
         share = Share(passage, own * self._team.rank, lanes, pieces, pieces)
         self._optimizer.zero_grad(set_to_none=True)
