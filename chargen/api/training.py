@@ -113,14 +113,26 @@ def train(
     with shown(on_event, on_progress, progress=progress and launch.leads) as (note, preparing):
         about = {"preset": preset, "name": name, "init_from": init_from}
         request = _request(corpus, runs_dir, options, on_progress=preparing, **about)
-        if launch.size > 1:
-            return _trained_together(request, launch, note, stop, resume, tensorboard)
-        from chargen.training.resume import prepare_run
+        return _trained(request, launch, note, stop, resume, tensorboard)
 
-        run = prepare_run(request, resume=resume)
-        from chargen.training.recording import recorded_events
 
-        return _carried_out(run, partial(recorded_events, run, tensorboard=tensorboard), note, stop)
+def _trained(
+    request: TrainRequest,
+    launch: Launch,
+    on_event: Callable[[Event], None],
+    stop: Callable[[], bool] | None,
+    resume: bool,
+    tensorboard: bool,
+) -> TrainedRun:
+    """Train the run that is asked for; ``launch`` says in how many processes."""
+    if launch.size > 1:
+        return _trained_together(request, launch, on_event, stop, resume, tensorboard)
+    from chargen.training.resume import prepare_run
+
+    run = prepare_run(request, resume=resume)
+    from chargen.training.recording import recorded_events
+
+    return _carried_out(run, partial(recorded_events, run, tensorboard=tensorboard), on_event, stop)
 
 
 def _trained_together(

@@ -157,7 +157,6 @@ def plan(request: TrainRequest) -> Plan:
     if not is_prepared(request.corpus):
         find_sources(texts_of(request.corpus))
     asked = TrainConfig(**{**preset.training, **request.training})
-    check(also=problem_of_processes(asked.batch_size, request.processes))
 
     import torch
 
@@ -173,7 +172,6 @@ def plan(request: TrainRequest) -> Plan:
     check_kind(task, corpus)
     extent, recipe = Extent.of(corpus), Recipe()
     batch, window = fit(len(corpus.train), asked.batch_size, asked.seq_length)
-    check(also=problem_of_processes(batch, request.processes))
     shape = shape_of(task, corpus)
     if source is None:
         model = choose_model(preset, {**shape, **request.model}, extent, recipe)
@@ -185,7 +183,8 @@ def plan(request: TrainRequest) -> Plan:
     given = {**request.training, "batch_size": batch, "seq_length": window}
     training = choose_training(preset, given, extent, model, recipe)
     training = replace(training, threads=training.threads or torch.get_num_threads())
-    check(model, training, also=_problem_of_patience(training, len(corpus.val)))
+    problems = _problem_of_patience(training, len(corpus.val))
+    check(model, training, also=problems + problem_of_processes(batch, request.processes))
     require_room(model, training, device)
     config = RunConfig(
         model=model,
@@ -249,6 +248,8 @@ def _checked_preset(name: str, request: TrainRequest, source: LoadedModel | None
     if request.training.get("patience") and request.settings.get("val_frac") == 0:
         problems.append("`patience` needs a validation split, and `val_frac=0` keeps none")
     check(also=problems)
+    asked = TrainConfig(**{**preset.training, **request.training})
+    check(also=problem_of_processes(asked.batch_size, request.processes))
     return preset
 
 

@@ -64,12 +64,7 @@ def together(size: int, job: Callable[[int], Any]) -> list[Any]:
     for each in started:
         each.start()
     try:
-        return [
-            result
-            for _, result in sorted(
-                results.get(timeout=float(os.environ.get("TOGETHER_SECONDS", 60))) for _ in started
-            )
-        ]
+        return [result for _, result in sorted(results.get(timeout=120) for _ in started)]
     finally:
         for each in started:
             each.join(timeout=20)
