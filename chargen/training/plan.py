@@ -183,8 +183,7 @@ def plan(request: TrainRequest) -> Plan:
     given = {**request.training, "batch_size": batch, "seq_length": window}
     training = choose_training(preset, given, extent, model, recipe)
     training = replace(training, threads=training.threads or torch.get_num_threads())
-    problems = _problem_of_patience(training, len(corpus.val))
-    check(model, training, also=problems + problem_of_processes(batch, request.processes))
+    check(model, training, also=_problems_with(training, len(corpus.val), request.processes))
     require_room(model, training, device)
     config = RunConfig(
         model=model,
@@ -258,10 +257,12 @@ def _asked_of_network(request: TrainRequest, preset: Preset) -> dict[str, Any]:
     return {**({} if preset.suits else {"ngram": "0"}), **request.model}
 
 
-def _problem_of_patience(training: TrainConfig, val_pieces: int) -> list[str]:
+def _problems_with(training: TrainConfig, val_pieces: int, processes: int) -> list[str]:
+    """Say what only the corpus shows: that patience or the processes don't suit it."""
+    found = problem_of_processes(training.batch_size, processes)
     if training.patience and not val_pieces:
-        return ["`patience` needs a validation split, and the corpus has none"]
-    return []
+        found.append("`patience` needs a validation split, and the corpus has none")
+    return found
 
 
 def check_name(request: TrainRequest, *, may_exist: bool = False) -> None:
