@@ -66,12 +66,12 @@ def _joined(request: TrainRequest, team: Group, stop: Callable[[], bool]) -> Pre
     """The run that the leading process tells of."""
     told = json.loads(team.hear(_PLAN, stop))
     config = config_of(told["config"], Path("the leading process's plan"))
-    corpus = _corpus(Path(told["corpus"]), config, request)
+    corpus = corpus_here(Path(told["corpus"]), config, request)
     counts = Counts.of(corpus, config.model)
     return PreparedRun(FollowedFolder(request.runs_dir), Plan(config, corpus), None, counts)
 
 
-def _corpus(place: Path, config: RunConfig, request: TrainRequest) -> PreparedCorpus:
+def corpus_here(place: Path, config: RunConfig, request: TrainRequest) -> PreparedCorpus:
     """The corpus where the leading process has it, else prepared of texts that this machine has."""
     try:
         if is_prepared(place):

@@ -19,13 +19,15 @@ import pytest
 import torch
 
 import chargen
-from chargen.errors import OtherFailedError, TrainingError
+from chargen.errors import ConfigError, CorpusError, OtherFailedError, TrainingError
 from chargen.machine import meeting
-from chargen.machine.group import team_of
+from chargen.machine.group import Group, team_of
 from chargen.machine.launch import Launch
 from chargen.runs.folder import RunFolder
 from chargen.training import loop, session
-from tests.support import last_state, train_tiny
+from chargen.training.plan import TrainRequest
+from chargen.training.together import corpus_here
+from tests.support import LEARNABLE, last_state, train_tiny
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="torch has no gloo for several processes")
 
@@ -227,3 +229,27 @@ def test_torchrun_starts_again_after_a_kill_and_the_run_is_the_unbroken_one(
     assert "Continuing at step" in said
     together(2, Job(corpus, tmp_path / "unbroken", **options))
     assert last_state(run) == last_state(tmp_path / "unbroken" / "run")
+
+
+def test_a_process_that_cannot_see_the_corpus_makes_its_own_or_says_so(
+    corpus: Path, trained: Path, tmp_path: Path
+) -> None:
+    config = RunFolder(trained).read_config()
+    gone, other = tmp_path / "gone", tmp_path / "other.txt"
+    other.write_text(LEARNABLE[::-1], encoding="utf-8")
+    assert corpus_here(gone, config, TrainRequest(corpus, tmp_path)).path == corpus
+    with pytest.raises(CorpusError, match="isn't seen here"):
+        corpus_here(gone, config, TrainRequest(tmp_path / "missing.txt", tmp_path))
+    with pytest.raises(CorpusError, match="is not that of the leading process"):
+        corpus_here(
+            chargen.prepare(other, tmp_path / "o").path, config, TrainRequest(None, tmp_path)
+        )
+
+
+def test_a_missing_backend_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    launch = Launch(rank=0, size=2, local_size=2)
+    with pytest.raises(ConfigError, match="on mps"):
+        Group(launch).require(torch.device("mps"))
+    monkeypatch.setattr(torch.distributed, "is_gloo_available", lambda: False)
+    with pytest.raises(ConfigError, match="no gloo backend"), team_of(launch):
+        pass
