@@ -60,7 +60,9 @@ class CopyFinder:
         wanted = text.encode(errors="replace")[:_LONGEST]
         place = bisect_left(self._order, wanted, key=lambda at: self._from(at, len(wanted)))
         beside = (n for n in (place - 1, place) if 0 <= n < len(self._order))
-        most = max((_common(wanted, self._from(self._order[n], len(wanted))) for n in beside), default=0)
+        most = max(
+            (_common(wanted, self._from(self._order[n], len(wanted))) for n in beside), default=0
+        )
         return len(wanted[:most].decode(errors="ignore"))
 
     def _from(self, at: int, length: int) -> bytes:

@@ -62,6 +62,7 @@ def test_odds_change_no_text_and_sum_to_its_bits(tokenizer: Tokenizer, mixed: bo
         assert bits == pytest.approx(whole, rel=1e-4, abs=1e-4)
         for one in each:
             assert len(one.likely) == some[n].alternatives
+            assert (one.gate is None) is not mixed
             known = dict(one.likely)
             assert known.get(one.character, one.nats) == pytest.approx(one.nats, abs=1e-5)
             assert list(known.values()) == sorted(known.values(), reverse=True)

@@ -16,7 +16,6 @@ from chargen.generation.poems.plan import HANZI, Plan, line_to_answer, plan
 from chargen.generation.poems.pronunciation import LEVEL, heard, readings
 from chargen.generation.poems.tones import EITHER, Pattern, answer, patterns
 
-
 Given = tuple[Mapping[int, str], ...]
 """The characters that are given, by their places in each verse."""
 
@@ -161,9 +160,7 @@ class Poet:
                 "Use another acrostic or form, or a model of texts with these characters.",
             )
 
-    def _ways(
-        self, form: Form, shape: Plan, prompt: str, ear: Ear, given: Given
-    ) -> list[Pattern]:
+    def _ways(self, form: Form, shape: Plan, prompt: str, ear: Ear, given: Given) -> list[Pattern]:
         """Return the tone patterns that fit what is given and for which there are characters."""
         if form.name == "couplet":
             ways = [_answer(line_to_answer(prompt), lenient=form.tones == "lenient")]

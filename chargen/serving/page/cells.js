@@ -58,6 +58,7 @@ export function level(cell, tint) {
 
 /** The number that stands for a cell's tint. */
 export function mark(cell, tint) {
+  if (cell.c === '\n') return '';
   if (tint === 'surprise' && cell.nats !== undefined) return String(Math.round(bitsOf(cell)));
   if (tint === 'counts' && cell.gate !== undefined) return String(Math.round(100 * (1 - cell.gate)));
   return '';

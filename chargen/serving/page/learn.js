@@ -61,14 +61,14 @@ function node(name, attributes, text) {
 
 /** The curves: steps to the right, upwards what a character costs. */
 function picture(training, validation, best, last) {
-  const values = [...training.slice(Math.min(3, training.length >> 2)), ...validation].map(point => point[1]);
+  const values = [...training, ...validation].map(point => point[1]);
   const low = Math.min(...values, Infinity), high = Math.max(...values, -Infinity);
   svg.setAttribute('viewBox', `0 0 ${WIDTH} ${HEIGHT}`);
   if (!values.length) return svg.replaceChildren();
   const each = nice((high - low || 1) / 4), bottom = Math.floor(low / each) * each;
   const top = Math.max(Math.ceil(high / each) * each, bottom + each);
   const x = step => LEFT + (WIDTH - LEFT - RIGHT) * step / last;
-  const y = value => TOP + (HEIGHT - TOP - BOTTOM) * (top - Math.min(value, top)) / (top - bottom);
+  const y = value => TOP + (HEIGHT - TOP - BOTTOM) * (top - value) / (top - bottom);
   const parts = [];
   for (let value = bottom; value < top + each / 2; value += each) {
     parts.push(node('line', {class: 'grid', x1: LEFT, x2: WIDTH - RIGHT, y1: y(value), y2: y(value)}));

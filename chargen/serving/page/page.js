@@ -58,6 +58,7 @@ function follow() {
     problem.hidden = false;
   }
   views[shown].open(link);
+  if (matchMedia('(pointer: fine)').matches) views[shown].focus?.();
 }
 
 choice.addEventListener('change', use);

@@ -50,7 +50,7 @@ export const view = {
     if (link.seed !== undefined) writer.write();
     by('seed').value = '';
   },
-  focus: () => field.focus(),
+  focus: () => field.focus({preventScroll: true}),
 };
 
 function tell() {

@@ -115,7 +115,7 @@ export class Writer extends EventTarget {
     if (this.running !== running) {  // stopped: what is here is what is asked for again
       Object.assign(node.how.asked, {length: node.cells.length - before.length, end: 'none'});
     } else this.running = undefined;
-    if (node.cells.length === before.length && problem) {
+    if (node.cells.length === before.length && (problem || kind === 'written')) {
       this.tree.drop(node);
       if (this.tree.now === parent) this.show();
     }

@@ -152,7 +152,11 @@ def test_a_likely_mark_or_line_end_does_not_come_early(tokenizer: Tokenizer) -> 
         (Form("qijue", tones="loose"), "", "`tones` is 'loose'"),
         (Form("wulv", "春江花花"), "", "begins verses 3 and 4 with '花', but they are parallel"),
         (Form("wujue", pattern="_" * 21), "", "21 places, but wujue has only 20 characters"),
-        (Form("wujue", "春", pattern="花"), "", "begins verse 1 with '花', and `acrostic` with '春'"),
+        (
+            Form("wujue", "春", pattern="花"),
+            "",
+            "begins verse 1 with '花', and `acrostic` with '春'",
+        ),
         (Form("couplet", pattern="___"), "春江", "3 places, and the verse 2"),
         (Form("wujue", pattern="_？"), "", "can't have '？'"),
         (Form("couplet"), "", "last line has only Chinese characters"),
