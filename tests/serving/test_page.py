@@ -247,6 +247,7 @@ def test_a_suggestion_is_taken_and_an_edit_continued(pages: Pages) -> None:
 def test_a_link_writes_the_same_and_another_temperature_marks_what_changes(pages: Pages) -> None:
     page = pages.open(WRITE)
     before = written(page)
+    until(page, "location.hash.includes('top_p')")
     again = pages.open(page.evaluate("location.hash"))
     assert written(again) == before
     page.evaluate(

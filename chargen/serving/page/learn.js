@@ -5,7 +5,7 @@ import {linkOf} from './asked.js';
 
 const by = id => document.getElementById(id);
 const svg = by('curves'), time = by('time'), AGAIN = 2000;
-const WIDTH = 720, HEIGHT = 300, LEFT = 44, RIGHT = 12, TOP = 12, BOTTOM = 28;
+const HEIGHT = 300, LEFT = 44, RIGHT = 12, TOP = 12, BOTTOM = 28;
 let run, record, timer, follows = true;
 
 export const view = {
@@ -63,6 +63,7 @@ function node(name, attributes, text) {
 function picture(training, validation, best, last) {
   const values = [...training, ...validation].map(point => point[1]);
   const low = Math.min(...values, Infinity), high = Math.max(...values, -Infinity);
+  const WIDTH = Math.max(300, svg.clientWidth);
   svg.setAttribute('viewBox', `0 0 ${WIDTH} ${HEIGHT}`);
   if (!values.length) return svg.replaceChildren();
   const each = nice((high - low || 1) / 4), bottom = Math.floor(low / each) * each;
@@ -74,7 +75,7 @@ function picture(training, validation, best, last) {
     parts.push(node('line', {class: 'grid', x1: LEFT, x2: WIDTH - RIGHT, y1: y(value), y2: y(value)}));
     parts.push(node('text', {x: LEFT - 8, y: y(value) + 4, 'text-anchor': 'end'}, String(Number(value.toPrecision(4)))));
   }
-  const stride = nice(last / 5);
+  const stride = nice(last / (WIDTH < 500 ? 3 : 5));
   for (let step = 0; step <= last; step += stride)
     parts.push(node('text', {x: x(step), y: HEIGHT - 8, 'text-anchor': step ? 'middle' : 'start'}, step.toLocaleString('en')));
   for (const [name, points] of Object.entries({training, validation}))
@@ -105,6 +106,7 @@ function then() {
   if (sample && now) for (const name of ['x1', 'x2']) now.setAttribute(name, svg.at(sample.step));
 }
 
+addEventListener('resize', () => { if (record && !view.hidden) draw(); });
 time.addEventListener('input', () => {
   follows = time.value === time.max;
   then();

@@ -9,10 +9,10 @@ let owner, closing;
 /**
  * Open the menu of a character.
  *
- * box: of the character; cell: what is known of it; take: called with the character that is chosen;
+ * box: of the character; within: an element beyond whose right edge the menu shouldn't go; cell: what is known of it; take: called with the character that is chosen;
  * closed: called when the menu closes; extra: a button [name, action].
  */
-export function open({box, cell, take, closed, back, extra, focus = false}) {
+export function open({box, within, cell, take, closed, back, extra, focus = false}) {
   if (owner) close();
   keep();
   owner = {closed, back};
@@ -50,7 +50,8 @@ export function open({box, cell, take, closed, back, extra, focus = false}) {
     about.append(' ', button);
   }
   menu.hidden = false;
-  const left = Math.min(box.left - 8, document.documentElement.clientWidth - menu.offsetWidth - 8);
+  const right = Math.min(within?.getBoundingClientRect().right ?? Infinity, document.documentElement.clientWidth - 8);
+  const left = Math.min(box.left - 8, right - menu.offsetWidth);
   const below = box.bottom + menu.offsetHeight + 80 < innerHeight || box.top < menu.offsetHeight + 8;
   menu.style.left = `${scrollX + Math.max(8, left)}px`;
   menu.style.top = `${scrollY + (below ? box.bottom + 6 : box.top - menu.offsetHeight - 6)}px`;

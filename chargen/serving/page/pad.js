@@ -41,9 +41,10 @@ export class Pad {
     for (let n = children.length - 2; n > cells.length; n--) children[n - 1].remove();
   }
 
-  append(cells) {
+  /** Show cells that have become more, and keep their end in sight if it was. */
+  grow(cells) {
     const low = this.isLow();
-    this.show([...this.cells, ...cells]);
+    this.show(cells);
     if (low) this.end.scrollIntoView({block: 'nearest'});
   }
 

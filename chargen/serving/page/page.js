@@ -13,6 +13,7 @@ let known = [], shown;
 
 function show(name) {
   if (name === shown) return;
+  if (shown && name === 'learn') refresh();
   shown = name;
   menu.close();
   problem.hidden = true;
@@ -26,12 +27,22 @@ function show(name) {
   list();
 }
 
+/** Look for runs that were begun in the meantime. */
+async function refresh() {
+  known = await runs().catch(() => known);
+  list();
+}
+
 /** Offer the runs that the view can use. */
 function list() {
   const {value} = choice, usable = known.filter(run => shown === 'learn' || run.task === 'lm');
   choice.replaceChildren(...usable.map(run => new Option(run.id)));
   choice.disabled = !usable.length;
-  if (!usable.length) return;
+  if (!usable.length) {
+    problem.textContent = shown === 'learn' ? 'There is no run here.' : 'No run here continues texts.';
+    problem.hidden = false;
+    return;
+  }
   choice.value = usable.some(run => run.id === value) ? value : (usable.find(run => run.default) ?? usable[0]).id;
   use();
 }
@@ -40,8 +51,8 @@ function use() {
   const run = known.find(each => each.id === choice.value), view = views[shown];
   choice.title = `${run.num_layers} × ${run.cell} of ${run.hidden_size} units, ${run.vocab_size} pieces` +
     `${run.ngram ? `, counts of ${run.ngram}-grams` : ''}, from ${run.corpus}`;
-  if (view.run !== run) view.use(run);
-  view.run = run;
+  if (view.run !== run.id) view.use(run);
+  view.run = run.id;
   history.replaceState(null, '', view.hash);
 }
 

@@ -9,6 +9,7 @@ import {Writer} from './writer.js';
 const by = id => document.getElementById(id);
 const field = by('text'), pad = new Pad(field, by('mirror')), told = by('told');
 const NUMBERS = ['temperature', 'length', 'top_p', 'top_k', 'min_p', 'repetition_penalty'];
+const LONGEST_LINK = 16_000;
 const LEGENDS = {
   surprise: 'bits: how unlikely a character was', counts: 'per cent: the share of the n-gram counts',
   copied: '', plain: '',
@@ -46,7 +47,7 @@ export const view = {
     for (const name of [...NUMBERS, 'end', 'seed']) if (link[name] !== undefined) by(name).value = link[name];
     for (const each of by('labels').querySelectorAll('select')) each.value = link.labels[each.name] ?? '';
     tell();
-    if (link.prompt !== undefined) writer.put(link.prompt);
+    if ((link.prompt ?? link.seed) !== undefined) writer.put(link.prompt ?? '');
     if (link.seed !== undefined) writer.write();
     by('seed').value = '';
   },
@@ -56,6 +57,8 @@ export const view = {
 function tell() {
   document.querySelector('[for=temperature]').textContent = Number(by('temperature').value).toFixed(2);
 }
+
+let linking;
 
 /** Show what the writer tells: its speed, what it has done, what went wrong. */
 writer.addEventListener('change', ({detail: problem}) => {
@@ -67,6 +70,7 @@ writer.addEventListener('change', ({detail: problem}) => {
   by('again').disabled = !now.how.asked;
   by('undo').disabled = !writer.tree.canUndo;
   by('redo').disabled = !writer.tree.canRedo;
+  told.ariaLive = writer.writing ? 'off' : 'polite';
   const speed = Math.round(writer.speed).toLocaleString('en');
   if (writer.compared) {
     const {from, to, count, of, first} = writer.compared;
@@ -80,7 +84,11 @@ writer.addEventListener('change', ({detail: problem}) => {
   legend();
   if (writer.writing) return;
   listBranches();
-  if (!view.hidden) history.replaceState(null, '', view.hash);
+  clearTimeout(linking);
+  linking = setTimeout(() => {
+    const {hash} = view;  // a browser bears only so many changes of so long an address
+    if (!view.hidden) history.replaceState(null, '', hash.length < LONGEST_LINK ? hash : '#');
+  }, 300);
 });
 
 function summary(node, drawn, speed) {
@@ -106,7 +114,7 @@ function listBranches() {
     button.type = 'button';
     kind.className = 'kind';
     kind.textContent = KINDS[node.how.kind];
-    words.textContent = snippet(node) || '—';
+    words.textContent = snippet(node) || (node.parent ? '…' : 'empty');
     words.lang = 'zh';
     button.title = SAID[node.how.kind] +
       (node.how.asked ? `, temperature ${node.how.asked.temperature}, seed ${node.how.asked.seed}` : '');
@@ -138,7 +146,7 @@ async function look(n, more = {}) {
   if (writer.cells[n] !== cell || (!more.focus && pad.hovered !== n)) return;
   pad.point(n);
   menu.open({
-    box: pad.boxOf(n), cell, back: field, take: c => writer.take(n, c),
+    box: pad.boxOf(n), within: pad.mirror, cell, back: field, take: c => writer.take(n, c),
     closed: () => { pad.point(undefined); pad.hovered = undefined; }, ...more,
   });
 }

@@ -6,6 +6,7 @@ import {complete, getJson, runPath, stream} from './api.js';
 import {Tree} from './tree.js';
 
 const BURST = 1500;  // milliseconds between two keys that are one edit
+const FRAME = 50;  // milliseconds between two pictures of a text that grows
 const SUGGESTED = 16, ENDS = /[，。！？；：、,.!?;\n]/;
 
 export class Writer extends EventTarget {
@@ -73,7 +74,7 @@ export class Writer extends EventTarget {
     this.pad.suggest('');
     this.pad.changed.clear();
     this.pad.copies = [];
-    const {now} = this.tree, cells = edited(this.cells, this.pad.field.value);
+    const {now} = this.tree, cells = edited(this.pad.cells, this.pad.field.value);
     this.pad.show(cells);
     this.pad.refresh();
     if (composing) return;
@@ -96,17 +97,19 @@ export class Writer extends EventTarget {
     this.show();
     this.running = running;
     this.pad.end.scrollIntoView({block: 'nearest'});
-    let first, problem;
+    let first, problem, painted = 0;
     this.speed = 0;
     try {
       for await (const choice of stream(bodyOf(asked), running.signal)) {
         const cells = cellsFrom(choice);
         if (this.running !== running) break;
         node.cells.push(...cells);
-        this.pad.append(cells);
         const now = performance.now(), drawn = node.cells.length - before.length;
         first ??= {now, drawn};
         if (now > first.now) this.speed = 1000 * (drawn - first.drawn) / (now - first.now);
+        if (now - painted < FRAME) continue;
+        painted = now;
+        this.pad.grow(node.cells);
         this.changed();
       }
     } catch (error) {
@@ -119,7 +122,10 @@ export class Writer extends EventTarget {
       this.tree.drop(node);
       if (this.tree.now === parent) this.show();
     }
-    if (this.tree.now === node) this.pad.show(node.cells, node.cells.length);
+    if (this.tree.now === node) {
+      this.pad.grow(node.cells);
+      this.pad.show(node.cells, node.cells.length);
+    }
     this.changed(problem);
     this.later();
   }
