@@ -78,6 +78,7 @@ writer.addEventListener('change', ({detail: problem}) => {
       ? `${from.toFixed(2)} → ${to.toFixed(2)}: ${count} of ${of} characters changed, the first is number ${first}`
       : `${from.toFixed(2)} → ${to.toFixed(2)}: the same text`;
   } else if (writer.writing) told.textContent = drawn ? `${drawn} characters · ${speed} a second` : '…';
+  else if (writer.remark) told.textContent = writer.remark;
   else if (writer.suggestion?.length) told.textContent = 'Tab takes the suggestion';
   else if (now.how.kind === 'redrawn' && pad.changed.size) return;
   else told.textContent = summary(now, drawn, speed);

@@ -39,13 +39,18 @@ export class Writer extends EventTarget {
     this.running = undefined;
   }
 
-  /** Show the present version. */
-  show(caret = this.cells.length) {
-    this.stop();
-    this.suggestion = undefined;
+  /** Drop what was said of the version before. */
+  forget() {
+    this.suggestion = this.remark = this.copied = undefined;
     this.pad.suggest('');
     this.pad.changed.clear();
     this.pad.copies = [];
+  }
+
+  /** Show the present version. */
+  show(caret = this.cells.length) {
+    this.stop();
+    this.forget();
     this.pad.show(this.cells, caret);
     this.pad.refresh();
     this.changed();
@@ -70,10 +75,7 @@ export class Writer extends EventTarget {
   /** Take the text as it was edited in the field. */
   edit(composing = false) {
     this.stop();
-    this.suggestion = undefined;
-    this.pad.suggest('');
-    this.pad.changed.clear();
-    this.pad.copies = [];
+    this.forget();
     const {now} = this.tree, cells = edited(this.pad.cells, this.pad.field.value);
     this.pad.show(cells);
     this.pad.refresh();
@@ -184,12 +186,17 @@ export class Writer extends EventTarget {
     clearTimeout(this.timer);
     this.asking?.abort();
     this.asking = new AbortController();
-    this.timer = setTimeout(() => {
+    this.timer = setTimeout(async () => {
       const {signal} = this.asking;
       if (this.writing) return;
-      Promise.all([this.score(signal), this.findCopies(signal), this.suggest(signal)]).catch(error => {
-        if (error.name !== 'AbortError' && error.status !== 400) this.changed(error.message);
-      });
+      try {
+        await this.score(signal);
+        await Promise.all([this.findCopies(signal), this.suggest(signal)]);
+      } catch (error) {
+        if (error.name === 'AbortError') return;
+        this.remark = error.message;  // such as a character that the model has never seen
+        this.changed();
+      }
     }, 350);
   }
 
