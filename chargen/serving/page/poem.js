@@ -50,6 +50,7 @@ export const view = {
     for (const name of ['name', 'acrostic', 'tones']) if (link[name] !== undefined) by(name).value = link[name];
     if (link.name) by('rhyme').checked = Boolean(link.rhyme);
     if (link.name) pattern.value = (link.pattern ?? '').replaceAll('/', '\n');
+    pattern.rows = SIZES[by('name').value][0];
     if (link.temperature) by('poem-temperature').value = link.temperature;
     for (const each of by('poem-labels').querySelectorAll('select')) each.value = link.labels[each.name] ?? '';
     tell();
@@ -108,6 +109,7 @@ function go(n) {
   now = n;
   pattern.value = current().pattern;
   by('name').value = current().asked.form.name;
+  pattern.rows = SIZES[by('name').value][0];
   changed.clear();
   draw();
 }
@@ -132,7 +134,7 @@ function draw() {
   const held = all.filter((_, n) => locked(n)).length;
   by('poem-go').firstChild.textContent = held ? 'Draw the rest ' : all.length ? 'Another ' : 'Write ';
   by('poem-hint').textContent = !all.length ? 'A form, and a poem is written in it. Its characters can be locked one by one; the rest is drawn again.'
-    : held ? `${held} locked: they stay where they are.` : 'Choose a character to lock it. What is locked stays; the rest is drawn again.';
+    : held ? `${held} locked: ${held > 1 ? 'they stay where they are' : 'it stays where it is'}.` : 'Choose a character to lock it. What is locked stays; the rest is drawn again.';
   by('poem-free').disabled = !pattern.value;
   by('poem-undo').disabled = now < 1;
   by('poem-redo').disabled = now + 1 >= versions.length;

@@ -79,7 +79,7 @@ export class Writer extends EventTarget {
     const {now} = this.tree, cells = edited(this.pad.cells, this.pad.field.value);
     this.pad.show(cells);
     this.pad.refresh();
-    if (composing) return;
+    if (composing || textOf(now.cells) === textOf(cells)) return;
     const burst = Date.now() - this.typed < BURST && now.how.kind === 'typed' && !now.children.length;
     if (burst) now.cells = cells;
     else this.tree.add(cells, {kind: 'typed'});
