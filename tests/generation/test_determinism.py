@@ -32,12 +32,13 @@ def job_lines(count: int) -> list[str]:
         json.dumps(
             {
                 "id": f"job-{n}",
-                "prompt": "".join(rng.choices(TEXT, k=rng.choice([0, 1, 3]))),
+                "prompt": "".join(rng.choices(TEXT, k=rng.choice([0, 1, 3, 9]))),
                 "length": rng.randint(1, 6),
                 "temperature": rng.choice([0, 0.8, 1.2]),
                 "top_k": rng.choice([0, 0, 50]),
                 "top_p": rng.choice([1.0, 1.0, 0.95]),
                 "repetition_penalty": rng.choice([1.0, 1.2]),
+                "recall": rng.choice([0, 1, 20]),
                 "loop_penalty": rng.choice([0, 3]),
                 "loop_length": rng.choice([1, 5]),
                 "loop_window": rng.choice([2, 512]),
