@@ -106,11 +106,10 @@ class ServedSlots(Slots):
         self._new = True
         super()._begin_to_draw(row)
 
-    def _mask(self, scores: Tensor, nothing: float) -> None:
-        self._seen = self._look(scores, nothing) if self._odds else None
-        super()._mask(scores, nothing)
+    def _look(self, scores: Tensor, nothing: float) -> None:
+        self._seen = self._odds_in(scores, nothing) if self._odds else None
 
-    def _look(
+    def _odds_in(
         self, scores: Tensor, nothing: float
     ) -> tuple[list[int], Tensor, list[_Likely]] | None:
         """The rows that ask, their log-probabilities (N, |V'|), and their likeliest pieces.

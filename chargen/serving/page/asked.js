@@ -3,7 +3,7 @@
 /** Options by the server's names, with the flags of chargen sample and what stands there by default. */
 const OPTIONS = {
   temperature: ['--temp', 0.8], top_k: ['--top-k', 0], top_p: ['--top-p', 1], min_p: ['--min-p', 0],
-  repetition_penalty: ['--repetition-penalty', 1], end: ['--end', 'none'],
+  recall: ['--recall', 1], repetition_penalty: ['--repetition-penalty', 1], end: ['--end', 'none'],
 };
 const FORM = {
   name: ['--form'], acrostic: ['--acrostic', ''], pattern: ['--pattern', ''], tones: ['--tones', 'none'],

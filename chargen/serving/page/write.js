@@ -8,7 +8,7 @@ import {Writer} from './writer.js';
 
 const by = id => document.getElementById(id);
 const field = by('text'), pad = new Pad(field, by('mirror')), told = by('told');
-const NUMBERS = ['temperature', 'length', 'top_p', 'top_k', 'min_p', 'repetition_penalty'];
+const NUMBERS = ['temperature', 'length', 'top_p', 'top_k', 'min_p', 'recall', 'repetition_penalty'];
 const LONGEST_LINK = 16_000;
 const LEGENDS = {
   surprise: 'bits: how unlikely a character was', counts: 'per cent: the share of the n-gram counts',
