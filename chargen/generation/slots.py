@@ -141,7 +141,7 @@ class Slots:
         return scores.clone() if self._mixed else torch.log_softmax(scores, 1)
 
     def _look(self, scores: Tensor, nothing: float) -> None:
-        """See what the model says, before recall, masks and options; ``scores`` stay as they are."""
+        """See what the model says, before recall, masks and options; nothing is changed."""
 
     def _wants_bits(self) -> bool:
         return self._engine.logprobs or self._ranked > 0
