@@ -64,16 +64,18 @@ class Records:
         body = await read_json(request.scope, request.receive, self._config.max_body)
         text = _text_in(body, self._config.max_prompt + self._config.max_length)
         try:
-            async with self._lock:
-                finder = await in_thread(lambda: self._finder(path))
-            if finder is None:
-                raise RefusedError(
-                    404, "The text that this run has learnt isn't here.", code="no_corpus"
-                )
-            copies = await in_thread(lambda: finder.copies(text, _LEAST))
+            async with self._lock:  # one at a time: the engine needs the processor, too
+                copies = await in_thread(lambda: self._found(path, text))
         except ChargenError as error:
             raise RefusedError(404, f"{error.message} {error.remedy}", code="no_corpus") from error
+        if copies is None:
+            words = "The text that this run has learnt isn't here."
+            raise RefusedError(404, words, code="no_corpus")
         return json_response({"least": _LEAST, "copies": copies})
+
+    def _found(self, run: Path, text: str) -> list[tuple[int, int]] | None:
+        finder = self._finder(run)
+        return None if finder is None else finder.copies(text, _LEAST)
 
     def _finder(self, run: Path) -> CopyFinder | None:
         """The finder of what a run has learnt; None where that isn't on this machine."""
