@@ -120,8 +120,7 @@ def test_a_couplet_answers_the_last_line(
         assert tones_of(text.rstrip("。"))[4] == "平"
 
 
-@pytest.mark.parametrize("name", ["wujue", "wulv"])
-@pytest.mark.parametrize("rules", ["", "rhyme tones"])
+@pytest.mark.parametrize(("name", "rules"), [("wujue", ""), ("wulv", "rhyme tones")])
 def test_what_a_pattern_gives_stays(
     model: CharModel, tokenizer: Tokenizer, name: str, rules: str
 ) -> None:
