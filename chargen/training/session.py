@@ -221,8 +221,11 @@ class Session:
         )
 
     def sample(self) -> Sample:
-        """Let the model write a little, with random numbers of its own."""
-        seed = sample_seed(self.config.training.seed, self.state.step)
+        """Let the model write a little, each time with the same random numbers of its own.
+
+        So samples differ by what was learnt between them alone.
+        """
+        seed = sample_seed(self.config.training.seed, "sample")
         text = self.team.by_leader(lambda: self.material.sample(self.state, seed))
         self._sampled = True
         self._pause()
