@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
@@ -51,6 +52,12 @@ class Model(nn.Module):
 
     def drop_counts(self) -> None:
         """Go on without what was counted, if that is a part of this module."""
+
+    @contextmanager
+    def gate_set(self, scale: float, offset: float) -> Iterator[None]:
+        """A block in which the gate is σ(scale · (w·s + b) + offset), if there is one."""
+        del scale, offset
+        yield
 
     def given_by(self, source: Model) -> dict[str, Tensor]:
         """Return the weights of another network by the names that they have in this one."""

@@ -15,6 +15,8 @@ _Class = TypeVar("_Class", bound=type)
 _AUTO = "auto"
 _LONGEST_NGRAM = 16
 _NGRAM_OF_LABELS = 3
+_MIXED = ("lm", "seq2seq")
+"""Tasks whose next piece may be predicted by counts as well."""
 
 
 def _known_cells(value: str) -> str | None:
@@ -167,8 +169,11 @@ class ModelConfig(Config):
             ]
             if self.tie_weights and self.task == "classify":
                 found.append("`tie_weights` has no meaning for classify, whose output are labels")
-            if self.ngram_order and self.task != "classify":
-                found.append(f"`ngram` is {self.ngram}, but `task` {self.task} has no counts")
+            if self.ngram_order and self.task == "infill":
+                found.append(
+                    f"`ngram` is {self.ngram}, but infill goes by both sides of a character, and "
+                    "counts only by what comes before it"
+                )
         return found
 
     @property
@@ -179,7 +184,7 @@ class ModelConfig(Config):
     @property
     def mixed_order(self) -> int:
         """The order of the n-gram model that predicts pieces beside the network; 0: none does."""
-        return self.ngram_order if self.task == "lm" else 0
+        return self.ngram_order if self.task in _MIXED else 0
 
     @property
     def unit(self) -> str:
@@ -213,7 +218,7 @@ class ModelConfig(Config):
 
     def can_mix(self) -> bool:
         """Whether its output may be mixed with counts: no cell is fed the network's own output."""
-        return self.task == "lm" and not self.records and not self._is_fed_output()
+        return self.task in _MIXED and not self._is_fed_output()
 
     def _is_fed_output(self) -> bool:
         return any(CELLS[name].wants_output for name in self.layer_cells())

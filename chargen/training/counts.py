@@ -12,7 +12,14 @@ from numpy.typing import NDArray
 
 from chargen.corpus.prepared import PreparedCorpus
 from chargen.corpus.windows import Windows
-from chargen.ngrams import KneserNey, choose_drop, count, leave_one_out, without_singletons
+from chargen.ngrams import (
+    CountedTexts,
+    KneserNey,
+    choose_drop,
+    count,
+    leave_one_out,
+    without_singletons,
+)
 from chargen.options import ModelConfig
 from chargen.runs.ngram import write_ngram
 
@@ -78,11 +85,13 @@ class Counts:
     Attributes:
         ngram: the model that the run keeps.
         counted: what it says of the text itself.
+        texts: what it says of records, or of the answers of pairs.
         seconds: that counting took.
     """
 
     ngram: KneserNey | None = None
     counted: CountedText | None = None
+    texts: CountedTexts | None = None
     seconds: float = 0.0
 
     @classmethod
@@ -92,10 +101,24 @@ class Counts:
             return cls()
         began = perf_counter()
         ids, tokenizer = corpus.train, corpus.tokenizer
+        if model.records:
+            split, side = corpus.train_records, int(model.task == "seq2seq")
+            texts = CountedTexts(
+                ids,
+                split.starts(side),
+                split.lengths(side),
+                tokenizer.size,
+                model.ngram_order,
+                tokenizer.newline_id,
+                _LONGEST,
+            )
+            kept = without_singletons(texts.whole, texts.drop_from)
+            return cls(kept, texts=texts, seconds=perf_counter() - began)
         whole = count(ids, tokenizer.size, model.ngram_order, tokenizer.newline_id)
         drop = choose_drop(whole, ids)
         counted = CountedText(whole, ids, drop)
-        return cls(without_singletons(whole, drop), counted, perf_counter() - began)
+        kept = without_singletons(whole, drop)
+        return cls(kept, counted, seconds=perf_counter() - began)
 
     @classmethod
     def again(cls, run: Path, corpus: PreparedCorpus, model: ModelConfig) -> Counts:
