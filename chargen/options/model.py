@@ -96,6 +96,9 @@ class ModelConfig(Config):
     ngram_rows: int = option(
         0, help="Most n-grams of a length that a classifier counts", low=0, derived=True
     )
+    ngram_weights: int = option(
+        0, help="Most n-grams that a classifier learns a weight of", low=0, derived=True
+    )
     task: str = option(
         "lm",
         "What the network learns",
