@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -49,6 +50,14 @@ class Model(nn.Module):
 
         A network whose output isn't pieces ignores them.
         """
+
+    def _draw_table(self, generator: torch.Generator) -> None:
+        """Draw the table: embeddings that are read as vectors of length √E, or columns of U."""
+        if self.config.embedding_size:
+            self.table.normal_(0, 1 / self.input_scale, generator=generator)
+        else:
+            bound = 1 / math.sqrt(self.config.hidden_size)
+            self.table.uniform_(-bound, bound, generator=generator)
 
     def drop_counts(self) -> None:
         """Go on without what was counted, if that is a part of this module."""
@@ -110,6 +119,13 @@ class PieceModel(Model):
     V: nn.Parameter | None
     P: nn.Parameter | None
     c: nn.Parameter | None
+
+    def _draw_output(self, spread: float, generator: torch.Generator) -> None:
+        """Draw V up to ``spread`` in size, or P with that deviation."""
+        if self.V is not None:
+            self.V.uniform_(-spread, spread, generator=generator)
+        if self.P is not None:
+            self.P.normal_(0, spread, generator=generator)
 
     @torch.no_grad()
     def expect(self, counts: Tensor) -> None:

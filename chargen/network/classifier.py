@@ -67,11 +67,7 @@ class Classifier(Model):
     def reset_parameters(self, seed: int) -> None:
         """Set initial weights, a function of ``seed`` alone."""
         generator = torch.Generator().manual_seed(seed)
-        if self.config.embedding_size:
-            self.table.normal_(0, 1 / self.input_scale, generator=generator)
-        else:
-            bound = 1 / math.sqrt(self.config.hidden_size)
-            self.table.uniform_(-bound, bound, generator=generator)
+        self._draw_table(generator)
         self.encoder.reset_parameters(generator)
         spread = 1 / math.sqrt(self.Y.shape[1])
         self.Y.uniform_(-spread, spread, generator=generator)

@@ -91,18 +91,10 @@ class CharModel(PieceModel):
     def reset_parameters(self, seed: int) -> None:
         """Initial weights, a function of ``seed`` alone."""
         generator = torch.Generator().manual_seed(seed)
-        if self.config.embedding_size:
-            self.table.normal_(0, 1 / self.input_scale, generator=generator)
-        else:
-            bound = 1 / math.sqrt(self.config.hidden_size)
-            self.table.uniform_(-bound, bound, generator=generator)
+        self._draw_table(generator)
         for cell in self.cells:
             cell.reset_parameters(generator)
-        spread = 1 / math.sqrt(self.config.hidden_size)
-        if self.V is not None:
-            self.V.uniform_(-spread, spread, generator=generator)
-        if self.P is not None:
-            self.P.normal_(0, spread, generator=generator)
+        self._draw_output(1 / math.sqrt(self.config.hidden_size), generator)
         for parameter in (self.c, self.w, self.b, self.R):
             if parameter is not None:
                 parameter.zero_()
