@@ -89,7 +89,6 @@ def test_parts_of_a_lesson_give_the_gradient_of_the_whole() -> None:
     ("options", "what"),
     [
         ({"task": "lm", "records": "pairs"}, "task"),
-        ({"task": "infill", "ngram": 3}, "both sides"),
         ({"task": "seq2seq", "cell": "jordan"}, "jordan"),
     ],
 )
