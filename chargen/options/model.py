@@ -81,7 +81,7 @@ class ModelConfig(Config):
     ngram: str = option(
         "0",
         "Longest n-grams whose counts are mixed with the network; auto: by the vocabulary, 3 for "
-        "classify; 0: none",
+        "classify, none for texts with labels; 0: none",
         rule=_order,
         integers=True,
         default_text="auto; 0 in tiny and lecture",
@@ -197,13 +197,16 @@ class ModelConfig(Config):
     def with_ngram_order(self, suited: int) -> Self:
         """The same network with an order in place of ``auto``: ``suited``, or 0 if it can't mix.
 
-        A classifier counts the n-grams of each label, for which short ones suit.
+        A classifier counts the n-grams of each label, for which short ones suit. A language model
+        of records has none unless they are asked for: they predict its texts better, but know
+        neither labels nor how many verses there were, and what is drawn breaks its form.
         """
         if self.ngram != _AUTO:
             return self
         if self.task == "classify":
             return replace(self, ngram=str(_NGRAM_OF_LABELS))
-        return replace(self, ngram=str(suited if self.can_mix() else 0))
+        by_itself = self.can_mix() and not (self.records and self.task == "lm")
+        return replace(self, ngram=str(suited if by_itself else 0))
 
     def for_task(self, given: Mapping[str, Any]) -> Self:
         """The network of a run whose weights another run begins with, in the task of that one.
