@@ -53,9 +53,9 @@ def test_eval_answers_with_the_likeliest_characters(runs: Path, tmp_path: Path) 
     line = "ab" * 30
     (tmp_path / "long.tsv").write_text(f"src\ttrg\n{line}\t{line}\n", "utf-8")
     model = chargen.load(runs / "run")
-    ((_, own, _),) = model.judge_answers(tmp_path / "long.tsv").answers
-    assert [own] == model.answer(line, temperature=0, loop_penalty=0)
-    assert [own] != model.answer(line, temperature=0)
+    ((_, own, _),) = model.judge_answers(tmp_path / "long.tsv", length=120).answers
+    assert [own] == model.answer(line, temperature=0, length=120, loop_penalty=0)
+    assert [own] != model.answer(line, temperature=0, length=120)
 
 
 def test_batch_answers_every_line(runs: Path, tmp_path: Path) -> None:
