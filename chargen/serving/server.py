@@ -19,11 +19,12 @@ from chargen.options import ServeConfig
 from chargen.serving.admission import Admission
 from chargen.serving.application import Status, application
 from chargen.serving.completions import Completions
+from chargen.serving.embeddings import Embeddings
 from chargen.serving.guard import Guard
 from chargen.serving.logs import logger
 from chargen.serving.metrics import Metrics
 from chargen.serving.models import Models
-from chargen.serving.protocol import HEADER_BYTES, Bounded
+from chargen.serving.protocol import HEADER_BYTES, bounded
 from chargen.serving.refusals import RefusedError
 
 _LAST_WORDS = 3
@@ -71,14 +72,16 @@ class Server(uvicorn.Server):
         self._admission = Admission(config.slots, config.queue)
         self._completions = Completions(self._models, self._admission, self._metrics, config)
         self._measure()
+        embeddings = Embeddings(self._models, self._admission, config)
         app = application(
-            self._status, self._completions, self._models, self._metrics, self._lifespan
+            *(self._status, self._completions, embeddings),
+            *(self._models, self._metrics, self._lifespan),
         )
         access = logger(config.access_log, listener.access)
         super().__init__(
             uvicorn.Config(
                 Guard(app, config, self._metrics, access, listener.on_bug),
-                http=Bounded,
+                http=bounded(config.max_connections),
                 ws="none",
                 lifespan="on",
                 log_config=None,
