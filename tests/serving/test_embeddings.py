@@ -99,7 +99,8 @@ def classifier(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path,
     records = folder / "poems.tsv"
     lines = [f"春眠{n % 7}不觉晓\ta\n夜来{n % 5}风雨\tb" for n in range(40)]
     records.write_text("text\tlabel\n" + "\n".join(lines) + "\n", "utf-8")
-    run = train_tiny(records, folder, task="classify", label_key=("label",), max_steps=3).path
+    corpus = chargen.prepare(records, folder / "poems", label_key=("label",))
+    run = train_tiny(corpus, folder, task="classify", max_steps=3).path
     served = start(run, "--max-connections", 3)
     yield run, served
     served.process.kill()
@@ -116,11 +117,11 @@ def test_a_classifier_embeds_and_writes_nothing(classifier: tuple[Path, Served])
             client.completions.create(model="run", prompt="春")
 
 
-def test_a_run_that_fills_gaps_fills_them_before_a_suffix(tmp_path: Path) -> None:
+def test_a_run_that_fills_gaps_fills_them_before_a_suffix(here: Path) -> None:
     """In this process: the application is what is tested, not its socket."""
-    records = tmp_path / "lines.txt"
+    records = here / "lines.txt"
     records.write_text("春眠不觉晓，处处闻啼鸟\n夜来风雨声，花落知多少\n" * 20, "utf-8")
-    run = train_tiny(records, tmp_path, task="infill", max_steps=3).path
+    run = train_tiny(records, here, task="infill", max_steps=3).path
     model = chargen.load(run, device="cpu")
     config = ServeConfig(insecure=True)
     server = Server(config, [run], None, lambda path: chargen.load(path, device="cpu"), SILENT)
