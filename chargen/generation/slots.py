@@ -122,9 +122,11 @@ class Slots:
             scores = self._rows.scores(s, self._drawing, log=log).to(self._engine.drawing_device)
             own = self._own(scores) if bits else None
             as_they_are = self._mixed and not log
+            nothing = 0.0 if as_they_are else float("-inf")
+            self._look(scores, nothing)
             if recalling:
                 self._recall.mix(scores, recalling, logits=not self._mixed)
-            self._mask(scores, 0.0 if as_they_are else float("-inf"))
+            self._mask(scores, nothing)
             draw = self._sampler.draw_from_mixture if as_they_are else self._sampler.draw
             ids = draw(scores, self._draw_uniforms().to(scores.device))
             if own is None:
@@ -137,6 +139,9 @@ class Slots:
     def _own(self, scores: Tensor) -> Tensor:
         """What a piece costs before masks and options: log-probabilities, or probabilities."""
         return scores.clone() if self._mixed else torch.log_softmax(scores, 1)
+
+    def _look(self, scores: Tensor, nothing: float) -> None:
+        """See what the model says, before recall, masks and options; nothing is changed."""
 
     def _wants_bits(self) -> bool:
         return self._engine.logprobs or self._ranked > 0

@@ -13,6 +13,8 @@ from chargen.serving.completions import Completions
 from chargen.serving.embeddings import Embeddings
 from chargen.serving.metrics import CONTENT_TYPE, Metrics
 from chargen.serving.models import Models
+from chargen.serving.page_files import page_routes
+from chargen.serving.records import Records
 from chargen.serving.refusals import RefusedError, json_response
 
 
@@ -45,6 +47,7 @@ def application(
     embeddings: Embeddings,
     models: Models,
     metrics: Metrics,
+    records: Records,
     lifespan: Lifespan[Starlette],
 ) -> Starlette:
     """The application, without what stands before it."""
@@ -89,6 +92,8 @@ def application(
             Route("/v1/models/{name:path}", one_model),
             Route("/health", health),
             Route("/metrics", report),
+            *records.routes(),
+            *page_routes(),
         ],
         exception_handlers={RefusedError: refused, HTTPException: unknown},
         lifespan=lifespan,

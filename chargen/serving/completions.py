@@ -230,5 +230,8 @@ def _costs(generator: Generator, prompt: str) -> Sequence[Drawn]:
     if not prompt:
         return ()
     scores = generator.score_characters(prompt)
-    pairs = zip(scores.text, scores.nats.tolist(), strict=True)
-    return [Drawn(character, -nats, ()) for character, nats in pairs]
+    gates: Sequence[float | None] = [None] * len(scores.text)
+    if generator.loaded.ngram is not None:
+        gates = generator.gate_characters(prompt)
+    each = zip(scores.text, scores.nats.tolist(), gates, strict=True)
+    return [Drawn(character, -nats, (), gate) for character, nats, gate in each]

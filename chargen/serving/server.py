@@ -25,6 +25,7 @@ from chargen.serving.logs import logger
 from chargen.serving.metrics import Metrics
 from chargen.serving.models import Models
 from chargen.serving.protocol import HEADER_BYTES, bounded
+from chargen.serving.records import Records
 from chargen.serving.refusals import RefusedError
 
 _LAST_WORDS = 3
@@ -72,10 +73,14 @@ class Server(uvicorn.Server):
         self._admission = Admission(config.slots, config.queue)
         self._completions = Completions(self._models, self._admission, self._metrics, config)
         self._measure()
-        embeddings = Embeddings(self._models, self._admission, config)
         app = application(
-            *(self._status, self._completions, embeddings),
-            *(self._models, self._metrics, self._lifespan),
+            self._status,
+            self._completions,
+            Embeddings(self._models, self._admission, config),
+            self._models,
+            self._metrics,
+            Records(self._models, config),
+            self._lifespan,
         )
         access = logger(config.access_log, listener.access)
         super().__init__(

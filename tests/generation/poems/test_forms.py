@@ -120,6 +120,30 @@ def test_a_couplet_answers_the_last_line(
         assert tones_of(text.rstrip("。"))[4] == "平"
 
 
+@pytest.mark.parametrize(("name", "rules"), [("wujue", ""), ("wulv", "rhyme tones")])
+def test_what_a_pattern_gives_stays(
+    model: CharModel, tokenizer: Tokenizer, name: str, rules: str
+) -> None:
+    pattern = "___花_/_江__，＿\n_风__"
+    form = Form(name, "春", pattern=pattern, rhyme=bool(rules), tones="strict" if rules else "none")
+    for text in poem(model, tokenizer, form):
+        verses = re.split("[，。\n]+", text)
+        found = breaches(text, name, tones=bool(rules), rhyme=bool(rules), first=bool(rules))
+        assert not found, text
+        assert (verses[0][0], verses[0][3], verses[1][1], verses[2][1]) == ("春", "花", "江", "风")
+
+
+def test_a_pattern_leaves_the_other_draws_their_numbers(
+    model: CharModel, tokenizer: Tokenizer
+) -> None:
+    engine = Engine(model, tokenizer)
+    config = SamplingConfig(temperature=0.5)
+    (free,) = engine.generate([Request("", config, 5, Form("qijue"))])
+    for pattern in (free.text, free.text[:10], "_" * 27 + free.text[-2]):
+        (held,) = engine.generate([Request("", config, 5, Form("qijue", pattern=pattern))])
+        assert held.text == free.text
+
+
 def test_a_likely_mark_or_line_end_does_not_come_early(tokenizer: Tokenizer) -> None:
     model = make_model(tokenizer)
     assert model.c is not None
@@ -143,6 +167,14 @@ def test_a_likely_mark_or_line_end_does_not_come_early(tokenizer: Tokenizer) -> 
         (Form("qijue", first_rhyme="yes"), "", "`first_rhyme` needs `rhyme`"),
         (Form("qijue", tones="loose"), "", "`tones` is 'loose'"),
         (Form("wulv", "春江花花"), "", "begins verses 3 and 4 with '花', but they are parallel"),
+        (Form("wujue", pattern="_" * 21), "", "21 places, but wujue has only 20 characters"),
+        (
+            Form("wujue", "春", pattern="花"),
+            "",
+            "begins verse 1 with '花', and `acrostic` with '春'",
+        ),
+        (Form("couplet", pattern="___"), "春江", "3 places, and the verse 2"),
+        (Form("wujue", pattern="_？"), "", "can't have '？'"),
         (Form("couplet"), "", "last line has only Chinese characters"),
         (Form("couplet"), "abc", "last line has only Chinese characters"),
         (Form("wujue", "☃"), "", "can't write '☃'"),
