@@ -68,7 +68,8 @@ def batch(
     defaults = Defaults(sampling, todo.seed, todo.num_samples, todo.best_of, wanted_form)
     with open_jobs(str(jobs)) as file:
         check_output(str(jobs), out, resume=todo.resume, force=todo.force)
-        model = load(run, runs_dir=runs_dir, device=todo.device, ngram=ngram)
+        poems = wanted_form is not None
+        model = load(run, runs_dir=runs_dir, device=todo.device, ngram=ngram, poems=poems)
         engine = engine_of(
             model, slots=todo.batch_size, oov_prompt=todo.oov_prompt, logprobs=todo.logprobs
         )
