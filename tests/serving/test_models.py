@@ -17,6 +17,7 @@ from chargen.generation.generator import Generator
 from chargen.generation.requests import Chunk, Request, Result
 from chargen.options import SamplingConfig, ServeConfig
 from chargen.runs.folder import RunFolder
+from chargen.runs.shipped import SHIPPED, STORIES, VERSE, shipped_run
 from chargen.serving import models as room
 from chargen.serving.metrics import Metrics
 from chargen.serving.models import Models
@@ -227,3 +228,22 @@ def test_after_a_failure_the_engine_goes_on(trained: Path, monkeypatch: pytest.M
             assert await text_of(model.worker, short) == want
 
     with_models(work, [trained])
+
+
+def test_of_the_shipped_runs_that_of_verse_writes_what_has_a_form(trained: Path) -> None:
+    shipped = [path for name in SHIPPED if (path := shipped_run(name))]
+
+    async def work(models: Models) -> None:
+        assert (models.default, models.default_for_forms) == (STORIES, VERSE)
+        async with models.using(None, form=True) as model:
+            assert model.name == VERSE
+        described = {each["id"]: each["default_for_forms"] for each in await models.describe_all()}
+        assert described == {STORIES: False, VERSE: True}
+
+    with_models(work, shipped)
+    for paths in ([trained, *shipped], shipped[:1]):
+
+        async def first(models: Models) -> None:
+            assert models.default_for_forms == models.default
+
+        with_models(first, paths)

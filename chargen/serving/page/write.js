@@ -61,7 +61,7 @@ function tell() {
 let linking;
 
 /** Show what the writer tells: its speed, what it has done, what went wrong. */
-writer.addEventListener('change', ({detail: problem}) => {
+writer.addEventListener('change', ({detail: problem = view.notice}) => {
   const {now} = writer.tree, drawn = now.cells.length - (now.how.begun ?? now.cells.length);
   by('problem').hidden = !problem;
   by('problem').textContent = problem ?? '';
