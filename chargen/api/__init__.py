@@ -15,7 +15,7 @@ from chargen.api.inspecting import (
     plot,
 )
 from chargen.api.serving import serve
-from chargen.api.texts import batch, novelty
+from chargen.api.texts import batch, merge, novelty
 from chargen.api.training import TrainedRun, find_lr, train
 
 Source = str | Path
@@ -32,6 +32,7 @@ __all__ = [
     "inspect",
     "list_runs",
     "load",
+    "merge",
     "neurons",
     "novelty",
     "plot",

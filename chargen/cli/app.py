@@ -13,7 +13,13 @@ from chargen.cli.switches import SwitchedCommand
 
 PANELS: Mapping[str, Mapping[str, str]] = {
     "Train a network": {"train": "train", "prepare": "prepare", "find-lr": "find_lr"},
-    "Generate text": {"sample": "sample", "write": "write", "batch": "batch", "infill": "infill"},
+    "Generate text": {
+        "sample": "sample",
+        "write": "write",
+        "batch": "batch",
+        "merge": "merge",
+        "infill": "infill",
+    },
     "Serve runs": {"serve": "serve"},
     "Read texts": {
         "eval": "evaluate",

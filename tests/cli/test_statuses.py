@@ -25,7 +25,10 @@ UNUSABLE: dict[str, tuple[tuple[object, ...], ...]] = {
     "batch": (
         ("x", "-o", "y", "--temp", -1), ("x", "-o", "y", "--resume", "--force"), ("x",),
         ("x", "-o", "y", "--oov-prompt", "drop"), ("x", "-o", "y", "--form", '{"name": 3}'),
+        ("x", "-o", "y", "--workers", 0), ("x", "-o", "y", "--shard", "3/2"),
+        ("--ray=nowhere", "x", "-o", "y"),
     ),
+    "merge": ((), ("x",)),
     "eval": ((), ("x",), ("x", "y", "--batch-size", 0), ("x", "y", "--errors", "ignore")),
     "novelty": (("x",), ("x", "y", "--encoding", "klingon")),
     "embed": ((), ("x", "y", "--pooling", "max"), ("x", "y", "-c", "z")),
@@ -59,6 +62,7 @@ FAILED: dict[str, tuple[object, ...]] = {
     "sample": ("x",),
     "write": ("x",),
     "batch": ("x", "-o", "y"),
+    "merge": ("x", "-o", "y"),
     "eval": ("x", "y"),
     "novelty": ("x", "y"),
     "embed": ("x", "y"),
