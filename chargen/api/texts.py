@@ -63,9 +63,11 @@ def batch(
     from chargen.generation.batch.run import Batch
     from chargen.generation.batch.workers import generation
     from chargen.generation.generator import engine_of
+    from chargen.workers.starting import check_workers
 
     todo, wanted, workers = _wanted(form, options)
     out = output_path(out)
+    check_workers(workers)
     with open_jobs(str(jobs)) as file, ExitStack() as stack:
         check_output(str(jobs), out, resume=todo.resume, force=todo.force)
         model = load(run, runs_dir=runs_dir, device=todo.device, ngram=ngram)

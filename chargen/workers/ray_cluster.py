@@ -11,8 +11,9 @@ import signal
 import socket
 import tempfile
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -58,8 +59,7 @@ def cluster(address: str, workers: int | None) -> Iterator[Cluster]:
         WorkerError: the address doesn't answer within ten seconds, or Ray refuses.
         MissingExtraError: Ray is not installed.
     """
-    if find_spec("ray") is None:
-        raise MissingExtraError("ray", "ray", "Work on several machines")
+    check_address(address)
     with contextlib.ExitStack() as stack:
         stack.enter_context(_environment(RAY_USAGE_STATS_ENABLED="0"))
         options: dict[str, Any] = {"address": address}
@@ -69,8 +69,6 @@ def cluster(address: str, workers: int | None) -> Iterator[Cluster]:
             cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None
             options |= {"num_cpus": cores or os.cpu_count() or 1, "_temp_dir": str(folder)}
             options["include_dashboard"] = False
-        elif found := _ADDRESS.fullmatch(address):
-            _check_answer(address, found[1], int(found[2]))
         import ray
 
         if not ray.is_initialized():
@@ -94,7 +92,7 @@ def _connect(ray: Any, options: dict[str, Any]) -> None:
     """Connect; Ray's handlers of signals are taken back, since the caller's must stay."""
     before = {n: signal.getsignal(n) for n in (signal.SIGTERM, signal.SIGINT)}
     try:
-        ray.init(**options, log_to_driver=False, logging_level="error", configure_logging=False)
+        ray.init(**options, log_to_driver=False, logging_level="error")
     except (Exception, SystemExit) as error:
         why = " ".join(str(error).split())[:300].rstrip(".")
         raise WorkerError(
@@ -106,15 +104,22 @@ def _connect(ray: Any, options: dict[str, Any]) -> None:
             signal.signal(number, handler)
 
 
-def _check_answer(address: str, host: str, port: int) -> None:
-    """Raise WorkerError unless a server of gRPC answers; Ray itself would ask for a minute."""
+def check_address(address: str) -> None:
+    """Raise WorkerError unless a server of gRPC answers; Ray itself would ask for a minute.
+
+    MissingExtraError: Ray is not installed.
+    """
+    if find_spec("ray") is None:
+        raise MissingExtraError("ray", "ray", "Work on several machines")
+    if (found := _ADDRESS.fullmatch(address)) is None:
+        return
     try:
-        with socket.create_connection((host, port), _SECONDS_TO_ANSWER) as line:
+        with socket.create_connection((found[1], int(found[2])), _SECONDS_TO_ANSWER) as line:
             line.sendall(_PREFACE)
             answer = line.recv(4)
         what = "what answers isn't Ray"
-    except OSError as error:
-        answer, what = b"", str(error.strerror or error)
+    except (OSError, OverflowError) as error:
+        answer, what = b"", str(getattr(error, "strerror", None) or error)
     if len(answer) < 4 or answer[3] != _SETTINGS_FRAME:
         raise WorkerError(
             f"No cluster of Ray answers at {address}: {what}.",
@@ -139,8 +144,10 @@ def _token(folder: Path) -> Iterator[None]:
         return
     path = folder / "token"
     path.touch(mode=0o600)
-    path.write_text(secrets.token_hex(32))
-    with _environment(RAY_AUTH_MODE="token", RAY_AUTH_TOKEN_PATH=str(path)):
+    path.write_text(_secret())
+    # The mode is left to Ray, which uses tokens unless told otherwise: set here, it would be
+    # overlooked by a Ray that was imported before.
+    with _environment(RAY_AUTH_MODE=None, RAY_AUTH_TOKEN_PATH=str(path)):
         warnings.warn(
             f"Ray's cluster on this machine has its token in {path} while it runs; the variable "
             "RAY_AUTH_TOKEN_PATH names another file.",
@@ -150,15 +157,26 @@ def _token(folder: Path) -> Iterator[None]:
         yield
 
 
+@cache
+def _secret() -> str:
+    """A token for all clusters of this process, since Ray reads it but once."""
+    return secrets.token_hex(32)
+
+
 @contextlib.contextmanager
-def _environment(**values: str) -> Iterator[None]:
+def _environment(**values: str | None) -> Iterator[None]:
+    """Set environment variables for a block; None: not set."""
     before = {name: os.environ.get(name) for name in values}
-    os.environ.update(values)
+    _set(values)
     try:
         yield
     finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
+        _set(before)
+
+
+def _set(values: Mapping[str, str | None]) -> None:
+    for name, value in values.items():
+        if value is None:
+            os.environ.pop(name, None)
+        else:
+            os.environ[name] = value

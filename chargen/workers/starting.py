@@ -12,6 +12,14 @@ from chargen.workers.pool import Pool
 from chargen.workers.processes import Processes
 
 
+def check_workers(wanted: WorkersConfig) -> None:
+    """Raise WorkerError or MissingExtraError where Ray is wanted and isn't there."""
+    if wanted.ray != "none":
+        from chargen.workers.ray_cluster import check_address
+
+        check_address(wanted.ray)
+
+
 def pool_of(
     stack: ExitStack,
     wanted: WorkersConfig,
