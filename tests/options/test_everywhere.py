@@ -61,7 +61,7 @@ COMMANDS: dict[type[Config], tuple[str, ...]] = {
     EmbedConfig: ("embed",),
     ClassifyConfig: ("classify",),
     Form: ("sample", "batch"),
-    WorkersConfig: ("batch",),
+    WorkersConfig: ("batch", "prepare"),
 }
 """The commands that have all options of a config."""
 SOME: dict[str, tuple[str, ...]] = {
@@ -88,7 +88,7 @@ FUNCTIONS: dict[type[Config], tuple[Callable[..., Any], ...]] = {
     EmbedConfig: (chargen.Generator.embed,),
     ClassifyConfig: (chargen.Generator.classify,),
     Form: (Form,),
-    WorkersConfig: (chargen.batch,),
+    WorkersConfig: (chargen.batch, chargen.prepare),
 }
 """The public functions that take all options of a config."""
 
