@@ -1,3 +1,5 @@
+from .api import Sweep as Sweep
+from .api import SweptRow as SweptRow
 from .api import TrainedRun as TrainedRun
 from .api import attention as attention
 from .api import batch as batch
@@ -14,6 +16,7 @@ from .api import novelty as novelty
 from .api import plot as plot
 from .api import prepare as prepare
 from .api import read_text as read_text
+from .api import sweep as sweep
 from .api import train as train
 from .corpus.prepared import PreparedCorpus as PreparedCorpus
 from .corpus.progress import PrepareProgress as PrepareProgress

@@ -15,6 +15,7 @@ from chargen.api.inspecting import (
     plot,
 )
 from chargen.api.serving import serve
+from chargen.api.sweeping import Sweep, SweptRow, sweep
 from chargen.api.texts import batch, merge, novelty
 from chargen.api.training import TrainedRun, find_lr, train
 
@@ -22,6 +23,8 @@ Source = str | Path
 """A file or a folder."""
 
 __all__ = [
+    "Sweep",
+    "SweptRow",
     "TrainedRun",
     "attention",
     "batch",
@@ -39,5 +42,6 @@ __all__ = [
     "prepare",
     "read_text",
     "serve",
+    "sweep",
     "train",
 ]

@@ -12,7 +12,12 @@ from chargen import __version__
 from chargen.cli.switches import SwitchedCommand
 
 PANELS: Mapping[str, Mapping[str, str]] = {
-    "Train a network": {"train": "train", "prepare": "prepare", "find-lr": "find_lr"},
+    "Train a network": {
+        "train": "train",
+        "prepare": "prepare",
+        "find-lr": "find_lr",
+        "sweep": "sweep",
+    },
     "Generate text": {
         "sample": "sample",
         "write": "write",

@@ -20,8 +20,8 @@ from chargen.options import CorpusConfig
 from chargen.workers.messages import Hands, Items
 from chargen.workers.pool import Pool
 
-_SEVEN_BIT_SIGNS = (b"\0", b"\x1b$", b"~{")
-_CHUNK_BYTES = 1 << 20
+_SIGNS = ("\0", "\x1b$", "~{")
+"""Signs of an encoding of two-byte units or of seven bits, in a text that was read as UTF-8."""
 
 
 @dataclass(frozen=True)
@@ -123,27 +123,14 @@ def _done(task: Task, convert: Callable[[str], str] | None) -> Counted | Encoded
 
 def _counted(chunks: Iterator[str], source: Source) -> Counted:
     counts: NDArray[np.int64] = np.zeros(CODE_POINTS, np.int64)
-    last = ""
+    last, plain = "", True
     for text in chunks:
+        plain = plain and not any(sign in text for sign in _SIGNS)
         found = np.bincount(code_points(text))
         counts[: len(found)] += found
         last = text[-1]
     points = np.flatnonzero(counts)
-    return Counted(replace(source, document=None), last, points, counts[points], _is_plain(source))
-
-
-def _is_plain(source: Source) -> bool:
-    """Whether there is no sign of an encoding of seven bits or of two-byte units."""
-    assert source.stop is not None
-    with source.path.open("rb") as file:
-        file.seek(source.start)
-        left, before = source.stop - source.start, b""
-        while chunk := file.read(min(_CHUNK_BYTES, left)):
-            left -= len(chunk)
-            if any(sign in before + chunk for sign in _SEVEN_BIT_SIGNS):
-                return False
-            before = chunk[-1:]
-    return True
+    return Counted(replace(source, document=None), last, points, counts[points], plain)
 
 
 @lru_cache(1)

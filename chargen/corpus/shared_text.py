@@ -205,7 +205,8 @@ class SharedText:
                 raise each
             if part.newline:
                 writer.write(newline, 1)
-            writer.write(np.frombuffer(each.data, tokenizer.dtype), each.characters)
+            pieces = len(each.data) // tokenizer.dtype.itemsize
+            writer.write_bytes(each.data, pieces, each.characters)
             unknown += each.unknown
             _hash(part, digests)
             counter.add(part.piece.size)

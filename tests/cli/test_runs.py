@@ -40,6 +40,7 @@ def command_lines(text: Path) -> dict[str, tuple[object, ...]]:
         "neurons": ("run", text),
         "export": ("run", "--to", "page", "-o", "exported"),
         "train": (text, "--name", "other", "--init-from", "run", *TRAIN),
+        "sweep": (text, "--set", "lr=0.01", *TRAIN),
         "find-lr": (text, "--init-from", "run", "--preset", "tiny", "--device", "cpu"),
     }
 

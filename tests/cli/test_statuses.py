@@ -16,6 +16,7 @@ UNUSABLE: dict[str, tuple[tuple[object, ...], ...]] = {
     ),
     "prepare": (("x.txt", "--val-frac", 3), ("x.txt", "--encoding", "klingon"), ()),
     "find-lr": (("--lr", 0), ("-o", "x.bmp"), ("--preset", "huge")),
+    "sweep": (("x.txt",), ("x.txt", "--set", "lr"), ("x.txt", "--set", "lr=-1"), ("--seeds", 0)),
     "sample": (
         ("--temp", -1), ("nowhere", "--top-p", 0), ("-p", "a", "-f", "b"), ("--form", "sonnet"),
         ("--stop", ""), ("--tones",), ("--seed", -1), ("-n", "many"), ("--device", "abacus"),
@@ -59,6 +60,7 @@ FAILED: dict[str, tuple[object, ...]] = {
     "train": ("x.txt",),
     "prepare": ("x.txt",),
     "find-lr": ("x.txt",),
+    "sweep": ("x.txt", "--set", "lr=1"),
     "sample": ("x",),
     "write": ("x",),
     "batch": ("x", "-o", "y"),

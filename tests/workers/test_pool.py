@@ -62,19 +62,13 @@ def _noted(items: Iterable[int], taken: list[int]) -> Iterator[int]:
         yield item
 
 
-@pytest.mark.parametrize(
-    ("work", "facts", "message"),
-    [
-        ({"facts": {"weights": "a"}}, {"weights": "b"}, "has weights a, and this process has b"),
+def test_workers_that_are_not_like_the_driver_are_refused(tmp_path: Path) -> None:
+    cases: tuple[tuple[dict[str, Any], dict[str, str], str], ...] = (
         ({}, {"torch": "0.1"}, f"has torch {versions()['torch']}, and this process has 0.1"),
         ({"broken": True}, {}, f"on {os.uname().nodename}: There is no run."),
-    ],
-    ids=["another run", "another version", "no run"],
-)
-def test_workers_that_are_not_like_the_driver_are_refused(
-    work: dict[str, Any], facts: dict[str, str], message: str, tmp_path: Path
-) -> None:
-    with pytest.raises(WorkerError) as error:
-        list(squares(Squares(tmp_path, **work), range(9), facts))
-    assert message in error.value.message
-    assert error.value.remedy
+    )
+    for work, facts, message in cases:
+        with pytest.raises(WorkerError) as error:
+            list(squares(Squares(tmp_path, **work), range(9), facts))
+        assert message in error.value.message
+        assert error.value.remedy

@@ -20,20 +20,18 @@ class Squares:
     Attributes:
         folder: where ``slow`` ones wait for a file ``go``; where deadly ones leave a mark.
         deadly: numbers, and how many workers each of them ends.
-        facts: of the worker.
         broken: whether it can't begin.
     """
 
     folder: Path
     deadly: dict[int, int] = field(default_factory=dict)
     slow: int = -1
-    facts: dict[str, str] = field(default_factory=dict)
     broken: bool = False
 
     def begin(self, threads: int) -> Hands:
         if self.broken:
             raise CheckpointError("There is no run.", "Copy it there.")
-        return Hands(self._do, self.facts, at_once=4)
+        return Hands(self._do, {}, at_once=4)
 
     def _do(self, items: Items) -> Iterator[tuple[int, int]]:
         for position, number in enumerate(items):
