@@ -1,5 +1,4 @@
 from .api import Sweep as Sweep
-from .api import SweptRow as SweptRow
 from .api import TrainedRun as TrainedRun
 from .api import attention as attention
 from .api import batch as batch

@@ -15,7 +15,7 @@ from chargen.api.inspecting import (
     plot,
 )
 from chargen.api.serving import serve
-from chargen.api.sweeping import Sweep, SweptRow, sweep
+from chargen.api.sweeping import Sweep, sweep
 from chargen.api.texts import batch, merge, novelty
 from chargen.api.training import TrainedRun, find_lr, train
 
@@ -24,7 +24,6 @@ Source = str | Path
 
 __all__ = [
     "Sweep",
-    "SweptRow",
     "TrainedRun",
     "attention",
     "batch",

@@ -87,9 +87,7 @@ def sweep(
     on_run: Callable[[str, float | None, int, int], None] | None = None,
     **options: Any,
 ) -> Sweep:
-    """Train a run for every combination of values, and compare them.
-
-    Each is a run as ``train`` makes it. What a kill leaves is continued with ``resume``.
+    """Train a run, as ``train`` does, for every combination of values, and compare them.
 
     Args:
         corpus: as for ``train``.
@@ -102,8 +100,8 @@ def sweep(
         stop_early: stop runs that are behind after a quarter and a half, by successive halving.
         out: a PNG, SVG or PDF to draw the curves to.
         on_progress: called with the progress of preparing the text.
-        on_run: called after a run, or a part of it, with its name, its bits per character so far,
-            the number of runs that have ended, and the number of all.
+        on_run: called after each part of a run with its name, its bits per character so far, the
+            number of runs that have ended, and of all.
         options: as in ``chargen sweep``: what all runs share, and who shares the work.
 
     Raises:
@@ -117,15 +115,13 @@ def sweep(
     from chargen.runs.finding import check_name, runs_folder
     from chargen.workers.starting import check_workers
 
-    if out is not None:
+    if out:
         check_picture(Path(out))
     check_name(name)
-    shared = {n: options.pop(n) for n in WorkersConfig.entries() if n in options}
-    workers = WorkersConfig(**shared)
+    workers = WorkersConfig(**{n: options.pop(n) for n in WorkersConfig.entries() if n in options})
     check(workers)
     check_workers(workers)
-    judge = Judge(stop_early)
-    folder = runs_folder(runs_dir) / name
+    judge, folder = Judge(stop_early), runs_folder(runs_dir) / name
     runs = _runs_of(sets, seeds, {"preset": preset, **options})
     _prepare_texts(corpus, runs, on_progress)
     state = SweepState(folder, runs)
@@ -135,6 +131,10 @@ def sweep(
         for run in _carried_out(runs, judge, do, state):
             if on_run:
                 on_run(run.name, run.bits, sum(bool(each.state) for each in runs), len(runs))
+    return _result(folder, runs, out)
+
+
+def _result(folder: Path, runs: Sequence[SweepRun], out: str | Path | None) -> Sweep:
     there = [folder / run.name for run in runs if run.state != "failed"]
     if not there:
         raise CheckpointError(f"All runs failed: {runs[0].error}", "Correct the options.")

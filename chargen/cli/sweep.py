@@ -16,41 +16,46 @@ from chargen.errors import ConfigError
 from chargen.options import CorpusConfig, ModelConfig, TrainConfig, WorkersConfig, nearest
 
 if TYPE_CHECKING:
-    from chargen.api.sweeping import SweptRow
+    from chargen.api.sweeping import Sweep, SweptRow
     from chargen.corpus.progress import PrepareProgress
     from chargen.options.field import Entry
     from chargen.terminal.console import Terminal
 
 _WORDS = {"true": True, "yes": True, "false": False, "no": False, "none": None}
 
+_Sets = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set", help="OPTION=VALUE,VALUE: an option of train and its values; repeatable."
+    ),
+]
+_Seeds = Annotated[
+    int, typer.Option("--seeds", min=1, help="Runs of each combination, seed by seed.")
+]
+_Name = Annotated[
+    str, typer.Option("--name", help="Folder in the folder of runs for those of the sweep.")
+]
+_StopEarly = Annotated[
+    bool,
+    typer.Option(
+        "--stop-early",
+        help="Stop runs that are behind after a quarter and a half, by successive halving.",
+    ),
+]
+
 
 @command(ModelConfig, TrainConfig, CorpusConfig, WorkersConfig)
 def sweep(
     corpus: Corpus = None,
-    sets: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--set", help="OPTION=VALUE,VALUE: an option of train and its values; repeatable."
-        ),
-    ] = None,
-    seeds: Annotated[
-        int, typer.Option("--seeds", min=1, help="Runs of each combination, seed by seed.")
-    ] = 1,
-    name: Annotated[
-        str, typer.Option("--name", help="Folder in the folder of runs for those of the sweep.")
-    ] = "sweep",
+    sets: _Sets = None,
+    seeds: _Seeds = 1,
+    name: _Name = "sweep",
     preset: Preset = None,
     runs_dir: RunsDir = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Continue the sweep, or begin it.")
     ] = False,
-    stop_early: Annotated[
-        bool,
-        typer.Option(
-            "--stop-early",
-            help="Stop runs that are behind after a quarter and a half, by successive halving.",
-        ),
-    ] = False,
+    stop_early: _StopEarly = False,
     out: Picture = None,
     *,
     options: dict[str, Any],
@@ -88,14 +93,19 @@ def sweep(
     if as_json:
         rows = [{**row.values, "bits": row.bits, "mean": row.mean} for row in found.rows]
         typer.echo(json.dumps({"path": str(found.path), "rows": rows, "failed": found.failed}))
-        return
+    else:
+        _show(terminal, found, list(varied))
+    if out is not None:
+        terminal.say(f"Drawn: {out}")
+
+
+def _show(terminal: Terminal, found: Sweep, varied: Sequence[str]) -> None:
     show_comparison(terminal, found.comparison)
+    seeds = len(found.rows[0].runs)
     header = (*varied, "mean", *(f"run {n}" for n in range(1, seeds + 1)), "stopped early")
     terminal.grid("", header, [_row(row) for row in found.rows])
     for run, why in found.failed.items():
         terminal.note(f"{run} failed: {why}")
-    if out is not None:
-        terminal.say(f"Drawn: {out}")
 
 
 def _row(row: SweptRow) -> tuple[str, ...]:
