@@ -48,7 +48,7 @@ def _is_long(tensor: torch.Tensor) -> bool:
 def _described(loaded: LoadedModel, step: Traced) -> dict[str, Any]:
     """What ``model.json`` holds: the step's operations, the pieces, and what the page tells."""
     model, corpus, sampling = loaded.config.model, loaded.config.corpus, SamplingConfig()
-    loops = ("loop_penalty", "loop_length", "loop_window")
+    options = ("recall", "loop_penalty", "loop_length", "loop_window")
     return {
         "chargen": __version__,
         "name": name_of(loaded.path),
@@ -63,7 +63,7 @@ def _described(loaded: LoadedModel, step: Traced) -> dict[str, Any]:
             "order": loaded.ngram.order if loaded.ngram else 0,
         },
         "labels": {key: corpus.label_space.names(key) for key in corpus.labels},
-        "sampling": {name: getattr(sampling, name) for name in loops},
+        "sampling": {name: getattr(sampling, name) for name in options},
         "tokens": table_of(loaded),
         "step": described_step(step),
     }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from copy import copy
+from functools import lru_cache
 
 import torch
 from torch import Tensor
@@ -23,6 +24,7 @@ from chargen.generation.poems.plan import lead
 from chargen.generation.poems.poet import Poet
 from chargen.generation.poems.verse import Poem
 from chargen.generation.prompts import PromptCache
+from chargen.generation.recall import Memory
 from chargen.generation.requests import Chunk, Request, Result
 from chargen.generation.sampler import drawing_device
 from chargen.generation.served import ServedSlots
@@ -76,6 +78,7 @@ class Engine:
         self.masks = Masks(tokenizer, self.network.width, self.drawing_device, ends)
         self.kinds = kinds_of(tokenizer)
         self.cache = PromptCache()
+        self.memory = lru_cache(slots)(Memory)
         self.followed: tuple[object, list[Found]] = (None, [])
         self.poet = Poet(tokenizer, self.network.width)
 

@@ -132,6 +132,11 @@ class Rows:
             return o
         return self._network.mixture.probabilities(o, self._contexts, log=log)
 
+    @property
+    def gate(self) -> NDArray[np.float32] | None:
+        """The network's share in the rows that were scored last, (count,); None without counts."""
+        return None if self._contexts is None else self._contexts.gate
+
     def load(self, row: int, saved: RowState | None, v: Tensor | None = None) -> None:
         """Give a row the state that ``save`` returned; None: that before the first piece.
 

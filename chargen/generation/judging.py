@@ -15,7 +15,8 @@ from chargen.evaluation.scores import Score
 from chargen.evaluation.texts import added, in_chunks, split_of
 from chargen.generation.engine import Engine
 from chargen.generation.ordering import in_order
-from chargen.generation.poems.answers import RULES, broken_rules, known_readings
+from chargen.generation.poems.answers import RULES, broken_rules
+from chargen.generation.poems.pronunciation import readings
 from chargen.generation.requests import Request
 from chargen.network.seq2seq import Seq2Seq
 
@@ -122,7 +123,7 @@ def _kept(
 ) -> dict[str, float] | None:
     """The share of second lines that keep each rule, and all."""
     try:
-        known_readings("".join(firsts) + "".join(seconds))
+        readings("")
     except MissingExtraError:
         missing.append("pypinyin")
         return None

@@ -60,6 +60,7 @@ class Mixture:
         else:
             gate, others = _shares(o[:, -1].cpu().numpy())
             o[:, -1] = -torch.inf
+        contexts.gate = gate
         if not self._on_cpu:
             self._mix_on_device(o, contexts.parts(count), gate, others)
         elif count <= _SINGLY:
@@ -113,11 +114,13 @@ class Contexts:
     Attributes:
         read: (capacity,) the state of each row, which the caller may copy, change and reorder if
             it calls ``changed`` then.
+        gate: (B,) the network's share in the rows that were mixed last.
     """
 
     def __init__(self, mixture: Mixture, capacity: int) -> None:
         self._tables, self._on_cpu = mixture.tables, mixture._on_cpu
         self.read: States = np.zeros(capacity, np.int64)
+        self.gate: NDArray[np.float32] = np.ones(0, np.float32)
         self._parts: Parts | None = None
         self._records: list[Record] = []
 

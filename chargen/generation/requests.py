@@ -42,11 +42,14 @@ class Drawn:
             spelt in bytes, the sum over them.
         likely: the likeliest pieces that may begin a character, and their log-probabilities, the
             likeliest first; a byte is written ``<0xE4>``.
+        gate: the network's share of its mixture with counts, before the character; None without
+            counts.
     """
 
     character: str
     nats: float
     likely: tuple[tuple[str, float], ...]
+    gate: float | None = None
 
 
 @dataclass(frozen=True)

@@ -28,10 +28,12 @@ class _Odds:
         self._text, self._given = text, 0
         self._nats: list[float] = []
         self._likely: list[_Likely] = []
+        self._gates: list[float | None] = []
 
-    def add(self, nats: float, likely: _Likely) -> None:
+    def add(self, nats: float, likely: _Likely, gate: float | None) -> None:
         self._nats.append(nats)
         self._likely.append(likely)
+        self._gates.append(gate)
 
     def take(self, characters: str) -> tuple[Drawn, ...]:
         """The odds of the next characters of the text."""
@@ -39,7 +41,8 @@ class _Odds:
         for n, character in enumerate(characters, self._given):
             pieces = self._text.grown.pieces_of(n)
             nats = sum(self._nats[pieces])
-            found.append(Drawn(character, nats, self._likely[pieces.start]))
+            first = pieces.start
+            found.append(Drawn(character, nats, self._likely[first], self._gates[first]))
         self._given += len(characters)
         return tuple(found)
 
@@ -103,11 +106,10 @@ class ServedSlots(Slots):
         self._new = True
         super()._begin_to_draw(row)
 
-    def _mask(self, scores: Tensor, nothing: float) -> None:
-        self._seen = self._look(scores, nothing) if self._odds else None
-        super()._mask(scores, nothing)
+    def _look(self, scores: Tensor, nothing: float) -> None:
+        self._seen = self._odds_in(scores, nothing) if self._odds else None
 
-    def _look(
+    def _odds_in(
         self, scores: Tensor, nothing: float
     ) -> tuple[list[int], Tensor, list[_Likely]] | None:
         """The rows that ask, their log-probabilities (N, |V'|), and their likeliest pieces.
@@ -144,8 +146,10 @@ class ServedSlots(Slots):
         if self._seen is not None and ids:
             rows, own, likely = self._seen
             chosen = own.gather(1, own.new_tensor([ids[row] for row in rows]).long()[:, None])
-            for row, nats, each in zip(rows, chosen[:, 0].tolist(), likely, strict=True):
-                self._odds[self._texts[row].index].add(nats, each)
+            shares = self._rows.gate
+            gates = [None] * len(rows) if shares is None else shares[rows].tolist()
+            for row, *each in zip(rows, chosen[:, 0].tolist(), likely, gates, strict=True):
+                self._odds[self._texts[row].index].add(*each)
         self._seen = None
         self._live = self._is_time()
         for part in super()._hand_out(ids, bits):

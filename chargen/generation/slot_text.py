@@ -35,6 +35,7 @@ class SlotText:
         if not engine.answers:
             self.prompt = engine.prompt_ids(request.prompt, request.form)
             self.poem = engine.poem(request, request.form) if request.form else None
+        self.memory = engine.memory(tuple(self.prompt[1:])) if len(self.prompt) > 2 else None
         self._draft = 0
         self._begin(request.seed)
 

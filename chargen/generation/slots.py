@@ -14,6 +14,7 @@ from torch import Tensor
 from chargen.generation.answering import AnswerRows
 from chargen.generation.beams import best_answer
 from chargen.generation.loops import Loops
+from chargen.generation.recall import Recall
 from chargen.generation.requests import Chunk, Request, Result
 from chargen.generation.sampler import Sampler
 from chargen.generation.slot_text import SlotText
@@ -38,6 +39,7 @@ class Slots:
         unknown = engine.tokenizer.unk_id
         loops = Loops(capacity, engine.kinds)
         self._sampler = Sampler(capacity, unknown, engine.drawing_device, loops)
+        self._recall = Recall(capacity)
         self._next = np.full(capacity, unknown, np.int64)
         self._uniforms = np.zeros((capacity, 1))
         self._texts: list[SlotText] = []
@@ -97,7 +99,9 @@ class Slots:
                 saved = self._engine.cache.find(text.prompt[:-1], text.request.config.label)
                 text.position = len(text.prompt) - 1 if saved else 0
                 self._rows.load(row, saved, self._engine.labels_of(text.request))
-        self._sampler.set_row(row, text.request.config, text.prompt[: text.position])
+        read = text.prompt[: text.position]
+        self._sampler.set_row(row, text.request.config, read)
+        self._recall.set_row(row, text.memory, text.request.config.recall, read)
         self._next[row] = text.prompt[text.position]
         if not text.reading:
             self._begin_to_draw(row)
@@ -109,14 +113,20 @@ class Slots:
         with torch.inference_mode():
             s = self._rows.step(fed)
             self._sampler.note(fed[:count])
+            self._recall.note(fed[:count])
             if not self._drawing:
                 return [], []
-            bits = self._wants_bits()
-            log = self._mixed and not bits and self._sampler.changes_all(self._drawing)
+            bits, recalling = self._wants_bits(), self._recall.among(self._drawing)
+            late = bits or bool(recalling)  # probabilities are needed before their logarithms
+            log = self._mixed and not late and self._sampler.changes_all(self._drawing)
             scores = self._rows.scores(s, self._drawing, log=log).to(self._engine.drawing_device)
             own = self._own(scores) if bits else None
             as_they_are = self._mixed and not log
-            self._mask(scores, 0.0 if as_they_are else float("-inf"))
+            nothing = 0.0 if as_they_are else float("-inf")
+            self._look(scores, nothing)
+            if recalling:
+                self._recall.mix(scores, recalling, logits=not self._mixed)
+            self._mask(scores, nothing)
             draw = self._sampler.draw_from_mixture if as_they_are else self._sampler.draw
             ids = draw(scores, self._draw_uniforms().to(scores.device))
             if own is None:
@@ -129,6 +139,9 @@ class Slots:
     def _own(self, scores: Tensor) -> Tensor:
         """What a piece costs before masks and options: log-probabilities, or probabilities."""
         return scores.clone() if self._mixed else torch.log_softmax(scores, 1)
+
+    def _look(self, scores: Tensor, nothing: float) -> None:
+        """See what the model says, before recall, masks and options; nothing is changed."""
 
     def _wants_bits(self) -> bool:
         return self._engine.logprobs or self._ranked > 0
@@ -227,5 +240,6 @@ class Slots:
         with torch.inference_mode():
             self._rows.swap(a, b)
         self._sampler.swap_rows(a, b)
+        self._recall.swap_rows(a, b)
         self._next[[a, b]] = self._next[[b, a]]
         self._texts[a], self._texts[b] = self._texts[b], self._texts[a]

@@ -18,11 +18,18 @@ ANSWERS = "Answers of a run of the task seq2seq"
 class SamplingConfig(Config):
     """How a text is sampled, and where it ends.
 
-    Applied in this order: masks, loop penalty, repetition penalty, temperature, top-k, top-p,
-    min-p, draw.
+    Applied in this order: recall, masks, loop penalty, repetition penalty, temperature, top-k,
+    top-p, min-p, draw.
     """
 
     length: int = option(500, "Characters to generate", low=0, aliases=("-n",))
+    recall: float = option(
+        1.0,
+        "How strongly names and phrases of the prompt come back; 0: off",
+        low=0,
+        high=100,
+        panel=SAMPLING,
+    )
     loop_penalty: float = option(
         3.0,
         "Nats taken from the logit of a piece that prolongs a repetition, for each piece beyond "

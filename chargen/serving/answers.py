@@ -85,11 +85,15 @@ class Answer:
         for each in costs:
             offsets.append(self._offsets[n])
             self._offsets[n] += len(each.character)
+        gates = {}
+        if any(each.gate is not None for each in costs):
+            gates["gates"] = [each.gate for each in costs]
         return {
             "tokens": [each.character for each in costs],
             "token_logprobs": [each.nats for each in costs],
             "top_logprobs": [{**dict(each.likely), each.character: each.nats} for each in costs],
             "text_offset": offsets,
+            **gates,
         }
 
     def _usage(self, flow: Flow) -> dict[str, int]:

@@ -12,6 +12,8 @@ from starlette.types import Lifespan, Receive, Scope, Send
 from chargen.serving.completions import Completions
 from chargen.serving.metrics import CONTENT_TYPE, Metrics
 from chargen.serving.models import Models
+from chargen.serving.page_files import page_routes
+from chargen.serving.records import Records
 from chargen.serving.refusals import RefusedError, json_response
 
 
@@ -43,6 +45,7 @@ def application(
     completions: Completions,
     models: Models,
     metrics: Metrics,
+    records: Records,
     lifespan: Lifespan[Starlette],
 ) -> Starlette:
     """The application, without what stands before it."""
@@ -82,6 +85,8 @@ def application(
             Route("/v1/models/{name:path}", one_model),
             Route("/health", health),
             Route("/metrics", report),
+            *records.routes(),
+            *page_routes(),
         ],
         exception_handlers={RefusedError: refused, HTTPException: unknown},
         lifespan=lifespan,

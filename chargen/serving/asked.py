@@ -24,6 +24,7 @@ _OWN = (
     "top_p",
     "top_k",
     "min_p",
+    "recall",
     "repetition_penalty",
     "loop_penalty",
     "loop_length",

@@ -201,5 +201,8 @@ def _costs(model: Model, prompt: str) -> Sequence[Drawn]:
     if not prompt:
         return ()
     scores = model.generator.score_characters(prompt)
-    pairs = zip(scores.text, scores.nats.tolist(), strict=True)
-    return [Drawn(character, -nats, ()) for character, nats in pairs]
+    gates: Sequence[float | None] = [None] * len(scores.text)
+    if model.generator.loaded.ngram is not None:
+        gates = model.generator.gate_characters(prompt)
+    each = zip(scores.text, scores.nats.tolist(), gates, strict=True)
+    return [Drawn(character, -nats, (), gate) for character, nats, gate in each]

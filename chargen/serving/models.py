@@ -211,6 +211,7 @@ class Models:
             "object": "model",
             "created": created,
             "owned_by": "chargen",
+            "default": name == self.default,
             "loaded": model is not None,
             "system_fingerprint": model.fingerprint if model else None,
             **_facts(config),

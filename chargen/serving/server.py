@@ -24,6 +24,7 @@ from chargen.serving.logs import logger
 from chargen.serving.metrics import Metrics
 from chargen.serving.models import Models
 from chargen.serving.protocol import HEADER_BYTES, Bounded
+from chargen.serving.records import Records
 from chargen.serving.refusals import RefusedError
 
 _LAST_WORDS = 3
@@ -72,7 +73,12 @@ class Server(uvicorn.Server):
         self._completions = Completions(self._models, self._admission, self._metrics, config)
         self._measure()
         app = application(
-            self._status, self._completions, self._models, self._metrics, self._lifespan
+            self._status,
+            self._completions,
+            self._models,
+            self._metrics,
+            Records(self._models, config),
+            self._lifespan,
         )
         access = logger(config.access_log, listener.access)
         super().__init__(

@@ -213,10 +213,11 @@ class Session:
         )
 
     def sample(self) -> Sample:
-        """Let the model write a little, with random numbers of its own."""
-        text = self.material.sample(
-            self.state, sample_seed(self.config.training.seed, self.state.step)
-        )
+        """Let the model write a little, each time with the same random numbers of its own.
+
+        So samples differ by what was learnt between them alone.
+        """
+        text = self.material.sample(self.state, sample_seed(self.config.training.seed, "sample"))
         self._sampled = True
         self._pause()
         return Sample(self.state.step, self.seconds, text=text)

@@ -137,7 +137,9 @@ def test_texts_are_the_engine_s(options: dict[str, Any], tmp_path: Path) -> None
     run = train_tiny(corpus, tmp_path, max_steps=60, **options).path
     folder = chargen.export(run, tmp_path / "page", to="page")
     model = chargen.load(run, device="cpu")
-    asked = [{"prompt": prompt, "length": 120, **t} for t in TEXTS for prompt in ("", "春眠é")]
+    asked = [
+        {"prompt": prompt, "length": 120, **t} for t in TEXTS for prompt in ("", "春é雨声，春é雨")
+    ]
     written = in_node(folder, WRITE, [{**each, "seed": str(each["seed"])} for each in asked])
     for each, steps in zip(asked, written, strict=True):
         own = model.generate(**each)[0]

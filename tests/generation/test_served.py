@@ -62,6 +62,7 @@ def test_odds_change_no_text_and_sum_to_its_bits(tokenizer: Tokenizer, mixed: bo
         assert bits == pytest.approx(whole, rel=1e-4, abs=1e-4)
         for one in each:
             assert len(one.likely) == some[n].alternatives
+            assert (one.gate is None) is not mixed
             known = dict(one.likely)
             assert known.get(one.character, one.nats) == pytest.approx(one.nats, abs=1e-5)
             assert list(known.values()) == sorted(known.values(), reverse=True)
@@ -171,3 +172,15 @@ def test_whatever_the_pace_chunks_are_the_whole_text(
     plain = [result.text for result in texts(engine, wanted)]
     assert list(found.values()) == plain
     assert [drawn[n] for n in range(1, 30, 2)] == plain[1::2]
+
+
+@pytest.mark.parametrize("mixed", [False, True])
+def test_odds_are_those_before_recall(tokenizer: Tokenizer, mixed: bool) -> None:
+    model = make_mixed_model(tokenizer) if mixed else make_model(tokenizer)
+    engine = Engine(model, tokenizer, make_counts(tokenizer) if mixed else None)
+    wanted = [
+        Request("春风，春雨，春", SamplingConfig(length=1, recall=recall), 0, alternatives=5)
+        for recall in (0, 100)
+    ]
+    _, drawn = served(engine, wanted)
+    assert dict(drawn[0][0].likely) == pytest.approx(dict(drawn[1][0].likely))

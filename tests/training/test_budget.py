@@ -67,9 +67,9 @@ def test_a_run_by_minutes_is_repeated_by_its_steps(
 
 
 @pytest.mark.parametrize(
-    ("slower_after", "hiccup"), [(0, 0), (5, 0), (20, 0), (1000, 0), (1000, 31)]
+    ("slower_after", "hiccup", "eval_every"),
+    [(0, 0, 0), (5, 0, 0), (20, 0, 0), (1000, 0, 0), (1000, 31, 0), (20, 0, 2), (1000, 31, 2)],
 )
-@pytest.mark.parametrize("eval_every", [0, 2])
 def test_no_rate_before_the_plan_differs_from_that_of_the_plan(
     corpus: Path,
     tmp_path: Path,

@@ -2,6 +2,7 @@
 
 import {KneserNey} from './ngrams.js';
 import {Network, softmax} from './network.js';
+import {Recall} from './recall.js';
 import {Loops, Uniforms, bytesAfter, draw, mayBegin} from './sampling.js';
 
 const SHOWN = 8;
@@ -20,6 +21,7 @@ export class Writer {
     this.atStart = [...never, ...bytes.filter((_, byte) => !mayBegin(byte))];
     this.own = new Float64Array(this.size);
     this.counted = new Float64Array(this.size);
+    this.recalled = new Float64Array(this.size);
     this.p = new Float32Array(Math.ceil((this.size + 1) / 64) * 64);
   }
 
@@ -49,10 +51,12 @@ export class Writer {
   * write({prompt, seed, temperature, length, labels, taken = []}) {
     const {newline, end} = this.described.tokens, waiting = [...taken];
     const uniforms = new Uniforms(seed);
-    const loops = new Loops(this.kinds, temperature, this.described.sampling);
+    const {sampling} = this.described, read = this.encode(prompt).ids;
+    const loops = new Loops(this.kinds, temperature, sampling);
+    const recall = new Recall(read, sampling.recall);
     this.network.begin(this.labelled(labels));
     this.counts?.begin();
-    for (const piece of [newline, ...this.encode(prompt).ids]) this.read(piece, loops);
+    for (const piece of [newline, ...read]) this.read(piece, loops, recall);
     for (let written = 0; written < length;) {
       const pieces = [], begun = [];
       let text = '', first;
@@ -60,10 +64,10 @@ export class Writer {
         this.predict();
         first ??= {alternatives: this.alternatives(), gate: this.network.gate?.[0]};
         const u = uniforms.next();
-        const piece = waiting.length ? waiting.shift() : this.drawn(u, temperature, loops, begun);
+        const piece = waiting.length ? waiting.shift() : this.drawn(u, temperature, loops, recall, begun);
         if (piece === end) return;
         pieces.push(piece);
-        this.read(piece, loops);
+        this.read(piece, loops, recall);
         text = this.character(piece, begun);
       }
       written++;
@@ -71,10 +75,11 @@ export class Writer {
     }
   }
 
-  read(piece, loops) {
+  read(piece, loops, recall) {
     this.network.read(piece);
     this.counts?.read(piece);
     loops.note(piece);
+    recall.note(piece);
   }
 
   /** The model's own probabilities of the next piece, into own. */
@@ -100,12 +105,15 @@ export class Writer {
     return best;
   }
 
-  /** Draw from own: masks, loop penalty, temperature, draw. */
-  drawn(u, temperature, loops, begun) {
+  /** Draw from own: recall, masks, loop penalty, temperature, draw. */
+  drawn(u, temperature, loops, recall, begun) {
+    this.recalled.set(this.own);
+    if (recall.on) recall.mix(this.recalled);
+    const asLogits = !this.counts && !recall.on;
     const {bytes} = this.described.tokens, range = bytesAfter(begun), p = this.p.fill(-Infinity);
-    if (range) for (let byte = range[0]; byte <= range[1]; byte++) p[bytes[byte]] = this.score(bytes[byte]);
+    if (range) for (let byte = range[0]; byte <= range[1]; byte++) p[bytes[byte]] = this.score(bytes[byte], asLogits);
     else {
-      for (let n = 0; n < this.size; n++) p[n] = this.score(n);
+      for (let n = 0; n < this.size; n++) p[n] = this.score(n, asLogits);
       for (const n of this.atStart) p[n] = -Infinity;
     }
     for (const [piece, nats] of loops.penalties()) p[piece] -= nats;
@@ -117,8 +125,8 @@ export class Writer {
   }
 
   /** A logit, or the logarithm of a mixture's probability. */
-  score(n) {
-    return this.counts ? Math.log(Math.fround(this.own[n])) : this.network.logits[n];
+  score(n, asLogit) {
+    return asLogit ? this.network.logits[n] : Math.log(Math.fround(this.recalled[n]));
   }
 
   /** The character that a piece completes, or nothing; begun: its first bytes. */

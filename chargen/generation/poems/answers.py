@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -15,7 +15,7 @@ from chargen.errors import GenerationError
 from chargen.generation.poems.hearing import Line
 from chargen.generation.poems.plan import HANZI
 from chargen.generation.poems.poet import Poet
-from chargen.generation.poems.pronunciation import LEVEL, OBLIQUE, Reading, readings
+from chargen.generation.poems.pronunciation import LEVEL, OBLIQUE, readings
 from chargen.generation.poems.tones import EITHER, answer
 from chargen.generation.poems.verse import Mask
 from chargen.generation.text import may_begin
@@ -111,7 +111,6 @@ class Couplet:
                 f"The model can't write {', '.join(map(repr, missing))}, which the line has.",
                 "Leave such marks out of it.",
             )
-        known_readings("".join(poet.hanzi))  # all at once
         self._needs = needed_tones(line)
         self._may = {tone: poet.lenient.allowed("", Line(tone)) for tone in (LEVEL, OBLIQUE)}
         self._free = poet.all_hanzi.copy()
@@ -171,27 +170,12 @@ def _as_mask(allowed: NDArray[np.bool_]) -> Mask:
     return np.where(allowed, np.float32(0), np.float32(-np.inf))
 
 
-_KNOWN: dict[str, tuple[Reading, ...]] = {}
-"""Readings that were looked up before: a look-up goes through all phrases of a dictionary."""
-
-
-def known_readings(text: str) -> Mapping[str, tuple[Reading, ...]]:
-    """The readings of at least the characters of a text; many at once are fast.
-
-    Raises:
-        MissingExtraError: pypinyin is not installed.
-    """
-    if missing := set(text) - _KNOWN.keys():
-        _KNOWN.update(readings(missing))
-    return _KNOWN
-
-
 def needed_tones(line: str) -> dict[str, str]:
     """The tone that stands opposite to each character of a couplet's first line, 中 for either.
 
     A character that stands at several places needs what any of them does.
     """
-    known = known_readings(line)
+    known = readings(line)
     needs: dict[str, str] = {}
     for verse in re.split(f"[{re.escape(_MARKS)}]", line):
         tones = [frozenset(r.tone for r in known[c] if r.tone) for c in verse]
@@ -215,7 +199,7 @@ def broken_rules(first: str, second: str) -> tuple[str, ...]:
         broken.append("repetition")
     if any(b in first for _, b in both if b not in _MARKS):
         broken.append("no character of the line")
-    needs, known = needed_tones(first), known_readings(second)
+    needs, known = needed_tones(first), readings(second)
     fits = (
         needs.get(a, EITHER) == EITHER or any(r.tone == needs[a] for r in known[b]) for a, b in both
     )

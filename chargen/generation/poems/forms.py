@@ -10,6 +10,7 @@ from typing import Any
 from chargen.options import Config, option
 
 MOST_VERSES, MOST_CHARACTERS = 200, 100
+_FREE, _BETWEEN = "_＿", "，。,./"
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,13 @@ class Form(Config):
     acrostic: str = option(
         "", "First characters of the verses, one per verse", default_text="none", panel=POEMS
     )
+    pattern: str = option(
+        "",
+        "Given characters of the poem, verse by verse, with _ for each that is drawn; white space, "
+        "commas, full stops and / between verses are skipped",
+        default_text="none",
+        panel=POEMS,
+    )
     rhyme: bool = option(False, "Rhyme of the even verses", panel=POEMS)
     first_rhyme: str = option(
         "auto",
@@ -87,6 +95,22 @@ class Form(Config):
         return FORMS[self.name].verses or self.lines or 0
 
     @property
+    def places(self) -> str:
+        """``pattern`` without what stands between its places, each _ or a given character."""
+        places = "".join(c for c in self.pattern if not c.isspace() and c not in _BETWEEN)
+        return places.translate(dict.fromkeys(map(ord, _FREE), "_"))
+
+    def given(self, size: int) -> tuple[Mapping[int, str], ...]:
+        """The characters that are given, by their places in each verse of ``size`` characters."""
+        found: list[dict[int, str]] = [{} for _ in range(self.verses)]
+        for n, character in enumerate(self.places):
+            if character != "_":
+                found[n // size][n % size] = character
+        for verse, character in zip(found, self.acrostic, strict=False):
+            verse[0] = character
+        return tuple(found)
+
+    @property
     def toned(self) -> bool:
         """Whether the poem has a tone pattern."""
         return self.tones != "none"
@@ -110,6 +134,7 @@ class Form(Config):
         found = form._size_conflicts()
         if not found:
             found += form._acrostic_conflicts()
+            found += form._pattern_conflicts()
         if form.rhyme and form.name == "couplet":
             found.append("the lines of a couplet don't rhyme: leave `rhyme` out")
         if form.first_rhyme == "yes" and not form.rhyme:
@@ -129,6 +154,21 @@ class Form(Config):
             elif self.name == "lines" and value is None:
                 found.append(f"the form lines needs `{name}`")
         return found
+
+    def _pattern_conflicts(self) -> list[str]:
+        size, places = FORMS[self.name].characters or self.characters, self.places
+        if not size or len(self.acrostic) > self.verses:
+            return []  # of a couplet its prompt says more
+        if len(places) > size * self.verses:
+            return [
+                f"`pattern` has {len(places)} places, but {self.name} has only "
+                f"{size * self.verses} characters"
+            ]
+        return [
+            f"`pattern` begins verse {n + 1} with {places[n * size]!r}, and `acrostic` with {c!r}"
+            for n, c in enumerate(self.acrostic)
+            if places[n * size : n * size + 1] not in ("", "_", c)
+        ]
 
     def _acrostic_conflicts(self) -> list[str]:
         given = self.acrostic

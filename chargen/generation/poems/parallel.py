@@ -6,7 +6,7 @@ does the one at the same place of the second, and nowhere else (年年 is answer
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 
 from chargen.generation.poems.tones import EITHER
 
@@ -32,21 +32,23 @@ def repeated_later(first: str, place: int) -> list[int]:
     return [n for n in range(place + 1, len(first)) if first[n] == first[place]]
 
 
-def unrepeatable(written: str, lines: Iterable[str], *, rhymes: bool, begun: bool) -> set[str]:
+def unrepeatable(
+    written: str, lines: Iterable[str], *, rhymes: bool, given: Container[int]
+) -> set[str]:
     """Return the characters that a first verse can't repeat at its next place.
 
     Args:
         written: the first verse so far.
         lines: the tones that the second verse may have.
         rhymes: whether the second verse rhymes, so that its last character is special.
-        begun: whether the first character of the second verse is given.
+        given: the places of the second verse whose characters are given.
     """
     place, chosen = len(written), list(lines)
     last = place == len(chosen[0]) - 1
     return {
         c
         for n, c in enumerate(written)
-        if (last and rhymes) or (begun and n == 0) or not _alike(chosen, n, place)
+        if (last and rhymes) or n in given or place in given or not _alike(chosen, n, place)
     }
 
 

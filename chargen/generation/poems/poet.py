@@ -16,6 +16,9 @@ from chargen.generation.poems.plan import HANZI, Plan, line_to_answer, plan
 from chargen.generation.poems.pronunciation import LEVEL, heard, readings
 from chargen.generation.poems.tones import EITHER, Pattern, answer, patterns
 
+Given = tuple[Mapping[int, str], ...]
+"""The characters that are given, by their places in each verse."""
+
 
 @dataclass(frozen=True)
 class Task:
@@ -27,6 +30,7 @@ class Task:
         ways: the tone patterns that it may have.
         rhymes: the rhyme groups that it may have; empty if it doesn't rhyme.
         ear: how its characters are heard; None if that doesn't matter.
+        given: the characters that are given, by their places in each verse.
     """
 
     form: Form
@@ -34,6 +38,7 @@ class Task:
     ways: tuple[Pattern, ...]
     rhymes: frozenset[str]
     ear: Ear | None
+    given: Given
 
     @property
     def characters(self) -> int:
@@ -113,7 +118,20 @@ class Poet:
                 f"The form is not usable: {'; '.join(problems)}.", "Change the form."
             )
         shape = plan(form, prompt)
-        self._check_characters(set("".join(shape.marks)) | set(form.acrostic))
+        if len(form.places) > shape.verses * shape.characters:
+            raise GenerationError(
+                f"`pattern` has {len(form.places)} places, and the verse {shape.characters}.",
+                "Give no more than the last line of the prompt has.",
+            )
+        given = form.given(shape.characters)
+        fixed = {c for verse in given for c in verse.values()}
+        self._check_characters(set("".join(shape.marks)) | fixed)
+        if unfit := sorted(c for c in fixed if c not in self.hanzi and self.hanzi):
+            shown = ", ".join(map(repr, unfit))
+            raise GenerationError(
+                f"A verse can't have {shown}, which `pattern` or `acrostic` gives.",
+                "Give Chinese characters.",
+            )
         if not self.hanzi:
             raise GenerationError(
                 "The model's vocabulary has no Chinese characters.",
@@ -122,11 +140,11 @@ class Poet:
         ear = self._ear(form)
         ways: list[Pattern] = [((EITHER * shape.characters,),) * shape.verses]
         if form.toned and ear is not None:
-            ways = self._ways(form, shape, prompt, ear)
+            ways = self._ways(form, shape, prompt, ear, given)
         rhymes: frozenset[str] = frozenset()
         if form.rhyming and ear is not None:
-            rhymes = self._rhyme_groups(form, ear)
-        return Task(form, shape, tuple(ways), rhymes, ear)
+            rhymes = self._rhyme_groups(form, ear, given, shape.characters - 1)
+        return Task(form, shape, tuple(ways), rhymes, ear, given)
 
     def _ear(self, form: Form) -> Ear | None:
         if not form.toned and not form.rhyming:
@@ -142,8 +160,8 @@ class Poet:
                 "Use another acrostic or form, or a model of texts with these characters.",
             )
 
-    def _ways(self, form: Form, shape: Plan, prompt: str, ear: Ear) -> list[Pattern]:
-        """Return the tone patterns that fit the acrostic and for which there are characters."""
+    def _ways(self, form: Form, shape: Plan, prompt: str, ear: Ear, given: Given) -> list[Pattern]:
+        """Return the tone patterns that fit what is given and for which there are characters."""
         if form.name == "couplet":
             ways = [_answer(line_to_answer(prompt), lenient=form.tones == "lenient")]
         else:
@@ -153,8 +171,8 @@ class Poet:
             way
             for way in ways
             if all(
-                any(ear.keeps(c, Line(tones)) for tones in lines)
-                for c, lines in zip(form.acrostic, way, strict=False)
+                any(self.may_have(verse, Line(tones), ear) for tones in lines)
+                for verse, lines in zip(given, way, strict=True)
             )
         ]
         used = sorted(set("".join(tones for way in ways for lines in way for tones in lines)))
@@ -163,16 +181,27 @@ class Poet:
             reason = (
                 f"no character is read {' or '.join(empty)}"
                 if empty
-                else "`acrostic` doesn't fit it"
+                else f"{_names_of_given(form)} it"
             )
             raise GenerationError(
                 f"The tone pattern can't be kept: {reason}.",
-                "Leave out `tones`, or change the acrostic.",
+                "Leave out `tones`, or change what is given.",
             )
         return ways
 
-    def _rhyme_groups(self, form: Form, ear: Ear) -> frozenset[str]:
-        """Return the rhyme groups that have enough characters."""
+    def may_have(self, given: Mapping[int, str], line: Line, ear: Ear) -> bool:
+        """Return whether the characters that are given for a verse may stand in a line.
+
+        The first one is heard as it begins a verse; how others are heard depends on those before
+        them, so that any reading counts here.
+        """
+        return all(
+            (self.lenient if place else ear).keeps(c, line.after(place))
+            for place, c in given.items()
+        )
+
+    def _rhyme_groups(self, form: Form, ear: Ear, given: Given, last: int) -> frozenset[str]:
+        """Return the rhyme groups that have enough characters, and those that are given."""
         needed, mark = len(form.rhyming), LEVEL if form.toned else EITHER
         if (ear, mark) not in self._sizes:
             self._sizes[ear, mark] = ear.sizes(mark)
@@ -183,7 +212,20 @@ class Poet:
                 f"No rhyme has {needed} characters in the model's vocabulary.",
                 "Leave out `rhyme`, or use a shorter form.",
             )
-        return enough
+        ends = [verse[last] for verse in (given[n] for n in form.rhyming) if last in verse]
+        known = self.lenient.heard("".join(ends))
+        shared = enough.intersection(*({r.rhyme for r in found} for found in known))
+        if not shared or len(set(ends)) < len(ends):
+            raise GenerationError(
+                f"The verses can't rhyme: {'、'.join(ends)} are given as their last characters.",
+                "Leave out `rhyme`, or change what is given.",
+            )
+        return shared
+
+
+def _names_of_given(form: Form) -> str:
+    names = [f"`{name}`" for name in ("acrostic", "pattern") if getattr(form, name)]
+    return f"{' and '.join(names)} {'do' if len(names) > 1 else 'does'}n't fit"
 
 
 def _answer(line: str, *, lenient: bool) -> Pattern:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -85,19 +85,29 @@ def readings(characters: Iterable[str]) -> dict[str, tuple[Reading, ...]]:
     Raises:
         MissingExtraError: pypinyin is not installed.
     """
-    known = _pypinyin().constants
-    found = {c: Counter(known.PINYIN_DICT.get(ord(c), "").split(",")[:1]) for c in characters}
-    for phrase, syllables in known.PHRASES_DICT.items():
+    _pypinyin()
+    return {c: _in_use(c) for c in characters}
+
+
+@cache
+def _in_use(character: str) -> tuple[Reading, ...]:
+    listed = _pypinyin().constants.PINYIN_DICT.get(ord(character), "")
+    counts = Counter(listed.split(",")[:1])
+    counts.update(_in_phrases().get(character, {}))
+    first, *others = counts
+    least = _LEAST_SHARE * counts.total()
+    used = [first, *(other for other in others if counts[other] >= least)]
+    return tuple(dict.fromkeys(map(_read, filter(None, used))))
+
+
+@cache
+def _in_phrases() -> Mapping[str, Counter[str]]:
+    """How often each character is read in each way in pypinyin's phrases, in their order."""
+    found: defaultdict[str, Counter[str]] = defaultdict(Counter)
+    for phrase, syllables in _pypinyin().constants.PHRASES_DICT.items():
         for character, syllable in zip(phrase, syllables, strict=False):
-            if character in found:
-                found[character][syllable[0]] += 1
-
-    def in_use(counts: Counter[str]) -> list[str]:
-        least = _LEAST_SHARE * counts.total()
-        first, *others = counts
-        return [first, *(other for other in others if counts[other] >= least)]
-
-    return {c: tuple(dict.fromkeys(map(_read, filter(None, in_use(n))))) for c, n in found.items()}
+            found[character][syllable[0]] += 1
+    return found
 
 
 def heard(verse: str) -> tuple[Reading, ...]:

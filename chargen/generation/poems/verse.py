@@ -102,15 +102,19 @@ class Poem:
             return []
         rhymes = self._rhymes if number in self.task.form.rhyming else None
         tones = dict.fromkeys(tones for way in self._ways for tones in way[number])
-        return [Line(each, rhymes) for each in tones]
+        lines = [Line(each, rhymes) for each in tones]
+        given, ear = self.task.given[number], self.task.ear
+        if ear is not None and given:
+            lines = [line for line in lines if self._poet.may_have(given, line, ear)]
+        return lines
 
     def _allowed(self) -> Allowed:
         """Return what may come next, as an array that may be changed."""
-        ids, acrostic, number = self._poet.ids, self.task.form.acrostic, len(self._verses)
+        ids, number, place = self._poet.ids, len(self._verses), len(self._written)
         if self._mark:
             allowed = self._poet.only(ids[self._mark[0]])
-        elif not self._written and number < len(acrostic):
-            allowed = self._poet.only(ids[acrostic[number]])
+        elif given := self.task.given[number].get(place):
+            allowed = self._poet.only(ids[given])
         else:
             allowed = self._sounding()
             self._keep_parallel(allowed)
@@ -126,25 +130,29 @@ class Poem:
         for line in self._lines:
             found |= ear.allowed(written, line)
         if number in rhyming and len(written) == self.task.plan.characters - 1:
+            last = self.task.plan.characters - 1
             self._forbid(found, (self._verses[n][-1] for n in rhyming if n < number))
+            self._forbid(found, (self.task.given[n].get(last, "") for n in rhyming if n > number))
         return found
 
     def _keep_parallel(self, allowed: Allowed) -> None:
         """Forbid what would leave a couplet that isn't parallel."""
         form, number, written = self.task.form, len(self._verses), self._written
+        own = self.task.given[number]
+        later = {c for place, c in own.items() if place > len(written)}
         if number in form.parallel:
             first = self._verses[-1]
             if repeated := parallel.forced(first, written):
                 allowed &= self._poet.only(self._poet.ids[repeated])
             else:
-                self._forbid(allowed, {*first, *written})
+                self._forbid(allowed, {*first, *written, *later})
                 self._fit_repeats(allowed, parallel.repeated_later(first, len(written)))
         elif number + 1 in form.parallel:
-            given = form.acrostic[number + 1 : number + 2]
+            given = self.task.given[number + 1]
             lines = [line for way in self._ways for line in way[number + 1]]
             rhymes = number + 1 in form.rhyming
-            fixed = parallel.unrepeatable(written, lines, rhymes=rhymes, begun=bool(given))
-            self._forbid(allowed, {*given, *fixed})
+            fixed = parallel.unrepeatable(written, lines, rhymes=rhymes, given=given)
+            self._forbid(allowed, {*given.values(), *later, *fixed})
 
     def _fit_repeats(self, allowed: Allowed, places: list[int]) -> None:
         """Allow only characters that can stand at some later places of the verse as well."""

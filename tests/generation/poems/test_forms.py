@@ -3,6 +3,7 @@ from __future__ import annotations
 import builtins
 import re
 from collections import Counter
+from functools import cache
 from math import isfinite
 
 import pytest
@@ -30,19 +31,31 @@ def tones_of(verse: str) -> list[str]:
     return [TONES.get(mark[-1], "") for (mark,) in pinyin(verse, style=Style.TONE3)]
 
 
+@cache
+def engine_of(model: CharModel, tokenizer: Tokenizer) -> Engine:
+    """One for several tests: it remembers what each kind of verse can go on with."""
+    return Engine(model, tokenizer, slots=4)
+
+
 def poem(model: CharModel, tokenizer: Tokenizer, form: Form, prompt: str = "") -> list[str]:
-    engine = Engine(model, tokenizer, slots=4)
     wanted = [Request(prompt, WILD, seed, form) for seed in range(6)]
-    results = sorted(engine.generate(wanted), key=lambda result: result.index)
+    results = sorted(engine_of(model, tokenizer).generate(wanted), key=lambda result: result.index)
     assert all(result.finish_reason == "form" for result in results)
     assert all(result.characters == len(result.text) for result in results)
     return [result.text for result in results]
 
 
-@pytest.mark.parametrize("oov", ["bytes", "unk"])
 @pytest.mark.parametrize("name", list(SHAPES))
-@pytest.mark.parametrize("rules", ["", "rhyme", "tones", "rhyme tones"])
-@pytest.mark.parametrize("acrostic", ["", "春江花月"])
+@pytest.mark.parametrize(
+    ("oov", "rules", "acrostic"),
+    [
+        ("bytes", "", "春江花月"),
+        ("bytes", "rhyme", ""),
+        ("bytes", "tones", ""),
+        ("bytes", "rhyme tones", "春江花月"),
+        ("unk", "rhyme tones", ""),
+    ],
+)
 def test_no_poem_breaks_the_rule_asked_for(
     request: pytest.FixtureRequest, oov: str, name: str, rules: str, acrostic: str
 ) -> None:
@@ -67,19 +80,23 @@ def test_the_first_verse_rhymes_where_it_is_asked_to(
         assert not breaches(text, name, tones=tones == "strict", first=first == "yes"), text
 
 
-@pytest.mark.parametrize("config", [WILD, SamplingConfig(), SamplingConfig(temperature=0)])
-def test_no_poem_of_a_mixture_breaks_the_rule(tokenizer: Tokenizer, config: SamplingConfig) -> None:
+@pytest.mark.parametrize(
+    ("config", "gate"),  # of 40 and -40 nearly nothing is left of one of the two
+    [(WILD, -40.0), (SamplingConfig(), 0.0), (SamplingConfig(temperature=0), 40.0)],
+)
+def test_no_poem_of_a_mixture_breaks_the_rule(
+    tokenizer: Tokenizer, config: SamplingConfig, gate: float
+) -> None:
     model = make_mixed_model(tokenizer)
     assert model.b is not None
+    with torch.no_grad():
+        model.b.fill_(gate)
     form = Form("qijue", "春江花月", rhyme=True, tones="strict")
-    for gate in (-40.0, 0.0, 40.0):  # nearly nothing is left of one of the two
-        with torch.no_grad():
-            model.b.fill_(gate)
-        engine = Engine(model, tokenizer, make_counts(tokenizer), slots=3, logprobs=True)
-        for result in engine.generate([Request("", config, seed, form) for seed in range(3)]):
-            assert not breaches(result.text, "qijue", acrostic="春江花月"), result.text
-            assert result.bits_per_char is not None
-            assert isfinite(result.bits_per_char)
+    engine = Engine(model, tokenizer, make_counts(tokenizer), slots=3, logprobs=True)
+    for result in engine.generate([Request("", config, seed, form) for seed in range(3)]):
+        assert not breaches(result.text, "qijue", acrostic="春江花月"), result.text
+        assert result.bits_per_char is not None
+        assert isfinite(result.bits_per_char)
 
 
 def test_lines_are_as_many_and_as_long_as_asked(model: CharModel, tokenizer: Tokenizer) -> None:
@@ -101,6 +118,30 @@ def test_a_couplet_answers_the_last_line(
         assert re.fullmatch(rf"[\u4e00-\u9fff]{{5}}{end}", text)
         assert tones_of(text.rstrip("。"))[1::2] == ["平", "仄"]
         assert tones_of(text.rstrip("。"))[4] == "平"
+
+
+@pytest.mark.parametrize(("name", "rules"), [("wujue", ""), ("wulv", "rhyme tones")])
+def test_what_a_pattern_gives_stays(
+    model: CharModel, tokenizer: Tokenizer, name: str, rules: str
+) -> None:
+    pattern = "___花_/_江__，＿\n_风__"
+    form = Form(name, "春", pattern=pattern, rhyme=bool(rules), tones="strict" if rules else "none")
+    for text in poem(model, tokenizer, form):
+        verses = re.split("[，。\n]+", text)
+        found = breaches(text, name, tones=bool(rules), rhyme=bool(rules), first=bool(rules))
+        assert not found, text
+        assert (verses[0][0], verses[0][3], verses[1][1], verses[2][1]) == ("春", "花", "江", "风")
+
+
+def test_a_pattern_leaves_the_other_draws_their_numbers(
+    model: CharModel, tokenizer: Tokenizer
+) -> None:
+    engine = Engine(model, tokenizer)
+    config = SamplingConfig(temperature=0.5)
+    (free,) = engine.generate([Request("", config, 5, Form("qijue"))])
+    for pattern in (free.text, free.text[:10], "_" * 27 + free.text[-2]):
+        (held,) = engine.generate([Request("", config, 5, Form("qijue", pattern=pattern))])
+        assert held.text == free.text
 
 
 def test_a_likely_mark_or_line_end_does_not_come_early(tokenizer: Tokenizer) -> None:
@@ -126,6 +167,14 @@ def test_a_likely_mark_or_line_end_does_not_come_early(tokenizer: Tokenizer) -> 
         (Form("qijue", first_rhyme="yes"), "", "`first_rhyme` needs `rhyme`"),
         (Form("qijue", tones="loose"), "", "`tones` is 'loose'"),
         (Form("wulv", "春江花花"), "", "begins verses 3 and 4 with '花', but they are parallel"),
+        (Form("wujue", pattern="_" * 21), "", "21 places, but wujue has only 20 characters"),
+        (
+            Form("wujue", "春", pattern="花"),
+            "",
+            "begins verse 1 with '花', and `acrostic` with '春'",
+        ),
+        (Form("couplet", pattern="___"), "春江", "3 places, and the verse 2"),
+        (Form("wujue", pattern="_？"), "", "can't have '？'"),
         (Form("couplet"), "", "last line has only Chinese characters"),
         (Form("couplet"), "abc", "last line has only Chinese characters"),
         (Form("wujue", "☃"), "", "can't write '☃'"),

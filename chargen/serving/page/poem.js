@@ -1,0 +1,234 @@
+// The view "Poem": a workshop where characters are locked and the rest is drawn again within the form.
+
+import {bodyOf, commandOf, copy, labelFields, labelsIn, linkOf, newSeed} from './asked.js';
+import {complete} from './api.js';
+import {bitsOf, cellsFrom, textOf} from './cells.js';
+import * as menu from './menu.js';
+import {writer} from './write.js';
+
+const by = id => document.getElementById(id);
+const place = by('poem'), pattern = by('pattern'), told = by('poem-told'), problem = by('problem');
+const HANZI = /\p{Script=Han}/u, BETWEEN = /[\s，。,./]/;
+const SIZES = {wujue: [4, 5], qijue: [4, 7], wulv: [8, 5], qilv: [8, 7]};
+let run, running, versions = [], now = -1, at = 0, changed = new Set();
+
+/** The cells of the poem that are characters of verses, in order. */
+const places = version => version?.cells.filter(cell => HANZI.test(cell.c)) ?? [];
+const current = () => versions[now];
+
+/** What the pattern's field says: a character or _ for each place. */
+const patterned = () => [...pattern.value].filter(c => !BETWEEN.test(c)).map(c => c === '＿' ? '_' : c);
+
+function writePattern(given) {
+  const [verses, size] = SIZES[by('name').value], rows = [];
+  for (let n = 0; n < verses; n++) rows.push(given.slice(n * size, (n + 1) * size).join(''));
+  pattern.value = given.some(c => c !== '_') ? rows.join('\n').trim() : '';
+  pattern.rows = verses;
+}
+
+const locked = n => (patterned()[n] ?? '_') !== '_';
+
+function asked(seed) {
+  const form = {
+    name: by('name').value, acrostic: by('acrostic').value.trim(), tones: by('tones').value,
+    rhyme: by('rhyme').checked, pattern: pattern.value.trim().replace(/\s+/g, '/'),
+  };
+  for (const name of ['acrostic', 'pattern']) if (!form[name]) delete form[name];
+  if (!form.rhyme) delete form.rhyme;
+  return {run, prompt: '', seed, temperature: Number(by('poem-temperature').value), form, labels: labelsIn(by('poem-labels'))};
+}
+
+export const view = {
+  get hash() {
+    return current() ? linkOf(current().asked) : linkOf({run, form: {}});
+  },
+  use(chosen) {
+    run = chosen.id;
+    labelFields(by('poem-labels'), chosen.labels, labelsIn(by('poem-labels')));
+  },
+  open(link) {
+    for (const name of ['name', 'acrostic', 'tones']) if (link[name] !== undefined) by(name).value = link[name];
+    if (link.name) by('rhyme').checked = Boolean(link.rhyme);
+    if (link.name) pattern.value = (link.pattern ?? '').replaceAll('/', '\n');
+    pattern.rows = SIZES[by('name').value][0];
+    if (link.temperature) by('poem-temperature').value = link.temperature;
+    for (const each of by('poem-labels').querySelectorAll('select')) each.value = link.labels[each.name] ?? '';
+    tell();
+    draw();
+    if (link.seed !== undefined) write(link.seed);
+  },
+  focus: () => (place.querySelector('[tabindex="0"]') ?? by('poem-go')).focus(),
+  key(event) {
+    const command = event.ctrlKey || event.metaKey, key = event.key.toLowerCase();
+    if (key === 'enter' && command) write();
+    else if (key === 'escape' && menu.isOpen()) menu.close();
+    else if (event.target.matches('input, textarea')) return;
+    else if (key === 'z' && command && event.shiftKey || key === 'y' && command) go(now + 1);
+    else if (key === 'z' && command) go(now - 1);
+    else return;
+    event.preventDefault();
+  },
+};
+
+function tell() {
+  document.querySelector('[for=poem-temperature]').textContent = Number(by('poem-temperature').value).toFixed(2);
+}
+
+/** Write a poem around what is locked; same: with the same draws as now, and what changes is marked. */
+async function write(seed = newSeed(), same = false) {
+  running?.abort();
+  running = new AbortController();
+  const began = performance.now(), wanted = asked(seed), before = places(current());
+  problem.hidden = true;
+  told.textContent = '…';
+  try {
+    const choice = await complete(bodyOf(wanted), running.signal);
+    const seconds = (performance.now() - began) / 1000, cells = cellsFrom(choice);
+    changed.clear();
+    if (same) places({cells}).forEach((cell, n) => { if (cell.c !== before[n]?.c) changed.add(n); });
+    add({cells, asked: wanted, pattern: pattern.value});
+    const bits = cells.reduce((sum, cell) => sum + bitsOf(cell), 0) / cells.length;
+    told.textContent = same ? `${changed.size} of ${before.length} characters changed`
+      : `${seconds.toFixed(1)} s, ${bits.toFixed(2)} bits each`;
+  } catch (error) {
+    if (error.name === 'AbortError') return;
+    told.textContent = '';
+    problem.textContent = error.message;
+    problem.hidden = false;
+  }
+}
+
+function add(version) {
+  versions = [...versions.slice(0, now + 1), version];
+  now = versions.length - 1;
+  draw();
+}
+
+function go(n) {
+  if (n < 0 || n >= versions.length) return;
+  now = n;
+  pattern.value = current().pattern;
+  by('name').value = current().asked.form.name;
+  pattern.rows = SIZES[by('name').value][0];
+  changed.clear();
+  draw();
+}
+
+/** Show the poem: a button for each character, which says whether it is locked. */
+function draw() {
+  menu.close();
+  const focused = place.contains(document.activeElement), rows = [], all = places(current());
+  at = Math.min(at, Math.max(0, all.length - 1));
+  let row, n = 0;
+  for (const cell of current()?.cells ?? []) {
+    if (!row) rows.push(row = document.createElement('p'));
+    if (HANZI.test(cell.c)) row.append(button(cell, n++));
+    else if (cell.c === '\n') row = undefined;
+    else row.append(Object.assign(document.createElement('span'), {textContent: cell.c}));
+    if (cell.c === '，') row = undefined;
+  }
+  place.lang = 'zh';
+  place.replaceChildren(...rows);
+  place.hidden = !rows.length;
+  if (focused) place.querySelector('[tabindex="0"]')?.focus();
+  const held = all.filter((_, n) => locked(n)).length;
+  by('poem-go').firstChild.textContent = held ? 'Draw the rest ' : all.length ? 'Another ' : 'Write ';
+  by('poem-hint').textContent = !all.length ? 'A form, and a poem is written in it. Its characters can be locked one by one; the rest is drawn again.'
+    : held ? `${held} locked: ${held > 1 ? 'they stay where they are' : 'it stays where it is'}.` : 'Choose a character to lock it. What is locked stays; the rest is drawn again.';
+  by('poem-free').disabled = !pattern.value;
+  by('poem-undo').disabled = now < 1;
+  by('poem-redo').disabled = now + 1 >= versions.length;
+  for (const id of ['poem-keep', 'poem-link', 'poem-command']) by(id).disabled = !all.length;
+  if (!view.hidden) history.replaceState(null, '', view.hash);
+}
+
+function button(cell, n) {
+  const made = document.createElement('button');
+  made.type = 'button';
+  made.textContent = cell.c;
+  made.tabIndex = n === at ? 0 : -1;
+  made.setAttribute('aria-pressed', String(locked(n)));
+  made.classList.toggle('changed', changed.has(n));
+  made.addEventListener('click', () => lock(n));
+  made.addEventListener('focus', () => { at = n; if (made.matches(':focus-visible')) look(made, cell, n); });
+  made.addEventListener('pointerenter', event => {
+    if (event.pointerType === 'mouse') made.waiting = setTimeout(() => look(made, cell, n), 350);
+  });
+  made.addEventListener('pointerleave', () => {
+    clearTimeout(made.waiting);
+    menu.closeSoon();
+  });
+  made.addEventListener('keydown', event => move(event, cell, n));
+  return made;
+}
+
+function lock(n) {
+  const all = places(current()), given = all.map((cell, m) => locked(m) !== (m === n) ? cell.c : '_');
+  at = n;
+  writePattern(given);
+  current().pattern = pattern.value;
+  draw();
+}
+
+function look(made, cell, n) {
+  if (!made.isConnected) return;
+  menu.open({
+    box: made.getBoundingClientRect(), back: made, take: c => take(n, c),
+    cell: {...cell, likely: cell.likely?.filter(([piece]) => HANZI.test(piece))},
+  });
+}
+
+/** Put another character in a place, and lock it there. */
+function take(n, c) {
+  const all = places(current());
+  at = n;
+  writePattern(all.map((cell, m) => m === n ? c : locked(m) ? cell.c : '_'));
+  const cells = current().cells.map(cell => cell === all[n] ? {...cell, c, nats: undefined} : cell);
+  changed.clear();
+  add({cells, asked: current().asked, pattern: pattern.value});
+}
+
+function move(event, cell, n) {
+  const [, size] = SIZES[current().asked.form.name], buttons = place.querySelectorAll('button');
+  const step = {ArrowRight: 1, ArrowLeft: -1, ArrowDown: size, ArrowUp: -size}[event.key];
+  if (step) buttons[n + step]?.focus();
+  else if (/^[1-8]$/.test(event.key)) {
+    const found = cell.likely?.filter(([piece]) => HANZI.test(piece))[event.key - 1];
+    if (found) take(n, found[0]);
+  } else return;
+  event.preventDefault();
+}
+
+by('poem-go').addEventListener('click', () => write());
+by('poem-undo').addEventListener('click', () => go(now - 1));
+by('poem-redo').addEventListener('click', () => go(now + 1));
+by('poem-free').addEventListener('click', () => {
+  pattern.value = '';
+  if (current()) current().pattern = '';
+  draw();
+});
+by('poem-keep').addEventListener('click', () => {
+  writer.put(textOf(current().cells));
+  document.querySelector('nav [data-view=write]').click();
+});
+by('poem-link').addEventListener('click', async () => {
+  await copy(location.href.split('#')[0] + view.hash);
+  told.textContent = 'The link is in the clipboard.';
+});
+by('poem-command').addEventListener('click', async () => {
+  await copy(commandOf(current().asked));
+  told.textContent = 'The command is in the clipboard.';
+});
+by('form').addEventListener('submit', event => event.preventDefault());
+by('name').addEventListener('change', () => {
+  pattern.value = '';
+  pattern.rows = SIZES[by('name').value][0];
+});
+pattern.addEventListener('change', () => draw());
+let redraw;
+by('poem-temperature').addEventListener('input', () => {
+  tell();
+  clearTimeout(redraw);
+  if (current()) redraw = setTimeout(() => write(current().asked.seed, true), 120);
+});
+tell();

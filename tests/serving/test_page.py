@@ -1,0 +1,370 @@
+"""The page in a real Chromium, in front of a real server that asks for a key."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import chargen
+from chargen.generation.generator import Generator
+from tests.inspection.test_neurons import chromium
+from tests.serving.conftest import Served, start
+from tests.support import call, metrics, train_tiny
+
+pytestmark = pytest.mark.browser
+KEY = "secret"
+WRITE, POEM, LEARN = (
+    "#prompt=春&seed=7&length=30&end=none&temperature=0.9",
+    "#view=poem",
+    "#view=learn",
+)
+LATER = 10
+"""Seconds after which a test that waits has failed."""
+
+
+def until(page: Any, expression: str, arg: Any = None) -> None:
+    """Wait for something; Playwright's own way needs eval, which the page's policy forbids."""
+    end = time.monotonic() + LATER
+    while not page.evaluate(expression, arg):
+        assert time.monotonic() < end, expression
+        page.wait_for_timeout(15)
+
+
+@pytest.fixture(scope="module")
+def run(corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run with counts, which has written at three evaluations."""
+    folder = tmp_path_factory.mktemp("page")
+    every = {"eval_every": 15, "sample_every": 15}
+    return train_tiny(corpus, folder, ngram=3, max_steps=45, **every).path
+
+
+@pytest.fixture(scope="module")
+def own(run: Path) -> Generator:
+    return chargen.load(run, device="cpu")
+
+
+@pytest.fixture(scope="module")
+def site(run: Path) -> Iterator[Served]:
+    served = start(run, "--api-key", KEY)
+    yield served
+    served.process.kill()
+    served.process.wait(60)
+    assert "Traceback" not in "\n".join(served.log)
+
+
+class Pages:
+    """Makes pages of one browser, and keeps what they ask for and complain of."""
+
+    def __init__(self, browser: Any, address: str) -> None:
+        self._browser, self.address = browser, address
+        self.asked: set[str] = set()
+        self.complaints: list[str] = []
+        self.contexts: list[Any] = []
+
+    def open(self, link: str = "", key: str | None = KEY, **options: Any) -> Any:
+        context = self._browser.new_context(**options)
+        self.contexts.append(context)
+        context.set_default_timeout(1000 * LATER)
+        context.grant_permissions(["clipboard-read", "clipboard-write"])
+        if key is not None:
+            context.add_init_script(f"sessionStorage.setItem('chargen-key', '{key}')")
+        page = context.new_page()
+        page.on("request", lambda request: self.asked.add(request.url))
+        page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        page.on("console", self._hear)
+        page.goto(f"{self.address}/{link}")
+        if key is not None:
+            until(page, "!document.getElementById('run').disabled")
+        return page
+
+    def _hear(self, message: Any) -> None:
+        if message.type in ("error", "warning"):
+            self.complaints.append(message.text)
+
+
+@pytest.fixture(scope="module")
+def browser(site: Served) -> Iterator[Pages]:
+    sync_api = pytest.importorskip("playwright.sync_api")
+    flags = ["--no-sandbox", "--disable-gpu"]
+    with sync_api.sync_playwright() as playwright:
+        opened = playwright.chromium.launch(executable_path=chromium(), args=flags)
+        yield Pages(opened, site.address)
+        opened.close()
+
+
+@pytest.fixture
+def pages(browser: Pages) -> Iterator[Pages]:
+    """The browser, for a test that must leave nothing open and hear no complaint."""
+    browser.complaints.clear()
+    yield browser
+    for context in browser.contexts:
+        context.close()
+    browser.contexts.clear()
+    assert not browser.complaints
+    assert all(url.startswith((f"{browser.address}/", "data:")) for url in browser.asked)
+
+
+def text_of(page: Any) -> str:
+    return str(page.input_value("#text"))
+
+
+def written(page: Any) -> str:
+    """The text, once it is written."""
+    until(
+        page,
+        "document.getElementById('told').textContent.endsWith('bits each')"
+        " && !document.getElementById('go').textContent.startsWith('Stop')",
+    )
+    return text_of(page)
+
+
+def by_command(page: Any, button: str, run: Path) -> str:
+    """What the command prints that the page gives."""
+    page.click(button)
+    until(
+        page,
+        "[...document.querySelectorAll('.bar output')]"
+        ".some(each => each.textContent.includes('clipboard'))",
+    )
+    words = shlex.split(page.evaluate("navigator.clipboard.readText()"))
+    assert words[:3] == ["chargen", "sample", run.name]
+    return call("sample", run, *words[3:], "-q").stdout.removesuffix("\n")
+
+
+def mirrored(page: Any, selector: str) -> list[int]:
+    """The numbers of the characters that carry a mark."""
+    found = page.eval_on_selector_all(f"#mirror > {selector}", "all => all.map(each => each.n)")
+    return list(found)
+
+
+def test_it_asks_for_the_key_and_writes_what_sample_writes(
+    pages: Pages, own: Generator, run: Path
+) -> None:
+    page = pages.open(key=None)
+    for key in ("wrong", KEY):
+        page.fill("#key", key)
+        page.keyboard.press("Enter")
+        page.wait_for_timeout(50)
+    until(page, "!document.getElementById('run').disabled")
+    refused = [each for each in pages.complaints if "401" in each]
+    assert len(refused) == len(pages.complaints) == 2
+    pages.complaints.clear()
+    page.fill("#seed", "7")
+    page.fill("#length", "40")
+    page.click("#text")
+    page.keyboard.insert_text("夜来\n春")
+    page.keyboard.press("Control+Enter")
+    options = {"seed": 7, "length": 40, "temperature": 0.7, "end": "sentence"}
+    assert written(page) == "夜来\n春" + own.generate("夜来\n春", **options)[0]
+    assert by_command(page, "#command", run) == text_of(page)
+    page.wait_for_selector("#mirror > span:first-child[class*=surprise]")  # what was typed, too
+    page.check("#numbers", force=True)
+    bits = page.eval_on_selector_all(
+        "#mirror > span[data-mark]", "all => all.map(e => [e.n, e.dataset.mark])"
+    )
+    costs = own.score_characters(text_of(page)).nats / 0.6931471805599453
+    assert dict(bits) == {
+        n: str(round(cost)) for n, cost in enumerate(costs) if text_of(page)[n] != "\n"
+    }
+    page.check("[value=counts]", force=True)
+    shares = page.eval_on_selector_all(
+        "#mirror > span[data-mark]", "all => all.map(e => [e.n, e.dataset.mark])"
+    )
+    gates = own.gate_characters(text_of(page))
+    assert len(shares) == len(bits)
+    assert all(abs(100 * (1 - gates[n]) - int(share)) < 0.6 for n, share in shares)
+
+
+def test_what_is_stopped_can_be_written_again(pages: Pages, run: Path) -> None:
+    page = pages.open("#prompt=春")
+    page.fill("#length", "4000")
+    page.keyboard.press("Control+Enter")
+    until(page, "document.getElementById('text').value.length > 20")
+    page.keyboard.press("Escape")
+    text = written(page)
+    assert 20 < len(text) < 4000
+    assert by_command(page, "#command", run) == text
+    page.keyboard.press("Control+z")
+    assert text_of(page) == "春"
+    page.keyboard.press("Control+Shift+z")
+    assert text_of(page) == text
+
+
+def test_an_alternative_is_taken_by_keyboard_and_every_branch_is_kept(pages: Pages) -> None:
+    page = pages.open(WRITE)
+    before = written(page)
+    page.focus("#text")
+    for _ in range(12):
+        page.keyboard.press("ArrowLeft")
+    place = len(before) - 12
+    page.keyboard.press("Alt+ArrowDown")
+    page.wait_for_selector("#menu:not([hidden])")
+    focused = "document.activeElement.firstChild.textContent.replace('⏎', '\\n')"
+    assert page.evaluate(focused) == before[place]
+    shares = page.eval_on_selector_all("#menu li span", "all => all.map(each => each.textContent)")
+    assert len(shares) == 8
+    assert all(re.fullmatch(r"[<>]?[\d.]+ %", share) for share in shares)
+    assert "network" in page.text_content("#menu p")
+    page.keyboard.press("ArrowRight")
+    chosen = page.evaluate(focused)
+    page.keyboard.press("Enter")
+    until(page, "before => document.getElementById('text').value !== before", arg=before)
+    after = written(page)
+    assert after[: place + 1] == before[:place] + chosen
+    page.keyboard.press("Control+z")
+    assert text_of(page) == before
+    page.click("#again")
+    third = written(page)
+    rows = page.locator("#branches button")
+    texts = set()
+    for n in range(rows.count()):
+        rows.nth(n).click()
+        texts.add(text_of(page))
+    assert texts == {"", "春", before, after, third}
+
+
+def test_a_suggestion_is_taken_and_an_edit_continued(pages: Pages) -> None:
+    page = pages.open()
+    page.keyboard.insert_text("春眠不")
+    until(page, "document.querySelector('.ghost').textContent")
+    ghost = page.text_content(".ghost")
+    page.keyboard.press("Tab")
+    assert text_of(page).rstrip() == "春眠不" + ghost
+    for key in ("Home", "ArrowRight", "ArrowRight", "Backspace", "Control+Shift+Enter"):
+        page.keyboard.press(key)
+    assert written(page).startswith("春")
+    assert len(text_of(page)) > 20
+    assert not text_of(page).startswith("春不" + ghost)
+
+
+def test_a_link_writes_the_same_and_another_temperature_marks_what_changes(pages: Pages) -> None:
+    page = pages.open(WRITE)
+    before = written(page)
+    until(page, "location.hash.includes('top_p')")
+    again = pages.open(page.evaluate("location.hash"))
+    assert written(again) == before
+    page.evaluate(
+        "const t = document.getElementById('temperature');"
+        "t.value = 1.4; t.dispatchEvent(new Event('input'))"
+    )
+    until(page, "document.getElementById('told').textContent.startsWith('0.90 → 1.40')")
+    after = text_of(page)
+    differing = [n for n, (a, b) in enumerate(zip(before, after, strict=True)) if a != b]
+    assert differing
+    assert mirrored(page, ".changed") == differing
+    page.keyboard.press("Control+z")
+    page.keyboard.press("Control+Shift+z")
+    assert text_of(page) == after
+
+
+def test_copies_are_underlined(pages: Pages) -> None:
+    page = pages.open(
+        "#prompt=春眠不觉晓，处处闻啼鸟。\n风眠不觉晓，处处闻啼鸟。\n夜来".replace("\n", "%0A")
+    )
+    page.check("[value=copied]", force=True)
+    page.wait_for_selector("#mirror > .copied")
+    assert mirrored(page, ".copied") == [*range(13), *range(14, 28)]
+
+
+def test_a_poem_is_drawn_around_what_is_locked(pages: Pages, run: Path) -> None:
+    page = pages.open(POEM)
+    page.select_option("#name", "wujue")
+    page.fill("#acrostic", "春夜花鸟")
+    page.click("#poem-go")
+    page.wait_for_selector("#poem button")
+    characters = "#poem button"
+    first = page.locator(characters).all_text_contents()
+    assert len(first) == 20
+    assert [first[n] for n in (0, 5, 10, 15)] == list("春夜花鸟")
+    page.focus(f"{characters} >> nth=0")
+    for key in ("ArrowRight", "ArrowDown", "Space"):
+        page.keyboard.press(key)
+    assert page.locator("#poem [aria-pressed=true]").all_text_contents() == [first[6]]
+    page.keyboard.press("ArrowRight")
+    page.wait_for_selector("#menu:not([hidden])")
+    chosen = page.text_content("#menu li:nth-child(2) b")
+    page.keyboard.press("2")
+    page.keyboard.press("Control+Enter")
+    until(
+        page,
+        "first => [...document.querySelectorAll('#poem button')]"
+        ".map(each => each.textContent).join('') !== first",
+        arg="".join([*first[:7], chosen, *first[8:]]),
+    )
+    second = page.locator(characters).all_text_contents()
+    assert second[6:8] == [first[6], chosen]
+    assert page.locator("#poem [aria-pressed=true]").count() == 2
+    shown = "".join(page.locator("#poem p").all_text_contents())
+    assert by_command(page, "#poem-command", run).replace("\n", "") == shown
+    again = pages.open(page.evaluate("location.hash"))
+    again.wait_for_selector(characters)
+    assert again.locator(characters).all_text_contents() == second
+
+
+def test_it_shows_how_a_run_learnt(pages: Pages, run: Path) -> None:
+    page = pages.open(LEARN)
+    page.wait_for_selector("#curves circle >> nth=0")
+    events = metrics(run)
+    samples = [event for event in events if event["event"] == "sample"]
+    scores = [event for event in events if event["event"] == "evaluation"]
+    assert len(samples) == len(scores) == 3
+    assert page.locator("#curves circle").count() == 3
+    page.focus("#time")
+    for sample in reversed(samples):
+        assert page.text_content("#then") == sample["text"]
+        assert page.text_content("[for=time]") == str(sample["step"])
+        page.keyboard.press("ArrowLeft")
+    assert f"{min(event['bits_per_char'] for event in scores):.3f}" in page.text_content(
+        "#learn-told"
+    )
+
+
+def test_nothing_keeps_anyone_out(pages: Pages) -> None:
+    """Axe finds nothing in any view, by day and, where colours alone differ, by night."""
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
+    phone = {"viewport": {"width": 360, "height": 700}, "has_touch": True, "is_mobile": True}
+    for options in ({}, phone):
+        page = pages.open(WRITE, **options)
+        written(page)
+        page.focus("#text")
+        page.keyboard.press("Home")
+        page.keyboard.press("Alt+ArrowDown")
+        page.wait_for_selector("#menu:not([hidden])")
+        for view in ("write", "poem", "learn"):
+            if view != "write":
+                page.click(f"nav [data-view={view}]")
+            if view == "poem":
+                page.click("#poem-go")
+                page.click("#poem button >> nth=3")
+            if view == "learn":
+                page.wait_for_selector("#curves circle >> nth=0")
+            assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+            for scheme, rules in (("light", {}), ("dark", {"runOnly": ["color-contrast"]})):
+                if options and (scheme == "dark" or view != "write"):
+                    continue  # the same parts and colours as on a desk
+                page.emulate_media(color_scheme=scheme)
+                found = axe.run(page, options=rules).response["violations"]
+                assert not found, json.dumps(found, ensure_ascii=False, indent=1)
+
+
+def test_a_touch_shows_the_alternatives_without_the_keyboard(pages: Pages) -> None:
+    phone = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
+    page = pages.open(WRITE, **phone)
+    before = written(page)
+    page.locator("#mirror > span >> nth=4").evaluate("each => each.scrollIntoView()")
+    box = page.locator("#mirror > span >> nth=4").bounding_box()
+    page.touchscreen.tap(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    page.wait_for_selector("#menu:not([hidden])")
+    assert page.evaluate("document.activeElement.id") != "text"
+    chosen = page.locator("#menu li button:not([aria-current]):enabled").first
+    character = chosen.locator("b").text_content().replace("⏎", "\n")
+    chosen.tap()
+    until(page, "before => document.getElementById('text').value !== before", arg=before)
+    assert written(page)[:5] == before[:4] + character

@@ -1,0 +1,68 @@
+"""What the page loads besides texts: its own files, records of runs, copies."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from chargen.serving.records import record_of
+from tests.serving.test_access import app_of, ask
+from tests.support import LEARNABLE, metrics
+
+
+def test_the_page_s_files_are_open_to_all_and_sent_again_only_when_changed(trained: Path) -> None:
+    app = app_of(trained, api_key="secret")
+    page = ask(app, path="/")
+    assert page.status_code == 200
+    assert "<title>chargen</title>" in page.text
+    assert "unsafe" not in page.headers["content-security-policy"]
+    script = ask(app, path="/static/page.js")
+    assert script.headers["content-type"].startswith("text/javascript")
+    known = {"if-none-match": script.headers["etag"]}
+    assert ask(app, path="/static/page.js", headers=known).status_code == 304
+    for path in ("/static/nope.js", "/static/..%2Frecords.py", "/static/%2e%2e%2fmodels.py"):
+        assert ask(app, path=path).status_code == 404
+    assert ask(app, path="/runs/run/record").status_code == 401
+
+
+def test_a_record_has_the_curves_and_the_samples(trained: Path) -> None:
+    events = metrics(trained)
+    found = ask(app_of(trained), path=f"/runs/{trained.name}/record").json()
+    assert found == record_of(events)
+    assert found["ended"] == "done"
+    scores = [e for e in events if e["event"] == "evaluation"]
+    assert found["validation"] == [[e["step"], e["bits_per_char"]] for e in scores]
+    assert [e["text"] for e in events if e["event"] == "sample"] == [
+        each["text"] for each in found["samples"]
+    ]
+    assert ask(app_of(trained), path="/runs/nope/record").status_code == 404
+    assert record_of([])["steps"] == 0
+
+
+def test_a_long_record_is_thinned_and_one_that_goes_on_has_not_ended() -> None:
+    steps = [{"event": "step", "step": n, "seconds": n, "loss": 1.0} for n in range(1, 5001)]
+    found = record_of([{"event": "started", "step": 0, "seconds": 0, "bits_per_nat": 2.0}, *steps])
+    assert 500 < len(found["training"]) <= 600
+    assert found["training"][-1] == [5000, 2.0]
+    assert found["ended"] is None
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [({"text": LEARNABLE[:30]}, 200), ({"text": 1}, 400), ([], 400), ({"text": "春" * 99999}, 400)],
+    ids=["text", "number", "list", "long"],
+)
+def test_copies_are_found_where_the_corpus_is(trained: Path, body: Any, status: int) -> None:
+    answer = ask(app_of(trained), "POST", f"/runs/{trained.name}/copies", json=body)
+    assert answer.status_code == status
+    if status == 200:
+        assert answer.json()["copies"] == [[0, 30]]
+
+
+def test_without_the_corpus_it_says_so(run: Path) -> None:
+    (run / "places.json").unlink()
+    answer = ask(app_of(run), "POST", f"/runs/{run.name}/copies", json={"text": "春"})
+    assert answer.status_code == 404
+    assert answer.json()["error"]["code"] == "no_corpus"
