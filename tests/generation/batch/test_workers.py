@@ -81,7 +81,7 @@ def test_killed_workers_and_a_killed_driver_change_nothing(
     assert 0 < out.stat().st_size < alone.stat().st_size
     killed: list[int] = []
 
-    def kill_one_more(progress: BatchProgress) -> None:
+    def kill_one(progress: BatchProgress) -> None:
         if not killed and progress.texts > progress.before:
             killed.append(random.choice(multiprocessing.active_children()).pid or 0)
             os.kill(killed[-1], signal.SIGKILL)
@@ -93,7 +93,7 @@ def test_killed_workers_and_a_killed_driver_change_nothing(
         device="cpu",
         workers=2,
         resume=True,
-        on_progress=kill_one_more,
+        on_progress=kill_one,
         **OPTIONS,
     )
     assert killed
