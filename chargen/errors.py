@@ -9,7 +9,12 @@ class ChargenError(Exception):
     Args:
         message: what is wrong, with names and numbers, in one line.
         remedy: what to do, in one line; may be empty.
+
+    Attributes:
+        rank: of the process that raised it, where several train one run together; else None.
     """
+
+    rank: int | None = None
 
     def __init__(self, message: str, remedy: str = "") -> None:
         self.message, self.remedy = printable(message), printable(remedy)
@@ -33,6 +38,13 @@ class CheckpointError(ChargenError):
 
 class TrainingError(ChargenError):
     """A training run can't continue."""
+
+
+class OtherFailedError(TrainingError):
+    """Another process of the same run has failed and says why; this one only ends."""
+
+    def __init__(self) -> None:
+        super().__init__("Another process of the run has failed, and says why.")
 
 
 class GenerationError(ChargenError):

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import collections.abc
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from signal import SIGINT
 from typing import TYPE_CHECKING, Any
 
 from chargen.api.showing import shown
 from chargen.errors import TrainingError
+from chargen.machine.launch import Launch
 from chargen.machine.signals import held_signals, interrupts_python
 from chargen.options import CorpusConfig, ModelConfig, TrainConfig, distribute, keyword_options
 
@@ -102,35 +105,74 @@ def train(
         TrainingError: the loss was repeatedly not finite.
         MissingExtraError: ``tensorboard`` is true and TensorBoard is not installed.
     """
-    from chargen.training.plan import new_run
-    from chargen.training.resume import resumed_run
     from chargen.training.tensorboard import require_tensorboard
 
+    launch = Launch.here()
     if tensorboard:
         require_tensorboard()
-    with shown(on_event, on_progress, progress=progress) as (note, preparing):
+    with shown(on_event, on_progress, progress=progress and launch.leads) as (note, preparing):
         about = {"preset": preset, "name": name, "init_from": init_from}
         request = _request(corpus, runs_dir, options, on_progress=preparing, **about)
-        run = resumed_run(request) if resume else new_run(request)
-        return _carried_out(run, note, stop, tensorboard=tensorboard)
+        return _trained(request, launch, note, stop, resume, tensorboard)
+
+
+def _trained(
+    request: TrainRequest,
+    launch: Launch,
+    on_event: Callable[[Event], None],
+    stop: Callable[[], bool] | None,
+    resume: bool,
+    tensorboard: bool,
+) -> TrainedRun:
+    """Train the run that is asked for; ``launch`` says in how many processes."""
+    if launch.size > 1:
+        return _trained_together(request, launch, on_event, stop, resume, tensorboard)
+    from chargen.training.resume import prepare_run
+
+    run = prepare_run(request, resume=resume)
+    from chargen.training.recording import recorded_events
+
+    return _carried_out(run, partial(recorded_events, run, tensorboard=tensorboard), on_event, stop)
+
+
+def _trained_together(
+    request: TrainRequest,
+    launch: Launch,
+    on_event: Callable[[Event], None],
+    stop: Callable[[], bool] | None,
+    resume: bool,
+    tensorboard: bool,
+) -> TrainedRun:
+    """Train a run as one of several processes; all return the result, the leading one's events."""
+    from chargen.machine.group import team_of
+    from chargen.training.recording import recorded_events
+    from chargen.training.together import joined_events, run_of_team
+
+    with team_of(launch) as team:
+        request = replace(request, processes=team.size)
+        run = run_of_team(request, team, stop or (lambda: False), resume=resume)
+        if team.leads:
+            events = partial(recorded_events, run, tensorboard=tensorboard, team=team)
+            return _carried_out(run, events, on_event, stop)
+        return _carried_out(run, partial(joined_events, run, team=team), lambda _: None, stop)
 
 
 def _carried_out(
     run: PreparedRun,
+    train: Callable[[Callable[[], bool]], collections.abc.Generator[Event, None, None]],
     on_event: Callable[[Event], None],
     stop: Callable[[], bool] | None,
-    *,
-    tensorboard: bool,
 ) -> TrainedRun:
-    """Train a run to its end, or until it is interrupted; then it is saved first."""
-    from chargen.training.recording import recorded_events
+    """Train a run to its end, or until it is interrupted; then it is saved first.
 
+    ``train`` returns the events of the run; the function that it gets ends it by returning True.
+    """
     with held_signals(*([SIGINT] if interrupts_python() else [])) as interrupts:
 
         def ended() -> bool:
             return bool(interrupts) or (stop is not None and stop())
 
-        with closing(recorded_events(run, ended, tensorboard=tensorboard)) as events:
+        with closing(train(ended)) as events:
             result = _finished(run, events, on_event, interrupts)
     if interrupts and result.reason == "interrupted":
         raise _interrupt(result)

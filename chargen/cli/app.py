@@ -46,7 +46,12 @@ EXPERIMENTS = {
     "classify": "experiment.classify",
     "reverse": "experiment.reverse",
 }
-BENCHES = {"generate": "bench_generate", "train": "bench_train", "serve": "bench_serve"}
+BENCHES = {
+    "generate": "bench_generate",
+    "train": "bench_train",
+    "serve": "bench_serve",
+    "scale": "bench_scale",
+}
 _GROUPS = {
     "experiment": (EXPERIMENTS, "Run a short experiment that ends in tables and a plot."),
     "bench": (BENCHES, "Measure speed on this machine."),

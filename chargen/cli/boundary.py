@@ -14,7 +14,14 @@ from typing import Any
 import typer
 
 from chargen.cli.streams import STANDARD_OUTPUT, give_up_output
-from chargen.errors import ChargenError, ChargenWarning, ConfigError, system_error_text
+from chargen.errors import (
+    ChargenError,
+    ChargenWarning,
+    ConfigError,
+    OtherFailedError,
+    system_error_text,
+)
+from chargen.machine.launch import Launch
 from chargen.machine.memory import is_out_of_memory
 
 _LONGEST = 600
@@ -34,7 +41,7 @@ def bounded(command: Callable[..., None]) -> Callable[..., None]:
 
     @functools.wraps(command)
     def run(**arguments: Any) -> None:
-        signal.signal(signal.SIGTERM, _terminate)
+        before = signal.signal(signal.SIGTERM, _terminate)
         warnings.simplefilter("always", ChargenWarning)
         warnings.showwarning = _say_warnings(warnings.showwarning, quiet=arguments.get("quiet"))
         try:
@@ -48,6 +55,8 @@ def bounded(command: Callable[..., None]) -> Callable[..., None]:
             if isinstance(error, typer.Exit) or arguments.get("debug"):
                 raise
             raise typer.Exit(report(error)) from error
+        finally:
+            signal.signal(signal.SIGTERM, before)
 
     return run
 
@@ -73,9 +82,13 @@ def report(error: Exception) -> int:
     if isinstance(error, OSError) and error.errno == errno.EPIPE:
         give_up_output()  # the reader of our output has closed it
         return FAILED
+    if isinstance(error, OtherFailedError):
+        return FAILED
     if isinstance(error, ChargenError):
         from chargen.cli.naming import in_flags
 
+        if isinstance(error, ConfigError) and error.rank is None and not _launch().leads:
+            return UNUSABLE  # all processes have the same options, and one says what is wrong
         say_error(in_flags(error.message), in_flags(error.remedy))
         return UNUSABLE if isinstance(error, ConfigError) else FAILED
     if isinstance(error, OSError) and error.filename == STANDARD_OUTPUT:
@@ -96,12 +109,20 @@ def report(error: Exception) -> int:
     return FAILED
 
 
+def _launch() -> Launch:
+    try:
+        return Launch.here()
+    except ConfigError:
+        return Launch()
+
+
 def say_error(message: str, remedy: str) -> None:
     """Print an error and its remedy on standard error.
 
     The message is joined into one line, and a name of thousands of characters is cut in its middle.
     """
     words = (w if len(w) < _LONGEST else f"{w[:400]}…{w[-150:]}" for w in message.split())
-    print(f"error: {' '.join(words)}", file=sys.stderr)
+    who = f"rank {_launch().rank}: " if _launch().size > 1 else ""
+    print(f"error: {who}{' '.join(words)}", file=sys.stderr)
     if remedy:
         print(f"       {remedy}", file=sys.stderr)

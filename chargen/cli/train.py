@@ -14,6 +14,7 @@ from chargen.cli.command import command
 from chargen.cli.completion import run_names
 from chargen.cli.flags import Corpus, InitFrom, Json, Preset
 from chargen.errors import ConfigError
+from chargen.machine.launch import Launch
 from chargen.machine.signals import held_signals
 from chargen.options import CorpusConfig, ModelConfig, TrainConfig
 
@@ -84,6 +85,8 @@ def train(
     texts = list(corpus) if corpus else _sides(src, tgt, options)
     if corpus and (src or tgt):
         raise ConfigError("A corpus is named, and `src` or `tgt` as well.", "Name one of them.")
+    leads = Launch.here().leads  # of several processes, one shows the run
+    terminal.quiet |= not leads
     with held_signals(signal.SIGINT, signal.SIGTERM) as stopped, terminal.training() as view:
 
         def on_progress(progress: PrepareProgress) -> None:
@@ -108,7 +111,7 @@ def train(
             stop=stop,
             **options,
         )
-    if as_json:
+    if as_json and leads:
         report = {
             "run": str(run.path),
             "steps": run.steps,

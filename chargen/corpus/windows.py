@@ -40,11 +40,12 @@ class Windows:
         seq_length: int,
         newline_id: int,
         seed: int | None = None,
+        lanes: slice | None = None,
     ) -> None:
         """Use ``tokens``, (N,), which may be a read-only memory map; nothing is copied.
 
         With a ``seed``, each pass but the first begins at a place that depends on it; otherwise
-        all begin with the first token.
+        all begin with the first token. With ``lanes``, windows have only these of the B lanes.
         """
         self.batch_size = batch_size
         self.seq_length = seq_length
@@ -56,6 +57,7 @@ class Windows:
             )
         self.steps_per_epoch = -(-self.lane_length // seq_length)
         self._tokens, self._newline_id, self._seed = tokens, newline_id, seed
+        self._lanes = np.arange(batch_size)[lanes or slice(None)]
 
     def window(self, step: int) -> tuple[NDArray[np.int64], NDArray[np.int64], bool]:
         """The window of the global step ``step``.
@@ -87,15 +89,15 @@ class Windows:
         One range of tokens a lane, or two where it goes round.
         """
         size, offset = len(self._tokens), self._offset(step)
-        for lane in range(0, self.batch_size * self.lane_length, self.lane_length):
-            first = (offset + lane + start) % size
+        for lane in self._lanes.tolist():
+            first = (offset + lane * self.lane_length + start) % size
             last = first + end - start
             yield [(first, last)] if last <= size else [(first, size), (0, last - size)]
 
     def _places(self, step: int) -> NDArray[np.int64]:
         """The places of a window's targets in the text, (T', B)."""
         start, end = self.span(step)
-        lanes = np.arange(self.batch_size) * self.lane_length + self._offset(step)
+        lanes = self._lanes * self.lane_length + self._offset(step)
         places: NDArray[np.int64] = np.arange(start, end)[:, None] + lanes
         places %= len(self._tokens)
         return places

@@ -10,8 +10,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
+
+from chargen.machine.team import Team
 
 _MOST = 1 << 15
 """Pieces that a calibration looks at, spread evenly."""
@@ -55,6 +58,13 @@ class Evidence:
         self.gate.append(x.squeeze(1).cpu().numpy())
         self.own.append(own.double().cpu().numpy())
         self.counted.append(counted.astype(np.float64))
+
+    def gather(self, team: Team) -> None:
+        """Know what all processes of a team know, in the order of their ranks."""
+        for known in (self.gate, self.own, self.counted):
+            mine = np.concatenate([np.empty(0), *known])
+            found = team.gathered(torch.from_numpy(mine)).numpy()
+            known[:] = [found] if len(found) else []
 
     def calibration(self) -> Calibration:
         """The calibration under which the pieces cost least.

@@ -8,8 +8,8 @@ preceded by a newline.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
 from typing import Any, cast
 
 import numpy as np
@@ -23,6 +23,7 @@ from chargen.errors import CorpusError
 from chargen.evaluation.gate import Evidence
 from chargen.evaluation.predictors import Mixer, Predictor
 from chargen.machine.precision import exact_float32
+from chargen.machine.team import ALONE, Team
 from chargen.ngrams import KneserNey
 
 SEGMENT = 2048
@@ -134,8 +135,9 @@ def score_characters(
     batch_size: int = 32,
     ngram: KneserNey | None = None,
     evidence: Evidence | None = None,
+    team: Team = ALONE,
 ) -> CharScores:
-    """Score each character of ``ids``.
+    """Score each character of ``ids``; of several processes, each scores a share of the segments.
 
     Args:
         model: the model, on its device; with ``ngram``, a ``CharModel`` that has a gate.
@@ -144,6 +146,7 @@ def score_characters(
         batch_size: number of segments that are scored at once.
         ngram: the counts that are mixed in, or None.
         evidence: gets what the gate could be calibrated by.
+        team: the processes that call this function together; all get the whole result.
 
     Raises:
         CorpusError: ``ids`` is empty.
@@ -153,12 +156,24 @@ def score_characters(
     starts = np.flatnonzero(tokenizer.character_starts(ids))
     nats = np.zeros(len(ids))
     correct = np.zeros(len(ids), dtype=bool)
-    judge = _alone(model, ids)
+    judge, evidence = _alone(model, ids), evidence or Evidence()
     if ngram is not None:
-        judge = _mixed(cast("Mixer", model), ngram, ids, evidence or Evidence())
-    for batch in _batches(starts, len(ids), batch_size):
-        _score_batch(model, judge, tokenizer, ids, batch, nats, correct)
+        judge = _mixed(cast("Mixer", model), ngram, ids, evidence)
+    spans = _spans(starts, len(ids))
+    own = spans[team.share(len(spans))]
+    for n in range(0, len(own), batch_size):
+        _score_batch(model, judge, tokenizer, ids, own[n : n + batch_size], nats, correct)
+    if team.size > 1:
+        part = slice(own[0][1], own[-1][2]) if own else slice(0)
+        nats = team.gathered(torch.from_numpy(nats[part])).numpy()
+        correct = team.gathered(torch.from_numpy(correct[part])).numpy()
+        evidence.gather(team)
     return by_character(tokenizer, ids, nats, correct)
+
+
+def score_by_leader(team: Team, score: Callable[[], Score]) -> Score:
+    """What ``score`` returns in the leading process of a team, for all of them."""
+    return Score(**team.by_leader(lambda: asdict(score())))
 
 
 def by_character(
@@ -194,10 +209,10 @@ Span = tuple[int, int, int]
 """A segment as positions of pieces: start of the warm-up, start of the charged part, end."""
 
 
-def _batches(starts: NDArray[np.intp], count: int, batch_size: int) -> Iterator[list[Span]]:
+def _spans(starts: NDArray[np.intp], count: int) -> list[Span]:
     edges = np.append(starts, count)
     firsts = np.arange(0, len(starts), SEGMENT)
-    spans = [
+    return [
         (
             int(edges[max(0, first - WARM_UP)]),
             int(edges[first]),
@@ -205,8 +220,6 @@ def _batches(starts: NDArray[np.intp], count: int, batch_size: int) -> Iterator[
         )
         for first in firsts.tolist()
     ]
-    for n in range(0, len(spans), batch_size):
-        yield spans[n : n + batch_size]
 
 
 def _alone(model: Predictor, ids: NDArray[np.integer]) -> _Judge:

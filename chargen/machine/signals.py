@@ -8,11 +8,15 @@ import threading
 from collections.abc import Iterator
 from types import FrameType
 
+from chargen.machine.launch import launched
+
 
 @contextlib.contextmanager
 def held_signals(*numbers: int) -> Iterator[list[int]]:
     """Collect the first of some signals in a list; a second one has its usual effect.
 
+    Not so where a launcher started this process: it sends on what reaches this process too, and
+    ends it by force in the end.
     Only the main thread can hold signals; elsewhere the list stays empty.
     """
     seen: list[int] = []
@@ -23,6 +27,8 @@ def held_signals(*numbers: int) -> Iterator[list[int]]:
 
     def note(number: int, _frame: FrameType | None) -> None:
         seen.append(number)
+        if launched():
+            return
         for each, handler in before.items():
             signal.signal(each, handler)
 

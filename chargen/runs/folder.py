@@ -23,6 +23,7 @@ from chargen.errors import ChargenError, CheckpointError
 from chargen.files import new_folder, sweep, write_json
 from chargen.network.base import Model
 from chargen.network.shapes import build_model
+from chargen.ngrams import KneserNey
 from chargen.runs import checkpoints, expected_tensors
 from chargen.runs.config import RunConfig
 from chargen.runs.content import Content
@@ -169,6 +170,10 @@ class RunFolder:
     def save_best(self, model: Model, step: int, bits_per_char: float | None) -> None:
         """Write the weights that sampling uses from now on."""
         write_tensors(self.path / MODEL, model.state_dict(), step, bits_per_char)
+
+    def write_ngram(self, ngram: KneserNey | None) -> None:
+        """Write the counts of the text."""
+        write_ngram(self.path, ngram)
 
     def save_last(
         self, step: int, tensors: Mapping[str, Tensor], values: Mapping[str, Any]

@@ -19,6 +19,7 @@ _IN_WORDS = {
     "device": "the device",
     "threads": "the number of threads",
     "precision": "the precision",
+    "processes": "the number of processes",
 }
 """What decides bits; how threads wait doesn't."""
 
@@ -34,6 +35,7 @@ class MachineRecord:
         threads: CPU threads.
         precision: of matrix products, ``float32`` or ``bfloat16``.
         spin: the value of ``GOMP_SPINCOUNT``, by which threads wait; None: it wasn't set.
+        processes: that trained together, each with so many threads.
     """
 
     __pydantic_config__: ClassVar[Any] = STRICT
@@ -45,10 +47,11 @@ class MachineRecord:
     threads: int | None
     precision: str | None
     spin: str | None
+    processes: int = 1
 
     @classmethod
-    def here(cls, device: _Device, threads: int, precision: str) -> Self:
-        """This process, computing on ``device`` with so many CPU threads."""
+    def here(cls, device: _Device, threads: int, precision: str, processes: int = 1) -> Self:
+        """Each of some processes like this one, computing on ``device`` with so many threads."""
         name = device.type
         if name == "cuda":
             name = f"cuda ({torch.cuda.get_device_name(device)})"
@@ -60,6 +63,7 @@ class MachineRecord:
             threads=threads,
             precision=precision,
             spin=os.environ.get("GOMP_SPINCOUNT"),
+            processes=processes,
         )
 
     def began_in_float32(self, device: _Device) -> bool:

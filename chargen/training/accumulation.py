@@ -11,12 +11,12 @@ from torch import Tensor, nn
 
 from chargen.network.base import ModelState, map_state
 from chargen.network.dropout import Dropout
-from chargen.training.lessons import Lesson
+from chargen.training.lessons import Lesson, Share
 
 
 def accumulate_gradient(
     model: nn.Module,
-    lesson: Lesson,
+    lesson: Lesson | Share,
     dropout: Dropout | None = None,
     parts: int = 1,
     autocast: AbstractContextManager[object] | None = None,
@@ -26,31 +26,36 @@ def accumulate_gradient(
     The B rows are cut into ``parts``, which run one after the other in the memory of one part.
     A part's loss is weighted by its number of pieces, and dropout masks are drawn for the whole
     batch, so that loss, gradient and state are those of the whole batch up to rounding.
+    Likewise for a share of a lesson: the sums over all shares are those of the lesson.
 
     Args:
         model: its parameters' ``grad`` is added to.
-        lesson: what the loss is of.
+        lesson: what the loss is of, or this process's share of it.
         dropout: its generator advances by the draws of one lesson, however many parts there are.
         parts: gradient accumulation steps; a part has at least one row.
         autocast: the precision of the forward pass.
 
     Returns:
-        The mean in nats per piece, and the state after the lesson, detached from its graph.
+        The mean in nats per piece, or what a share adds to it; and the state after the lesson,
+        detached from its graph.
     """
-    parts = min(parts, lesson.rows)
-    drawn_from = dropout.generator.get_state() if dropout and parts > 1 else None
+    share = lesson if isinstance(lesson, Share) else Share.whole(lesson)
+    own, place = share.lesson, share.first
+    parts = min(parts, own.rows)
+    in_parts = parts > 1 or own.rows < share.rows
+    drawn_from = dropout.generator.get_state() if dropout and in_parts else None
     losses, states = [], []
-    for first, last in pairwise(lesson.rows * n // parts for n in range(parts + 1)):
-        rows = slice(first, last)
+    for first, last in pairwise(own.rows * n // parts for n in range(parts + 1)):
         if dropout and drawn_from is not None:
             dropout.generator.set_state(drawn_from)
-            dropout = replace(dropout, batch=lesson.rows, rows=rows)
-        part = lesson if parts == 1 else lesson.part(rows)
+            rows = slice(place + first, place + last)
+            dropout = replace(dropout, batch=share.rows, rows=rows)
+        part = own if parts == 1 else own.part(slice(first, last))
         with autocast or nullcontext():
             loss, after = part.loss(model, dropout)
-        share = loss * (part.pieces / lesson.pieces)
-        share.backward()  # type: ignore[no-untyped-call]
-        losses.append(share.detach())
+        loss = loss * (0.0 if share.idle else part.pieces / share.pieces)
+        loss.backward()  # type: ignore[no-untyped-call]
+        losses.append(loss.detach())
         states.append(map_state(after, lambda tensor: tensor.detach()))
     return torch.stack(losses).sum(), _joined(states)
 

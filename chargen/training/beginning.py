@@ -14,6 +14,7 @@ from chargen.corpus.prepared import PreparedCorpus, piece_counts
 from chargen.corpus.tokenizer import Ids, Tokenizer
 from chargen.machine.devices import resolve_device
 from chargen.machine.settings import TrainingSettings
+from chargen.machine.team import Saved
 from chargen.network.base import Model
 from chargen.network.classifier import Classifier
 from chargen.options import Recipe
@@ -22,6 +23,7 @@ from chargen.training.state import TrainingState
 
 if TYPE_CHECKING:
     from chargen.runs.loaded import LoadedModel
+    from chargen.training.plan import PreparedRun
 
 
 def first_state(
@@ -32,6 +34,37 @@ def first_state(
         state = TrainingState(config, resolve_device(config.training.device))
         begin_weights(state.model, corpus, source, config.recipe)
     return state
+
+
+def take_first_state(state: TrainingState, run: PreparedRun, *, begins: bool) -> bool:
+    """Let ``state`` be that of the newest checkpoint of a run; without one it begins.
+
+    The leading process of the team reads it, and all others get its state.
+
+    Args:
+        state: that of ``run`` if this process has just made it, else a new one.
+        run: which goes on.
+        begins: this process has just made it.
+
+    Returns:
+        Whether there was a checkpoint to go on with; the same in all processes.
+    """
+    begun = begins
+
+    def first() -> Saved:
+        nonlocal begun
+        saved = None if begun else run.folder.load_last()
+        if saved is not None:
+            return saved
+        if not begun:
+            begin_weights(state.model, run.plan.corpus, run.plan.source, run.plan.config.recipe)
+        begun = True
+        return state.saved()
+
+    saved = state.team.spread(first)
+    if saved is not None and not begun:
+        state.restore(*saved)
+    return state.team.any(begun) == (False,)
 
 
 def begin_weights(

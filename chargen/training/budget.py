@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from chargen.options import Recipe, TrainConfig
 from chargen.training.events import Planned
@@ -64,6 +64,14 @@ class Rhythm:
         )
 
 
+class Due(NamedTuple):
+    """What is to be done after a step."""
+
+    evaluate: bool
+    sample: bool
+    save: bool
+
+
 class Timetable:
     """When a run ends and what is due on the way; by the clock, that is found while it trains.
 
@@ -92,12 +100,14 @@ class Timetable:
     def _set_rhythm(self, total_steps: int | None) -> None:
         self.rhythm = Rhythm.of(self._options, total_steps, self._val_characters, self._recipe)
 
-    def due(self, every: int, step: int) -> bool:
-        """Whether something that happens every so many steps does after ``step``.
+    def due(self, step: int, *, sample: bool = False, save: bool = False) -> Due:
+        """What is due after ``step``: what the rhythm says, and what else is asked for.
 
         What happens at the end is left to the end.
         """
-        return bool(every) and step % every == 0 and step != self.total_steps
+        every = self.rhythm.evaluate, self.rhythm.sample, self.rhythm.save
+        due = [n > 0 and step % n == 0 and step != self.total_steps for n in every]
+        return Due(due[0], due[1] or sample, due[2] or save)
 
     def pause(self, step: int, seconds: float) -> None:
         """Take into account how long training stood still after a step."""
@@ -142,7 +152,7 @@ class Timetable:
             return None
         return self.announce(step, spent)
 
-    def plan(self, step: int, spent: float) -> Planned | None:
+    def plan(self, step: int, spent: float, each: float | None) -> Planned | None:
         """Estimate the number of steps that the minutes allow; fix it before a rate needs it.
 
         Where the number is known, only a change of the time that it takes is reported.
@@ -150,6 +160,7 @@ class Timetable:
         Args:
             step: steps made so far.
             spent: seconds since training began.
+            each: seconds of a step; None: too few have been timed.
 
         Returns:
             What is new, if anything is.
@@ -159,7 +170,7 @@ class Timetable:
         recipe, minutes = self._recipe, (self._options.max_minutes or 0.0) * 60
         if spent < recipe.clock_estimate * minutes:
             return None
-        total = self.affordable_steps(step, spent)
+        total = self.affordable_steps(step, spent, each)
         if total is None:
             return None
         share = recipe.clock_fix * recipe.lr_hold
@@ -173,10 +184,9 @@ class Timetable:
         self._set_rhythm(total)
         return Planned(step, spent, total, minutes, fixed)
 
-    def affordable_steps(self, step: int, spent: float) -> int | None:
+    def affordable_steps(self, step: int, spent: float, each: float | None) -> int | None:
         """The number of steps that the minutes allow in all; None: too few have been timed."""
         budget = (self._options.max_minutes or 0.0) * 60
-        each = self.pace.seconds_per_step
         if each is None:
             return max(step, 1) if spent >= budget else None
         evaluation = evaluation_cost(self._options, self._val_characters, self._recipe) * each

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from time import perf_counter
 
 import numpy as np
@@ -14,7 +13,6 @@ from chargen.corpus.prepared import PreparedCorpus
 from chargen.corpus.windows import Windows
 from chargen.ngrams import KneserNey, choose_drop, count, leave_one_out, without_singletons
 from chargen.options import ModelConfig
-from chargen.runs.ngram import write_ngram
 
 _LONGEST = 1 << 27
 """Pieces of a text whose probabilities are all computed before training: 512 MiB."""
@@ -96,10 +94,3 @@ class Counts:
         drop = choose_drop(whole, ids)
         counted = CountedText(whole, ids, drop)
         return cls(without_singletons(whole, drop), counted, perf_counter() - began)
-
-    @classmethod
-    def again(cls, run: Path, corpus: PreparedCorpus, model: ModelConfig) -> Counts:
-        """Count again for a run that goes on; its file comes back if it was lost."""
-        found = cls.of(corpus, model)
-        write_ngram(run, found.ngram)
-        return found

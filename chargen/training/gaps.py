@@ -12,7 +12,7 @@ from torch import Tensor
 
 from chargen.corpus.batching import RecordBatches, framed
 from chargen.evaluation.gaps import score_gaps
-from chargen.evaluation.scores import Score
+from chargen.evaluation.scores import Score, score_by_leader
 from chargen.generation.filling.filler import Filler
 from chargen.generation.filling.gapped import GAP, Gapped
 from chargen.machine.devices import resolve_device
@@ -20,7 +20,7 @@ from chargen.network.base import ModelState
 from chargen.network.dropout import Dropout
 from chargen.network.infiller import Infiller
 from chargen.options import InfillConfig
-from chargen.training.lessons import WholeTexts, inside
+from chargen.training.lessons import Share, WholeTexts, inside
 
 if TYPE_CHECKING:
     from chargen.corpus.prepared import PreparedCorpus
@@ -98,19 +98,22 @@ class Lines:
     def steps_per_epoch(self) -> int:
         return self._batches.steps_per_epoch
 
-    def lesson(self, state: TrainingState) -> Gaps:
+    def lesson(self, state: TrainingState) -> Share:
         ids, lengths = framed(
             self._train, self._batches.records(state.step), self._tokenizer.newline_id
         )
         draw = np.random.default_rng((self._options.seed, state.step, len(lengths)))
         hidden = hidden_spans(draw, lengths, self._options.gap_share)
-        return Gaps(*(torch.from_numpy(each).to(self._device) for each in (ids, lengths, hidden)))
+        arrays = (ids, lengths, hidden)
+        gaps = Gaps(*(torch.from_numpy(each).to(self._device) for each in arrays))
+        return Share.of(gaps, state.team)
 
     def prepare(self, step: int) -> None:
         """Nothing is sent ahead."""
 
     def score(self, state: TrainingState) -> Score:
-        return score_gaps(cast("Infiller", state.model), self._tokenizer, self._val).total()
+        model, tokenizer = cast("Infiller", state.model), self._tokenizer
+        return score_by_leader(state.team, lambda: score_gaps(model, tokenizer, self._val).total())
 
     def sample(self, state: TrainingState, seed: int) -> str:
         """A line with a gap of one to three pieces, and how the network fills it."""

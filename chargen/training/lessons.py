@@ -8,6 +8,7 @@ from typing import Any, Protocol, Self
 import torch
 from torch import Tensor
 
+from chargen.machine.team import Team
 from chargen.network.base import ModelState, map_state
 from chargen.network.dropout import Dropout
 
@@ -32,6 +33,41 @@ class Lesson(Protocol):
 
     def loss(self, model: Any, dropout: Dropout | None) -> tuple[Tensor, ModelState]:
         """The mean loss in nats, and the state that is carried on, if there is one."""
+
+
+@dataclass(frozen=True)
+class Share:
+    """What one process of a team learns from in a step.
+
+    Attributes:
+        lesson: its own rows.
+        first: the place of its first row among those of all processes.
+        rows, pieces, read: of all processes together; see ``Lesson``.
+        idle: the process has no row of its own: it reads another's, whose loss doesn't count.
+    """
+
+    lesson: Lesson
+    first: int
+    rows: int
+    pieces: int
+    read: int
+    idle: bool = False
+
+    @classmethod
+    def whole(cls, lesson: Lesson) -> Self:
+        """The share of a process on its own."""
+        return cls(lesson, 0, lesson.rows, lesson.pieces, lesson.read)
+
+    @classmethod
+    def of(cls, lesson: Lesson, team: Team) -> Self:
+        """This process's share of a lesson that all processes have made alike."""
+        own = team.share(lesson.rows)
+        if own == slice(0, lesson.rows):
+            return cls.whole(lesson)
+        idle = own.start == own.stop
+        own = slice(0, 1) if idle else own
+        totals = lesson.rows, lesson.pieces, lesson.read
+        return cls(lesson.part(own), own.start, *totals, idle=idle)
 
 
 @dataclass(frozen=True)

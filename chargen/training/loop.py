@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Generator
 
 from chargen.machine.settings import under_training_settings
+from chargen.machine.team import ALONE, Team
 from chargen.training.accumulation import accumulate_gradient
 from chargen.training.dropout import dropout_share
 from chargen.training.events import Event
@@ -17,7 +18,9 @@ from chargen.training.session import Session
 LOG_EVERY = 10
 
 
-def training_events(run: PreparedRun, stop: Callable[[], bool]) -> Generator[Event, None, None]:
+def training_events(
+    run: PreparedRun, stop: Callable[[], bool], team: Team = ALONE
+) -> Generator[Event, None, None]:
     """Train ``run`` from where it stands to its planned end, and yield what happens.
 
     The settings of the process are changed while it trains, and never between two events: see
@@ -26,27 +29,29 @@ def training_events(run: PreparedRun, stop: Callable[[], bool]) -> Generator[Eve
     Args:
         run: training begins at the newest resumable checkpoint in its folder, if there is one.
         stop: called before every step; True saves and ends the run.
+        team: the processes that train it together, each with events of its own.
 
     Raises:
-        TrainingError: the loss was not finite, again and again.
+        TrainingError: the loss was not finite, again and again; or another process was lost.
     """
-    return under_training_settings(_events(run, stop), run.plan.config.training.threads)
+    return under_training_settings(_events(run, stop, team), run.plan.config.training.threads)
 
 
-def _events(run: PreparedRun, stop: Callable[[], bool]) -> Generator[Event, None, None]:
-    yield from session_events(Session(run), stop)
+def _events(run: PreparedRun, stop: Callable[[], bool], team: Team) -> Generator[Event, None, None]:
+    yield from session_events(Session(run, team=team), stop)
 
 
 def session_events(session: Session, stop: Callable[[], bool]) -> Generator[Event, None, None]:
     """Train in an open session; the caller has changed the settings of the process.
 
     For every window: forward, −log softmax(o_t)[x_{t+1}] averaged over it (with counts, half of
-    that and half of the mixture's), backward (in parts, where the gradient is accumulated), clip,
-    step. The state is carried to the next window, cut off from the graph behind it.
+    that and half of the mixture's), backward (in parts, where the gradient is accumulated), sum
+    over the processes, clip, step. The state is carried to the next window, cut off from the graph
+    behind it.
     """
     options, recipe = session.config.training, session.config.recipe
     state, means, timetable = session.state, session.means, session.timetable
-    parts = options.gradient_accumulation_steps
+    parts, parameters = options.gradient_accumulation_steps, list(state.model.parameters())
     yield from session.start()
     while True:
         yield from session.plan_by_clock()
@@ -66,7 +71,8 @@ def session_events(session: Session, stop: Callable[[], bool]) -> Generator[Even
             state.model, lesson, state.dropout, parts, session.autocast
         )
         session.material.prepare(state.step + 1)
-        norm = clip_gradients(list(state.model.parameters()), options.grad_clip)
+        loss = session.team.sum_gradients(parameters, loss, session.sent_as)
+        norm = clip_gradients(parameters, options.grad_clip)
         nats = float(loss)
         if not math.isfinite(nats + norm):
             yield session.roll_back()
@@ -78,14 +84,14 @@ def session_events(session: Session, stop: Callable[[], bool]) -> Generator[Even
         means.add(lesson.read, nats, norm, clipped=0 < options.grad_clip < norm)
         if state.step % LOG_EVERY == 0 or state.step in (1, timetable.total_steps):
             yield session.step_event(lr)
-        save = session.save_due()
-        if (save or session.measuring_due()) and not session.is_sound():
+        due = session.due()
+        if any(due) and not session.is_sound():
             yield session.roll_back()
             continue
-        if session.due(timetable.rhythm.evaluate):
+        if due.evaluate:
             yield session.evaluate()
-        if session.sample_due():
+        if due.sample:
             yield session.sample()
-        if save:
+        if due.save:
             yield session.save()
     yield from session.end(reason)

@@ -15,16 +15,17 @@ from chargen.corpus.record_split import RecordSplit
 from chargen.corpus.windows import Windows
 from chargen.evaluation.gate import Evidence
 from chargen.evaluation.labels import log_probabilities, score_labels
-from chargen.evaluation.scores import Score, head_of_text, score_characters
+from chargen.evaluation.scores import Score, head_of_text, score_by_leader, score_characters
 from chargen.evaluation.texts import score_records
 from chargen.generation.engine import Engine
 from chargen.generation.requests import Request
 from chargen.machine.devices import resolve_device
+from chargen.machine.team import ALONE, Team
 from chargen.options import SamplingConfig
 from chargen.training.counts import Counts
 from chargen.training.feed import Feed
 from chargen.training.gaps import Lines
-from chargen.training.lessons import Labelled, Lesson, Passage, Texts
+from chargen.training.lessons import Labelled, Passage, Share, Texts
 from chargen.training.pairs import Pairs
 
 if TYPE_CHECKING:
@@ -50,14 +51,14 @@ class Material(Protocol):
     @property
     def val_characters(self) -> int: ...
 
-    def lesson(self, state: TrainingState) -> Lesson:
-        """What the next step of ``state`` learns from."""
+    def lesson(self, state: TrainingState) -> Share:
+        """What the next step of ``state`` learns from in this process."""
 
     def prepare(self, step: int) -> None:
         """Start to send the lesson of a step to the device."""
 
     def score(self, state: TrainingState) -> Score:
-        """Score the validation split."""
+        """Score the validation split; collective, and the same in all processes."""
 
     def sample(self, state: TrainingState, seed: int) -> str:
         """Let the network show what it has learnt."""
@@ -66,14 +67,18 @@ class Material(Protocol):
 class Text:
     """One stream of text, in windows over contiguous lanes."""
 
-    def __init__(self, config: RunConfig, corpus: PreparedCorpus, counts: Counts) -> None:
+    def __init__(
+        self, config: RunConfig, corpus: PreparedCorpus, counts: Counts, team: Team
+    ) -> None:
         options, tokenizer = config.training, corpus.tokenizer
+        self._lanes, self._batch_size = team.share(options.batch_size), options.batch_size
         self._windows = Windows(
             corpus.train,
             options.batch_size,
             options.seq_length,
             tokenizer.newline_id,
             seed=options.seed if config.recipe.shifted_passes else None,
+            lanes=self._lanes,
         )
         self._feed = Feed(self._windows, resolve_device(options.device), counts.counted)
         self._tokenizer, self._ngram = tokenizer, counts.ngram
@@ -85,9 +90,11 @@ class Text:
     def steps_per_epoch(self) -> int:
         return self._windows.steps_per_epoch
 
-    def lesson(self, state: TrainingState) -> Passage:
+    def lesson(self, state: TrainingState) -> Share:
         ids, targets, fresh, counted = self._feed.window(state.step)
-        return Passage(ids, targets, state.before_window(epoch_starts=fresh), counted)
+        own = Passage(ids, targets, state.before_window(epoch_starts=fresh), counted)
+        pieces = len(ids) * self._batch_size
+        return Share(own, self._lanes.start, self._batch_size, pieces, pieces)
 
     def prepare(self, step: int) -> None:
         self._feed.prepare(step)
@@ -108,7 +115,12 @@ class Text:
         model, evidence = state.language_model, Evidence()
         with state.calibrated():
             scores = score_characters(
-                model, self._tokenizer, self._val, ngram=self._ngram, evidence=evidence
+                model,
+                self._tokenizer,
+                self._val,
+                ngram=self._ngram,
+                evidence=evidence,
+                team=state.team,
             )
         return scores.total(), evidence
 
@@ -134,15 +146,15 @@ class Records:
     def steps_per_epoch(self) -> int:
         return self._batches.steps_per_epoch
 
-    def lesson(self, state: TrainingState) -> Texts:
+    def lesson(self, state: TrainingState) -> Share:
         records = self._batches.records(state.step)
         targets, lengths = padded(self._train, records)
         first = np.full((1, len(records)), self._tokenizer.newline_id)
         ids = np.concatenate([first, targets[:-1]])
         v = self._vectors(records, state.step)
-        return Texts(
-            *(torch.from_numpy(each).to(self._device) for each in (ids, targets, lengths, v))
-        )
+        arrays = (ids, targets, lengths, v)
+        texts = Texts(*(torch.from_numpy(each).to(self._device) for each in arrays))
+        return Share.of(texts, state.team)
 
     def _vectors(self, records: NDArray[np.int64], step: int) -> NDArray[np.float32]:
         """The labels v of records (B, L), some left out, as seed and step decide."""
@@ -156,7 +168,8 @@ class Records:
 
     def score(self, state: TrainingState) -> Score:
         v = self._labels.vectors(self._val.labels) if self._labels.size else None
-        return score_records(state.language_model, self._tokenizer, self._val, v)
+        model, tokenizer = state.language_model, self._tokenizer
+        return score_by_leader(state.team, lambda: score_records(model, tokenizer, self._val, v))
 
     def sample(self, state: TrainingState, seed: int) -> str:
         """A text with the labels of some text that was learnt from, which are shown before it."""
@@ -190,19 +203,23 @@ class LabelledTexts:
     def steps_per_epoch(self) -> int:
         return self._batches.steps_per_epoch
 
-    def lesson(self, state: TrainingState) -> Labelled:
+    def lesson(self, state: TrainingState) -> Share:
         records = self._batches.records(state.step)
         ids, lengths = beginnings(self._train, records, self._newline)
         values = self._train.labels[records, 0].astype(np.int64) - 1
         arrays = (ids, lengths, values)
-        return Labelled(*(torch.from_numpy(each).to(self._device) for each in arrays))
+        texts = Labelled(*(torch.from_numpy(each).to(self._device) for each in arrays))
+        return Share.of(texts, state.team)
 
     def prepare(self, step: int) -> None:
         """Nothing is sent ahead."""
 
     def score(self, state: TrainingState) -> Score:
-        found = log_probabilities(cast("Classifier", state.model), self._val, self._newline)
-        return score_labels(found, self._val.labels[:, 0])
+        model, labels = cast("Classifier", state.model), self._val.labels[:, 0]
+        return score_by_leader(
+            state.team,
+            lambda: score_labels(log_probabilities(model, self._val, self._newline), labels),
+        )
 
     def sample(self, state: TrainingState, seed: int) -> str:
         """A text with its label, and what the network tells: of the validation split if any."""
@@ -218,7 +235,9 @@ class LabelledTexts:
         return f"{label}: told as {told}\n{text}"
 
 
-def material_of(config: RunConfig, corpus: PreparedCorpus, counts: Counts) -> Material:
+def material_of(
+    config: RunConfig, corpus: PreparedCorpus, counts: Counts, team: Team = ALONE
+) -> Material:
     """What a run with this config learns from in a corpus."""
     if config.model.task == "infill":
         return Lines(config, corpus)
@@ -228,4 +247,4 @@ def material_of(config: RunConfig, corpus: PreparedCorpus, counts: Counts) -> Ma
         return Pairs(config, corpus)
     if config.model.records:
         return Records(config, corpus)
-    return Text(config, corpus, counts)
+    return Text(config, corpus, counts, team)

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from chargen.corpus.batching import RecordBatches, padded
 from chargen.evaluation.answers import score_answers
-from chargen.evaluation.scores import Score
+from chargen.evaluation.scores import Score, score_by_leader
 from chargen.generation.engine import Engine
 from chargen.generation.requests import Request
 from chargen.machine.devices import resolve_device
@@ -19,7 +19,7 @@ from chargen.network.base import ModelState
 from chargen.network.dropout import Dropout
 from chargen.network.seq2seq import Seq2Seq
 from chargen.options import SamplingConfig
-from chargen.training.lessons import WholeTexts, inside
+from chargen.training.lessons import Share, WholeTexts, inside
 
 if TYPE_CHECKING:
     from chargen.corpus.prepared import PreparedCorpus
@@ -85,20 +85,22 @@ class Pairs:
     def steps_per_epoch(self) -> int:
         return self._batches.steps_per_epoch
 
-    def lesson(self, state: TrainingState) -> Answers:
+    def lesson(self, state: TrainingState) -> Share:
         records = self._batches.records(state.step)
         source, source_lengths = padded(self._train, records)
         targets, lengths = padded(self._train, records, 1)
         first = np.full((1, len(records)), self._tokenizer.newline_id)
         ids = np.concatenate([first, targets[:-1]])
         arrays = (source, source_lengths, ids, targets, lengths)
-        return Answers(*(torch.from_numpy(each).to(self._device) for each in arrays))
+        answers = Answers(*(torch.from_numpy(each).to(self._device) for each in arrays))
+        return Share.of(answers, state.team)
 
     def prepare(self, step: int) -> None:
         """Nothing is sent ahead."""
 
     def score(self, state: TrainingState) -> Score:
-        return score_answers(cast("Seq2Seq", state.model), self._tokenizer, self._val)
+        model, tokenizer = cast("Seq2Seq", state.model), self._tokenizer
+        return score_by_leader(state.team, lambda: score_answers(model, tokenizer, self._val))
 
     def sample(self, state: TrainingState, seed: int) -> str:
         """The text of some pair, and the network's answer on the next line."""

@@ -17,6 +17,7 @@ from chargen.corpus.sources import find_sources
 from chargen.corpus.windows import fit
 from chargen.errors import CheckpointError, system_error_text
 from chargen.options import CorpusConfig, ModelConfig, Recipe, TrainConfig, check, meant
+from chargen.training.computing import machine_of, problem_of_processes
 from chargen.training.extent import Extent
 from chargen.training.kinds import check_kind, settings_of_task, shape_of
 from chargen.training.notes import notes_on
@@ -35,7 +36,6 @@ if TYPE_CHECKING:
     from chargen.runs.config import RunConfig
     from chargen.runs.folder import RunFolder
     from chargen.runs.loaded import LoadedModel
-    from chargen.runs.machine_record import MachineRecord
     from chargen.training.counts import Counts
     from chargen.training.state import TrainingState
 
@@ -54,6 +54,8 @@ class TrainRequest:
         model: given values of ModelConfig.
         training: given values of TrainConfig.
         on_progress: called with the progress of preparing the text.
+        processes: that train together, each with an equal share of the lanes.
+        on_plan: called with the plan, before anything is written.
     """
 
     corpus: Named
@@ -65,6 +67,8 @@ class TrainRequest:
     model: Mapping[str, Any] = field(default_factory=dict)
     training: Mapping[str, Any] = field(default_factory=dict)
     on_progress: Callable[[PrepareProgress], None] | None = None
+    processes: int = 1
+    on_plan: Callable[[Plan], None] = lambda _plan: None
 
 
 @dataclass(frozen=True)
@@ -111,6 +115,7 @@ def new_run(request: TrainRequest) -> PreparedRun:
         CheckpointError: the name is taken, or the folder can't be made.
     """
     made = plan(request)
+    request.on_plan(made)
     from chargen.runs.content import Content
     from chargen.runs.folder import RunFolder
     from chargen.runs.places import Places
@@ -178,7 +183,7 @@ def plan(request: TrainRequest) -> Plan:
     given = {**request.training, "batch_size": batch, "seq_length": window}
     training = choose_training(preset, given, extent, model, recipe)
     training = replace(training, threads=training.threads or torch.get_num_threads())
-    check(model, training, also=_problem_of_patience(training, len(corpus.val)))
+    check(model, training, also=_problems_with(training, len(corpus.val), request.processes))
     require_room(model, training, device)
     config = RunConfig(
         model=model,
@@ -188,7 +193,7 @@ def plan(request: TrainRequest) -> Plan:
         preset=preset_name,
         chargen_version=__version__,
         init_from=Origin(name_of(source.path), source.weights_sha256) if source else None,
-        machine=machine_of(training),
+        machine=machine_of(training, processes=request.processes),
         asked={
             name: getattr(asked, name)
             for name in ("batch_size", "seq_length")
@@ -242,6 +247,8 @@ def _checked_preset(name: str, request: TrainRequest, source: LoadedModel | None
     if request.training.get("patience") and request.settings.get("val_frac") == 0:
         problems.append("`patience` needs a validation split, and `val_frac=0` keeps none")
     check(also=problems)
+    asked = TrainConfig(**{**preset.training, **request.training})
+    check(also=problem_of_processes(asked.batch_size, request.processes))
     return preset
 
 
@@ -250,10 +257,12 @@ def _asked_of_network(request: TrainRequest, preset: Preset) -> dict[str, Any]:
     return {**({} if preset.suits else {"ngram": "0"}), **request.model}
 
 
-def _problem_of_patience(training: TrainConfig, val_pieces: int) -> list[str]:
+def _problems_with(training: TrainConfig, val_pieces: int, processes: int) -> list[str]:
+    """Say what only the corpus shows: that patience or the processes don't suit it."""
+    found = problem_of_processes(training.batch_size, processes)
     if training.patience and not val_pieces:
-        return ["`patience` needs a validation split, and the corpus has none"]
-    return []
+        found.append("`patience` needs a validation split, and the corpus has none")
+    return found
 
 
 def check_name(request: TrainRequest, *, may_exist: bool = False) -> None:
@@ -268,23 +277,3 @@ def check_name(request: TrainRequest, *, may_exist: bool = False) -> None:
             f"{request.runs_dir / request.name} exists already.",
             "Continue it with `resume=True`, or choose another `name`.",
         )
-
-
-def machine_of(training: TrainConfig, before: MachineRecord | None = None) -> MachineRecord:
-    """What a run with this config is computed by, in this process.
-
-    Args:
-        training: its config.
-        before: what it was computed by so far, if it goes on: with ``precision="auto"``, a run
-            that was begun on a CPU in float32 stays in it, though this one be faster in bfloat16.
-    """
-    import torch
-
-    from chargen.machine.devices import resolve_device, resolve_precision
-    from chargen.runs.machine_record import MachineRecord
-
-    device = resolve_device(training.device)
-    threads = training.threads or torch.get_num_threads()
-    if training.precision == "auto" and before and before.began_in_float32(device):
-        return MachineRecord.here(device, threads, "float32")
-    return MachineRecord.here(device, threads, resolve_precision(training.precision, device))

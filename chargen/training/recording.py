@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from chargen.errors import TrainingError, system_error_text
+from chargen.machine.team import ALONE, Team
 from chargen.runs.finding import name_of
 from chargen.runs.layout import LAST, TENSORBOARD
 from chargen.runs.metrics import MetricsLog, read_metrics
@@ -22,7 +23,11 @@ _SAMPLES = 3
 
 
 def recorded_events(
-    run: PreparedRun, stop: Callable[[], bool], *, tensorboard: bool = False
+    run: PreparedRun,
+    stop: Callable[[], bool],
+    *,
+    tensorboard: bool = False,
+    team: Team = ALONE,
 ) -> Generator[Event, None, None]:
     """Train with the run locked; every event is in its metrics before it is yielded.
 
@@ -30,6 +35,7 @@ def recorded_events(
         run: see ``training_events``.
         stop: called before every step; True saves and ends the run.
         tensorboard: whether curves and samples are written for TensorBoard too.
+        team: the processes that train the run, of which this one leads.
 
     Raises:
         TrainingError: the loss is still not finite after several roll-backs, or the run can't be
@@ -38,7 +44,7 @@ def recorded_events(
     try:
         with ExitStack() as stack:
             stack.enter_context(run.folder.lock())
-            events = stack.enter_context(closing(training_events(run, stop)))
+            events = stack.enter_context(closing(training_events(run, stop, team)))
             begun = next(events)  # nothing is written before it is known that the run can go on
             metrics = stack.enter_context(closing(MetricsLog(run.folder.path, begun.step)))
             board = None

@@ -15,13 +15,13 @@ from chargen.errors import CheckpointError, ConfigError, CorpusError, printable
 from chargen.files import sha256_of
 from chargen.options import BUDGETS, CorpusConfig, ModelConfig, TrainConfig, check
 from chargen.runs.finding import name_of
+from chargen.training.computing import machine_of, problem_of_processes
 from chargen.training.kinds import settings_of_task
 from chargen.training.plan import (
     Plan,
     PreparedRun,
     TrainRequest,
     check_name,
-    machine_of,
     new_run,
 )
 
@@ -38,6 +38,11 @@ MAY_CHANGE = frozenset(
     if entry.option.changeable
 )
 """Options that a run which goes on may be given anew; the others must be as recorded."""
+
+
+def prepare_run(request: TrainRequest, *, resume: bool) -> PreparedRun:
+    """The run that is asked for: see ``resumed_run`` and ``new_run``."""
+    return resumed_run(request) if resume else new_run(request)
 
 
 def resumed_run(request: TrainRequest) -> PreparedRun:
@@ -69,18 +74,24 @@ def resumed_run(request: TrainRequest) -> PreparedRun:
     folder = RunFolder(path)
     recorded = folder.read_config()
     config = resumed_config(recorded, request)
-    threads = config.training.threads or torch.get_num_threads()
+    check(also=problem_of_processes(config.training.batch_size, request.processes))
+    threads = config.training.threads
+    if recorded.machine and recorded.machine.processes != request.processes:
+        threads = request.training.get("threads", 0)  # they were those of another share
+    threads = threads or torch.get_num_threads()
     config = replace(config, training=replace(config.training, threads=threads))
     device = resolve_device(config.training.device)
     corpus = _same_corpus(folder, recorded, request)
     folder.require_sizes(config)
     require_room(config.model, config.training, device)
-    machine = machine_of(config.training, recorded.machine)
+    machine = machine_of(config.training, recorded.machine, processes=request.processes)
     config = replace(config, machine=machine, chargen_version=__version__)
     fresh = folder.last_step() < 0
     source = _source_again(folder, config) if fresh else None
     notes = () if fresh else _notes(recorded, config)
-    return PreparedRun(folder, Plan(config, corpus, notes, source))
+    made = Plan(config, corpus, notes, source)
+    request.on_plan(made)
+    return PreparedRun(folder, made)
 
 
 def _notes(recorded: RunConfig, config: RunConfig) -> tuple[str, ...]:

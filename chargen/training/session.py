@@ -7,12 +7,15 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
+import torch
+
 from chargen.generation.seeds import sample_seed
-from chargen.machine.devices import autocast, resolve_device
+from chargen.machine.devices import autocast, resolve_device, resolve_precision
+from chargen.machine.team import ALONE, Team
 from chargen.runs.layout import LAST
 from chargen.training.accumulation import accumulate_gradient
-from chargen.training.beginning import begin_weights
-from chargen.training.budget import Timetable
+from chargen.training.beginning import take_first_state
+from chargen.training.budget import Due, Timetable
 from chargen.training.counts import Counts
 from chargen.training.events import (
     Checkpoint,
@@ -23,7 +26,7 @@ from chargen.training.events import (
     Sample,
     Step,
 )
-from chargen.training.lessons import Lesson
+from chargen.training.lessons import Share
 from chargen.training.material import material_of
 from chargen.training.optimizer import clip_gradients
 from chargen.training.outset import diverged, started_event
@@ -42,31 +45,46 @@ class Session:
         config: of the run; the session alone changes it, here and in the folder.
         material: what the run learns from.
         ngram: the counts that are mixed with the network, or None.
+        team: the processes that train the run together.
+        sent_as: the format in which gradients travel between them.
 
     Args:
         run: what is to be trained, and where it is kept.
         clock: the seconds by which everything is timed; one that can be stopped will do.
         validate: False leaves the validation split out: it is never scored, and the best weights
             are the last ones.
+        team: the processes that train the run, of which the leading one decides, scores, samples
+            and writes.
     """
 
     def __init__(
-        self, run: PreparedRun, clock: Clock = time.perf_counter, *, validate: bool = True
+        self,
+        run: PreparedRun,
+        clock: Clock = time.perf_counter,
+        *,
+        validate: bool = True,
+        team: Team = ALONE,
     ) -> None:
-        began, self._clock = clock(), clock
+        began, self._clock, self.team = clock(), clock, team
         self.folder, self.config, self.corpus = run.folder, run.plan.config, run.plan.corpus
         self._notes = run.plan.notes
         corpus, options = self.corpus, self.config.training
         self.means = StepMeans(clock, corpus.manifest.train)
         self.device = resolve_device(options.device)
+        team.require(self.device)
+        precision = resolve_precision(self.config.precision, self.device)
+        self.sent_as = torch.bfloat16 if precision == "bfloat16" else torch.float32
         self.autocast = autocast(self.config.precision, self.device)
         self._saved_step = -1
         self._begins = run.state is not None and self.folder.last_step() == 0
         self.state = (self._begins and run.state) or TrainingState(self.config, self.device)
-        if not self._begins and not self._load_last():
-            begin_weights(self.state.model, corpus, run.plan.source, self.config.recipe)
-        counts = run.counts or Counts.again(self.folder.path, corpus, self.config.model)
-        self.ngram, self.material = counts.ngram, material_of(self.config, corpus, counts)
+        self.state.join(team)
+        if take_first_state(self.state, run, begins=self._begins):
+            self._saved_step = self.state.step
+        counts = run.counts or Counts.of(corpus, self.config.model)
+        if not self._begins:
+            self.folder.write_ngram(counts.ngram)  # its file comes back if it was lost
+        self.ngram, self.material = counts.ngram, material_of(self.config, corpus, counts, team)
         self._val_characters = self.material.val_characters if validate else 0
         steps_per_epoch = self.material.steps_per_epoch
         self.timetable = Timetable(self.config, steps_per_epoch, self._val_characters, clock)
@@ -83,14 +101,6 @@ class Session:
     def passes(self) -> float:
         """Over the text, so far."""
         return self.state.step / self.material.steps_per_epoch
-
-    def _load_last(self) -> bool:
-        saved = self.folder.load_last()
-        if saved is None:
-            return False
-        self.state.restore(*saved)
-        self._saved_step = self.state.step
-        return True
 
     def start(self) -> Iterator[Event]:
         """Report what is about to happen; save the beginning, so that no kill can lose it."""
@@ -123,7 +133,9 @@ class Session:
     def plan_by_clock(self) -> Iterator[Event]:
         """Report the number of steps, where it isn't known yet, or else a change of their time."""
         unknown = self.timetable.total_steps is None
-        planned = self.timetable.plan(self.state.step, self.seconds)
+        times = self.seconds, self.timetable.pace.seconds_per_step
+        spent, each = self.team.by_leader(lambda: times) if unknown else times
+        planned = self.timetable.plan(self.state.step, spent, each)
         if unknown and planned and planned.fixed:
             self._write_config(planned.total_steps)
         if planned:
@@ -134,37 +146,31 @@ class Session:
         options, total_steps = self.config.training, self.timetable.total_steps
         if total_steps is not None and self.state.step >= total_steps:
             return "done"
-        if stop():
+        longest = (options.max_minutes or math.inf) * 60 * self.config.recipe.clock_overtime
+        stopped, late = self.team.any(stop(), self.state.step > 0 and self.seconds > longest)
+        if stopped:
             return "interrupted"
         if 0 < options.patience <= self.state.evaluations_since_best:
             return "patience"
-        longest = (options.max_minutes or math.inf) * 60 * self.config.recipe.clock_overtime
-        if self.state.step and self.seconds > longest:
+        if late:
             return "time"
         return ""
 
-    def next_lesson(self) -> Lesson:
+    def next_lesson(self) -> Share:
         """What the next step learns from."""
         return self.material.lesson(self.state)
 
-    def due(self, every: int) -> bool:
-        """Whether something that happens every so many steps does now."""
-        return self.timetable.due(every, self.state.step)
+    def due(self) -> Due:
+        """What to do after this step: by the rhythm, and by the clock.
 
-    def save_due(self) -> bool:
-        """Whether to save now: by the rhythm, or since a minute's work would be lost."""
-        long_ago = self._clock() - self._saved_at > _SAVE_SECONDS
-        at_the_end = self.state.step == self.timetable.total_steps
-        return self.due(self.timetable.rhythm.save) or (long_ago and not at_the_end)
-
-    def measuring_due(self) -> bool:
-        """Whether to evaluate or to sample now."""
-        return self.due(self.timetable.rhythm.evaluate) or self.sample_due()
-
-    def sample_due(self) -> bool:
-        """Whether to sample now: by the rhythm, or for the first time, soon after the start."""
-        early = not self._sampled and self._clock() - self._opened > _FIRST_SAMPLE_SECONDS
-        return self.due(self.timetable.rhythm.sample) or early
+        The first sample comes soon after the start; no more than a minute's work is ever unsaved.
+        """
+        step, now = self.state.step, self._clock()
+        early, long_ago = self.team.any(
+            not self._sampled and now - self._opened > _FIRST_SAMPLE_SECONDS,
+            now - self._saved_at > _SAVE_SECONDS and step != self.timetable.total_steps,
+        )
+        return self.timetable.due(step, sample=early, save=long_ago)
 
     def is_sound(self) -> bool:
         """Whether the next step has a finite loss and gradient; changes nothing.
@@ -177,8 +183,10 @@ class Session:
     def _try_step(self) -> tuple[float, float]:
         """Loss and gradient norm of the next window, without dropout; changes nothing."""
         model, parts = self.state.model, self.config.training.gradient_accumulation_steps
+        parameters = list(model.parameters())
         loss, _ = accumulate_gradient(model, self.next_lesson(), None, parts, self.autocast)
-        norm = clip_gradients(list(model.parameters()), 0)
+        loss = self.team.sum_gradients(parameters, loss, self.sent_as)
+        norm = clip_gradients(parameters, 0)
         self.state.optimizer.zero_grad(set_to_none=True)
         return float(loss), norm
 
@@ -217,7 +225,8 @@ class Session:
 
         So samples differ by what was learnt between them alone.
         """
-        text = self.material.sample(self.state, sample_seed(self.config.training.seed, "sample"))
+        seed = sample_seed(self.config.training.seed, "sample")
+        text = self.team.by_leader(lambda: self.material.sample(self.state, seed))
         self._sampled = True
         self._pause()
         return Sample(self.state.step, self.seconds, text=text)
@@ -230,7 +239,7 @@ class Session:
             self.folder.save_best(state.model, state.step, None)
         place = self.folder.path / LAST / str(state.step)
         if not self._begins:  # then it was written with the folder
-            self.folder.save_last(state.step, state.tensors(), state.values())
+            self.folder.save_last(state.step, *state.saved())
         self._begins = False
         self._saved_at, self._saved_step = self._clock(), state.step
         self._pause()
@@ -252,7 +261,9 @@ class Session:
         if rollbacks > recipe.rollback_limit:
             raise diverged(failed + 1, recipe.rollback_limit)
         state.optimizer.zero_grad(set_to_none=True)
-        self._load_last()
+        if saved := self.team.spread(self.folder.load_last):
+            state.restore(*saved)
+            self._saved_step = state.step
         state.lr_scale, state.rollbacks, state.seconds = lr_scale, rollbacks, self.seconds
         state.best_bits, state.evaluations_since_best = best  # of weights that are on disk
         self.folder.change_last(state.step, state.values())

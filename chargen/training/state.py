@@ -12,7 +12,8 @@ from torch import Tensor
 
 from chargen.errors import CheckpointError
 from chargen.evaluation.gate import Calibration
-from chargen.network.base import ModelState
+from chargen.machine.team import ALONE, Saved, Team
+from chargen.network.base import ModelState, map_state
 from chargen.network.dropout import Dropout
 from chargen.network.model import CharModel
 from chargen.network.shapes import build_model
@@ -26,11 +27,15 @@ class TrainingState:
 
     The lane position follows from ``step``. Nothing outside this object decides what the next step
     does, so that a run resumes exactly from what is saved here.
+
+    Of several processes each has this object whole, except for the carried state, of which it has
+    that of its own ``lanes``.
     """
 
     def __init__(self, config: RunConfig, device: torch.device) -> None:
         self.device = device
         self.batch_size = config.training.batch_size
+        self.join(ALONE)
         windows = -(-config.recipe.fresh_after // config.training.seq_length)
         self._fresh_every = max(self.batch_size, windows)
         self.model = build_model(config.model)
@@ -48,6 +53,10 @@ class TrainingState:
         self.evaluations_since_best = 0
         self.evaluated_step = -1
         self.calibration = Calibration()
+
+    def join(self, team: Team) -> None:
+        """Be one of the processes of a team, from before the first lesson on."""
+        self.team, self.lanes = team, team.share(self.batch_size)
 
     @property
     def language_model(self) -> CharModel:
@@ -75,24 +84,31 @@ class TrainingState:
         Clocks go on.
         """
         if epoch_starts or self.carried is None:
-            return self.model.initial_state(self.batch_size)
+            return self.model.initial_state(self.lanes.stop - self.lanes.start)
         lane = self.step % self._fresh_every
-        if lane >= self.batch_size:
+        if not self.lanes.start <= lane < self.lanes.stop:
             return self.carried
+        lane -= self.lanes.start
         initial = self.model.initial_state(1)
         return tuple(
             tuple(_with_row(old, lane, new) for old, new in zip(layer, fresh, strict=True))
             for layer, fresh in zip(self.carried, initial, strict=True)
         )
 
+    def saved(self) -> Saved:
+        """What a checkpoint holds; collective, as ``tensors`` is."""
+        return self.tensors(), self.values()
+
     def tensors(self) -> dict[str, Tensor]:
+        """The tensors of a checkpoint; collective, since it has the carried state of all lanes."""
         found = {f"model.{name}": t for name, t in self.model.state_dict().items()}
         found |= {
             f"optimizer.{n}": t for n, t in optimizer_tensors(self.optimizer, self.model).items()
         }
         found["generator"] = self.generator.get_state()
         for layer, state in enumerate(self.carried or ()):
-            found |= {f"carried.{layer}.{n}": tensor for n, tensor in enumerate(state)}
+            whole = enumerate(map(self.team.gathered, state))
+            found |= {f"carried.{layer}.{n}": tensor for n, tensor in whole}
         return found
 
     def values(self) -> dict[str, Any]:
@@ -140,7 +156,7 @@ class TrainingState:
             self.generator.manual_seed(self.generator.initial_seed() + step)
 
     def _carried_from(self, tensors: Mapping[str, Tensor]) -> ModelState | None:
-        """The carried state of ``tensors()``; ValueError where it has another shape.
+        """Its own lanes of the state of ``tensors()``; ValueError where that has another shape.
 
         It is copied: tensors of a checkpoint are views of a mapped file that may be deleted.
         """
@@ -148,13 +164,12 @@ class TrainingState:
             return None
         wanted = self.model.initial_state(self.batch_size)
         state = tuple(
-            tuple(tensors[f"{n}.{k}"].to(self.device, copy=True) for k in range(len(layer)))
-            for n, layer in enumerate(wanted)
+            tuple(tensors[f"{n}.{k}"] for k in range(len(layer))) for n, layer in enumerate(wanted)
         )
         for found, expected in zip(_flat(state), _flat(wanted), strict=True):
             if found.shape != expected.shape:
                 raise ValueError(f"a carried state is {tuple(found.shape)}")
-        return state
+        return map_state(state, lambda tensor: tensor[self.lanes].to(self.device, copy=True))
 
 
 def _with_row(tensor: Tensor, row: int, other: Tensor) -> Tensor:

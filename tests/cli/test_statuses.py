@@ -52,6 +52,7 @@ UNUSABLE: dict[str, tuple[tuple[object, ...], ...]] = {
     "bench generate": (("--rounds", 0), ("--device", "abacus"), ("--cell", "clockwork")),
     "bench train": (("--rounds", 0), ("--threads", -1)),
     "bench serve": (("--rounds", 0), ("--clients", 0), ("--threads", -1)),
+    "bench scale": (("--rounds", 0), ("--preset", "huge"), ("--threads", -1)),
     "serve": (("--port", -1), ("--slots", 0), ("--access-log", "xml"), ("--host", "0.0.0.0")),
 }  # fmt: skip
 """Command lines that can't be carried out, whatever files and runs there are."""

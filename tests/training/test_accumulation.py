@@ -8,11 +8,12 @@ from typing import Any
 import pytest
 import torch
 
+from chargen.machine.team import Team
 from chargen.network.dropout import Dropout
 from chargen.options import CELLS
 from chargen.runs.folder import RunFolder
 from chargen.training.accumulation import accumulate_gradient
-from chargen.training.lessons import Passage
+from chargen.training.lessons import Passage, Share, Texts
 from tests.support import small_model, train_tiny
 
 T, B = 6, 7
@@ -89,3 +90,32 @@ def test_the_number_of_parts_may_change_when_a_run_goes_on(corpus: Path, tmp_pat
     train_tiny(corpus, tmp_path, max_steps=6, resume=True, gradient_accumulation_steps=2)
     config = RunFolder(tmp_path / "run").read_config()
     assert config.training.gradient_accumulation_steps == 2
+
+
+class Member(Team):
+    """One of some processes, as far as it takes its share."""
+
+    def __init__(self, rank: int, size: int) -> None:
+        self.rank, self.size = rank, size
+
+
+@pytest.mark.parametrize("size", [2, 3, 10])
+@pytest.mark.parametrize("parts", [1, 2])
+def test_the_shares_of_processes_add_up_to_the_whole_batch(size: int, parts: int) -> None:
+    model = small_model(num_layers=2)
+    generator = torch.Generator().manual_seed(5)
+    ids = torch.randint(11, (T + 1, B), generator=generator)
+    lengths = torch.tensor([T, 1, 4, 2, T, 5, 3])
+    texts = Texts(ids[:-1], ids[1:], lengths)
+    results, left = [], set()
+    for members in ([Member(0, 1)], [Member(rank, size) for rank in range(size)]):
+        model.zero_grad(set_to_none=True)
+        total = torch.zeros((), dtype=torch.double)
+        for member in members:  # each gradient is added to those of the others
+            dropout = Dropout(0.4, torch.Generator().manual_seed(2))
+            loss, _ = accumulate_gradient(model, Share.of(texts, member), dropout, parts)
+            total += loss
+            left.add(bytes(dropout.generator.get_state().numpy()))
+        results.append((total, [p.grad.clone() for p in model.parameters() if p.grad is not None]))
+    torch.testing.assert_close(results[1], results[0], rtol=1e-12, atol=1e-13)
+    assert len(left) == 1

@@ -1,0 +1,44 @@
+"""What computes a run: device, threads, precision, and the processes that share its lanes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from chargen.options import TrainConfig
+
+if TYPE_CHECKING:
+    from chargen.runs.machine_record import MachineRecord
+
+
+def problem_of_processes(batch_size: int, processes: int) -> list[str]:
+    """Say why so many processes can't share a batch, in a line; nothing: they can."""
+    if batch_size % processes == 0:
+        return []
+    return [
+        f"`batch_size` is {batch_size}, the lanes of all processes, and {processes} processes "
+        "can't have equal shares of them"
+    ]
+
+
+def machine_of(
+    training: TrainConfig, before: MachineRecord | None = None, *, processes: int = 1
+) -> MachineRecord:
+    """What a run with this config is computed by, in this process.
+
+    Args:
+        training: its config.
+        before: what it was computed by so far, if it goes on: with ``precision="auto"``, a run
+            that was begun on a CPU in float32 stays in it, though this one be faster in bfloat16.
+        processes: that compute it together.
+    """
+    import torch
+
+    from chargen.machine.devices import resolve_device, resolve_precision
+    from chargen.runs.machine_record import MachineRecord
+
+    device = resolve_device(training.device)
+    threads = training.threads or torch.get_num_threads()
+    if training.precision == "auto" and before and before.began_in_float32(device):
+        return MachineRecord.here(device, threads, "float32", processes)
+    precision = resolve_precision(training.precision, device)
+    return MachineRecord.here(device, threads, precision, processes)

@@ -1,0 +1,255 @@
+"""One run trained by several processes: the same run, whatever becomes of them."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from queue import Queue
+from typing import Any
+
+import pytest
+import torch
+
+import chargen
+from chargen.errors import ConfigError, CorpusError, OtherFailedError, TrainingError
+from chargen.machine import meeting
+from chargen.machine.group import Group, team_of
+from chargen.machine.launch import Launch
+from chargen.runs.folder import RunFolder
+from chargen.training import loop, session
+from chargen.training.plan import TrainRequest
+from chargen.training.together import corpus_here
+from tests.support import LEARNABLE, last_state, train_tiny
+
+pytestmark = pytest.mark.skipif(os.name == "nt", reason="torch has no gloo for several processes")
+
+processes = multiprocessing.get_context("spawn" if os.name == "nt" else "forkserver")
+processes.set_forkserver_preload(
+    ["torch._dynamo", "chargen.training.together", "chargen.training.recording", __name__]
+)
+OPTIONS = {"dropout": 0.2, "ngram": "3", "max_steps": 12, "eval_every": 5, "threads": 1}
+
+
+def work(rank: int, size: int, port: int, job: Callable[[int], Any], results: Queue[Any]) -> None:
+    """Do a job as one process of several, and report what it returns or raises."""
+    os.environ |= {"RANK": str(rank), "WORLD_SIZE": str(size), "LOCAL_RANK": str(rank)}
+    os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "OMP_NUM_THREADS": "1"}
+    os.environ |= {"LOCAL_WORLD_SIZE": str(size)}
+    try:
+        result = job(rank)
+    except chargen.ChargenError as error:
+        result = type(error).__name__, error.message, error.rank
+    results.put((rank, result))
+
+
+def free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
+
+
+def together(size: int, job: Callable[[int], Any]) -> list[Any]:
+    """What each of some processes returns or raises in a job, by rank."""
+    results = processes.Queue()
+    port = free_port()
+    started = [
+        processes.Process(target=work, args=(n, size, port, job, results)) for n in range(size)
+    ]
+    for each in started:
+        each.start()
+    try:
+        return [result for _, result in sorted(results.get(timeout=120) for _ in started)]
+    finally:
+        for each in started:
+            each.join(timeout=20)
+            each.kill()
+
+
+class Job:
+    """A tiny run; ``how`` says what one of the processes does on the way."""
+
+    def __init__(self, corpus: Path, out: Path, how: str = "", **options: Any) -> None:
+        self.arguments, self.how = (corpus, out), how
+        self.options = {**OPTIONS, **options}
+
+    def __call__(self, rank: int) -> Any:
+        if rank == 1:
+            Unruly.how = self.how
+            loop.Session = Unruly  # type: ignore[misc]
+        run = train_tiny(*self.arguments, stop=lambda: Unruly.stops, **self.options)
+        return run.reason, run.steps, run.bits_per_char
+
+
+class Unruly(session.Session):
+    """A session that stops, fails, or has a loss that is not finite, once."""
+
+    how, stops = "", False
+
+    def next_lesson(self) -> Any:
+        if Unruly.how and self.state.step == 6:
+            how, Unruly.how = Unruly.how, ""
+            Unruly.stops = how == "stops"
+            if how == "fails":
+                raise TrainingError("It is too much.")
+            if how == "spoils":
+                with torch.no_grad():
+                    self.state.model.table.fill_(float("inf"))
+        return super().next_lesson()
+
+
+def tensors(run: Path) -> dict[str, torch.Tensor]:
+    saved = RunFolder(run).load_last()
+    assert saved is not None
+    return {name: tensor.clone() for name, tensor in saved[0].items()}
+
+
+def close(one: Path, other: Path) -> None:
+    """The same lanes, masks and states; weights equal up to rounding."""
+    torch.testing.assert_close(tensors(one), tensors(other), rtol=1e-3, atol=1e-4)
+    assert torch.equal(tensors(one)["generator"], tensors(other)["generator"])
+
+
+def test_the_run_is_that_of_one_process_however_often_their_number_changes(
+    corpus: Path, tmp_path: Path
+) -> None:
+    train_tiny(corpus, tmp_path / "1", **OPTIONS)
+    whole = together(2, Job(corpus, tmp_path / "2"))
+    assert whole[0] == whole[1]
+    assert whole[0][:2] == ("done", 12)
+    close(tmp_path / "1" / "run", tmp_path / "2" / "run")
+
+    stopped = together(2, Job(corpus, tmp_path / "s", "stops"))
+    assert [result[:2] for result in stopped] == [("interrupted", 7)] * 2
+    again = together(2, Job(corpus, tmp_path / "s", resume=True))
+    assert again == whole
+    assert last_state(tmp_path / "s" / "run") == last_state(tmp_path / "2" / "run")
+    lines = [(tmp_path / each / "run" / "metrics.jsonl").read_text() for each in "2s"]
+    scores = [re.findall(r'"evaluation".*?bits_per_char": ([0-9.]+)', each) for each in lines]
+    assert scores[0] == scores[1]
+    assert len(scores[0]) == 3  # one process writes
+
+    train_tiny(corpus, tmp_path / "x", stop=iter([False] * 3 + [True]).__next__, **OPTIONS)
+    together(2, Job(corpus, tmp_path / "x", "stops", resume=True))
+    train_tiny(corpus, tmp_path / "x", resume=True, **OPTIONS)
+    close(tmp_path / "1" / "run", tmp_path / "x" / "run")
+
+
+def test_all_processes_go_back_end_and_stop_together(corpus: Path, tmp_path: Path) -> None:
+    back = together(2, Job(corpus, tmp_path / "b", "spoils"))
+    assert back[0] == back[1]
+    saved = RunFolder(tmp_path / "b" / "run").load_last()
+    assert saved is not None
+    assert (saved[1]["rollbacks"], saved[1]["step"]) == (1, 12)
+    impatient = {"patience": 1, "lr": 3.0, "eval_every": 1, "max_steps": 100, "grad_clip": 0}
+    early = together(2, Job(corpus, tmp_path / "p", **impatient))
+    assert early[0] == early[1]
+    assert early[0][0] == "patience"
+    by_clock = together(2, Job(corpus, tmp_path / "c", max_steps=None, max_minutes=0.015))
+    assert by_clock[0] == by_clock[1]
+    assert RunFolder(tmp_path / "c" / "run").read_config().total_steps is not None
+
+
+def test_records_are_shared_out(tmp_path: Path) -> None:
+    pairs = tmp_path / "pairs.tsv"
+    lines = [
+        f"{'春夏秋冬'[n % 4] * (n % 5 + 1)}\t{'冬秋夏春'[n % 4] * (n % 5 + 1)}" for n in range(60)
+    ]
+    pairs.write_text("\n".join(["src\ttrg", *lines]), encoding="utf-8")
+    corpus = chargen.prepare(pairs, tmp_path / "pairs", records="pairs").path
+    options = {"task": "seq2seq", "ngram": "0", "batch_size": 3, "seq_length": 9, "max_steps": 8}
+    train_tiny(corpus, tmp_path / "1", **{**OPTIONS, **options})
+    together(3, Job(corpus, tmp_path / "3", **options))  # some batches have one pair
+    close(tmp_path / "1" / "run", tmp_path / "3" / "run")
+
+
+def test_one_process_says_what_is_wrong(corpus: Path, tmp_path: Path) -> None:
+    failed = together(2, Job(corpus, tmp_path, "fails"))
+    assert failed[1] == ("TrainingError", "It is too much.", 1)
+    assert failed[0][0] == OtherFailedError.__name__
+    odd = together(2, Job(corpus, tmp_path / "odd", batch_size=5))
+    assert odd[0][0] == "ConfigError"
+    assert "2 processes can't have equal shares" in odd[0][1]
+    assert odd[1][0] == OtherFailedError.__name__
+    assert not (tmp_path / "odd").exists()
+
+
+def test_processes_that_would_differ_are_refused() -> None:
+    here = {"chargen": "1", "torch": "2", "cpu": "AVX2"}
+    meeting.require_same([here, here])
+    for name, words in (("torch", "torch is 2 on rank 0 and 0 on rank 1"), ("chargen", "is 1")):
+        with pytest.raises(TrainingError, match=words):
+            meeting.require_same([here, {**here, name: "0"}])
+
+
+def test_an_address_that_does_not_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(meeting, "CONNECT_SECONDS", 0.2)
+    launch = Launch(rank=1, size=2, address="127.0.0.1", port=free_port())
+    with pytest.raises(TrainingError, match="doesn't answer"), team_of(launch):
+        pass
+
+
+def children(parent: int) -> list[int]:
+    listed = subprocess.run(
+        ["ps", "--ppid", str(parent), "-o", "pid="], capture_output=True, text=True, check=True
+    )
+    return [int(word) for word in listed.stdout.split()]
+
+
+def test_torchrun_starts_again_after_a_kill_and_the_run_is_the_unbroken_one(
+    corpus: Path, tmp_path: Path
+) -> None:
+    options = {**OPTIONS, "max_steps": 120, "save_every": 10, "eval_every": 120}
+    flags = [f"--{name.replace('_', '-')}={value}" for name, value in options.items()]
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
+    torchrun += ["--nproc-per-node", "2", "--max-restarts", "1", "-m", "chargen", "train"]
+    command = [*torchrun, str(corpus), "--name=run", "--preset=tiny", "--device=cpu", "--resume"]
+    started = subprocess.Popen(
+        [*command, *flags],
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    run = tmp_path / "checkpoints" / "run"
+    while not (run / "last" / "10").exists() and started.poll() is None:
+        time.sleep(0.01)
+    os.kill(children(started.pid)[-1], signal.SIGKILL)
+    said, _ = started.communicate(timeout=120)
+    assert started.returncode == 0, said
+    assert said.count("error: rank ") == 1, said
+    assert said.count("120/120") == 1, said
+    assert "Continuing at step" in said
+    together(2, Job(corpus, tmp_path / "unbroken", **options))
+    assert last_state(run) == last_state(tmp_path / "unbroken" / "run")
+
+
+def test_a_process_that_cannot_see_the_corpus_makes_its_own_or_says_so(
+    corpus: Path, trained: Path, tmp_path: Path
+) -> None:
+    config = RunFolder(trained).read_config()
+    gone, other = tmp_path / "gone", tmp_path / "other.txt"
+    other.write_text(LEARNABLE[::-1], encoding="utf-8")
+    assert corpus_here(gone, config, TrainRequest(corpus, tmp_path)).path == corpus
+    with pytest.raises(CorpusError, match="isn't seen here"):
+        corpus_here(gone, config, TrainRequest(tmp_path / "missing.txt", tmp_path))
+    with pytest.raises(CorpusError, match="is not that of the leading process"):
+        corpus_here(
+            chargen.prepare(other, tmp_path / "o").path, config, TrainRequest(None, tmp_path)
+        )
+
+
+def test_a_missing_backend_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    launch = Launch(rank=0, size=2, local_size=2)
+    with pytest.raises(ConfigError, match="on mps"):
+        Group(launch).require(torch.device("mps"))
+    monkeypatch.setattr(torch.distributed, "is_gloo_available", lambda: False)
+    with pytest.raises(ConfigError, match="no gloo backend"), team_of(launch):
+        pass
