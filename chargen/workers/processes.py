@@ -107,7 +107,19 @@ def _main(work: Work, threads: int, line: Connection) -> None:
     inbox: Inbox = SimpleQueue()
     # Items are read at any time: a driver must not wait to send while this waits to report.
     threading.Thread(target=_receive, args=(line, inbox), daemon=True).start()
-    serve(work, threads, inbox, line.send)
+    # Results are sent beside the work: the driver may be busy with those of another worker.
+    outbox: SimpleQueue[Message | None] = SimpleQueue()
+    sender = threading.Thread(target=_report, args=(line, outbox), daemon=True)
+    sender.start()
+    serve(work, threads, inbox, outbox.put)
+    outbox.put(None)
+    sender.join()
+
+
+def _report(line: Connection, outbox: SimpleQueue[Message | None]) -> None:
+    with suppress(OSError):  # the driver has ended
+        while (message := outbox.get()) is not None:
+            line.send(message)
 
 
 def _receive(line: Connection, inbox: Inbox) -> None:
