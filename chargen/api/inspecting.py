@@ -19,10 +19,23 @@ if TYPE_CHECKING:
     from chargen.inspection.summary import RunSummary
 
 
-def _find(run: str | Path | None, runs_dir: str | Path | None, *, finished: bool = False) -> Path:
-    from chargen.runs.finding import find_run, runs_folder
+def _find(
+    run: str | Path | None,
+    runs_dir: str | Path | None,
+    *,
+    finished: bool = False,
+    poems: bool | None = None,
+) -> Path:
+    """Find a run; where there is none and ``poems`` says what for, one of those that are shipped.
 
-    return find_run(None if run is None else str(run), runs_folder(runs_dir), finished=finished)
+    A folder that is given is meant: there, nothing else is used.
+    """
+    from chargen.runs.finding import find_run, runs_folder
+    from chargen.runs.shipped import STORIES, VERSE
+
+    shipped = None if poems is None or runs_dir is not None else VERSE if poems else STORIES
+    name = None if run is None else str(run)
+    return find_run(name, runs_folder(runs_dir), finished=finished, shipped=shipped)
 
 
 def load(
@@ -31,16 +44,20 @@ def load(
     runs_dir: str | Path | None = None,
     device: str = "auto",
     ngram: bool = True,
+    poems: bool = False,
 ) -> Generator:
     """Load a trained model.
 
     Args:
-        run: a run folder, or the name of a run in ``runs_dir``; None is the newest run there that
-            has finished, or the newest if none has.
+        run: a run folder, the name of a run in ``runs_dir``, or ``stories`` or ``verse``, which
+            come with chargen; None is the newest run there that has finished, or the newest if
+            none has. Where there is none and ``runs_dir`` isn't given, it is ``stories``, with a
+            ChargenWarning.
         runs_dir: the folder of runs; by default the environment variable CHARGEN_RUNS, else
             ``checkpoints``.
         device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
         ngram: False: the network alone, without the run's n-gram counts.
+        poems: where there is no run, load ``verse`` in place of ``stories``.
 
     Raises:
         CheckpointError: the run is missing, damaged, or in a format that can't be read.
@@ -48,7 +65,7 @@ def load(
     """
     from chargen.generation.generator import open_run
 
-    return open_run(_find(run, runs_dir, finished=True), device, ngram=ngram)
+    return open_run(_find(run, runs_dir, finished=True, poems=poems), device, ngram=ngram)
 
 
 def list_runs(runs_dir: str | Path | None = None) -> list[RunEntry]:
@@ -89,7 +106,7 @@ def inspect(
         return summarise_corpus(Path(path))
     from chargen.inspection.summary import summarise_run
 
-    return summarise_run(_find(path, runs_dir), ngram=ngram)
+    return summarise_run(_find(path, runs_dir, poems=False), ngram=ngram)
 
 
 def gradients(

@@ -47,6 +47,7 @@ def serve(
     Args:
         runs: run folders or names in ``runs_dir``, the first of which is the default. Where none
             is named, it is the newest that has finished, and all others there can be asked for.
+            Where there is none either and ``runs_dir`` isn't given, they are the shipped ones.
         runs_dir: the folder of runs.
         device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
         threads: of the CPU; 0: as many as torch chooses.
@@ -69,11 +70,10 @@ def serve(
     check(config, also=also)
     _require_extra()
     from chargen.machine.devices import cpu_threads, resolve_device
-    from chargen.runs.finding import find_run, runs_folder
+    from chargen.runs.finding import runs_folder
     from chargen.serving.server import Listener, Server
 
-    folder = runs_folder(runs_dir)
-    paths = [find_run(str(run), folder) for run in runs] or [find_run(None, folder, finished=True)]
+    paths, folder = _paths(runs, runs_dir), runs_folder(runs_dir)
     resolve_device(device)
 
     def load(path: Path) -> Generator:
@@ -84,6 +84,20 @@ def serve(
     listener = Listener(on_ready=on_ready, say=say, access=access, on_bug=on_bug)
     with cpu_threads(threads):
         Server(config, paths, None if runs else folder, load, listener).serve_until_told()
+
+
+def _paths(runs: Sequence[str | Path], runs_dir: str | Path | None) -> list[Path]:
+    """The folders of the runs to serve, the default one first."""
+    from chargen.runs.finding import find_run, runs_folder
+    from chargen.runs.shipped import SHIPPED, STORIES, is_shipped
+
+    folder = runs_folder(runs_dir)
+    if runs:
+        return [find_run(str(run), folder) for run in runs]
+    shipped = STORIES if runs_dir is None else None
+    newest = find_run(None, folder, finished=True, shipped=shipped)
+    others = [name for name in SHIPPED if name != newest.name] if is_shipped(newest) else []
+    return [newest, *(find_run(name, folder) for name in others)]
 
 
 def _others(device: str, threads: int) -> list[tuple[Any, Any]]:

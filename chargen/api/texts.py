@@ -70,7 +70,8 @@ def batch(
     check_workers(workers)
     with open_jobs(str(jobs)) as file, ExitStack() as stack:
         check_output(str(jobs), out, resume=todo.resume, force=todo.force)
-        model = load(run, runs_dir=runs_dir, device=todo.device, ngram=ngram)
+        poems = wanted_form is not None
+        model = load(run, runs_dir=runs_dir, device=todo.device, ngram=ngram, poems=poems)
         engine = engine_of(
             model, slots=todo.batch_size, oov_prompt=todo.oov_prompt, logprobs=todo.logprobs
         )

@@ -77,13 +77,14 @@ def batch(
 
     from chargen import api
     from chargen.generation.batch.output import STANDARD_OUTPUT, name_of_output, output_path
+    from chargen.runs.finding import shown
 
     piped = output_path(out) == STANDARD_OUTPUT
     reached: list[BatchProgress] = []
 
     def on_begin(model: Generator, texts: int) -> None:
         noun = "text" if texts == 1 else "texts"
-        terminal.say(f"{model.path}: {texts:,} {noun} to {name_of_output(out)}")
+        terminal.say(f"{shown(model.path)}: {texts:,} {noun} to {name_of_output(out)}")
         say_conversion(terminal, model, "Each prompt")
 
     # A live display would mix with texts on the same terminal.

@@ -18,14 +18,19 @@ Suggestions = list[tuple[str, str]]
 
 
 def run_names(ctx: typer.Context, incomplete: str) -> Suggestions:
-    """Suggest the runs in the folder of runs, newest first, without those given already."""
+    """Suggest the runs in the folder of runs, newest first, without those given already.
+
+    Those that come with the package are suggested last.
+    """
     from chargen.runs.finding import name_of, runs_folder, runs_in
+    from chargen.runs.shipped import SHIPPED
 
     given = ctx.params.get("runs") or ()
     try:
         names = [name_of(run) for run in runs_in(runs_folder(ctx.params.get("runs_dir")))]
     except ChargenError:
         return []
+    names += [name for name in SHIPPED if name not in names]
     return [(name, "") for name in names if name.startswith(incomplete) and name not in given]
 
 

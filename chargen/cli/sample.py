@@ -117,7 +117,8 @@ def sample(
     where = run_named(run, checkpoint)
     device = wanted.pop("device")
     with _prompt_for_run(where):
-        generator = api.load(where, runs_dir=runs_dir, device=device, ngram=not no_ngram)
+        about = {"device": device, "ngram": not no_ngram, "poems": wanted["form"] is not None}
+        generator = api.load(where, runs_dir=runs_dir, **about)
     wanted.setdefault("seed", secrets.randbelow(2**31))
     if color == Color.gate and generator.loaded.ngram is None:
         raise ConfigError(
@@ -167,11 +168,13 @@ def _prompt_for_run(run: str | None) -> Iterator[None]:
 
 def say_run(terminal: Terminal, generator: Generator, seed: int | None) -> None:
     """Say which run writes, how far it is trained, and the seed if it is chosen already."""
+    from chargen.runs.finding import shown
+
     loaded = generator.loaded
     bits = loaded.bits_per_char
     quality = "" if bits is None else f", {bits:.2f} {loaded.config.model.unit}"
     drawn = "" if seed is None else f", seed {seed}"
-    terminal.say(f"{generator.path}, {loaded.step:,} steps{quality}{drawn}")
+    terminal.say(f"{shown(generator.path)}, {loaded.step:,} steps{quality}{drawn}")
     if not loaded.step:
         terminal.say("This run has made no training step: what it writes is noise.")
 

@@ -66,6 +66,10 @@ class RecordSplit:
         start = self.ends[number - 1] + 1 if number else 0
         return self.tokens[start : self.ends[number] + 1]
 
+    def starts(self, side: int = 0) -> NDArray[np.int64]:
+        """Where a text of each record begins in ``tokens``, (n,)."""
+        return self.ends[side :: self.sides] - self.lengths(side) + 1
+
     def lengths(self, side: int = 0) -> NDArray[np.int64]:
         """The pieces of a text of each record, its end piece among them, (n,)."""
         return np.diff(self.ends, prepend=-1)[side :: self.sides]

@@ -13,24 +13,40 @@ from numpy.typing import NDArray
 from chargen.corpus.batching import padded
 from chargen.corpus.record_split import RecordSplit
 from chargen.corpus.tokenizer import Tokenizer
+from chargen.evaluation.gate import Evidence
 from chargen.evaluation.scores import Score, by_character
+from chargen.evaluation.texts import judge_of_texts
 from chargen.machine.precision import exact_float32
 from chargen.network.seq2seq import Seq2Seq
+from chargen.ngrams import KneserNey
 
 _PIECES = 1 << 14
 """Positions that are scored at once, padding included."""
 
 
-def score_answers(model: Seq2Seq, tokenizer: Tokenizer, pairs: RecordSplit) -> Score:
-    """Score the answers of pairs: every character and the end, which counts as a character."""
-    nats, correct = answer_costs(model, pairs, tokenizer.newline_id)
+def score_answers(
+    model: Seq2Seq,
+    tokenizer: Tokenizer,
+    pairs: RecordSplit,
+    ngram: KneserNey | None = None,
+    evidence: Evidence | None = None,
+) -> Score:
+    """Score the answers of pairs: every character and the end, which counts as a character.
+
+    With ``ngram``, under the mixture with these counts; ``evidence`` as in ``judge_of``.
+    """
+    nats, correct = answer_costs(model, pairs, tokenizer.newline_id, ngram, evidence)
     answers = [pairs.side(n, 1) for n in range(len(pairs))]
     return by_character(tokenizer, np.concatenate(answers), nats, correct).total()
 
 
 @exact_float32()
 def answer_costs(
-    model: Seq2Seq, pairs: RecordSplit, newline_id: int
+    model: Seq2Seq,
+    pairs: RecordSplit,
+    newline_id: int,
+    ngram: KneserNey | None = None,
+    evidence: Evidence | None = None,
 ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
     """What each piece of the answers costs in nats, and whether it was the likeliest.
 
@@ -40,7 +56,7 @@ def answer_costs(
     lengths = pairs.lengths(1)
     firsts = np.cumsum(lengths) - lengths
     nats, correct = np.zeros(int(lengths.sum())), np.zeros(int(lengths.sum()), bool)
-    device = model.table.device
+    judge, device = judge_of_texts(model, pairs, newline_id, 1, ngram, evidence), model.table.device
     with torch.no_grad():
         for records in _by_length(pairs):
             source, source_lengths = padded(pairs, records)
@@ -51,8 +67,8 @@ def answer_costs(
             s = model.decode(known, model.encode(texts, long))
             steps, rows = np.nonzero(np.arange(len(ids))[:, None] < wide)
             at = torch.from_numpy(steps).to(device), torch.from_numpy(rows).to(device)
-            cost, top = model.score(s[at], torch.from_numpy(targets[steps, rows]).to(device))
             places = firsts[records][rows] + steps
+            cost, top = judge(s[at], places)
             nats[places] = cost.cpu().double().numpy()
             correct[places] = top.cpu().numpy()
     return nats, correct

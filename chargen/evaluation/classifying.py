@@ -19,6 +19,7 @@ from chargen.evaluation.texts import in_chunks, split_of, text_costs
 from chargen.network.base import Model
 from chargen.network.classifier import Classifier
 from chargen.network.model import CharModel
+from chargen.ngrams import KneserNey
 from chargen.options import ClassifyConfig, meant
 
 Judge = Callable[[RecordSplit], NDArray[np.float64]]
@@ -77,12 +78,19 @@ def key_of_labels(labels: Labels, asked: str | None) -> str:
     return asked or keys[0]
 
 
-def judge_of(network: Model, tokenizer: Tokenizer, labels: Labels, key: str) -> Judge:
+def judge_of(
+    network: Model,
+    tokenizer: Tokenizer,
+    labels: Labels,
+    key: str,
+    ngram: KneserNey | None = None,
+) -> Judge:
     """How a network tells the values of a key.
 
     A classifier does by what it has learnt. A language model with labels does by Bayes' rule: a
     value y has the probability p(y | x) ∝ p(y) p(x | y), where p(x | y) is that of the text with
-    this label and no other, and p(y) the share of training texts that have it.
+    this label and no other, and p(y) the share of training texts that have it. Where it is mixed
+    with the counts ``ngram``, so is p(x | y).
 
     Raises:
         CheckpointError: the network does neither.
@@ -103,7 +111,7 @@ def judge_of(network: Model, tokenizer: Tokenizer, labels: Labels, key: str) -> 
         for value in range(len(counts)):
             v = np.zeros((len(split), labels.size), np.float32)
             v[:, places.start + value] = 1
-            found[:, value] = prior[value] - text_costs(network, split, newline, v)
+            found[:, value] = prior[value] - text_costs(network, split, newline, v, ngram)
         return _normalised(found)
 
     return by_bits

@@ -8,8 +8,14 @@ from typing import Any, Protocol
 from torch import Tensor
 
 
-class Predictor(Protocol):
-    """A recurrent model that can be scored, such as ``CharModel``, which documents the shapes."""
+class Scorer(Protocol):
+    """A network that predicts pieces, such as ``CharModel``, which documents the shapes."""
+
+    def score(self, s: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]: ...
+
+
+class Predictor(Scorer, Protocol):
+    """A recurrent model that can be scored, such as ``CharModel``."""
 
     @property
     def table(self) -> Tensor:
@@ -19,11 +25,9 @@ class Predictor(Protocol):
 
     def __call__(self, ids: Tensor, state: Any) -> Any: ...
 
-    def score(self, s: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]: ...
 
-
-class Mixer(Predictor, Protocol):
-    """A predictor that can be mixed with counts."""
+class Mixer(Scorer, Protocol):
+    """A network whose predictions can be mixed with counts."""
 
     def gate(self, s: Tensor) -> Tensor: ...
 

@@ -10,18 +10,16 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from typing import Any, cast
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
-from chargen import ngrams
 from chargen.corpus.tokenizer import Tokenizer
 from chargen.errors import CorpusError
 from chargen.evaluation.gate import Evidence
-from chargen.evaluation.predictors import Mixer, Predictor
+from chargen.evaluation.judges import Judge, judge_of
+from chargen.evaluation.predictors import Predictor
 from chargen.machine.precision import exact_float32
 from chargen.machine.team import ALONE, Team
 from chargen.ngrams import KneserNey
@@ -156,9 +154,8 @@ def score_characters(
     starts = np.flatnonzero(tokenizer.character_starts(ids))
     nats = np.zeros(len(ids))
     correct = np.zeros(len(ids), dtype=bool)
-    judge, evidence = _alone(model, ids), evidence or Evidence()
-    if ngram is not None:
-        judge = _mixed(cast("Mixer", model), ngram, ids, evidence)
+    evidence = evidence or Evidence()
+    judge = judge_of(model, ids, ngram, evidence)
     spans = _spans(starts, len(ids))
     own = spans[team.share(len(spans))]
     for n in range(0, len(own), batch_size):
@@ -202,9 +199,6 @@ def head_of_text(tokenizer: Tokenizer, ids: NDArray[np.integer], most: int) -> N
     return ids[: int(np.flatnonzero(tokenizer.character_starts(ids[: most + 1]))[-1])]
 
 
-_Judge = Callable[[Tensor, NDArray[np.int64]], tuple[Tensor, Tensor]]
-"""Outputs (n, H) and the positions of the pieces that come next, (n,), to the cost of each and
-whether it was the likeliest."""
 Span = tuple[int, int, int]
 """A segment as positions of pieces: start of the warm-up, start of the charged part, end."""
 
@@ -222,39 +216,9 @@ def _spans(starts: NDArray[np.intp], count: int) -> list[Span]:
     ]
 
 
-def _alone(model: Predictor, ids: NDArray[np.integer]) -> _Judge:
-    """The network alone."""
-
-    def judge(s: Tensor, at: NDArray[np.int64]) -> tuple[Tensor, Tensor]:
-        return model.score(s, _on(s, ids[at].astype(np.int64)))
-
-    return judge
-
-
-def _mixed(model: Mixer, ngram: KneserNey, ids: NDArray[np.integer], evidence: Evidence) -> _Judge:
-    """The mixture of the network and of counting."""
-    counted = ngrams.score(ngram, ids).astype(np.float32)
-
-    def judge(s: Tensor, at: NDArray[np.int64]) -> tuple[Tensor, Tensor]:
-        def rows_of(some: Tensor) -> Tensor:
-            states = ngrams.states_before(ngram, ids, at[some.cpu().numpy()])
-            return _on(s, ngram.row(states))
-
-        wanted = _on(s, ids[at].astype(np.int64))
-        cost, top, own = model.score_mixed(s, wanted, _on(s, counted[at]), rows_of)
-        evidence.add(torch.logit(model.gate(s)), own, counted[at])
-        return cost, top
-
-    return judge
-
-
-def _on(s: Tensor, array: NDArray[Any]) -> Tensor:
-    return torch.from_numpy(array).to(s.device)
-
-
 def _score_batch(
     model: Predictor,
-    judge: _Judge,
+    judge: Judge,
     tokenizer: Tokenizer,
     ids: NDArray[np.integer],
     spans: list[Span],

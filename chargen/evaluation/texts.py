@@ -17,9 +17,13 @@ from chargen.corpus.record_split import RecordSplit
 from chargen.corpus.records import Record
 from chargen.corpus.tokenizer import Tokenizer
 from chargen.errors import CorpusError
+from chargen.evaluation.gate import Evidence
+from chargen.evaluation.judges import Judge, judge_of
+from chargen.evaluation.predictors import Scorer
 from chargen.evaluation.scores import Score, by_character
 from chargen.machine.precision import exact_float32
 from chargen.network.model import CharModel
+from chargen.ngrams import KneserNey, joined
 
 _PIECES = 1 << 14
 """Positions that are scored at once, padding included."""
@@ -30,6 +34,8 @@ def score_records(
     tokenizer: Tokenizer,
     split: RecordSplit,
     v: NDArray[np.float32] | None = None,
+    ngram: KneserNey | None = None,
+    evidence: Evidence | None = None,
 ) -> Score:
     """Score whole texts, of each every character and its end, which counts as a character.
 
@@ -38,13 +44,19 @@ def score_records(
         tokenizer: that made them.
         split: the records.
         v: their labels, (n, L); None: without.
+        ngram: the counts that are mixed in, or None.
+        evidence: gets what the gate could be calibrated by.
     """
-    nats, correct = piece_costs(model, split, tokenizer.newline_id, v)
+    nats, correct = piece_costs(model, split, tokenizer.newline_id, v, ngram, evidence)
     return by_character(tokenizer, split.tokens, nats, correct).total()
 
 
 def score_file(
-    model: CharModel, tokenizer: Tokenizer, records: Iterable[Record], labels: Labels
+    model: CharModel,
+    tokenizer: Tokenizer,
+    records: Iterable[Record],
+    labels: Labels,
+    ngram: KneserNey | None = None,
 ) -> Score:
     """Score the records of a file, with their labels as far as the model knows them.
 
@@ -55,7 +67,7 @@ def score_file(
     for chunk in in_chunks(records):
         split = split_of(chunk, tokenizer, labels)
         v = labels.vectors(split.labels) if labels.size else None
-        scores.append(score_records(model, tokenizer, split, v))
+        scores.append(score_records(model, tokenizer, split, v, ngram))
     return total_of(scores)
 
 
@@ -77,9 +89,10 @@ def text_costs(
     split: RecordSplit,
     newline_id: int,
     v: NDArray[np.float32] | None = None,
+    ngram: KneserNey | None = None,
 ) -> NDArray[np.float64]:
     """What each text costs in nats, its end included, (n,)."""
-    nats, _ = piece_costs(model, split, newline_id, v)
+    nats, _ = piece_costs(model, split, newline_id, v, ngram)
     return np.add.reduceat(nats, split.ends - split.lengths() + 1)
 
 
@@ -89,10 +102,12 @@ def piece_costs(
     split: RecordSplit,
     newline_id: int,
     v: NDArray[np.float32] | None = None,
+    ngram: KneserNey | None = None,
+    evidence: Evidence | None = None,
 ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
     """What each piece costs in nats, and whether it was the likeliest, (pieces,) each."""
     nats, correct = np.zeros(len(split.tokens)), np.zeros(len(split.tokens), bool)
-    device = model.table.device
+    judge, device = judge_of_texts(model, split, newline_id, 0, ngram, evidence), model.table.device
     with torch.no_grad():
         for records in by_length(split):
             targets, lengths = padded(split, records)
@@ -101,13 +116,31 @@ def piece_costs(
             before = model.initial_state(len(records))
             s, _ = model(torch.from_numpy(ids).to(device), before, None, given)
             within = np.arange(len(ids))[:, None] < lengths
-            chosen = torch.from_numpy(within).to(device)
-            cost, top = model.score(s[chosen], torch.from_numpy(targets).to(device)[chosen])
             steps, rows = np.nonzero(within)
             places = split.ends[records][rows] - lengths[rows] + 1 + steps
+            cost, top = judge(s[torch.from_numpy(within).to(device)], places)
             nats[places] = cost.cpu().double().numpy()
             correct[places] = top.cpu().numpy()
     return nats, correct
+
+
+def judge_of_texts(
+    model: Scorer,
+    split: RecordSplit,
+    newline_id: int,
+    side: int = 0,
+    ngram: KneserNey | None = None,
+    evidence: Evidence | None = None,
+) -> Judge:
+    """How a network judges the pieces of one side of records, by their number in it.
+
+    Arguments as of ``judge_of``; no text's context reaches into the one before.
+    """
+    order = 1 if ngram is None else ngram.order
+    texts = split.starts(side), split.lengths(side)
+    stream, places = joined(split.tokens, *texts, order, newline_id)
+    judge = judge_of(model, stream, ngram, evidence)
+    return lambda s, at: judge(s, places[at])
 
 
 def by_length(split: RecordSplit, pieces: int = _PIECES) -> Iterator[NDArray[np.int64]]:

@@ -56,7 +56,7 @@ chargen sample .
 {training_command(loaded.config)}
 {_MARK}
 
-{_result(loaded)}
+{_result(loaded)}{_made_smaller(config)}
 
 ## A sample
 
@@ -104,6 +104,16 @@ def _result(loaded: LoadedModel) -> str:
         f"The weights are those after step {loaded.step:,}, with {loaded.bits_per_char:.3f} bits "
         "per character on the\nvalidation split, the end of the text."
     )
+
+
+def _made_smaller(config: ExportConfig) -> str:
+    """What was done to the run since it was evaluated."""
+    done = []
+    if config.weights == "float16":
+        done.append("the weights are rounded to float16")
+    if config.drop_ngrams is not None:
+        done.append(f"{config.drop_ngrams}-grams and longer ones that occur once are left out")
+    return "\nSince then, " + " and\n".join(done) + "." if done else ""
 
 
 def _counts_file(loaded: LoadedModel) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from chargen.errors import ConfigError
@@ -12,6 +13,7 @@ from chargen.exporting.page import DATA, write_page
 from chargen.exporting.step import traced_step
 from chargen.exporting.tokens import FILE, table_bytes, table_of
 from chargen.files import new_folder
+from chargen.ngrams import without_singletons
 from chargen.options.export import ExportConfig
 from chargen.runs.loaded import LoadedModel
 from chargen.runs.ngram import write_ngram
@@ -26,11 +28,20 @@ def export_run(loaded: LoadedModel, config: ExportConfig, out: Path) -> None:
         MissingExtraError: ``onnx`` is wanted and not installed.
     """
     _check_place(out, loaded.path, force=config.force)
+    loaded = _with_fewer_counts(loaded, config.drop_ngrams)
     try:
         with new_folder(out, replace=config.force) as folder:
             _WRITERS[config.to](folder, loaded, config)
     except FileExistsError as error:  # it was made meanwhile
         raise _taken(out) from error
+
+
+def _with_fewer_counts(loaded: LoadedModel, drop_from: int | None) -> LoadedModel:
+    """The run without n-grams of length ``drop_from`` or more that occur once."""
+    ngram = loaded.ngram
+    if ngram is None or drop_from is None or drop_from > ngram.order:
+        return loaded
+    return replace(loaded, ngram=without_singletons(ngram, drop_from))
 
 
 def _check_place(out: Path, run: Path, *, force: bool) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -34,11 +36,15 @@ def write_hub(folder: Path, loaded: LoadedModel, config: ExportConfig) -> None:
         "length": SAMPLE.length,
         "seed": SEED,
     }
+    state = loaded.network.state_dict()
+    if config.weights == "float16":
+        state = {n: t.half() if t.is_floating_point() else t for n, t in state.items()}
+        loaded = replace(loaded, network=deepcopy(loaded.network))
+        loaded.network.load_state_dict(state)
     sample = Generator(loaded.path, loaded).generate(**drawn)[0]
     write_json(folder / CONFIG, loaded.config.sealed())
     (folder / TOKENIZER).write_bytes(loaded.tokenizer.to_bytes())
     (folder / FILE).write_bytes(table_bytes(loaded))
-    state = loaded.network.state_dict()
     write_tensors(folder / MODEL, state, loaded.step, loaded.bits_per_char)
     write_ngram(folder, loaded.ngram)
     (folder / "sample.txt").write_text(sample + "\n", "utf-8")

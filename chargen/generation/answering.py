@@ -23,6 +23,7 @@ from chargen.cells.fast.stepper import Stepper, stepper_of
 from chargen.generation.folded import Network, Rows, RowState
 from chargen.network.attention import FARTHEST, Attention
 from chargen.network.seq2seq import Seq2Seq
+from chargen.ngrams import KneserNey
 
 _FEWEST = 8
 """Memories that a row has room for, at least; always a power of two."""
@@ -50,8 +51,8 @@ class Read:
 class AnswerNetwork(Network):
     """The decoder as ``Network`` folds a language model, an encoder, and attention."""
 
-    def __init__(self, model: Seq2Seq) -> None:
-        super().__init__(model.decoder)
+    def __init__(self, model: Seq2Seq, ngram: KneserNey | None = None) -> None:
+        super().__init__(model.decoder, ngram)
         self._encoder = _Encoder(model)
         R = model.decoder.R
         assert R is not None
@@ -120,9 +121,12 @@ class AnswerRows(Rows):
     def read(self, row: int, ids: Sequence[int]) -> None:
         """Begin the answer to a text, its end piece last, in a row."""
         read = self._answers.read(ids)
-        values = (*read.state, read.beside, *(torch.tensor(n) for n in (len(read.memory), 0)))
+        context = [] if self._contexts is None else [torch.tensor(self._answers.first_context)]
+        places = torch.tensor(len(read.memory)), torch.tensor(0)
+        values = (*read.state, *context, read.beside, *places)
         for tensor, value in zip(self._tensors, values, strict=True):
             tensor[row] = value
+        self._forget()
         if read.keys is not None:
             self._make_room(read.memory, read.keys)
             for tensor, value in ((self._memory, read.memory), (self._keys, read.keys)):
@@ -164,9 +168,7 @@ class AnswerRows(Rows):
 
     def reorder(self, parents: Sequence[int]) -> None:
         """Give the first rows the states of others, all of them answers to one text."""
-        order = torch.tensor(parents, dtype=torch.int64, device=self._lengths.device)
-        for tensor in self._tensors:
-            tensor[: len(order)] = tensor[order]
+        self.take(np.array(parents, np.int64))
 
 
 class Look:

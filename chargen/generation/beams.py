@@ -136,7 +136,8 @@ class Search:
         while live:
             tile = self._network.tile
             s = rows.step(fed[: -(-len(live) // tile) * tile])
-            o = rows.scores(s, len(live)).to(self._engine.drawing_device)
+            o = rows.scores(s, len(live), log=True).to(self._engine.drawing_device)
+            o[:, self._engine.tokenizer.size :] = -torch.inf
             logp = torch.log_softmax(o.double(), dim=1).numpy(force=True)
             found = self._ended(live, logp, found)[:count]
             live, parents = self._next(live, logp, beam)

@@ -68,7 +68,7 @@ class Engine:
         self._convert, self._labels = convert, labels or Labels({})
         with torch.inference_mode():
             if isinstance(model, Seq2Seq):
-                self.network: Network = AnswerNetwork(model)
+                self.network: Network = AnswerNetwork(model, ngram)
             else:
                 self.network = Network(model, ngram)
         self.answers = isinstance(model, Seq2Seq)

@@ -14,7 +14,7 @@ from chargen.generation.drawing import BLOCK
 from chargen.generation.mixture import Contexts, Mixture
 from chargen.network.base import ModelState
 from chargen.network.model import CharModel
-from chargen.ngrams import KneserNey
+from chargen.ngrams import KneserNey, beginning
 
 RowState = tuple[Tensor, ...]
 """One row's state: a copy of its row of each tensor, bottom layer first."""
@@ -34,6 +34,7 @@ class Network:
         tile: the number of rows must be a multiple of this.
         width: |V'|, numbers in a row: |V| rounded up to whole blocks, with counts |V| + 1.
         mixture: of the network with the counts, or None.
+        first_context: the state of the counts before the newline that a text begins with.
     """
 
     def __init__(self, model: CharModel, ngram: KneserNey | None = None) -> None:
@@ -45,6 +46,9 @@ class Network:
         self.table = self.steppers[0].arrange(model.input_table().T).T.contiguous()
         size = model.config.vocab_size
         self.mixture = None if ngram is None else Mixture(ngram, model.table.device)
+        self.first_context = 0
+        if ngram is not None and model.config.records:
+            self.first_context = beginning(ngram)
         self.width = padded(size, BLOCK) if self.mixture is None else self.mixture.width
         spare = self.width - size
         V = F.pad(model.output_matrix().detach(), [0, inputs - model.config.hidden_size, 0, spare])
@@ -97,7 +101,7 @@ class Rows:
         self._contexts: Contexts | None = None
         if network.mixture is not None:
             self._contexts = Contexts(network.mixture, capacity)
-            self._fresh += (torch.tensor(0),)
+            self._fresh += (torch.tensor(network.first_context),)
             self._tensors += (torch.from_numpy(self._contexts.read),)
         self._beside: Tensor | None = None
         if network.labelled:

@@ -19,6 +19,7 @@ from chargen.generation.poems.answers import RULES, broken_rules
 from chargen.generation.poems.pronunciation import readings
 from chargen.generation.requests import Request
 from chargen.network.seq2seq import Seq2Seq
+from chargen.ngrams import KneserNey
 
 MOST_ANSWERED = 10_000
 """Pairs of a file, the first ones, whose texts are answered; all are scored."""
@@ -61,7 +62,13 @@ class Judgement:
         }
 
 
-def judge(model: Seq2Seq, engine: Engine, records: Iterable[Record], request: Request) -> Judgement:
+def judge(
+    model: Seq2Seq,
+    engine: Engine,
+    records: Iterable[Record],
+    request: Request,
+    ngram: KneserNey | None = None,
+) -> Judgement:
     """Judge a model by pairs.
 
     Args:
@@ -69,6 +76,7 @@ def judge(model: Seq2Seq, engine: Engine, records: Iterable[Record], request: Re
         engine: of the same network.
         records: pairs.
         request: how the texts are answered; its prompt is replaced by each text.
+        ngram: the counts that are mixed in, here and in the engine, or None.
 
     Raises:
         CorpusError: there are no pairs.
@@ -78,7 +86,7 @@ def judge(model: Seq2Seq, engine: Engine, records: Iterable[Record], request: Re
     real: list[str] = []
     for chunk in in_chunks(records):
         split = split_of(chunk, engine.tokenizer, Labels({}))
-        scores.append(score_answers(model, engine.tokenizer, split))
+        scores.append(score_answers(model, engine.tokenizer, split, ngram))
         for record in chunk[: MOST_ANSWERED - len(firsts)]:
             firsts.append(record.text)
             real.append(record.answer or "")

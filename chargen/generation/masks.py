@@ -39,7 +39,7 @@ class Masks:
         self.on_cpu = device.type == "cpu"
         self._width = width
         self.not_empty = np.zeros(width, np.float32)
-        self.not_empty[at_start] = -np.inf
+        self.not_empty[self.never] = -np.inf
         self.not_empty[end] = -np.inf
         self._inside: dict[range, NDArray[np.float32]] = {}
 

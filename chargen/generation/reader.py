@@ -85,7 +85,7 @@ class Reader:
 
             return score_gaps_of_file(loaded.of_task(Infiller), loaded.tokenizer, records)
         known = corpus.label_space if labels else Labels({})
-        return score_file(loaded.model, loaded.tokenizer, records, known)
+        return score_file(loaded.model, loaded.tokenizer, records, known, loaded.ngram)
 
     def score_characters(self, text: str, batch_size: int = 32) -> CharScores:
         """What each character of ``text`` costs, in order."""
@@ -180,7 +180,7 @@ class Reader:
 
         loaded, labels = self.loaded, self.loaded.config.corpus.label_space
         key = key_of_labels(labels, asked)
-        return key, judge_of(loaded.network, loaded.tokenizer, labels, key)
+        return key, judge_of(loaded.network, loaded.tokenizer, labels, key, loaded.ngram)
 
 
 def _records(reader: Reader, texts: Sequence[str]) -> Iterator[Record]:

@@ -105,4 +105,4 @@ def judge_file(
     corpus = replace(loaded.config.corpus.settings, **settings)
     (request,) = requests_for("", form, options, {})
     records = read_records([path], corpus)
-    return judge(loaded.of_task(Seq2Seq), engine, records, request)
+    return judge(loaded.of_task(Seq2Seq), engine, records, request, loaded.ngram)

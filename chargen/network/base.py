@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
@@ -49,8 +51,22 @@ class Model(nn.Module):
         A network whose output isn't pieces ignores them.
         """
 
+    def _draw_table(self, generator: torch.Generator) -> None:
+        """Draw the table: embeddings that are read as vectors of length √E, or columns of U."""
+        if self.config.embedding_size:
+            self.table.normal_(0, 1 / self.input_scale, generator=generator)
+        else:
+            bound = 1 / math.sqrt(self.config.hidden_size)
+            self.table.uniform_(-bound, bound, generator=generator)
+
     def drop_counts(self) -> None:
         """Go on without what was counted, if that is a part of this module."""
+
+    @contextmanager
+    def gate_set(self, scale: float, offset: float) -> Iterator[None]:
+        """A block in which the gate is σ(scale · (w·s + b) + offset), if there is one."""
+        del scale, offset
+        yield
 
     def given_by(self, source: Model) -> dict[str, Tensor]:
         """Return the weights of another network by the names that they have in this one."""
@@ -103,6 +119,13 @@ class PieceModel(Model):
     V: nn.Parameter | None
     P: nn.Parameter | None
     c: nn.Parameter | None
+
+    def _draw_output(self, spread: float, generator: torch.Generator) -> None:
+        """Draw V up to ``spread`` in size, or P with that deviation."""
+        if self.V is not None:
+            self.V.uniform_(-spread, spread, generator=generator)
+        if self.P is not None:
+            self.P.normal_(0, spread, generator=generator)
 
     @torch.no_grad()
     def expect(self, counts: Tensor) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
@@ -13,7 +14,11 @@ from chargen.network.base import Model
 from chargen.network.dropout import Dropout
 from chargen.network.encoder import Encoder
 from chargen.network.naive_bayes import NaiveBayes
+from chargen.network.ngram_weights import Found, NgramWeights
 from chargen.options import ModelConfig
+
+_SHARE = 0.7
+"""β: network, counts and weights tell the same in part, so their sum is too sure of it."""
 
 
 class Classifier(Model):
@@ -23,7 +28,8 @@ class Classifier(Model):
     p = [mean of y_t; maximum of y_t],  o = Y p + c,  the values' probabilities are softmax(o).
 
     With an ``ngram`` order the n-grams of texts with each value are counted, and their naive Bayes
-    joins in: o = λ (Y p + c) + r; see ``NaiveBayes``.
+    joins in, and so do learnt weights of n-grams: o = β [λ (Y p + c) + r + ℓ]; see ``NaiveBayes``
+    and ``NgramWeights``. β is 0.7, or 1 without ℓ.
 
     Letters in shapes: T time steps, B texts, |V| pieces, E embedding size, D = 1 or 2 directions,
     H hidden size, P = 2·D·H numbers of a pooled text, L values of the label.
@@ -52,16 +58,16 @@ class Classifier(Model):
             self.counted = NaiveBayes(
                 config.ngram_order, config.vocab_size, config.labels, config.ngram_rows
             )
+        self.weighed: NgramWeights | None = None
+        if self.counted is not None and config.ngram_weights:
+            rows = len(self.counted.keys)
+            self.weighed = NgramWeights(rows, config.ngram_weights, config.labels)
 
     @torch.no_grad()
     def reset_parameters(self, seed: int) -> None:
         """Set initial weights, a function of ``seed`` alone."""
         generator = torch.Generator().manual_seed(seed)
-        if self.config.embedding_size:
-            self.table.normal_(0, 1 / self.input_scale, generator=generator)
-        else:
-            bound = 1 / math.sqrt(self.config.hidden_size)
-            self.table.uniform_(-bound, bound, generator=generator)
+        self._draw_table(generator)
         self.encoder.reset_parameters(generator)
         spread = 1 / math.sqrt(self.Y.shape[1])
         self.Y.uniform_(-spread, spread, generator=generator)
@@ -69,10 +75,12 @@ class Classifier(Model):
             self.c.zero_()
         if self.counted is not None:
             self.counted.reset_parameters()
+        if self.weighed is not None:
+            self.weighed.reset_parameters()
 
     def drop_counts(self) -> None:
         """Judge by the network alone."""
-        self.counted = None
+        self.counted = self.weighed = None
 
     @torch.no_grad()
     def learn_counts(self, ids: Tensor, places: Tensor, values: Tensor) -> None:
@@ -87,6 +95,8 @@ class Classifier(Model):
             self.c.copy_((counts / counts.sum()).log())
         if self.counted is not None:
             self.counted.learn(ids, places, values)
+            if self.weighed is not None:
+                self.weighed.learn(self.counted.counts.sum(-1), len(begun))
 
     def given_by(self, source: Model) -> dict[str, Tensor]:
         """Return the weights of a classifier or a language model by their names here.
@@ -98,7 +108,8 @@ class Classifier(Model):
         """
         given = source.state_dict()
         if isinstance(source, Classifier):
-            return {name: each for name, each in given.items() if not name.startswith("counted.")}
+            of_texts = ("counted.", "weighed.")
+            return {name: each for name, each in given.items() if not name.startswith(of_texts)}
         found = {"table": given["table"] * (source.input_scale / self.input_scale)}
         layers = 1 if self.config.bidirectional else self.config.num_layers
         for name, each in given.items():
@@ -130,7 +141,11 @@ class Classifier(Model):
     def forward(self, ids: Tensor, lengths: Tensor) -> Tensor:
         """Return the logits o of texts: ids (T, B), lengths (B,) to (B, L)."""
         alone = self._alone(ids, lengths, None)
-        return alone if self.counted is None else self._both(alone, ids, lengths, None)
+        if self.counted is None:
+            return alone
+        found = self.counted.find(ids, lengths)
+        o = self._both(alone, found, None)
+        return o if self.weighed is None else _SHARE * (o + self.weighed(found))
 
     def _alone(self, ids: Tensor, lengths: Tensor, dropout: Dropout | None) -> Tensor:
         """Return what the network says without counts, Y p + c."""
@@ -138,11 +153,11 @@ class Classifier(Model):
         with no_autocast(p):
             return F.linear(p.to(self.Y.dtype), self.Y, self.c)
 
-    def _both(self, alone: Tensor, ids: Tensor, lengths: Tensor, own: Tensor | None) -> Tensor:
+    def _both(self, alone: Tensor, found: Sequence[Found], own: Tensor | None) -> Tensor:
         """Return λ (Y p + c) + r; ``own`` (B,) are values that the texts were counted with."""
         assert self.counted is not None
         with no_autocast(alone):
-            r: Tensor = self.counted(ids, lengths, own)
+            r: Tensor = self.counted(found, own)
             return self.counted.share * alone + r
 
     def loss(
@@ -150,14 +165,18 @@ class Classifier(Model):
     ) -> Tensor:
         """Mean nats a text, whose label has the values (B,); −1: it has none, and costs nothing.
 
-        With counts that is half of both together and half of the network alone: by the first alone
-        it would only learn what the counts don't know, and next to nothing.
+        With counts that is the mean of both together and of the network alone: by the first alone
+        it would only learn what the counts don't know, and next to nothing. The weights of n-grams
+        learn by themselves, since they know a text by heart once it was learnt from.
         """
         alone = self._alone(ids, lengths, dropout)
-        nats = _cost(alone, values)
+        costs = [_cost(alone, values)]
         if self.counted is not None:
-            nats = (nats + _cost(self._both(alone, ids, lengths, values), values)) / 2
-        return nats / (values >= 0).sum().clamp(min=1)
+            found = self.counted.find(ids, lengths)
+            costs.append(_cost(self._both(alone, found, values), values))
+            if self.weighed is not None:
+                costs.append(_cost(self.weighed(found), values))
+        return sum(costs[1:], costs[0]) / len(costs) / (values >= 0).sum().clamp(min=1)
 
     def parts(self) -> dict[str, dict[str, Tensor]]:
         """Return the parameters of each part by their names in the equations."""
@@ -174,6 +193,8 @@ class Classifier(Model):
                 "log a": self.counted.log_a,
                 "λ": self.counted.share,
             }
+        if self.weighed is not None:
+            parts["n-grams"] = {"W": self.weighed.W}
         return parts
 
 

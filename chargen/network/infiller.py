@@ -70,18 +70,10 @@ class Infiller(PieceModel):
     def reset_parameters(self, seed: int) -> None:
         """Initial weights, a function of ``seed`` alone."""
         generator = torch.Generator().manual_seed(seed)
-        if self.config.embedding_size:
-            self.table.normal_(0, 1 / self.input_scale, generator=generator)
-        else:
-            bound = 1 / math.sqrt(self.config.hidden_size)
-            self.table.uniform_(-bound, bound, generator=generator)
+        self._draw_table(generator)
         self.ahead.reset_parameters(generator)
         self.back.reset_parameters(generator)
-        spread = 1 / math.sqrt(2 * self.config.hidden_size)
-        if self.V is not None:
-            self.V.uniform_(-spread, spread, generator=generator)
-        if self.P is not None:
-            self.P.normal_(0, spread, generator=generator)
+        self._draw_output(1 / math.sqrt(2 * self.config.hidden_size), generator)
         self.m.zero_()
         if self.c is not None:
             self.c.zero_()

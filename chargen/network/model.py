@@ -91,18 +91,10 @@ class CharModel(PieceModel):
     def reset_parameters(self, seed: int) -> None:
         """Initial weights, a function of ``seed`` alone."""
         generator = torch.Generator().manual_seed(seed)
-        if self.config.embedding_size:
-            self.table.normal_(0, 1 / self.input_scale, generator=generator)
-        else:
-            bound = 1 / math.sqrt(self.config.hidden_size)
-            self.table.uniform_(-bound, bound, generator=generator)
+        self._draw_table(generator)
         for cell in self.cells:
             cell.reset_parameters(generator)
-        spread = 1 / math.sqrt(self.config.hidden_size)
-        if self.V is not None:
-            self.V.uniform_(-spread, spread, generator=generator)
-        if self.P is not None:
-            self.P.normal_(0, spread, generator=generator)
+        self._draw_output(1 / math.sqrt(self.config.hidden_size), generator)
         for parameter in (self.c, self.w, self.b, self.R):
             if parameter is not None:
                 parameter.zero_()
@@ -157,12 +149,7 @@ class CharModel(PieceModel):
         of the network: by the mixture's alone the gate closes before the network has learnt.
         """
         s, state = self(ids, state, dropout)
-        s = s.flatten(0, 1)
-        features, V = self.read_out(s)
-        if counted is None:
-            return softmax_loss(features, V, self.c, targets.flatten()), state
-        p = counted.reshape(-1, 1).to(V.dtype)
-        return softmax_loss(features, V, self.c, targets.flatten(), self.gate(s), p), state
+        return self.loss_after(s, targets, counted), state
 
     def loss_of_texts(
         self,
@@ -171,6 +158,7 @@ class CharModel(PieceModel):
         inside: Tensor | None,
         v: Tensor | None = None,
         dropout: Dropout | None = None,
+        counted: Tensor | None = None,
     ) -> Tensor:
         """Mean nats a piece over whole texts, ids and targets (T, B).
 
@@ -180,13 +168,28 @@ class CharModel(PieceModel):
             inside: places of what is no padding among the T·B, (N,); None: all.
             v: labels, (B, L).
             dropout: of units.
+            counted: as in ``loss``.
         """
         s, _ = self(ids, self.initial_state(ids.shape[1]), dropout, v)
+        return self.loss_after(s, targets, counted, inside)
+
+    def loss_after(
+        self,
+        s: Tensor,
+        targets: Tensor,
+        counted: Tensor | None = None,
+        inside: Tensor | None = None,
+    ) -> Tensor:
+        """Mean nats a piece of targets (T, B) after outputs s (T, B, H); else as in ``loss``."""
         s, targets = s.flatten(0, 1), targets.flatten()
+        p = None if counted is None else counted.reshape(-1, 1)
         if inside is not None:
             s, targets = s[inside], targets[inside]
+            p = None if p is None else p[inside]
         features, V = self.read_out(s)
-        return softmax_loss(features, V, self.c, targets)
+        if p is None:
+            return softmax_loss(features, V, self.c, targets)
+        return softmax_loss(features, V, self.c, targets, self.gate(s), p.to(V.dtype))
 
     def gate(self, s: Tensor) -> Tensor:
         """The network's share g of the mixture after rows s (N, H): (N, 1)."""

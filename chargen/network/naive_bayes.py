@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import accumulate, pairwise
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+from chargen.network.ngram_weights import Found
 
 _FIRST_SHARE = 0.4
 _FIRST_PRIOR = 3e4
@@ -108,24 +111,34 @@ class NaiveBayes(nn.Module):
             found.append(found[-1][:-1] * self.vocab_size + ids[n:])
         return found
 
-    def forward(self, ids: Tensor, lengths: Tensor, own: Tensor | None = None) -> Tensor:
-        """Return r of texts, (B, L); ``own`` (B,) are the values that they were counted with."""
-        r = torch.zeros(ids.shape[1], self.counts.shape[1], device=ids.device)
-        for n, keys in enumerate(self._keys(ids), 1):
-            inside = torch.arange(n - 1, len(ids), device=ids.device)[:, None] < lengths
-            r = r + self.kappa[n - 1] * self._ratios(n - 1, keys, inside, own)
+    def find(self, ids: Tensor, lengths: Tensor) -> list[Found]:
+        """Return the n-grams of texts, of each length, by their rows in ``keys``."""
+        found = []
+        for n, keys in enumerate(self._keys(ids)):
+            inside = torch.arange(n, len(ids), device=ids.device)[:, None] < lengths
+            part = self._parts[n]
+            known = self.keys[part]
+            rows = torch.searchsorted(known, keys.contiguous()).clamp(max=len(known) - 1)
+            found.append(Found(rows + part.start, inside & (known[rows] == keys)))
+        return found
+
+    def forward(self, found: Sequence[Found], own: Tensor | None = None) -> Tensor:
+        """Return r of texts, (B, L), whose n-grams were found.
+
+        ``own`` (B,) are the values that they were counted with.
+        """
+        r = self.kappa.new_zeros(found[0].rows.shape[1], self.counts.shape[1])
+        for n, each in enumerate(found):
+            r = r + self.kappa[n] * self._ratios(n, each.rows, each.counts, own)
         return r
 
-    def _ratios(self, n: int, keys: Tensor, inside: Tensor, own: Tensor | None) -> Tensor:
+    def _ratios(self, n: int, rows: Tensor, inside: Tensor, own: Tensor | None) -> Tensor:
         """Return Σ_t log [P(g_t | y) / P(g_t)] over n-grams of one length, (B, L)."""
-        known_keys = self.keys[self._parts[n]]
-        rows = torch.searchsorted(known_keys, keys.contiguous()).clamp(max=len(known_keys) - 1)
-        inside = inside & (known_keys[rows] == keys)
-        N_gy = self.counts[self._parts[n]][rows].float()  # (T, B, L)
+        N_gy = self.counts[rows].float()  # (T, B, L)
         N_y = self.totals[n].float()  # (L,)
         if own is not None:
             mine = F.one_hot(own.clamp(min=0), len(N_y)) * (own >= 0)[:, None]  # (B, L)
-            same = (keys[:, None] == keys[None]) & inside[None]  # (T, T, B)
+            same = (rows[:, None] == rows[None]) & inside[None]  # (T, T, B)
             N_gy = N_gy - same.sum(1)[..., None] * mine
             N_y = N_y - inside.sum(0)[:, None] * mine
         N_g = N_gy.sum(-1, keepdim=True)

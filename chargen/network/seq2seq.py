@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 import torch
@@ -14,7 +16,7 @@ from chargen.network.base import Model, ModelState
 from chargen.network.dropout import Dropout
 from chargen.network.encoder import Encoder
 from chargen.network.model import CharModel
-from chargen.network.softmax import score_targets, softmax_loss
+from chargen.network.softmax import Rows, score_targets
 from chargen.options import ModelConfig
 
 
@@ -48,6 +50,8 @@ class Seq2Seq(Model):
     a table of its own, ``E``. What comes before y_1 is a newline. No s̃ is fed back to the decoder,
     so all steps of an answer that is known are computed at once. Attention finds what a character
     is, its embedding x_i, beside what the encoder makes of it; with one-hot input, m_i = h_i.
+
+    With an ``ngram`` order, answers alone are counted, and s̃ decides the gate of the mixture.
 
     In both directions, each has half of the H units, so that the code is as wide as that of one.
 
@@ -169,6 +173,7 @@ class Seq2Seq(Model):
         targets: Tensor,
         inside: Tensor | None,
         dropout: Dropout | None = None,
+        counted: Tensor | None = None,
     ) -> Tensor:
         """Mean nats a piece over whole answers.
 
@@ -179,13 +184,26 @@ class Seq2Seq(Model):
             targets: what follows, (T, B).
             inside: places of what is no padding among the T·B, (N,); None: all.
             dropout: of units.
+            counted: P_n of the targets, (T, B), as in ``CharModel.loss``.
         """
-        s = self.decode(ids, self.encode(source, lengths, dropout), dropout).flatten(0, 1)
-        targets = targets.flatten()
-        if inside is not None:
-            s, targets = s[inside], targets[inside]
-        features, V = self.decoder.read_out(s)
-        return softmax_loss(features, V, self.decoder.c, targets)
+        s = self.decode(ids, self.encode(source, lengths, dropout), dropout)
+        return self.decoder.loss_after(s, targets, counted, inside)
+
+    def gate(self, s: Tensor) -> Tensor:
+        """The network's share g of the mixture after rows s̃ (N, H): (N, 1)."""
+        return self.decoder.gate(s)
+
+    @contextmanager
+    def gate_set(self, scale: float, offset: float) -> Iterator[None]:
+        """As ``CharModel.gate_set``."""
+        with self.decoder.gate_set(scale, offset):
+            yield
+
+    def score_mixed(
+        self, s: Tensor, targets: Tensor, counted: Tensor, rows_of: Rows
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """As ``CharModel.score_mixed``, after rows s̃ (N, H)."""
+        return self.decoder.score_mixed(s, targets, counted, rows_of)
 
     def score(self, s: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
         """What each target costs after rows s̃ (N, H), in nats, and whether it was likeliest."""

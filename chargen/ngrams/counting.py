@@ -43,6 +43,11 @@ class Grams:
     counts: NDArray[np.uint32]
 
 
+def most_counted(size: int) -> int:
+    """Return how many pieces of a text are counted at most, with a vocabulary of ``size``."""
+    return _MOST_BITS // digit_bits(size)
+
+
 def stretches(length: int, size: int) -> list[tuple[int, int]]:
     """Return the parts (first, last + 1) of a text of ``length`` pieces that are counted.
 
@@ -50,7 +55,7 @@ def stretches(length: int, size: int) -> list[tuple[int, int]]:
     of a longer one, 64 evenly spaced stretches that are as long together. Each stretch is counted
     like a text of its own.
     """
-    most = _MOST_BITS // digit_bits(size)
+    most = most_counted(size)
     if length <= most:
         return [(0, length)]
     starts = (length * part // _STRETCHES for part in range(_STRETCHES))

@@ -52,12 +52,15 @@ def without_singletons(model: KneserNey, drop_from: int) -> KneserNey:
     an n-gram that stays keeps its place, with a count of 0.
 
     Args:
-        model: whole, as ``count`` returns it.
+        model: as ``count`` returns it, or without longer ones already.
         drop_from: 2 to n; 0 drops nothing.
+
+    Raises:
+        ValueError: there is no such length.
     """
-    if not drop_from:
+    if not drop_from or 0 < model.dropped_from <= drop_from:
         return model
-    if model.dropped_from or not 2 <= drop_from <= model.order:
+    if not 2 <= drop_from <= model.order:
         raise ValueError(f"can't drop n-grams of length {drop_from} or more")
     trie, size = model.trie, model.size
     counts = trie.counts.copy()

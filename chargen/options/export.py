@@ -32,11 +32,18 @@ class ExportConfig(Config):
     )
     weights: str = option(
         "float32",
-        "Number format of a page's weights",
+        "Number format of the weights of a hub's folder or a page",
         choices={
             "float32": "the command line's texts",
             "float16": "half the size, other texts",
         },
+    )
+    drop_ngrams: int | None = option(
+        None,
+        "Length from which on n-grams that occur once are left out; 3 makes the counts several "
+        "times smaller",
+        low=2,
+        default_text="those of the run",
     )
     force: bool = option(False, "Replace an existing output")
 
@@ -46,8 +53,8 @@ class ExportConfig(Config):
         for name in ("license", "language"):
             if values.get(name) is not None and to != "hub":
                 found.append(f"`{name}` is for `to=hub`, and `to` is {to}")
-        if values.get("weights", cls.weights) != cls.weights and to != "page":
-            found.append(f"`weights` is for `to=page`, and `to` is {to}")
+        if values.get("weights", cls.weights) != cls.weights and to == "onnx":
+            found.append(f"`weights` is for `to=page` and `to=hub`, and `to` is {to}")
         if to == "hub" and not values.get("license"):
             found.append("`to=hub` needs a `license` for its card")
         return found

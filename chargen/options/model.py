@@ -15,6 +15,8 @@ _Class = TypeVar("_Class", bound=type)
 _AUTO = "auto"
 _LONGEST_NGRAM = 16
 _NGRAM_OF_LABELS = 3
+_MIXED = ("lm", "seq2seq")
+"""Tasks whose next piece may be predicted by counts as well."""
 
 
 def _known_cells(value: str) -> str | None:
@@ -79,7 +81,7 @@ class ModelConfig(Config):
     ngram: str = option(
         "0",
         "Longest n-grams whose counts are mixed with the network; auto: by the vocabulary, 3 for "
-        "classify; 0: none",
+        "classify, none for texts with labels; 0: none",
         rule=_order,
         integers=True,
         default_text="auto; 0 in tiny and lecture",
@@ -93,6 +95,9 @@ class ModelConfig(Config):
     )
     ngram_rows: int = option(
         0, help="Most n-grams of a length that a classifier counts", low=0, derived=True
+    )
+    ngram_weights: int = option(
+        0, help="Most n-grams that a classifier learns a weight of", low=0, derived=True
     )
     task: str = option(
         "lm",
@@ -167,8 +172,11 @@ class ModelConfig(Config):
             ]
             if self.tie_weights and self.task == "classify":
                 found.append("`tie_weights` has no meaning for classify, whose output are labels")
-            if self.ngram_order and self.task != "classify":
-                found.append(f"`ngram` is {self.ngram}, but `task` {self.task} has no counts")
+            if self.ngram_order and self.task == "infill":
+                found.append(
+                    f"`ngram` is {self.ngram}, but infill goes by both sides of a character, and "
+                    "counts only by what comes before it"
+                )
         return found
 
     @property
@@ -179,7 +187,7 @@ class ModelConfig(Config):
     @property
     def mixed_order(self) -> int:
         """The order of the n-gram model that predicts pieces beside the network; 0: none does."""
-        return self.ngram_order if self.task == "lm" else 0
+        return self.ngram_order if self.task in _MIXED else 0
 
     @property
     def unit(self) -> str:
@@ -189,13 +197,16 @@ class ModelConfig(Config):
     def with_ngram_order(self, suited: int) -> Self:
         """The same network with an order in place of ``auto``: ``suited``, or 0 if it can't mix.
 
-        A classifier counts the n-grams of each label, for which short ones suit.
+        A classifier counts the n-grams of each label, for which short ones suit. A language model
+        of records has none unless they are asked for: they predict its texts better, but know
+        neither labels nor how many verses there were, and what is drawn breaks its form.
         """
         if self.ngram != _AUTO:
             return self
         if self.task == "classify":
             return replace(self, ngram=str(_NGRAM_OF_LABELS))
-        return replace(self, ngram=str(suited if self.can_mix() else 0))
+        by_itself = self.can_mix() and not (self.records and self.task == "lm")
+        return replace(self, ngram=str(suited if by_itself else 0))
 
     def for_task(self, given: Mapping[str, Any]) -> Self:
         """The network of a run whose weights another run begins with, in the task of that one.
@@ -213,7 +224,7 @@ class ModelConfig(Config):
 
     def can_mix(self) -> bool:
         """Whether its output may be mixed with counts: no cell is fed the network's own output."""
-        return self.task == "lm" and not self.records and not self._is_fed_output()
+        return self.task in _MIXED and not self._is_fed_output()
 
     def _is_fed_output(self) -> bool:
         return any(CELLS[name].wants_output for name in self.layer_cells())

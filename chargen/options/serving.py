@@ -62,6 +62,13 @@ class ServeConfig(Config):
         high=1 << 16,
         panel=LIMITS,
     )
+    max_connections: int = option(
+        512,
+        "Connections at once; more are refused with status 503",
+        low=1,
+        high=1 << 16,
+        panel=LIMITS,
+    )
     loaded_runs: int = option(2, "Runs that are kept in memory", low=1, high=1000, panel=LIMITS)
     reload: bool = option(False, "Take over a run that was trained further, without a gap")
     max_length: int = option(

@@ -35,8 +35,10 @@ def outline(model: ModelConfig, where: Path) -> Model:
 
 
 def of_weights(network: Model) -> dict[str, Kind]:
-    """The tensors of ``model.safetensors``."""
-    return {name: Kind.of(tensor) for name, tensor in network.state_dict().items()}
+    """The tensors of ``model.safetensors``, which an export may have rounded to float16."""
+    return {
+        name: Kind.of(tensor)._replace(narrow=True) for name, tensor in network.state_dict().items()
+    }
 
 
 def of_checkpoint(network: Model, training: TrainConfig, step: int, where: Path) -> dict[str, Kind]:
@@ -48,7 +50,7 @@ def of_checkpoint(network: Model, training: TrainConfig, step: int, where: Path)
     Raises:
         CheckpointError: there can be no such state.
     """
-    found = {f"model.{name}": kind for name, kind in of_weights(network).items()}
+    found = {f"model.{name}": Kind.of(each) for name, each in network.state_dict().items()}
     found["generator"] = Kind(torch.uint8, None)  # its length is the device's own
     if not step:
         return found

@@ -11,6 +11,7 @@ from typing import Any
 from chargen.errors import CheckpointError, ConfigError, printable
 from chargen.runs.layout import CONFIG, METRICS, MODEL, last_steps
 from chargen.runs.reading import TRAIN_ONE, parse, regular_file, unreadable
+from chargen.runs.shipped import is_shipped, shipped_run, stand_in
 
 VARIABLE = "CHARGEN_RUNS"
 _DEFAULT = "checkpoints"
@@ -36,6 +37,11 @@ def name_of(run: Path) -> str:
     return printable(run.name or run.resolve().name)
 
 
+def shown(run: Path) -> str:
+    """How messages name a run: by its path, or a shipped one by its name."""
+    return run.name if is_shipped(run) else printable(str(run))
+
+
 def distinct_names(runs: Sequence[Path]) -> list[str]:
     """What to call each of several runs: their names, or the paths of those that share one."""
     names = [name_of(run) for run in runs]
@@ -49,7 +55,7 @@ def distinct_names(runs: Sequence[Path]) -> list[str]:
 def runs_in(folder: Path) -> list[Path]:
     """The runs in ``folder``, the newest first; those that were never trained come last.
 
-    Hidden folders are never runs.
+    Hidden folders are never runs. Those that a checkout ships aren't counted among them.
 
     Raises:
         CheckpointError: the folder can't be listed.
@@ -63,16 +69,25 @@ def runs_in(folder: Path) -> list[Path]:
     return sorted(found, key=lambda run: (_is_trained(run), _touched(run), run.name), reverse=True)
 
 
-def find_run(name: str | None, folder: Path, *, finished: bool = False) -> Path:
-    """A run by its path, or by its name in ``folder``; None: the newest there.
+def find_run(
+    name: str | None, folder: Path, *, finished: bool = False, shipped: str | None = None
+) -> Path:
+    """A run by its path, by its name in ``folder``, or by that of a shipped one; None: the newest.
 
-    With ``finished``, the newest whose training has come to its end, if there is one.
+    Args:
+        name: path or name; None: the newest run in ``folder``.
+        folder: of the runs.
+        finished: prefer the newest whose training has come to its end.
+        shipped: the shipped run to use, with a ChargenWarning, where ``folder`` has no run.
 
     Raises:
         CheckpointError: there is no such folder; whether it holds a run shows when it is read.
     """
     if name is None:
         known = runs_in(folder)
+        instead = None if known or shipped is None else stand_in(shipped, folder)
+        if instead is not None:
+            return instead
         if not known:
             raise CheckpointError(f"There is no run in {folder}.", "Train one first.")
         done = (run for run in known if finished and is_finished(run))
@@ -90,6 +105,8 @@ def find_run(name: str | None, folder: Path, *, finished: bool = False) -> Path:
         ) from error
     if is_file and name:
         raise CheckpointError(f"{name} is a file, not a run folder.", TRAIN_ONE)
+    if (of_package := shipped_run(name)) is not None:
+        return of_package
     names = ", ".join(name_of(run) for run in runs_in(folder)[:10])
     raise CheckpointError(
         f"There is no run {name!r:.200}.",
@@ -109,7 +126,8 @@ def is_finished(run: Path) -> bool:
 
 def _is_run(path: Path) -> bool:
     try:
-        return not path.name.startswith(".") and (path / CONFIG).is_file()
+        hidden = path.name.startswith(".")
+        return not hidden and (path / CONFIG).is_file() and not is_shipped(path)
     except OSError:
         return False
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from filelock import FileLock, Timeout
-from torch import Tensor
+from torch import Tensor, float16
 
 from chargen.corpus.holding import held
 from chargen.corpus.tokenizer import Tokenizer
@@ -224,6 +224,7 @@ class RunFolder:
         network = expected_tensors.outline(config.model, self.path / CONFIG)
         try:
             tensors, facts = read_tensors(self.path, MODEL, expected_tensors.of_weights(network))
+            tensors = {n: t.float() if t.dtype == float16 else t for n, t in tensors.items()}
             step, identity, bits = facts.step, facts.sha256, facts.bits_per_char
         except MissingFileError as error:
             last = self.load_last()

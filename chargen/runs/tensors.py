@@ -51,11 +51,12 @@ class Kind(NamedTuple):
     """The type and the shape of a tensor.
 
     A shape of None stands for any vector of at most ``_MOST_ANY`` numbers, a length of -1 for any
-    length.
+    length. Where ``narrow`` is true, float16 may stand for float32.
     """
 
     dtype: torch.dtype | str
     shape: tuple[int, ...] | None
+    narrow: bool = False
 
     @classmethod
     def of(cls, tensor: Tensor) -> Kind:
@@ -63,7 +64,8 @@ class Kind(NamedTuple):
 
     def admits(self, other: Kind) -> bool:
         """Whether a tensor of the kind ``other`` may stand where this kind is wanted."""
-        if self.dtype != other.dtype or other.shape is None:
+        narrow = self.narrow and (self.dtype, other.dtype) == (torch.float32, torch.float16)
+        if not (narrow or self.dtype == other.dtype) or other.shape is None:
             return False
         if self.shape is None:
             return len(other.shape) == 1 and other.shape[0] <= _MOST_ANY

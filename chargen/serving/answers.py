@@ -9,7 +9,7 @@ from typing import Any
 
 from chargen.generation.requests import Drawn
 from chargen.serving.asked import Asked
-from chargen.serving.flow import Flow, Text
+from chargen.serving.flow import Text, Texts
 from chargen.serving.refusals import to_json
 
 _REASONS = {"length": "length"}
@@ -41,12 +41,12 @@ class Answer:
         self._offsets = [0] * len(asked.requests)
         self._begun = [False] * len(asked.requests)
 
-    def whole(self, flow: Flow) -> bytes:
+    def whole(self, flow: Texts) -> bytes:
         """The answer in one piece."""
         choices = [self._choice(n, text) for n, text in enumerate(flow.texts)]
         return to_json({**self._head, "choices": choices, "usage": self._usage(flow)})
 
-    def events(self, flow: Flow) -> bytes:
+    def events(self, flow: Texts) -> bytes:
         """Events with what is new of each text."""
         usage = {"usage": None} if self._asked.include_usage else {}
         return b"".join(
@@ -55,7 +55,7 @@ class Answer:
             if text.has_news
         )
 
-    def last_events(self, flow: Flow) -> bytes:
+    def last_events(self, flow: Texts) -> bytes:
         """The lengths, if they were asked for, and the end of a stream."""
         if not self._asked.include_usage:
             return END
@@ -96,7 +96,7 @@ class Answer:
             **gates,
         }
 
-    def _usage(self, flow: Flow) -> dict[str, int]:
+    def _usage(self, flow: Texts) -> dict[str, int]:
         """Lengths in characters; a prompt counts once, however many texts it has."""
         read, written = self._asked.read, flow.characters
         return {

@@ -10,6 +10,7 @@ from starlette.routing import Route
 from starlette.types import Lifespan, Receive, Scope, Send
 
 from chargen.serving.completions import Completions
+from chargen.serving.embeddings import Embeddings
 from chargen.serving.metrics import CONTENT_TYPE, Metrics
 from chargen.serving.models import Models
 from chargen.serving.page_files import page_routes
@@ -43,6 +44,7 @@ class Status:
 def application(
     status: Status,
     completions: Completions,
+    embeddings: Embeddings,
     models: Models,
     metrics: Metrics,
     records: Records,
@@ -53,6 +55,10 @@ def application(
     async def complete(scope: Scope, receive: Receive, send: Send) -> None:
         status.check()
         await completions(scope, receive, send)
+
+    async def embed(scope: Scope, receive: Receive, send: Send) -> None:
+        status.check()
+        await embeddings(scope, receive, send)
 
     async def health(_request: Request) -> Response:
         ready = status.word == "ok"
@@ -81,6 +87,7 @@ def application(
     made = Starlette(
         routes=[
             Route("/v1/completions", _Endpoint(complete), methods=["POST"]),
+            Route("/v1/embeddings", _Endpoint(embed), methods=["POST"]),
             Route("/v1/models", list_models),
             Route("/v1/models/{name:path}", one_model),
             Route("/health", health),

@@ -37,13 +37,12 @@ _UNUSED: Mapping[str, tuple[Any, ...]] = {
     "frequency_penalty": (0,),
     "presence_penalty": (0,),
     "logit_bias": ({},),
-    "suffix": ("",),
 }
 """Fields of OpenAI's that chargen has nothing for, and the values that ask for nothing."""
-_WHY = {"suffix": "asks for a gap to be filled, which this run can't do"}
+_NOT_WITH_SUFFIX = ("stop", "logprobs", "form", *(n for n in _OWN if n != "temperature"))
 _KNOWN = (
     *("model", "prompt", "max_tokens", "n", "stop", "seed", "stream", "stream_options"),
-    *("logprobs", "echo", "form", "user", *_OWN, *_UNUSED),
+    *("logprobs", "echo", "form", "suffix", "user", *_OWN, *_UNUSED),
 )
 
 
@@ -57,7 +56,8 @@ class Asked:
         stream, include_usage: whether texts come as events, and their lengths at the end.
         logprobs: how many alternatives are reported; None: no probabilities at all.
         echo: whether the prompt stands before its text.
-        read: characters of all prompts.
+        read: characters of all prompts, and of the suffix with each.
+        suffix: what follows the gap that each text fills; empty: the texts go on without an end.
     """
 
     model: str | None
@@ -67,6 +67,7 @@ class Asked:
     logprobs: int | None
     echo: bool
     read: int
+    suffix: str = ""
 
 
 def read_body(data: bytes, limits: ServeConfig) -> Asked:
@@ -75,10 +76,11 @@ def read_body(data: bytes, limits: ServeConfig) -> Asked:
     Raises:
         RefusedError: it isn't what it should be; ``param`` names the field.
     """
-    return _Reader(_object(data), limits).asked()
+    return _Reader(object_in(data), limits).asked()
 
 
-def _object(data: bytes) -> dict[str, Any]:
+def object_in(data: bytes) -> dict[str, Any]:
+    """The JSON object that a body is; RefusedError where it is none."""
     try:
         values = json.loads(data.decode("utf-8"), parse_constant=_no_constant)
     except (ValueError, RecursionError) as error:
@@ -107,11 +109,12 @@ class _Reader:
     def asked(self) -> Asked:
         for name, nothing in _UNUSED.items():
             if name in self._values and self._values[name] not in nothing:
-                self._refuse(name, _WHY.get(name, "is not supported"))
+                self._refuse(name, "is not supported")
         model = self._text("model", 1000)
         stream = self._flag("stream")
         logprobs = self._whole("logprobs", 0, MOST_LOGPROBS)
         self._text("user", 1000)
+        suffix, prompts = self._suffix(), self._prompts()
         return Asked(
             model=model,
             requests=self._requests(logprobs),
@@ -119,7 +122,8 @@ class _Reader:
             include_usage=self._include_usage(stream),
             logprobs=logprobs,
             echo=self._flag("echo"),
-            read=sum(map(len, self._prompts())),
+            read=sum(map(len, prompts)) + len(suffix) * len(prompts),
+            suffix=suffix,
         )
 
     def _requests(self, logprobs: int | None) -> tuple[Request, ...]:
@@ -155,6 +159,16 @@ class _Reader:
         for each in prompts:
             self._writable("prompt", each)
         return prompts
+
+    def _suffix(self) -> str:
+        suffix = self._text("suffix", self._limits.max_prompt) or ""
+        self._writable("suffix", suffix)
+        if suffix and "max_tokens" not in self._values:
+            self._refuse("max_tokens", "is needed with suffix: it is the length of the gap")
+        for name in _NOT_WITH_SUFFIX if suffix else ():
+            if name in self._values:
+                self._refuse(name, "has no meaning with suffix")
+        return suffix
 
     def _sampling(self) -> SamplingConfig:
         entries, values = SamplingConfig.entries(), {}

@@ -10,6 +10,8 @@ from collections.abc import Awaitable, Iterable, Sequence
 from starlette.types import Receive, Scope, Send
 
 from chargen.errors import ChargenError, ConfigError
+from chargen.generation.engine import Engine
+from chargen.generation.generator import Generator
 from chargen.generation.requests import Drawn, Request
 from chargen.options import ServeConfig
 from chargen.serving.admission import Admission
@@ -17,6 +19,7 @@ from chargen.serving.answers import END, Answer, event
 from chargen.serving.asked import Asked, read_body
 from chargen.serving.bodies import read_json
 from chargen.serving.exchange import Exchange
+from chargen.serving.filling import Fillings
 from chargen.serving.flow import Flow
 from chargen.serving.metrics import Metrics
 from chargen.serving.models import Model, Models
@@ -78,7 +81,18 @@ class Completions:
     async def _answer(
         self, asked: Asked, model: Model, exchange: Exchange, receive: Receive, send: Send
     ) -> None:
-        prompts = await _checked(asked, model)
+        task = model.generator.loaded.config.model.task
+        if asked.suffix and task == "infill":
+            await self._fill(asked, model, exchange, receive, send)
+            return
+        if asked.suffix:
+            words = f"{model.name} has learnt the task {task}, and fills no gaps before a suffix."
+            raise RefusedError(400, words, param="suffix")
+        if model.engine is None or model.worker is None:
+            more = " without a suffix" if task == "infill" else ""
+            words = f"{model.name} has learnt the task {task}, and writes no texts{more}."
+            raise RefusedError(400, words, param="model")
+        prompts = await _checked(asked, model.engine, model.generator)
         flow = Flow(asked.requests, model.worker, self._metrics, exchange.started)
         answer = Answer(asked, model.name, model.fingerprint, prompts)
         flow.begin()
@@ -97,6 +111,21 @@ class Completions:
         finally:
             flow.cancel()
             exchange.characters = flow.characters
+
+    async def _fill(
+        self, asked: Asked, model: Model, exchange: Exchange, receive: Receive, send: Send
+    ) -> None:
+        """Fill gaps; a stream has all of a text in one event, since a gap is filled as a whole."""
+        fillings = Fillings(asked.requests, asked.suffix, model)
+        await self._guarded(fillings.finished(), exchange, receive)
+        answer = Answer(asked, model.name, model.fingerprint, [()] * len(asked.requests))
+        exchange.characters = fillings.characters
+        self._metrics.wrote(fillings.characters)
+        if asked.stream:
+            events = answer.events(fillings) + answer.last_events(fillings)
+            await exchange.send_events(send, events, last=True)
+        else:
+            await exchange.send_json(send, answer.whole(fillings))
 
     async def _stream(self, flow: Flow, answer: Answer, exchange: Exchange, send: Send) -> None:
         """Send what is new at once at first, and then as often as all streams may together."""
@@ -168,7 +197,7 @@ async def _hung_up(receive: Receive) -> None:
         pass
 
 
-async def _checked(asked: Asked, model: Model) -> Sequence[Sequence[Drawn]]:
+async def _checked(asked: Asked, engine: Engine, generator: Generator) -> Sequence[Sequence[Drawn]]:
     """Check texts that are asked for; what their prompts cost, if that is to be reported.
 
     Raises:
@@ -177,32 +206,32 @@ async def _checked(asked: Asked, model: Model) -> Sequence[Sequence[Drawn]]:
     requests = {request.prompt: request for request in asked.requests}
     scored = asked.echo and asked.logprobs is not None
     if scored or sum(map(len, requests)) > _SHORT or asked.requests[0].form is not None:
-        await in_thread(lambda: _check(requests.values(), model))
+        await in_thread(lambda: _check(requests.values(), engine))
     else:
-        _check(requests.values(), model)
+        _check(requests.values(), engine)
     if not scored:
         return [()] * len(asked.requests)
-    costs = await in_thread(lambda: {prompt: _costs(model, prompt) for prompt in requests})
+    costs = await in_thread(lambda: {prompt: _costs(generator, prompt) for prompt in requests})
     return [costs[request.prompt] for request in asked.requests]
 
 
-def _check(requests: Iterable[Request], model: Model) -> None:
+def _check(requests: Iterable[Request], engine: Engine) -> None:
     for request in requests:
         try:
-            model.engine.check(request)
+            engine.check(request)
         except ConfigError as error:  # labels are not known before the run is
             raise RefusedError.of(error, param="label") from error
         except ChargenError as error:
             raise RefusedError.of(error, param="form" if request.form else "prompt") from error
 
 
-def _costs(model: Model, prompt: str) -> Sequence[Drawn]:
+def _costs(generator: Generator, prompt: str) -> Sequence[Drawn]:
     """What each character of a prompt costs."""
     if not prompt:
         return ()
-    scores = model.generator.score_characters(prompt)
+    scores = generator.score_characters(prompt)
     gates: Sequence[float | None] = [None] * len(scores.text)
-    if model.generator.loaded.ngram is not None:
-        gates = model.generator.gate_characters(prompt)
+    if generator.loaded.ngram is not None:
+        gates = generator.gate_characters(prompt)
     each = zip(scores.text, scores.nats.tolist(), gates, strict=True)
     return [Drawn(character, -nats, (), gate) for character, nats, gate in each]

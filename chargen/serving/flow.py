@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from typing import Protocol
 
 from chargen.generation.requests import Chunk, Drawn, Request, Result
 from chargen.serving.metrics import Metrics
@@ -36,6 +37,13 @@ class Text:
         self._new, self._drawn = [], []
         self.handed_on = self.result is not None
         return new, drawn
+
+
+class Texts(Protocol):
+    """The texts of a request, and how many characters they have so far."""
+
+    texts: list[Text]
+    characters: int
 
 
 class Flow:

@@ -7,6 +7,7 @@ import contextlib
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 from chargen.errors import ChargenError
@@ -24,6 +25,8 @@ from chargen.serving.threads import in_thread
 from chargen.serving.worker import Worker
 
 Stamp = tuple[tuple[int, int] | None, ...]
+_WRITING = ("lm", "seq2seq")
+"""Tasks whose runs write texts; those of the others can be embedded."""
 _POLL = 1.0
 """Seconds between two looks at the files of runs."""
 
@@ -34,25 +37,32 @@ class Model:
 
     Attributes:
         name: by which it is asked for.
-        generator, engine, worker: what generates.
+        generator: the run.
+        engine, worker: what generates; None in a run that writes no texts.
         stamp: of its files when they were read.
         users: requests that it is working for.
         used: a number that grows with each use.
+        turn: held while a gap is filled.
     """
 
     name: str
     generator: Generator
-    engine: Engine
-    worker: Worker
+    engine: Engine | None
+    worker: Worker | None
     stamp: Stamp
     users: int = 0
     used: int = 0
     retired: bool = field(default=False)
+    turn: Lock = field(default_factory=Lock)
 
     @property
     def fingerprint(self) -> str:
         """What identifies the weights."""
         return self.generator.loaded.weights_sha256
+
+    def stop(self, timeout: float = 5.0) -> None:
+        if self.worker is not None:
+            self.worker.stop(timeout)
 
 
 class Models:
@@ -96,7 +106,8 @@ class Models:
         return {**here, **self._named}
 
     def workers(self) -> list[Worker]:
-        return [model.worker for model in (*self._loaded.values(), *self._retired)]
+        models = (*self._loaded.values(), *self._retired)
+        return [model.worker for model in models if model.worker is not None]
 
     def path_of(self, name: str) -> Path:
         """The folder of a run; RefusedError where there is none of this name."""
@@ -157,13 +168,15 @@ class Models:
         """Read a run in a thread of its own, and start its engine."""
         slots = self._config.slots
 
-        def read() -> tuple[Stamp, Generator, Engine]:
+        def read() -> tuple[Stamp, Generator, Engine | None]:
             before = stamp_of(path)
             generator = self._load(path)
-            return before, generator, engine_of(generator, slots=slots)
+            writes = generator.loaded.config.model.task in _WRITING
+            return before, generator, engine_of(generator, slots=slots) if writes else None
 
         stamp, generator, engine = await in_thread(read)
-        worker = Worker(engine, asyncio.get_running_loop(), self._metrics.stepped)
+        loop = asyncio.get_running_loop()
+        worker = None if engine is None else Worker(engine, loop, self._metrics.stepped)
         self._say(f"{name} is loaded.")
         return Model(name, generator, engine, worker, stamp)
 
@@ -177,7 +190,7 @@ class Models:
     def _clear(self) -> None:
         for model in [each for each in self._retired if not each.users]:
             self._retired.remove(model)
-            model.worker.stop(timeout=0)
+            model.stop(timeout=0)
 
     async def watch(self) -> None:
         """Take over what is trained further, for as long as the server runs."""
@@ -196,7 +209,7 @@ class Models:
                     self._retire(model)
                     self._loaded[name] = fresh
                 else:
-                    fresh.worker.stop(timeout=0)
+                    fresh.stop(timeout=0)
 
     async def describe(self, name: str) -> dict[str, Any]:
         """What a run is, as ``GET /v1/models/ID`` shows it; RefusedError where it can't be read."""
@@ -227,7 +240,7 @@ class Models:
 
     def stop(self) -> None:
         for model in (*self._loaded.values(), *self._retired):
-            model.worker.stop()
+            model.stop()
 
 
 def _facts(config: RunConfig) -> dict[str, Any]:

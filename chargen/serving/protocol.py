@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from typing import Any
+from typing import Any, ClassVar
 
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
@@ -19,13 +19,21 @@ connection, and the answer is lost with it."""
 
 
 class Bounded(H11Protocol):
-    """A connection whose headers must come in time, and whose errors are JSON."""
+    """A connection whose headers must come in time, and whose errors are JSON.
 
+    One too many is refused before anything of it is read, so that none waits for its turn.
+    """
+
+    most: ClassVar[int]
     _timer: asyncio.TimerHandle | None = None
     _refused = False
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
+        if len(self.connections) > self.most:
+            words = "The server has too many connections. Try again later."
+            self._refuse(RefusedError(503, words, code="too_many_connections", retry_after=1))
+            return
         self._expect()
 
     def data_received(self, data: bytes) -> None:
@@ -45,18 +53,23 @@ class Bounded(H11Protocol):
         error = sys.exception()
         status = getattr(error, "error_status_hint", 400)
         words = "The headers are too large." if status == 431 else f"Invalid HTTP request: {error}."
-        refusal = RefusedError(status, words, code="invalid_http")
+        self._refuse(RefusedError(status, words, code="invalid_http"))
+
+    def _refuse(self, refusal: RefusedError) -> None:
+        """Say why a connection ends, and end it once the client has had time to read that."""
         body = to_json(refusal.body())
         headers = [
             (b"content-type", b"application/json"),
             (b"content-length", str(len(body)).encode()),
             (b"connection", b"close"),
+            *((name.encode(), value.encode()) for name, value in refusal.headers.items()),
         ]
         if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
-            answer = h11.Response(status_code=status, headers=headers)
+            answer = h11.Response(status_code=refusal.status, headers=headers)
             for event in (answer, h11.Data(data=body), h11.EndOfMessage()):
                 self.transport.write(self.conn.send(event) or b"")
         self._refused = True
+        self.connections.discard(self)
         self.transport.write_eof()
         self.loop.call_later(_LINGERING, self.transport.close)
 
@@ -77,3 +90,8 @@ class Bounded(H11Protocol):
         self._timer = None
         if self._is_idle() and not self.transport.is_closing():
             self.transport.close()
+
+
+def bounded(most: int) -> type[Bounded]:
+    """The protocol of a server that has at most so many connections at once."""
+    return type("Bounded", (Bounded,), {"most": most})

@@ -19,11 +19,12 @@ from chargen.options import ServeConfig
 from chargen.serving.admission import Admission
 from chargen.serving.application import Status, application
 from chargen.serving.completions import Completions
+from chargen.serving.embeddings import Embeddings
 from chargen.serving.guard import Guard
 from chargen.serving.logs import logger
 from chargen.serving.metrics import Metrics
 from chargen.serving.models import Models
-from chargen.serving.protocol import HEADER_BYTES, Bounded
+from chargen.serving.protocol import HEADER_BYTES, bounded
 from chargen.serving.records import Records
 from chargen.serving.refusals import RefusedError
 
@@ -75,6 +76,7 @@ class Server(uvicorn.Server):
         app = application(
             self._status,
             self._completions,
+            Embeddings(self._models, self._admission, config),
             self._models,
             self._metrics,
             Records(self._models, config),
@@ -84,7 +86,7 @@ class Server(uvicorn.Server):
         super().__init__(
             uvicorn.Config(
                 Guard(app, config, self._metrics, access, listener.on_bug),
-                http=Bounded,
+                http=bounded(config.max_connections),
                 ws="none",
                 lifespan="on",
                 log_config=None,

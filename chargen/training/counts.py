@@ -11,7 +11,14 @@ from numpy.typing import NDArray
 
 from chargen.corpus.prepared import PreparedCorpus
 from chargen.corpus.windows import Windows
-from chargen.ngrams import KneserNey, choose_drop, count, leave_one_out, without_singletons
+from chargen.ngrams import (
+    CountedTexts,
+    KneserNey,
+    choose_drop,
+    count,
+    leave_one_out,
+    without_singletons,
+)
 from chargen.options import ModelConfig
 
 _LONGEST = 1 << 27
@@ -76,11 +83,13 @@ class Counts:
     Attributes:
         ngram: the model that the run keeps.
         counted: what it says of the text itself.
+        texts: what it says of records, or of the answers of pairs.
         seconds: that counting took.
     """
 
     ngram: KneserNey | None = None
     counted: CountedText | None = None
+    texts: CountedTexts | None = None
     seconds: float = 0.0
 
     @classmethod
@@ -90,7 +99,20 @@ class Counts:
             return cls()
         began = perf_counter()
         ids, tokenizer = corpus.train, corpus.tokenizer
+        if model.records:
+            split, side = corpus.train_records, int(model.task == "seq2seq")
+            texts = CountedTexts(
+                ids,
+                split.starts(side),
+                split.lengths(side),
+                tokenizer.size,
+                model.ngram_order,
+                tokenizer.newline_id,
+                _LONGEST,
+            )
+            kept = without_singletons(texts.whole, texts.drop_from)
+            return cls(kept, texts=texts, seconds=perf_counter() - began)
         whole = count(ids, tokenizer.size, model.ngram_order, tokenizer.newline_id)
         drop = choose_drop(whole, ids)
         counted = CountedText(whole, ids, drop)
-        return cls(without_singletons(whole, drop), counted, perf_counter() - began)
+        return cls(without_singletons(whole, drop), counted, seconds=perf_counter() - began)

@@ -18,6 +18,7 @@ _KINDS: Mapping[str, tuple[str, ...]] = {
 }
 """The kinds of records that a task can learn from; the first is its own."""
 _MOST_ROWS, _MOST_COUNTS = 1 << 20, 1 << 22  # of a classifier's n-grams of a length
+_MOST_LEARNT = 1 << 17  # of all lengths, by itself
 _TABLE_OF_CLASSIFIERS = 8000  # characters, whose number costs a network without softmax no time
 _REMEDIES = {
     "classify": "Name records and the key of their label: `label_key=author`.",
@@ -69,5 +70,6 @@ def shape_of(task: str, corpus: PreparedCorpus) -> dict[str, Any]:
     size = sum(map(len, info.values))
     shape = {"records": True, "labels": size if task in ("lm", "classify") else 0}
     if task == "classify":
-        shape["ngram_rows"] = min(_MOST_ROWS, _MOST_COUNTS // size, corpus.manifest.train.pieces)
+        most = min(_MOST_COUNTS // size, corpus.manifest.train.pieces)
+        shape["ngram_rows"], shape["ngram_weights"] = min(_MOST_ROWS, most), min(_MOST_LEARNT, most)
     return shape

@@ -139,20 +139,28 @@ class Texts(WholeTexts):
         ids, targets: what is read and what follows, (T, B) int64 each, padded at the end.
         lengths: of the texts, (B,) int64.
         v: labels, (B, L), or None.
+        counted: P_n of the targets, (T, B), where n-grams were counted.
     """
 
     ids: Tensor
     targets: Tensor
     lengths: Tensor
     v: Tensor | None = None
+    counted: Tensor | None = None
 
     def part(self, rows: slice) -> Texts:
-        v = None if self.v is None else self.v[rows]
-        return Texts(self.ids[:, rows], self.targets[:, rows], self.lengths[rows], v)
+        return Texts(
+            self.ids[:, rows],
+            self.targets[:, rows],
+            self.lengths[rows],
+            None if self.v is None else self.v[rows],
+            None if self.counted is None else self.counted[:, rows],
+        )
 
     def loss(self, model: Any, dropout: Dropout | None) -> tuple[Tensor, ModelState]:
         within = inside(self.lengths, len(self.ids))
-        return model.loss_of_texts(self.ids, self.targets, within, self.v, dropout), ()
+        loss = model.loss_of_texts(self.ids, self.targets, within, self.v, dropout, self.counted)
+        return loss, ()
 
 
 @dataclass(frozen=True)

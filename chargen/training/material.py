@@ -25,6 +25,7 @@ from chargen.options import SamplingConfig
 from chargen.training.counts import Counts
 from chargen.training.feed import Feed
 from chargen.training.gaps import Lines
+from chargen.training.gating import calibrated_by_leader, score_calibrated
 from chargen.training.lessons import Labelled, Passage, Share, Texts
 from chargen.training.pairs import Pairs
 
@@ -100,29 +101,17 @@ class Text:
         self._feed.prepare(step)
 
     def score(self, state: TrainingState) -> Score:
-        """Score the validation split, with the gate set right on it, which is kept in ``state``.
-
-        That takes a second pass where it changes something.
-        """
-        scores, evidence = self._scored(state)
-        found = evidence.calibration()
-        if evidence.gate and 0 < self._gate_worth < evidence.gain(found):
-            state.calibration = found.after(state.calibration)
-            scores, _ = self._scored(state)
-        return scores
-
-    def _scored(self, state: TrainingState) -> tuple[Score, Evidence]:
-        model, evidence = state.language_model, Evidence()
-        with state.calibrated():
-            scores = score_characters(
-                model,
+        def scored(evidence: Evidence) -> Score:
+            return score_characters(
+                state.language_model,
                 self._tokenizer,
                 self._val,
                 ngram=self._ngram,
                 evidence=evidence,
                 team=state.team,
-            )
-        return scores.total(), evidence
+            ).total()
+
+        return score_calibrated(state, self._gate_worth, scored)
 
     def sample(self, state: TrainingState, seed: int) -> str:
         engine = Engine(state.language_model, self._tokenizer, self._ngram, slots=1)
@@ -133,8 +122,8 @@ class Text:
 class Records:
     """Texts of their own, each with its labels, in batches of similar length."""
 
-    def __init__(self, config: RunConfig, corpus: PreparedCorpus) -> None:
-        options, self._config = config.training, config
+    def __init__(self, config: RunConfig, corpus: PreparedCorpus, counts: Counts) -> None:
+        options, self._config, self._counts = config.training, config, counts
         self._train, self._val = corpus.train_records, corpus.val_records
         pieces = options.batch_size * options.seq_length
         self._batches = RecordBatches(self._train, pieces, options.seed)
@@ -151,8 +140,9 @@ class Records:
         targets, lengths = padded(self._train, records)
         first = np.full((1, len(records)), self._tokenizer.newline_id)
         ids = np.concatenate([first, targets[:-1]])
-        v = self._vectors(records, state.step)
-        arrays = (ids, targets, lengths, v)
+        arrays = [ids, targets, lengths, self._vectors(records, state.step)]
+        if self._counts.texts is not None:
+            arrays.append(self._counts.texts.of(records))
         texts = Texts(*(torch.from_numpy(each).to(self._device) for each in arrays))
         return Share.of(texts, state.team)
 
@@ -168,8 +158,12 @@ class Records:
 
     def score(self, state: TrainingState) -> Score:
         v = self._labels.vectors(self._val.labels) if self._labels.size else None
-        model, tokenizer = state.language_model, self._tokenizer
-        return score_by_leader(state.team, lambda: score_records(model, tokenizer, self._val, v))
+
+        def scored(evidence: Evidence) -> Score:
+            model, ngram = state.language_model, self._counts.ngram
+            return score_records(model, self._tokenizer, self._val, v, ngram, evidence)
+
+        return calibrated_by_leader(state, self._config.recipe.gate_worth, scored)
 
     def sample(self, state: TrainingState, seed: int) -> str:
         """A text with the labels of some text that was learnt from, which are shown before it."""
@@ -179,7 +173,13 @@ class Records:
             for key, number in zip(self._labels.values, numbers.tolist(), strict=True)
             if number
         )
-        engine = Engine(state.language_model, self._tokenizer, slots=1, labels=self._labels)
+        engine = Engine(
+            state.language_model,
+            self._tokenizer,
+            self._counts.ngram,
+            slots=1,
+            labels=self._labels,
+        )
         (result,) = engine.generate([Request("", replace(_SAMPLE, label=label), seed)])
         return "\n".join([*([", ".join(label)] if label else []), result.text])
 
@@ -244,7 +244,7 @@ def material_of(
     if config.model.task == "classify":
         return LabelledTexts(config, corpus)
     if config.model.task == "seq2seq":
-        return Pairs(config, corpus)
+        return Pairs(config, corpus, counts)
     if config.model.records:
-        return Records(config, corpus)
+        return Records(config, corpus, counts)
     return Text(config, corpus, counts, team)

@@ -11,7 +11,8 @@ from torch import Tensor
 
 from chargen.corpus.batching import RecordBatches, padded
 from chargen.evaluation.answers import score_answers
-from chargen.evaluation.scores import Score, score_by_leader
+from chargen.evaluation.gate import Evidence
+from chargen.evaluation.scores import Score
 from chargen.generation.engine import Engine
 from chargen.generation.requests import Request
 from chargen.machine.devices import resolve_device
@@ -19,6 +20,8 @@ from chargen.network.base import ModelState
 from chargen.network.dropout import Dropout
 from chargen.network.seq2seq import Seq2Seq
 from chargen.options import SamplingConfig
+from chargen.training.counts import Counts
+from chargen.training.gating import calibrated_by_leader
 from chargen.training.lessons import Share, WholeTexts, inside
 
 if TYPE_CHECKING:
@@ -38,6 +41,7 @@ class Answers(WholeTexts):
         source_lengths: of the texts, (B,) int64.
         ids, targets: what the decoder reads and what follows, (T, B) int64 each, padded at the end.
         lengths: of the answers, (B,) int64.
+        counted: P_n of the targets, (T, B), where n-grams were counted.
     """
 
     source: Tensor
@@ -45,6 +49,7 @@ class Answers(WholeTexts):
     ids: Tensor
     targets: Tensor
     lengths: Tensor
+    counted: Tensor | None = None
 
     @property
     def read(self) -> int:
@@ -58,12 +63,19 @@ class Answers(WholeTexts):
             ids=self.ids[:, rows],
             targets=self.targets[:, rows],
             lengths=self.lengths[rows],
+            counted=None if self.counted is None else self.counted[:, rows],
         )
 
     def loss(self, model: Any, dropout: Dropout | None) -> tuple[Tensor, ModelState]:
         within = inside(self.lengths, len(self.ids))
         loss = model.loss_of_answers(
-            self.source, self.source_lengths, self.ids, self.targets, within, dropout
+            self.source,
+            self.source_lengths,
+            self.ids,
+            self.targets,
+            within,
+            dropout,
+            self.counted,
         )
         return loss, ()
 
@@ -71,8 +83,9 @@ class Answers(WholeTexts):
 class Pairs:
     """Texts and their answers, in batches of similar lengths."""
 
-    def __init__(self, config: RunConfig, corpus: PreparedCorpus) -> None:
-        options = config.training
+    def __init__(self, config: RunConfig, corpus: PreparedCorpus, counts: Counts) -> None:
+        options, self._counts = config.training, counts
+        self._gate_worth = config.recipe.gate_worth
         self._train, self._val = corpus.train_records, corpus.val_records
         self._batches = RecordBatches(
             self._train, options.batch_size * options.seq_length, options.seed
@@ -91,7 +104,9 @@ class Pairs:
         targets, lengths = padded(self._train, records, 1)
         first = np.full((1, len(records)), self._tokenizer.newline_id)
         ids = np.concatenate([first, targets[:-1]])
-        arrays = (source, source_lengths, ids, targets, lengths)
+        arrays = [source, source_lengths, ids, targets, lengths]
+        if self._counts.texts is not None:
+            arrays.append(self._counts.texts.of(records))
         answers = Answers(*(torch.from_numpy(each).to(self._device) for each in arrays))
         return Share.of(answers, state.team)
 
@@ -99,13 +114,17 @@ class Pairs:
         """Nothing is sent ahead."""
 
     def score(self, state: TrainingState) -> Score:
-        model, tokenizer = cast("Seq2Seq", state.model), self._tokenizer
-        return score_by_leader(state.team, lambda: score_answers(model, tokenizer, self._val))
+        def scored(evidence: Evidence) -> Score:
+            model, ngram = cast("Seq2Seq", state.model), self._counts.ngram
+            return score_answers(model, self._tokenizer, self._val, ngram, evidence)
+
+        return calibrated_by_leader(state, self._gate_worth, scored)
 
     def sample(self, state: TrainingState, seed: int) -> str:
         """The text of some pair, and the network's answer on the next line."""
         pairs = self._val if len(self._val) else self._train
         source = self._tokenizer.decode(pairs.side(seed % len(pairs))[:-1])
-        engine = Engine(cast("Seq2Seq", state.model), self._tokenizer, slots=1)
+        model = cast("Seq2Seq", state.model)
+        engine = Engine(model, self._tokenizer, self._counts.ngram, slots=1)
         (result,) = engine.generate([Request(source, _SAMPLE, seed)])
         return f"{source}\n{result.text}"

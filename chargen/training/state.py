@@ -66,10 +66,7 @@ class TrainingState:
     @contextmanager
     def calibrated(self) -> Iterator[None]:
         """A block in which the gate is as it suits the validation split."""
-        if isinstance(self.model, CharModel):
-            with self.model.gate_set(self.calibration.scale, self.calibration.offset):
-                yield
-        else:
+        with self.model.gate_set(self.calibration.scale, self.calibration.offset):
             yield
 
     def set_dropout(self, share: float) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+import chargen
 from tests.pairs import write_pairs
 from tests.support import call, the_error, train_tiny
 
@@ -45,6 +46,16 @@ def test_sample_shows_the_best_of_a_beam(runs: Path) -> None:
     assert all(len(answer) == 3 for answer in answers)
     lines = call("sample", runs / "run", "-p", "abc", *flags, "--json").stdout.splitlines()
     assert [json.loads(each)["text"] for each in lines] == answers
+
+
+def test_eval_answers_with_the_likeliest_characters(runs: Path, tmp_path: Path) -> None:
+    """Whatever they repeat, which answers that are written do less, as all texts."""
+    line = "ab" * 30
+    (tmp_path / "long.tsv").write_text(f"src\ttrg\n{line}\t{line}\n", "utf-8")
+    model = chargen.load(runs / "run")
+    ((_, own, _),) = model.judge_answers(tmp_path / "long.tsv", length=120).answers
+    assert [own] == model.answer(line, temperature=0, length=120, loop_penalty=0)
+    assert [own] != model.answer(line, temperature=0, length=120)
 
 
 def test_batch_answers_every_line(runs: Path, tmp_path: Path) -> None:

@@ -7,10 +7,13 @@ import shlex
 from pathlib import Path
 
 import pytest
+import torch
+from numpy.testing import assert_array_equal
 
 import chargen
 from chargen.corpus.tokenizer import Tokenizer
 from chargen.exporting.card import language_of
+from chargen.ngrams import to_arrays, without_singletons
 from tests.support import LEARNABLE, call, the_error, train_tiny
 
 yaml = pytest.importorskip("yaml", reason="the extra bench has PyYAML")
@@ -80,6 +83,29 @@ def test_the_commands_of_the_card_do_what_they_say(
         chargen.load(each).identity()["weights_sha256"] for each in (run, tmp_path / "again")
     ]
     assert weights[0] == weights[1]
+
+
+def test_a_smaller_folder_is_the_run_rounded_with_fewer_counts(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wanted = {"license": "unknown", "weights": "float16", "drop_ngrams": 2}
+    out = chargen.export(run, tmp_path / "small", to="hub", **wanted)
+    ours, theirs = (chargen.load(each, device="cpu").loaded for each in (run, out))
+    state = theirs.network.state_dict()
+    for name, tensor in ours.network.state_dict().items():
+        assert torch.equal(state[name], tensor.half().float())
+    assert ours.ngram is not None
+    assert theirs.ngram is not None
+    expected = to_arrays(without_singletons(ours.ngram, 2))[0]
+    assert theirs.ngram.dropped_from == 2
+    for name, array in to_arrays(theirs.ngram)[0].items():
+        assert_array_equal(array, expected[name])
+    text = (out / "README.md").read_text("utf-8")
+    assert "the weights are rounded to float16 and\n2-grams and longer ones" in text
+    sample = re.search(r"^`chargen (sample .+)`$", text, re.M)
+    assert sample
+    monkeypatch.chdir(out)
+    assert call(*shlex.split(sample[1])).stdout == (out / "sample.txt").read_text("utf-8")
 
 
 def test_a_whole_run_is_exported_or_none(run: Path, here: Path) -> None:

@@ -154,7 +154,7 @@ def test_labels_and_ends_of_records_are_the_engine_s(tmp_path: Path) -> None:
     (tmp_path / "verses.jsonl").write_text(verses, "utf-8")
     settings = {"label_key": ["mood"]}
     corpus = chargen.prepare(tmp_path / "verses.jsonl", tmp_path / "corpus", **settings)
-    run = train_tiny(corpus, tmp_path, max_steps=60, cell="gru").path
+    run = train_tiny(corpus, tmp_path, max_steps=60, cell="gru", ngram=4).path
     folder = chargen.export(run, tmp_path / "page", to="page")
     model = chargen.load(run, device="cpu")
     asked = [

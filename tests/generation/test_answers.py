@@ -9,15 +9,20 @@ import numpy as np
 import pytest
 import torch
 
+from chargen.corpus.labels import Labels
+from chargen.corpus.records import Record
 from chargen.corpus.tokenizer import Tokenizer
 from chargen.errors import ConfigError, GenerationError
-from chargen.generation.answering import AnswerNetwork, AnswerRows, ordered_sum
+from chargen.evaluation.answers import answer_costs
+from chargen.evaluation.texts import split_of
+from chargen.generation.answering import AnswerNetwork, ordered_sum
 from chargen.generation.beams import Search, length_factor
 from chargen.generation.engine import Engine
 from chargen.generation.poems.answers import SameLength, broken_rules
 from chargen.generation.poems.forms import Form
 from chargen.generation.requests import Request, Result
 from chargen.network.seq2seq import Seq2Seq
+from chargen.ngrams import KneserNey, count
 from chargen.options import CELLS, SamplingConfig, check
 from tests.generation.conftest import make_model
 from tests.pairs import HANZI, answering, tokenizer_of
@@ -34,6 +39,21 @@ def tokenizer() -> Tokenizer:
 @pytest.fixture(scope="module")
 def model(tokenizer: Tokenizer) -> Seq2Seq:
     return answering(tokenizer.size, hidden_size=24, embedding_size=16, bidirectional=True)
+
+
+@pytest.fixture(scope="module")
+def mixed(tokenizer: Tokenizer) -> Seq2Seq:
+    """The same with a gate."""
+    shape = {"hidden_size": 24, "embedding_size": 16, "bidirectional": True}
+    return answering(tokenizer.size, ngram="3", **shape)
+
+
+def counts_of(texts: list[str], tokenizer: Tokenizer) -> KneserNey:
+    """Counts of answers, each of which ends."""
+    order, newline = 3, tokenizer.newline_id
+    ids = [[*tokenizer.encode(text).tolist(), tokenizer.end_id] for text in texts]
+    stream = [piece for text in ids for piece in (*[newline] * (order - 1), *text)]
+    return count(np.array(stream, np.uint16), tokenizer.size, order, newline)
 
 
 def answers(
@@ -85,12 +105,14 @@ def check_folded(model: Seq2Seq) -> None:
 
 
 @pytest.mark.parametrize("options", [{}, {"match_source_length": True}, {"beam_size": 3}], ids=str)
+@pytest.mark.parametrize("counted", [False, True])
 def test_an_answer_is_the_same_in_any_company(
-    model: Seq2Seq, tokenizer: Tokenizer, options: dict[str, Any]
+    model: Seq2Seq, mixed: Seq2Seq, tokenizer: Tokenizer, options: dict[str, Any], *, counted: bool
 ) -> None:
-    alone = [answers(Engine(model, tokenizer, slots=1, logprobs=True), LINES, length=12, **options)]
-    for slots in (2, 5, 64):
-        engine = Engine(model, tokenizer, slots=slots, logprobs=True)
+    network, ngram = (mixed, counts_of(LINES, tokenizer)) if counted else (model, None)
+    alone = []
+    for slots in (1, 2, 5, 64):
+        engine = Engine(network, tokenizer, ngram, slots=slots, logprobs=True)
         alone.append(answers(engine, LINES, length=12, **options))
     assert all(found == alone[0] for found in alone)
     assert [result.text == "" for result in alone[0]] == [line == "" for line in LINES]
@@ -235,42 +257,41 @@ def test_what_breaks_a_rule_is_named(first: str, second: str, broken: tuple[str,
 # Beams.
 
 
-def toy() -> Engine:
-    tokenizer = tokenizer_of("ab")
-    return Engine(answering(tokenizer.size, seed=4), tokenizer, logprobs=True)
+class Toy:
+    """A network that answers with a, b and newlines, and what it says of every answer."""
+
+    def __init__(self, *, counted: bool) -> None:
+        tokenizer = tokenizer_of("ab")
+        ngram = counts_of(["ab", "a", "bba", "b", "baab", "ab"], tokenizer) if counted else None
+        self.model, self.ngram = answering(tokenizer.size, seed=4, ngram="03"[counted]), ngram
+        self.engine = Engine(self.model, tokenizer, ngram, logprobs=True)
+
+    def all_answers(self, line: str, limit: int, penalty: float) -> list[tuple[float, str]]:
+        """Every answer of at most ``limit`` characters, best first, scored as ``eval`` does."""
+        tokenizer = self.engine.tokenizer
+        texts = [
+            "".join(letters)
+            for length in range(1, limit + 1)
+            for letters in itertools.product("ab\n", repeat=length)
+        ]
+        records = [Record(line, {}, text, "", None) for text in texts]
+        pairs = split_of(records, tokenizer, Labels({}))
+        nats, _ = answer_costs(self.model, pairs, tokenizer.newline_id, self.ngram)
+        lengths = pairs.lengths(1)
+        costs = np.add.reduceat(nats, np.cumsum(lengths) - lengths)
+        factors = [length_factor(n, penalty) for n in lengths.tolist()]
+        return sorted(zip((-costs / factors).tolist(), texts, strict=True), reverse=True)
 
 
-def all_answers(
-    engine: Engine, source: list[int], limit: int, penalty: float
-) -> list[tuple[float, str]]:
-    """Every answer of at most ``limit`` characters, best first, scored by the network itself."""
-    found = []
-    for length in range(1, limit + 1):
-        for letters in itertools.product("ab\n", repeat=length):
-            ids = engine.tokenizer.encode("".join(letters)).tolist()
-            rows = engine.network.rows(1)
-            assert isinstance(rows, AnswerRows)
-            logp = 0.0
-            with torch.inference_mode():
-                rows.read(0, source)
-                for given, wanted in zip(
-                    [engine.tokenizer.newline_id, *ids],
-                    [*ids, engine.tokenizer.end_id],
-                    strict=True,
-                ):
-                    s = rows.step(np.full(engine.network.tile, given))
-                    o = torch.log_softmax(rows.scores(s, 1).double(), dim=1)
-                    logp += float(o[0, wanted])
-            found.append((logp / length_factor(length + 1, penalty), "".join(letters)))
-    return sorted(found, reverse=True)
-
-
-@pytest.mark.parametrize("penalty", [0.0, 0.6, 2.0])
-@pytest.mark.parametrize("line", ["a", "ab", "bba"])
-def test_a_beam_of_full_width_is_an_exhaustive_search(line: str, penalty: float) -> None:
-    engine = toy()
+@pytest.mark.parametrize("counted", [False, True])
+@pytest.mark.parametrize(("line", "penalty"), [("a", 0.6), ("ab", 0.0), ("bba", 2.0)])
+def test_a_beam_of_full_width_is_an_exhaustive_search(
+    line: str, penalty: float, *, counted: bool
+) -> None:
+    toy = Toy(counted=counted)
+    engine = toy.engine
     source = engine.source_ids(line)
-    expected = all_answers(engine, source, 4, penalty)
+    expected = toy.all_answers(line, 4, penalty)
     with torch.inference_mode():
         found = Search(engine, None, 4, penalty).best(source, 3**4, 5)
     assert [engine.tokenizer.decode(each.ids) for each in found] == [t for _, t in expected[:5]]
@@ -278,9 +299,10 @@ def test_a_beam_of_full_width_is_an_exhaustive_search(line: str, penalty: float)
 
 
 def test_a_beam_by_rules_is_an_exhaustive_search_among_what_keeps_them() -> None:
-    engine = toy()
+    toy = Toy(counted=False)
+    engine = toy.engine
     source = engine.source_ids("bab")
-    kept = [(s, t) for s, t in all_answers(engine, source, 3, 0.6) if len(t) == 3 and "\n" not in t]
+    kept = [(s, t) for s, t in toy.all_answers("bab", 3, 0.6) if len(t) == 3 and "\n" not in t]
     rules = SameLength(engine.tokenizer, engine.network.width, 3)
     with torch.inference_mode():
         found = Search(engine, rules, 3, 0.6).best(source, 8, 8)

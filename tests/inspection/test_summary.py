@@ -91,7 +91,7 @@ def test_something_else_is_told(here: Path) -> None:
     with pytest.raises(CheckpointError, match="not a chargen run"):
         chargen.inspect(here)
     with pytest.raises(CheckpointError, match="no run in"):
-        chargen.inspect()
+        chargen.inspect(runs_dir=here / "none")
 
 
 def test_matrices_have_the_names_and_shapes_of_the_equations(corpus: Path, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from torch.nn import functional as F
 
 from chargen.network.classifier import Classifier
 from chargen.network.naive_bayes import NaiveBayes
+from chargen.network.ngram_weights import NgramWeights
 from chargen.options import ModelConfig
 from chargen.training.accumulation import accumulate_gradient
 from chargen.training.lessons import Labelled
@@ -133,7 +135,7 @@ KNOWN = [([0, 1, 2, 1, 2], 0), ([3, 1, 2], 1), ([0, 0, 3, 3], 2), ([1, 2, 3, 0, 
 def test_ratios_are_those_counted_by_hand(order: int) -> None:
     bayes = counted(KNOWN, order)
     for text in ([1, 2, 3], [0], [3, 3, 0, 1, 2]):
-        found = bayes(torch.tensor(text)[:, None], torch.tensor([len(text)]))[0]
+        found = bayes(bayes.find(torch.tensor(text)[:, None], torch.tensor([len(text)])))[0]
         torch.testing.assert_close(
             found.double(), by_hand(bayes, KNOWN, text), rtol=1e-5, atol=1e-5
         )
@@ -146,7 +148,7 @@ def test_a_text_that_was_counted_is_judged_without_itself() -> None:
         ids[: len(text), n] = torch.tensor(text)
     lengths = torch.tensor([len(text) for text, _ in KNOWN])
     own = torch.tensor([value for _, value in KNOWN])
-    found = bayes(ids, lengths, own)
+    found = bayes(bayes.find(ids, lengths), own)
     for n, (text, _) in enumerate(KNOWN):
         others = [each for m, each in enumerate(KNOWN) if m != n]
         wanted = by_hand(bayes, others, text)
@@ -176,8 +178,9 @@ def test_tied_weights_have_no_meaning() -> None:
     ]
 
 
-def test_half_of_the_loss_is_the_networks_alone() -> None:
-    model = classifier(ngram="2")
+@pytest.mark.parametrize("weights", [0, 9])
+def test_each_part_has_its_share_of_the_loss(weights: int) -> None:
+    model = classifier(ngram="2", ngram_weights=weights)
     model.learn_counts(
         torch.tensor([0, 1, 2, 0, 3]), torch.tensor([0, 1, 2, 0, 1]), torch.tensor([0, 0, 0, 2, 2])
     )
@@ -185,11 +188,48 @@ def test_half_of_the_loss_is_the_networks_alone() -> None:
     assert model.counted is not None
     alone = classifier(ngram="0")
     alone.load_state_dict(
-        {n: t for n, t in model.state_dict().items() if not n.startswith("counted.")}
+        {n: t for n, t in model.state_dict().items() if not n.startswith(("counted.", "weighed."))}
     )
+    found = model.counted.find(texts(), LENGTHS)
     o = alone(texts(), LENGTHS)
-    both = model.counted.share * o + model.counted(texts(), LENGTHS, own)
-    wanted = (F.cross_entropy(o, own) + F.cross_entropy(both, own)) / 2
+    both = model.counted.share * o + model.counted(found, own)
+    together = model.counted.share * o + model.counted(found)
+    costs = [F.cross_entropy(o, own), F.cross_entropy(both, own)]
+    if model.weighed is not None:
+        with torch.no_grad():
+            model.weighed.W.normal_(generator=torch.Generator().manual_seed(3))
+        costs.append(F.cross_entropy(model.weighed(found), own))
+        together = 0.7 * (together + model.weighed(found))
+    wanted = sum(costs[1:], costs[0]) / len(costs)
     torch.testing.assert_close(model.loss(texts(), LENGTHS, own), wanted)
-    together = model.counted.share * o + model.counted(texts(), LENGTHS)
     torch.testing.assert_close(model(texts(), LENGTHS), together)
+
+
+def test_weights_of_ngrams_are_added_up_by_hand() -> None:
+    bayes = counted(KNOWN, 2)
+    weighed = NgramWeights(len(bayes.keys), 6, L).double()
+    weighed.learn(bayes.counts.sum(-1), len(KNOWN))
+    with torch.no_grad():
+        weighed.W.normal_(generator=torch.Generator().manual_seed(0))
+    often = Counter[tuple[int, ...]]()
+    for text, _ in KNOWN:
+        often.update((*((a,) for a in text), *pairwise(text)))
+    kept = {g for g, _ in often.most_common(6)}  # the pieces, (1, 2), and
+    assert sorted(often.values(), reverse=True)[:7] == [5, 4, 4, 4, 4, 2, 1]
+    ids, lengths = torch.tensor([[1, 2], [2, 0], [0, 0], [2, 0]]), torch.tensor([4, 1])
+    for n, text in enumerate([[1, 2, 0, 2], [2]]):
+        grams = [*((a,) for a in text), *pairwise(text)]
+        rows = [row_of(bayes, g) for g in grams if g in kept]
+        x = [1 + math.log(max(1, len(KNOWN) / often[g])) for g in grams if g in kept]
+        size = math.sqrt(sum(each * each for each in x))
+        wanted = sum(
+            10 * each / size * weighed.W[weighed.slots[row].item()]
+            for each, row in zip(x, rows, strict=True)
+        )
+        torch.testing.assert_close(weighed(bayes.find(ids, lengths))[n], wanted)
+
+
+def row_of(bayes: NaiveBayes, gram: tuple[int, ...]) -> int:
+    """The row of an n-gram of one or two of four pieces."""
+    first, key = (0, gram[0]) if len(gram) == 1 else (4, gram[0] * 4 + gram[1])
+    return first + bayes.keys[first:].tolist().index(key)

@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from numpy.testing import assert_allclose
+from numpy.testing import assert_allclose, assert_array_equal
 
-from chargen.ngrams import choose_drop, count, score, without_singletons
+from chargen.ngrams import choose_drop, count, score, to_arrays, without_singletons
 from tests.ngrams.reference import Reference
 from tests.ngrams.test_model import random_text, states_along
 
@@ -46,8 +46,16 @@ def test_lengths_out_of_range_are_refused(drop: int) -> None:
     model = count(random_text(50, 4), 4, 3, newline=1)
     with pytest.raises(ValueError, match="can't drop"):
         without_singletons(model, drop)
-    with pytest.raises(ValueError, match="can't drop"):
-        without_singletons(without_singletons(model, 3), 3)
+
+
+def test_dropping_in_two_steps_is_dropping_at_once() -> None:
+    whole = count(random_text(400, 9, 6), 9, 5, newline=1)
+    at_once = without_singletons(whole, 2)
+    for first in (5, 4, 3):
+        model = without_singletons(without_singletons(whole, first), 2)
+        for name, array in to_arrays(model)[0].items():
+            assert_array_equal(array, to_arrays(at_once)[0][name])
+    assert without_singletons(at_once, 3) is at_once
 
 
 def test_singletons_of_chance_are_dropped_and_those_of_repetition_kept() -> None:

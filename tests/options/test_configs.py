@@ -139,3 +139,20 @@ def test_an_unknown_field_names_the_known_ones() -> None:
         ModelConfig.from_dict({"vocab_size": 3, "hidden_sise": 4})
     assert caught.value.message == "Unknown option: `hidden_sise` (did you mean `hidden_size`?)."
     assert "hidden_size" in caught.value.remedy
+
+
+@pytest.mark.parametrize(
+    ("shape", "order"),
+    [
+        ({}, "5"),
+        ({"records": True}, "0"),
+        ({"records": True, "labels": 3}, "0"),
+        ({"records": True, "task": "seq2seq"}, "5"),
+        ({"records": True, "task": "infill"}, "0"),
+        ({"records": True, "task": "classify"}, "3"),
+        ({"cell": "jordan"}, "0"),
+    ],
+    ids=str,
+)
+def test_counts_are_mixed_in_where_that_suits(shape: dict[str, Any], order: str) -> None:
+    assert ModelConfig(9, ngram="auto", **shape).with_ngram_order(5).ngram == order

@@ -13,9 +13,11 @@ import torch
 import torch.nn.functional as F
 
 import chargen
+from chargen.corpus.labels import Labels
 from chargen.corpus.prepared import PreparedCorpus
+from chargen.corpus.records import Record
 from chargen.errors import CorpusError
-from chargen.evaluation.texts import piece_costs
+from chargen.evaluation.texts import piece_costs, split_of
 from chargen.generation.requests import Request
 from chargen.network.dropout import Dropout
 from chargen.options import CELLS, SamplingConfig
@@ -52,7 +54,7 @@ def prepared(records: Path, tmp_path_factory: pytest.TempPathFactory) -> Prepare
 @pytest.fixture(scope="module")
 def run(prepared: PreparedCorpus, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("runs")
-    return train_tiny(prepared, folder, max_steps=250, lr=2e-2, label_dropout=0.2).path
+    return train_tiny(prepared, folder, max_steps=250, lr=2e-2, label_dropout=0.2, ngram=3).path
 
 
 @pytest.mark.parametrize("cell", CELLS)
@@ -70,29 +72,36 @@ def test_labels_stand_beside_the_input_of_every_step(cell: str) -> None:
             torch.testing.assert_close(s, read[t])
 
 
-@pytest.mark.parametrize("options", [{}, {"embedding_size": 0}, {"tie_weights": True}], ids=str)
+@pytest.mark.parametrize(
+    "options", [{}, {"embedding_size": 0}, {"tie_weights": True}, {"ngram": "3"}], ids=str
+)
 def test_the_loss_of_texts_is_the_mean_over_what_is_no_padding(options: dict[str, Any]) -> None:
     model = small_model(labels=2, **options)
     targets = torch.randint(11, (5, 3), generator=torch.Generator().manual_seed(1))
     ids = torch.cat([torch.full((1, 3), 4), targets[:-1]])
     lengths, v = torch.tensor([5, 2, 3]), torch.eye(3, dtype=torch.float64)[:, :2]
-    loss, after = Texts(ids, targets, lengths, v).loss(model, None)
+    P = torch.rand(5, 3, dtype=torch.float64) if "ngram" in options else None
+    loss, after = Texts(ids, targets, lengths, v, P).loss(model, None)
     costs = []
     for row, length in enumerate(lengths.tolist()):
         part = ids[:length, row : row + 1]
         s, _ = model(part, model.initial_state(1), None, v[row : row + 1])
-        costs.append(
-            F.cross_entropy(model.logits(s[:, 0]), targets[:length, row], reduction="none")
-        )
+        alone = F.cross_entropy(model.logits(s[:, 0]), targets[:length, row], reduction="none")
+        if P is not None:
+            g = model.gate(s[:, 0])[:, 0]
+            mixture = g * torch.exp(-alone) + (1 - g) * P[:length, row]
+            alone = (alone - mixture.log()) / 2
+        costs.append(alone)
     torch.testing.assert_close(loss, torch.cat(costs).mean())
     assert after == ()
 
 
 def test_gradients_of_parts_are_those_of_all_texts() -> None:
-    model = small_model(labels=2)
+    model = small_model(labels=2, ngram="3")
     targets = torch.randint(11, (6, 7), generator=torch.Generator().manual_seed(2))
     ids = torch.cat([torch.full((1, 7), 4), targets[:-1]])
-    lesson = Texts(ids, targets, torch.tensor([6, 1, 2, 6, 4, 3, 5]), torch.rand(7, 2).double())
+    v, P = torch.rand(7, 2).double(), torch.rand(6, 7).double()
+    lesson = Texts(ids, targets, torch.tensor([6, 1, 2, 6, 4, 3, 5]), v, P)
     found = []
     for parts in (1, 3):
         model.zero_grad(set_to_none=True)
@@ -120,7 +129,7 @@ def test_a_text_costs_the_same_whatever_stands_beside_it(prepared: PreparedCorpu
 
 
 def test_resume_matches_an_uninterrupted_run(prepared: PreparedCorpus, tmp_path: Path) -> None:
-    settings = {"max_steps": 24, "save_every": 7, "dropout": 0.3, "label_dropout": 0.4}
+    settings = {"max_steps": 24, "save_every": 7, "dropout": 0.3, "label_dropout": 0.4, "ngram": 3}
     whole = train_tiny(prepared, tmp_path / "whole", **settings)
     with pytest.raises(Killed):
         train_tiny(prepared, tmp_path / "killed", on_event=killer(10), **settings)
@@ -152,6 +161,22 @@ def test_a_text_is_the_same_in_any_company(run: Path) -> None:
     assert texts[0] == texts[1] == texts[2]
 
 
+def test_a_text_costs_what_it_cost_when_it_was_written(run: Path) -> None:
+    """With counts, whose contexts begin alike in both."""
+    loaded = chargen.load(run).loaded
+    engine = chargen.load(run)._engine.using(logprobs=True)
+    config = SamplingConfig(length=4, label=("mood=calm",))
+    v = loaded.config.corpus.label_space.wanted(config.label)[None]
+    for result in engine.generate(Request("", config, seed) for seed in range(3)):
+        record = Record(result.text, {}, None, "", None)
+        split = split_of([record], loaded.tokenizer, Labels({}))
+        newline = loaded.tokenizer.newline_id
+        nats, _ = piece_costs(loaded.model, split, newline, v, loaded.ngram)
+        bits = nats[: len(result.text)].mean() / math.log(2)
+        assert result.bits_per_char == pytest.approx(bits, rel=1e-4)
+        assert nats != pytest.approx(piece_costs(loaded.model, split, newline, v)[0])
+
+
 def test_true_labels_make_texts_cheaper(run: Path, records: Path) -> None:
     model = chargen.load(run)
     with_labels, without = (model.score_records(records, labels=each) for each in (True, False))
@@ -165,7 +190,7 @@ def test_the_validation_of_a_run_is_what_eval_says(
     prepared: PreparedCorpus, tmp_path: Path
 ) -> None:
     events: list[Event] = []
-    run = train_tiny(prepared, tmp_path, on_event=events.append)
+    run = train_tiny(prepared, tmp_path, on_event=events.append, ngram=2)
     reported = of_type(events, Evaluation)[-1]
     kept = [prepared.val_records.side(n)[:-1] for n in range(len(prepared.val_records))]
     numbers = prepared.val_records.labels[:, 0]

@@ -56,6 +56,8 @@ export class Writer {
     const recall = new Recall(read, sampling.recall);
     this.network.begin(this.labelled(labels));
     this.counts?.begin();
+    // A text that ends by itself has begun after as many newlines as a context has pieces.
+    for (let n = this.counts?.state.length; end >= 0 && n > 1; n--) this.counts.read(newline);
     for (const piece of [newline, ...read]) this.read(piece, loops, recall);
     for (let written = 0; written < length;) {
       const pieces = [], begun = [];
