@@ -8,6 +8,7 @@ from typing import Any
 
 from chargen.options.field import Config, option
 from chargen.options.training import TrainConfig
+from chargen.options.workers import shard_option
 
 SAMPLING = "Sampling, in order of application"
 ANSWERS = "Answers of a run of the task seq2seq"
@@ -173,6 +174,7 @@ class BatchConfig(Config):
         "Device",
         choices=TrainConfig.entries()["device"].option.choices,
     )
+    shard: str | None = shard_option()
 
     @classmethod
     def conflicts_in(cls, values: Mapping[str, Any]) -> list[str]:

@@ -20,7 +20,7 @@ from chargen.generation.seeds import text_seeds
 if TYPE_CHECKING:
     from hashlib import _Hash
 
-_MOST_LINE_BYTES = 1 << 28
+MOST_LINE_BYTES = 1 << 28
 _REASONS = ("length", "stop", "end", "form")
 _FIELDS = {"id", "text", "finish_reason", "characters", "seed"}
 _MORE_FIELDS = {"sample", "bits_per_char", "prompt"}
@@ -88,7 +88,7 @@ def check_written(
     found = Written()
     compared = record is None
     with path.open("rb+") as file:
-        while (line := file.readline(_MOST_LINE_BYTES)).endswith(b"\n"):
+        while (line := file.readline(MOST_LINE_BYTES)).endswith(b"\n"):
             if problem := expected.problem(line):
                 raise _not_ours(path, f"line {found.lines + 1}: {problem}")
             found.add(line)
@@ -96,7 +96,7 @@ def check_written(
                 compared = found.record() == record
                 if not compared:
                     raise _not_ours(path, f"one of the lines 1 to {found.lines} was changed")
-        if len(line) == _MOST_LINE_BYTES:
+        if len(line) == MOST_LINE_BYTES:
             raise _not_ours(path, f"line {found.lines + 1} is too long")
         if not compared and found.byte_count >= _bytes_in(record):
             raise _not_ours(path, "its lines don't end where they did")

@@ -17,10 +17,11 @@ from filelock import FileLock
 from chargen.corpus.tokenizer import Tokenizer
 from chargen.errors import GenerationError
 from chargen.generation import asking
-from chargen.generation.batch import lines as lines_module
+from chargen.generation.batch.asked import BatchOptions, BatchProgress
 from chargen.generation.batch.jobs import Defaults, Job
+from chargen.generation.batch.lines import MOST_WAITING
 from chargen.generation.batch.output import check_output
-from chargen.generation.batch.run import Batch, BatchOptions, BatchProgress
+from chargen.generation.batch.run import Batch
 from chargen.generation.engine import Engine
 from chargen.generation.seeds import sample_seed, text_seeds
 from chargen.network.model import CharModel
@@ -53,11 +54,12 @@ def run(
     resume: bool = False,
     force: bool = False,
     stop_after: int | None = None,
+    most_waiting: int = MOST_WAITING,
     **identity: str,
 ) -> list[dict[str, Any]]:
-    work = Batch(
-        engine, io.BytesIO(jobs.encode()), "-", out, options or BatchOptions(SHORT), identity
-    )
+    options = options or BatchOptions(SHORT)
+    file = io.BytesIO(jobs.encode())
+    work = Batch(engine, file, "-", out, options, identity, most_waiting=most_waiting)
     for progress in work.run(work.inventory(), resume=resume, force=force):
         if progress.texts == stop_after:
             break
@@ -156,13 +158,11 @@ def test_an_output_cut_anywhere_is_completed_exactly(
         assert sorted(got.splitlines()) == sorted(whole.splitlines())
 
 
-def test_few_lines_wait_for_a_slow_one(
-    engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(lines_module, "_MOST_WAITING", 4)
+def test_few_lines_wait_for_a_slow_one(engine: Engine, tmp_path: Path) -> None:
     bad = '{"prompt": 0}\n'
     jobs = bad * 9 + '{"prompt": "", "length": 60}\n' + jobs_text(12) + bad * 9
-    lines = run(engine, jobs, tmp_path / "out", BatchOptions(SHORT, keep_going=True))
+    options = BatchOptions(SHORT, keep_going=True)
+    lines = run(engine, jobs, tmp_path / "out", options, most_waiting=4)
     assert [line["id"] for line in lines if "sample" not in line] == [
         n for n in range(1, 32) if n != 18
     ]
