@@ -216,10 +216,11 @@ class Models:
                 except ChargenError as error:  # it is being written, or damaged: the old one stays
                     self._say(f"{name} can't be taken over yet: {error.message}")
                     continue
-                if self._loaded.get(name) is model:
+                whole = await in_thread(lambda p=path: stamp_of(p)) == fresh.stamp  # type: ignore[misc]
+                if whole and self._loaded.get(name) is model:
                     self._retire(model)
                     self._loaded[name] = fresh
-                else:
+                else:  # it changed while it was read, or isn't wanted any more
                     fresh.stop(timeout=0)
 
     async def describe(self, name: str) -> dict[str, Any]:

@@ -176,6 +176,35 @@ def test_a_run_trained_further_is_taken_over_without_a_gap(
     assert any("can't be taken over yet" in line for line in said)
 
 
+def test_a_run_that_changes_while_it_is_read_is_taken_over_once(
+    run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(room, "_POLL", 0.01)
+    reads: list[str] = []
+
+    def changing(path: Path) -> Generator:
+        read = load(path)
+        reads.append(read.loaded.weights_sha256)
+        if len(reads) == 2:
+            changed(path)
+        return read
+
+    async def work() -> None:
+        models = Models([run], None, changing, ServeConfig(slots=2), Metrics(), reads.append)
+        watching = asyncio.create_task(models.watch())
+        async with models.using(None) as old:
+            changed(run)
+            seen = old
+            while seen is old:
+                await asyncio.sleep(0.01)
+                seen = models._loaded["run"]
+            assert seen.fingerprint == load(run).loaded.weights_sha256 != old.fingerprint
+        watching.cancel()
+        models.stop()
+
+    asyncio.run(asyncio.wait_for(work(), 60))
+
+
 def test_what_is_cancelled_delivers_nothing_more(trained: Path) -> None:
     async def work(models: Models) -> None:
         async with models.using(None) as model:

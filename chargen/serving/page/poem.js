@@ -151,14 +151,17 @@ function button(cell, n) {
   made.tabIndex = n === at ? 0 : -1;
   made.setAttribute('aria-pressed', String(locked(n)));
   made.classList.toggle('changed', changed.has(n));
-  made.addEventListener('click', () => lock(n));
+  made.addEventListener('click', event => {
+    lock(n);
+    if (event.pointerType === 'touch') look(place.querySelectorAll('button')[n], cell, n);
+  });
   made.addEventListener('focus', () => { at = n; if (made.matches(':focus-visible')) look(made, cell, n); });
   made.addEventListener('pointerenter', event => {
     if (event.pointerType === 'mouse') made.waiting = setTimeout(() => look(made, cell, n), 350);
   });
-  made.addEventListener('pointerleave', () => {
+  made.addEventListener('pointerleave', event => {
     clearTimeout(made.waiting);
-    menu.closeSoon();
+    if (event.pointerType === 'mouse') menu.closeSoon();
   });
   made.addEventListener('keydown', event => move(event, cell, n));
   return made;
