@@ -166,7 +166,9 @@ class BatchConfig(Config):
         flag="--ordered/--unordered",
         negatable=True,
     )
-    keep_going: bool = option(False, "For an invalid job, write its error instead of stopping")
+    keep_going: bool = option(
+        False, "For an invalid job, or a poem that fails, write its error instead of stopping"
+    )
     with_prompt: bool = option(False, "Add prompt, what the text continues")
     logprobs: bool = option(False, "Add bits_per_char, each text's cost under the model")
     device: str = option(

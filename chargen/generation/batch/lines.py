@@ -42,6 +42,8 @@ class Task:
         return line_key(self.id, self.sample)
 
     def line(self, result: Result) -> dict[str, Any]:
+        if result.problem is not None:
+            return self.error(result.problem)
         line = {**self._head(), **self.prompt()}
         line["text"] = result.text
         line["finish_reason"] = result.finish_reason
@@ -57,8 +59,9 @@ class Task:
             return {"prompt": self.what.prompt}
         return {}
 
-    def error(self) -> dict[str, Any]:
-        return {**self._head(), "error": str(self.what)}
+    def error(self, problem: str | None = None) -> dict[str, Any]:
+        """Return the line of a job that is invalid, or of a text that has a problem."""
+        return {**self._head(), "error": str(self.what) if problem is None else problem}
 
     def _head(self) -> dict[str, Any]:
         return {"id": self.id} | ({} if self.sample is None else {"sample": self.sample})

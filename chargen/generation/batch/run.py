@@ -6,7 +6,7 @@ import os
 import time
 from array import array
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -241,7 +241,8 @@ class Batch:
                 continue
             for n, request in enumerate(job.requests()):
                 sample = None if job.samples == 1 else n
-                yield Task(job.id, sample, request, self._options.with_prompt)
+                wanted = replace(request, may_fail=self._options.keep_going)
+                yield Task(job.id, sample, wanted, self._options.with_prompt)
 
     def _ordered_lines(self, inventory: Inventory, skip: int) -> Iterator[dict[str, Any]]:
         """Yield the lines after the first ``skip`` in the order of the jobs."""
