@@ -7,7 +7,9 @@ import os
 os.environ["OMP_NUM_THREADS"] = "1"
 
 import shutil
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -61,3 +63,26 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.get_closest_marker("cuda"):
             item.add_marker(pytest.mark.skip(reason="there is no CUDA device"))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Keep tests that share what takes seconds to make on one worker, so that it is made once."""
+    if config.getoption("dist") != "load":
+        return None
+    from xdist.scheduler import LoadScopeScheduling
+
+    class Together(LoadScopeScheduling):  # type: ignore[misc]
+        def _split_scope(self, nodeid: str) -> str:
+            return _shared_by(config.rootpath / nodeid.partition("::")[0]) or nodeid
+
+    return Together(config, log)
+
+
+@cache
+def _shared_by(file: Path) -> str:
+    """What the tests of a file have in common: the server of a session, or fixtures of the file."""
+    text = file.read_text("utf-8")
+    if "server: Served" in text:
+        return "the server"
+    return str(file) if 'scope="module"' in text else ""

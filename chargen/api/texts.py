@@ -43,7 +43,8 @@ def batch(
         jobs: a file of JSON lines, or a text file with one prompt per line; ``-`` is standard
             input.
         out: the file to write, one JSON object per text; ``-`` is standard output.
-        run: a run folder, or a name in ``runs_dir``; None is the newest run.
+        run: a run folder, or a name in ``runs_dir``; None is the newest run. Where there is none,
+            it is ``verse`` if ``form`` or the first job asks for a poem, else ``stories``.
         runs_dir: the folder of runs.
         form: the form of jobs that don't name one: an object, a name or JSON.
         ngram: False: the network alone, without the run's n-gram counts.
@@ -58,7 +59,7 @@ def batch(
         WorkerError: workers can't be started or can't go on; the output can be resumed.
     """
     from chargen.api.inspecting import load
-    from chargen.generation.batch.jobs import open_jobs
+    from chargen.generation.batch.jobs import begins_with_form, open_jobs
     from chargen.generation.batch.output import check_output, output_path
     from chargen.generation.batch.run import Batch
     from chargen.generation.batch.workers import generation
@@ -70,7 +71,7 @@ def batch(
     check_workers(workers)
     with open_jobs(str(jobs)) as file, ExitStack() as stack:
         check_output(str(jobs), out, resume=todo.resume, force=todo.force)
-        poems = wanted.defaults.form is not None
+        poems = wanted.defaults.form is not None or begins_with_form(file, str(jobs))
         model = load(run, runs_dir=runs_dir, device=todo.device, ngram=ngram, poems=poems)
         engine = engine_of(
             model, slots=todo.batch_size, oov_prompt=todo.oov_prompt, logprobs=todo.logprobs

@@ -69,6 +69,10 @@ class Asked:
     read: int
     suffix: str = ""
 
+    @property
+    def of_a_form(self) -> bool:
+        return self.requests[0].form is not None
+
 
 def read_body(data: bytes, limits: ServeConfig) -> Asked:
     """Read a body.

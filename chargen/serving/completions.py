@@ -68,7 +68,7 @@ class Completions:
             asked = read_body(await read_json(scope, receive, self._config.max_body), self._config)
             self._admission.enter(len(asked.requests) - taken)
             taken = len(asked.requests)
-            async with self._models.using(asked.model) as model:
+            async with self._models.using(asked.model, form=asked.of_a_form) as model:
                 exchange.model = model.name
                 await self._answer(asked, model, exchange, receive, send)
             finished = exchange.status == 200

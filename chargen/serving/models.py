@@ -19,6 +19,7 @@ from chargen.runs.config import RunConfig
 from chargen.runs.finding import distinct_names, runs_in
 from chargen.runs.folder import RunFolder
 from chargen.runs.layout import CONFIG, MODEL, NGRAM
+from chargen.runs.shipped import STORIES, VERSE, is_shipped
 from chargen.serving.metrics import Metrics
 from chargen.serving.refusals import RefusedError
 from chargen.serving.threads import in_thread
@@ -98,6 +99,12 @@ class Models:
     def default(self) -> str:
         return next(iter(self._named))
 
+    @property
+    def default_for_forms(self) -> str:
+        """The run that writes poems where none is named: of the shipped ones, that of verse."""
+        shipped = {name for name, path in self._named.items() if is_shipped(path)}
+        return VERSE if self.default == STORIES and {STORIES, VERSE} <= shipped else self.default
+
     def paths(self) -> dict[str, Path]:
         """The runs that there are now, by name."""
         if self._folder is None:
@@ -122,13 +129,17 @@ class Models:
         return path
 
     @contextlib.asynccontextmanager
-    async def using(self, name: str | None) -> AsyncIterator[Model]:
+    async def using(self, name: str | None, *, form: bool = False) -> AsyncIterator[Model]:
         """A run in memory, which stays there for the block; None: the default.
+
+        Args:
+            name: of the run.
+            form: whether the default is that for texts of a form.
 
         Raises:
             RefusedError: there is no such run, it can't be read, or there is no room for it.
         """
-        model = await self._get(name or self.default)
+        model = await self._get(name or (self.default_for_forms if form else self.default))
         model.users += 1
         self._uses += 1
         model.used = self._uses
@@ -205,10 +216,11 @@ class Models:
                 except ChargenError as error:  # it is being written, or damaged: the old one stays
                     self._say(f"{name} can't be taken over yet: {error.message}")
                     continue
-                if self._loaded.get(name) is model:
+                whole = await in_thread(lambda p=path: stamp_of(p)) == fresh.stamp  # type: ignore[misc]
+                if whole and self._loaded.get(name) is model:
                     self._retire(model)
                     self._loaded[name] = fresh
-                else:
+                else:  # it changed while it was read, or isn't wanted any more
                     fresh.stop(timeout=0)
 
     async def describe(self, name: str) -> dict[str, Any]:
@@ -225,6 +237,7 @@ class Models:
             "created": created,
             "owned_by": "chargen",
             "default": name == self.default,
+            "default_for_forms": name == self.default_for_forms,
             "loaded": model is not None,
             "system_fingerprint": model.fingerprint if model else None,
             **_facts(config),

@@ -6,6 +6,7 @@ import asyncio
 import json
 from collections import OrderedDict
 from collections.abc import Sequence
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,12 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from chargen.corpus.prepared import PreparedCorpus
+from chargen.corpus.reading import read_text
+from chargen.corpus.shipped import SHIPPED, shipped_text
 from chargen.errors import ChargenError
 from chargen.evaluation.copying import CopyFinder
 from chargen.options import ServeConfig
+from chargen.runs.folder import RunFolder
 from chargen.runs.metrics import read_metrics
 from chargen.runs.places import Places
 from chargen.serving.bodies import read_json
@@ -82,14 +86,34 @@ class Records:
         places = Places.read(run)
         folder = places.corpus if places else None
         if folder is None or not folder.is_dir():
-            return None
+            folder = run  # learnt from a text that comes with chargen, perhaps
         if folder not in self._finders:
-            corpus = PreparedCorpus.open(folder)
-            self._finders[folder] = CopyFinder(corpus.tokenizer.decode(corpus.train))
+            learnt = _shipped_text_of(run) if folder == run else _text_of(folder)
+            if learnt is None:
+                return None
+            self._finders[folder] = CopyFinder(learnt)
         self._finders.move_to_end(folder)
         while len(self._finders) > _FINDERS:
             self._finders.popitem(last=False)
         return self._finders[folder]
+
+
+def _text_of(corpus: Path) -> str:
+    opened = PreparedCorpus.open(corpus)
+    return opened.tokenizer.decode(opened.train)
+
+
+def _shipped_text_of(run: Path) -> str | None:
+    """The part of a shipped text that a run has learnt; None: it has learnt another text."""
+    corpus = RunFolder(run).read_config().corpus
+    names = {f"{name}.txt" for name in SHIPPED}
+    if len(corpus.sources) != 1 or corpus.sources[0].name not in names:
+        return None
+    path = shipped_text(corpus.sources[0].name)
+    if sha256(path.read_bytes()).hexdigest() != corpus.sources[0].sha256:
+        return None
+    text = read_text(path, corpus.settings)
+    return text[: corpus.train_characters] if len(text) == corpus.characters else None
 
 
 def _text_in(body: bytes, longest: int) -> str:

@@ -96,6 +96,8 @@ def test_a_poem_comes_from_the_verse_and_keeps_its_acrostic(nowhere: Path) -> No
     assert "".join(verse[0] for verse in verses) == "春江花月"
     Path("jobs.txt").write_text("\n", "utf-8")
     assert "verse is used" in call("batch", "jobs.txt", "-o", "-", "--form", "wujue").stderr
+    Path("jobs.jsonl").write_text('{"prompt": "", "form": "wujue"}\n', "utf-8")
+    assert "verse is used" in call("batch", "jobs.jsonl", "-o", "-").stderr
 
 
 def test_a_run_of_ones_own_goes_first(run: Path, nowhere: Path) -> None:

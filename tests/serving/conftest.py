@@ -18,7 +18,7 @@ import chargen
 from chargen.generation.generator import Generator
 from tests.support import command
 
-SLOTS, QUEUE = 8, 64
+SLOTS, QUEUE, CONNECTIONS = 8, 64, 250
 SECONDS = 60
 """After which a test that waits has failed."""
 
@@ -106,8 +106,9 @@ def starter(trained: Path) -> Iterator[Starter]:
 
 @pytest.fixture(scope="session")
 def server(trained: Path) -> Iterator[Served]:
-    """A server for many tests, with few slots and a queue of 64."""
-    served = start(trained, "--slots", SLOTS, "--queue", QUEUE, "--max-choices", 128)
+    """A server for many tests, with few slots, a queue of 64 and a bound on connections."""
+    bounds = ("--queue", QUEUE, "--max-choices", 128, "--max-connections", CONNECTIONS)
+    served = start(trained, "--slots", SLOTS, *bounds)
     yield served
     served.process.kill()
     served.process.wait(SECONDS)

@@ -17,6 +17,7 @@ from chargen.generation.generator import Generator
 from chargen.generation.requests import Chunk, Request, Result
 from chargen.options import SamplingConfig, ServeConfig
 from chargen.runs.folder import RunFolder
+from chargen.runs.shipped import SHIPPED, STORIES, VERSE, shipped_run
 from chargen.serving import models as room
 from chargen.serving.metrics import Metrics
 from chargen.serving.models import Models
@@ -175,6 +176,35 @@ def test_a_run_trained_further_is_taken_over_without_a_gap(
     assert any("can't be taken over yet" in line for line in said)
 
 
+def test_a_run_that_changes_while_it_is_read_is_taken_over_once(
+    run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(room, "_POLL", 0.01)
+    reads: list[str] = []
+
+    def changing(path: Path) -> Generator:
+        read = load(path)
+        reads.append(read.loaded.weights_sha256)
+        if len(reads) == 2:
+            changed(path)
+        return read
+
+    async def work() -> None:
+        models = Models([run], None, changing, ServeConfig(slots=2), Metrics(), reads.append)
+        watching = asyncio.create_task(models.watch())
+        async with models.using(None) as old:
+            changed(run)
+            seen = old
+            while seen is old:
+                await asyncio.sleep(0.01)
+                seen = models._loaded["run"]
+            assert seen.fingerprint == load(run).loaded.weights_sha256 != old.fingerprint
+        watching.cancel()
+        models.stop()
+
+    asyncio.run(asyncio.wait_for(work(), 60))
+
+
 def test_what_is_cancelled_delivers_nothing_more(trained: Path) -> None:
     async def work(models: Models) -> None:
         async with models.using(None) as model:
@@ -227,3 +257,22 @@ def test_after_a_failure_the_engine_goes_on(trained: Path, monkeypatch: pytest.M
             assert await text_of(model.worker, short) == want
 
     with_models(work, [trained])
+
+
+def test_of_the_shipped_runs_that_of_verse_writes_what_has_a_form(trained: Path) -> None:
+    shipped = [path for name in SHIPPED if (path := shipped_run(name))]
+
+    async def work(models: Models) -> None:
+        assert (models.default, models.default_for_forms) == (STORIES, VERSE)
+        async with models.using(None, form=True) as model:
+            assert model.name == VERSE
+        described = {each["id"]: each["default_for_forms"] for each in await models.describe_all()}
+        assert described == {STORIES: False, VERSE: True}
+
+    with_models(work, shipped)
+    for paths in ([trained, *shipped], shipped[:1]):
+
+        async def first(models: Models) -> None:
+            assert models.default_for_forms == models.default
+
+        with_models(first, paths)

@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from chargen.corpus.shipped import shipped_text
+from chargen.runs.shipped import VERSE, shipped_run
 from chargen.serving.records import record_of
 from tests.serving.test_access import app_of, ask
 from tests.support import LEARNABLE, metrics
@@ -66,3 +68,13 @@ def test_without_the_corpus_it_says_so(run: Path) -> None:
     answer = ask(app_of(run), "POST", f"/runs/{run.name}/copies", json={"text": "春"})
     assert answer.status_code == 404
     assert answer.json()["error"]["code"] == "no_corpus"
+
+
+def test_a_shipped_run_has_learnt_the_first_part_of_a_shipped_text() -> None:
+    run = shipped_run(VERSE)
+    assert run is not None
+    text, app = shipped_text("jueju").read_text("utf-8"), app_of(run)
+    learnt = ask(app, "POST", "/runs/verse/copies", json={"text": text[100:140]})
+    assert learnt.json()["copies"] == [[0, 40]]
+    kept_out = ask(app, "POST", "/runs/verse/copies", json={"text": text[-40:]})
+    assert [0, 40] not in kept_out.json()["copies"]

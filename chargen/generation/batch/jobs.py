@@ -189,6 +189,15 @@ def is_json(name: str, file: BinaryIO) -> bool:
     return first.removeprefix(_BOM).lstrip().startswith(b"{")
 
 
+def begins_with_form(file: BinaryIO, name: str) -> bool:
+    """Return whether the first job of a file names a form of its own."""
+    if not is_json(name, file):
+        return False
+    jobs = read_jobs(file, as_json=True, defaults=Defaults(), check=lambda _request: None)
+    first = next(jobs, None)
+    return isinstance(first, Job) and first.request.form is not None
+
+
 def read_jobs(
     file: BinaryIO,
     *,

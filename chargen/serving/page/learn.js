@@ -42,6 +42,8 @@ function draw() {
     `${best ? `; best ${best[1].toFixed(3)} ${unit}, at step ${best[0].toLocaleString('en')}` : ''}` +
     `${ended ? '' : '; it has not ended'}.`;
   by('unit').textContent = unit;
+  by('curves').parentNode.hidden = !training.length && !validation.length;
+  by('then').hidden = !samples.length;
   by('time-label').hidden = samples.length < 2;
   time.max = Math.max(0, samples.length - 1);
   if (follows) time.value = time.max;

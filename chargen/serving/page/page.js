@@ -9,7 +9,7 @@ import {view as write} from './write.js';
 
 const views = {write, poem, learn};
 const choice = document.getElementById('run'), problem = document.getElementById('problem');
-let known = [], shown;
+let known = [], shown, picked;
 
 function show(name) {
   if (name === shown) return;
@@ -35,7 +35,7 @@ async function refresh() {
 
 /** Offer the runs that the view can use. */
 function list() {
-  const {value} = choice, usable = known.filter(run => shown === 'learn' || run.task === 'lm');
+  const usable = known.filter(run => shown === 'learn' || run.task === 'lm');
   choice.replaceChildren(...usable.map(run => new Option(run.id)));
   choice.disabled = !usable.length;
   if (!usable.length) {
@@ -43,7 +43,8 @@ function list() {
     problem.hidden = false;
     return;
   }
-  choice.value = usable.some(run => run.id === value) ? value : (usable.find(run => run.default) ?? usable[0]).id;
+  const first = shown === 'poem' ? 'default_for_forms' : 'default';
+  choice.value = (usable.find(run => run.id === picked) ?? usable.find(run => run[first]) ?? usable[0]).id;
   use();
 }
 
@@ -60,19 +61,23 @@ function use() {
 function follow() {
   const link = readLink();
   show(link.view in views ? link.view : 'write');
-  if (link.run && link.run !== choice.value && known.some(run => run.id === link.run)) {
-    choice.value = link.run;
-    use();
-  }
+  if (link.run && link.run !== choice.value) pick(link.run);
   if (link.run && link.run !== choice.value) {
-    problem.textContent = `There is no run ${link.run} here.`;
+    problem.textContent = views[shown].notice = `There is no run ${link.run} here.`;
     problem.hidden = false;
   }
   views[shown].open(link);
   if (matchMedia('(pointer: fine)').matches) views[shown].focus?.();
 }
 
-choice.addEventListener('change', use);
+/** Choose a run for all views that can use it. */
+function pick(run) {
+  picked = run;
+  for (const view of Object.values(views)) view.notice = undefined;
+  list();
+}
+
+choice.addEventListener('change', () => pick(choice.value));
 addEventListener('hashchange', follow);
 for (const each of document.querySelectorAll('nav a')) {
   each.addEventListener('click', event => {

@@ -20,6 +20,7 @@ const current = () => versions[now];
 const patterned = () => [...pattern.value].filter(c => !BETWEEN.test(c)).map(c => c === '＿' ? '_' : c);
 
 function writePattern(given) {
+  by('name').value = current().asked.form.name;  // another one may be chosen, but isn't drawn yet
   const [verses, size] = SIZES[by('name').value], rows = [];
   for (let n = 0; n < verses; n++) rows.push(given.slice(n * size, (n + 1) * size).join(''));
   pattern.value = given.some(c => c !== '_') ? rows.join('\n').trim() : '';
@@ -45,6 +46,7 @@ export const view = {
   use(chosen) {
     run = chosen.id;
     labelFields(by('poem-labels'), chosen.labels, labelsIn(by('poem-labels')));
+    draw();
   },
   open(link) {
     for (const name of ['name', 'acrostic', 'tones']) if (link[name] !== undefined) by(name).value = link[name];
@@ -133,7 +135,7 @@ function draw() {
   if (focused) place.querySelector('[tabindex="0"]')?.focus();
   const held = all.filter((_, n) => locked(n)).length;
   by('poem-go').firstChild.textContent = held ? 'Draw the rest ' : all.length ? 'Another ' : 'Write ';
-  by('poem-hint').textContent = !all.length ? 'A form, and a poem is written in it. Its characters can be locked one by one; the rest is drawn again.'
+  by('poem-hint').textContent = !all.length ? 'Choose a form and write a poem. Lock the characters you like; the rest is drawn again.'
     : held ? `${held} locked: ${held > 1 ? 'they stay where they are' : 'it stays where it is'}.` : 'Choose a character to lock it. What is locked stays; the rest is drawn again.';
   by('poem-free').disabled = !pattern.value;
   by('poem-undo').disabled = now < 1;
@@ -149,14 +151,17 @@ function button(cell, n) {
   made.tabIndex = n === at ? 0 : -1;
   made.setAttribute('aria-pressed', String(locked(n)));
   made.classList.toggle('changed', changed.has(n));
-  made.addEventListener('click', () => lock(n));
+  made.addEventListener('click', event => {
+    lock(n);
+    if (event.pointerType === 'touch') look(place.querySelectorAll('button')[n], cell, n);
+  });
   made.addEventListener('focus', () => { at = n; if (made.matches(':focus-visible')) look(made, cell, n); });
   made.addEventListener('pointerenter', event => {
     if (event.pointerType === 'mouse') made.waiting = setTimeout(() => look(made, cell, n), 350);
   });
-  made.addEventListener('pointerleave', () => {
+  made.addEventListener('pointerleave', event => {
     clearTimeout(made.waiting);
-    menu.closeSoon();
+    if (event.pointerType === 'mouse') menu.closeSoon();
   });
   made.addEventListener('keydown', event => move(event, cell, n));
   return made;
@@ -170,11 +175,18 @@ function lock(n) {
   draw();
 }
 
+/** The alternatives that the form has room for: a verse begins as the acrostic says. */
+function choices(cell, n) {
+  const verse = n / SIZES[current().asked.form.name][1];
+  const wanted = Number.isInteger(verse) ? [...by('acrostic').value.trim()][verse] : undefined;
+  return cell.likely?.filter(([piece]) => wanted ? piece === wanted : HANZI.test(piece));
+}
+
 function look(made, cell, n) {
   if (!made.isConnected) return;
   menu.open({
     box: made.getBoundingClientRect(), back: made, take: c => take(n, c),
-    cell: {...cell, likely: cell.likely?.filter(([piece]) => HANZI.test(piece))},
+    cell: {...cell, likely: choices(cell, n)},
   });
 }
 
@@ -184,8 +196,11 @@ function take(n, c) {
   at = n;
   writePattern(all.map((cell, m) => m === n ? c : locked(m) ? cell.c : '_'));
   const cells = current().cells.map(cell => cell === all[n] ? {...cell, c, nats: undefined} : cell);
+  const {name} = current().asked.form, whole = places({cells}).map(({c}) => c);
+  const rows = whole.map((c, m) => m && m % SIZES[name][1] === 0 ? `/${c}` : c).join('');
   changed.clear();
-  add({cells, asked: current().asked, pattern: pattern.value});
+  // No seed draws this poem: what writes it again is itself, as a pattern.
+  add({cells, asked: {...current().asked, form: {name, pattern: rows}}, pattern: pattern.value});
 }
 
 function move(event, cell, n) {
@@ -193,7 +208,7 @@ function move(event, cell, n) {
   const step = {ArrowRight: 1, ArrowLeft: -1, ArrowDown: size, ArrowUp: -size}[event.key];
   if (step) buttons[n + step]?.focus();
   else if (/^[1-8]$/.test(event.key)) {
-    const found = cell.likely?.filter(([piece]) => HANZI.test(piece))[event.key - 1];
+    const found = choices(cell, n)?.[event.key - 1];
     if (found) take(n, found[0]);
   } else return;
   event.preventDefault();
@@ -223,6 +238,7 @@ by('form').addEventListener('submit', event => event.preventDefault());
 by('name').addEventListener('change', () => {
   pattern.value = '';
   pattern.rows = SIZES[by('name').value][0];
+  draw();
 });
 pattern.addEventListener('change', () => draw());
 let redraw;

@@ -61,8 +61,8 @@ function tell() {
 let linking;
 
 /** Show what the writer tells: its speed, what it has done, what went wrong. */
-writer.addEventListener('change', ({detail: problem}) => {
-  const {now} = writer.tree, drawn = now.cells.length - (now.how.begun ?? now.cells.length);
+writer.addEventListener('change', ({detail}) => {
+  const problem = detail ?? view.notice, {now} = writer.tree, drawn = now.cells.length - (now.how.begun ?? now.cells.length);
   by('problem').hidden = !problem;
   by('problem').textContent = problem ?? '';
   by('go').firstChild.textContent = writer.writing ? 'Stop ' : writer.cells.length ? 'Continue ' : 'Begin ';
