@@ -73,7 +73,8 @@ class Session:
         self.device = resolve_device(options.device)
         team.require(self.device)
         precision = resolve_precision(self.config.precision, self.device)
-        self.sent_as = torch.bfloat16 if precision == "bfloat16" else torch.float32
+        rounded = precision == "bfloat16" and self.device.type == "cuda"
+        self.sent_as = torch.bfloat16 if rounded else torch.float32
         self.autocast = autocast(self.config.precision, self.device)
         self._saved_step = -1
         self._begins = run.state is not None and self.folder.last_step() == 0

@@ -7,18 +7,21 @@ import os
 import re
 import signal
 import socket
-import subprocess
 import sys
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from queue import Queue
 from typing import Any
 
 import pytest
 import torch
+from torch.distributed.elastic.multiprocessing import DefaultLogsSpecs, Std
+from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
 import chargen
+from chargen.cli import main
 from chargen.errors import ConfigError, CorpusError, OtherFailedError, TrainingError
 from chargen.machine import meeting
 from chargen.machine.group import Group, team_of
@@ -33,7 +36,7 @@ pytestmark = pytest.mark.skipif(os.name == "nt", reason="torch has no gloo for s
 
 processes = multiprocessing.get_context("spawn" if os.name == "nt" else "forkserver")
 processes.set_forkserver_preload(
-    ["torch._dynamo", "chargen.training.together", "chargen.training.recording", __name__]
+    ["torch._dynamo", "chargen.cli.train", "chargen.training.recording", __name__]
 )
 OPTIONS = {"dropout": 0.2, "ngram": "3", "max_steps": 12, "eval_every": 5, "threads": 1}
 
@@ -97,6 +100,8 @@ class Unruly(session.Session):
         if Unruly.how and self.state.step == 6:
             how, Unruly.how = Unruly.how, ""
             Unruly.stops = how == "stops"
+            if how == "dies":
+                os.kill(os.getpid(), signal.SIGKILL)
             if how == "fails":
                 raise TrainingError("It is too much.")
             if how == "spoils":
@@ -157,17 +162,24 @@ def test_all_processes_go_back_end_and_stop_together(corpus: Path, tmp_path: Pat
     assert RunFolder(tmp_path / "c" / "run").read_config().total_steps is not None
 
 
-def test_records_are_shared_out(tmp_path: Path) -> None:
-    pairs = tmp_path / "pairs.tsv"
-    lines = [
-        f"{'春夏秋冬'[n % 4] * (n % 5 + 1)}\t{'冬秋夏春'[n % 4] * (n % 5 + 1)}" for n in range(60)
-    ]
-    pairs.write_text("\n".join(["src\ttrg", *lines]), encoding="utf-8")
-    corpus = chargen.prepare(pairs, tmp_path / "pairs", records="pairs").path
-    options = {"task": "seq2seq", "ngram": "0", "batch_size": 3, "seq_length": 9, "max_steps": 8}
+@pytest.mark.parametrize("task", ["seq2seq", "classify", "infill", "lm"])
+def test_records_are_shared_out(task: str, tmp_path: Path) -> None:
+    sides = [("春夏秋冬"[n % 4] * (n % 5 + 1), "冬秋夏春"[n % 4]) for n in range(60)]
+    settings: dict[str, Any] = {"records": "pairs" if task == "seq2seq" else "lines"}
+    lines = [text + answer for text, answer in sides]
+    if task == "seq2seq":
+        lines = ["src\ttrg", *(f"{text}\t{answer * len(text)}" for text, answer in sides)]
+    elif task != "infill":
+        lines = ["text\tkind", *(f"{text}\t{answer}" for text, answer in sides)]
+        settings = {"label_key": ["kind"]}
+    path = tmp_path / "records.tsv"
+    path.write_text("\n".join(lines), encoding="utf-8")
+    corpus = chargen.prepare(path, tmp_path / "prepared", **settings).path
+    options = {"task": task, "ngram": "0" if task == "infill" else "2", "max_steps": 8}
+    options |= {"batch_size": 3, "seq_length": 9, "dropout": 0.2}  # some batches have one text
     train_tiny(corpus, tmp_path / "1", **{**OPTIONS, **options})
-    together(3, Job(corpus, tmp_path / "3", **options))  # some batches have one pair
-    close(tmp_path / "1" / "run", tmp_path / "3" / "run")
+    together(3, Job(corpus, tmp_path / "n", **options))
+    close(tmp_path / "1" / "run", tmp_path / "n" / "run")
 
 
 def test_one_process_says_what_is_wrong(corpus: Path, tmp_path: Path) -> None:
@@ -189,6 +201,21 @@ def test_processes_that_would_differ_are_refused() -> None:
             meeting.require_same([here, {**here, name: "0"}])
 
 
+def test_a_meeting_is_not_disturbed_by_what_an_earlier_one_left() -> None:
+    """Machines that are started again find the launcher's store as it was."""
+    store = torch.distributed.TCPStore("127.0.0.1", 0, is_master=True)  # type: ignore[attr-defined]
+    ranks = [Launch(n, 2, n, 2, "127.0.0.1", store.port, hosted=True) for n in range(2)]
+    with ThreadPoolExecutor(2) as threads:
+        for _ in range(2):
+            follower = threads.submit(meeting.meet, ranks[1])  # it is there before the leading one
+            time.sleep(0.2)
+            leader = meeting.meet(ranks[0])
+            assert leader.add("failed", 1) == 1
+            assert follower.result(timeout=5).add("failed", 1) == 2
+    with pytest.raises(OtherFailedError):
+        meeting.meet(ranks[1], lambda: True)
+
+
 def test_an_address_that_does_not_answer(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(meeting, "CONNECT_SECONDS", 0.2)
     launch = Launch(rank=1, size=2, address="127.0.0.1", port=free_port())
@@ -196,39 +223,66 @@ def test_an_address_that_does_not_answer(monkeypatch: pytest.MonkeyPatch) -> Non
         pass
 
 
-def children(parent: int) -> list[int]:
-    listed = subprocess.run(
-        ["ps", "--ppid", str(parent), "-o", "pid="], capture_output=True, text=True, check=True
+class Command:
+    """``chargen train`` as a worker of torchrun; one is killed at a step, once."""
+
+    def __init__(self, corpus: Path, out: Path, **options: Any) -> None:
+        flags = [f"--{name.replace('_', '-')}={value}" for name, value in options.items()]
+        named = ["--name=run", f"--runs={out}", "--preset=tiny", "--device=cpu", "--resume"]
+        self.argv, self.once = ["chargen", "train", str(corpus), *named, *flags], out / "killed"
+
+    def __call__(self) -> None:
+        if os.environ["RANK"] == "1":
+            Unruly.how = "" if self.once.exists() else "dies"
+            loop.Session = Unruly  # type: ignore[misc]
+            self.once.parent.mkdir(exist_ok=True)
+            self.once.touch()
+        sys.argv = self.argv
+        try:
+            main()
+        except SystemExit as end:
+            if end.code:
+                raise RuntimeError(f"status {end.code}") from end
+
+
+def torchrun(command: Command, logs: Path) -> None:
+    """What torchrun does after it has read its command line, in a process of its own."""
+    config = LaunchConfig(
+        min_nodes=1,
+        max_nodes=1,
+        nproc_per_node=2,
+        run_id="it",
+        rdzv_backend="c10d",
+        rdzv_endpoint="localhost:0",
+        start_method="fork",  # this process has imported everything, and has no threads
+        max_restarts=1,
+        monitor_interval=0.05,
+        logs_specs=DefaultLogsSpecs(str(logs), redirects=Std.ALL),
     )
-    return [int(word) for word in listed.stdout.split()]
+    elastic_launch(config, Command.__call__)(command)
 
 
 def test_torchrun_starts_again_after_a_kill_and_the_run_is_the_unbroken_one(
     corpus: Path, tmp_path: Path
 ) -> None:
-    options = {**OPTIONS, "max_steps": 120, "save_every": 10, "eval_every": 120}
-    flags = [f"--{name.replace('_', '-')}={value}" for name, value in options.items()]
-    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
-    torchrun += ["--nproc-per-node", "2", "--max-restarts", "1", "-m", "chargen", "train"]
-    command = [*torchrun, str(corpus), "--name=run", "--preset=tiny", "--device=cpu", "--resume"]
-    started = subprocess.Popen(
-        [*command, *flags],
-        cwd=tmp_path,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-    run = tmp_path / "checkpoints" / "run"
-    while not (run / "last" / "10").exists() and started.poll() is None:
-        time.sleep(0.01)
-    os.kill(children(started.pid)[-1], signal.SIGKILL)
-    said, _ = started.communicate(timeout=120)
-    assert started.returncode == 0, said
-    assert said.count("error: rank ") == 1, said
-    assert said.count("120/120") == 1, said
-    assert "Continuing at step" in said
+    options = {**OPTIONS, "save_every": 5}
+    logs = tmp_path / "logs"
+    command = Command(corpus, tmp_path / "killed", **options)
+    started = processes.Process(target=torchrun, args=(command, logs))
+    started.start()
+    started.join(timeout=120)
+    said = {
+        n: [(each / "stderr.log").read_text() for each in sorted(logs.glob(f"*/attempt_{n}/?"))]
+        for n in (0, 1)
+    }
+    assert started.exitcode == 0, said
+    assert "error: rank 0: The connection to another process was lost" in said[0][0]
+    assert said[0][1] == said[1][1] == ""
+    assert "Continuing at step 5" in said[1][0]
+    assert said[1][0].count("12/12") == 1
     together(2, Job(corpus, tmp_path / "unbroken", **options))
-    assert last_state(run) == last_state(tmp_path / "unbroken" / "run")
+    killed, unbroken = (tmp_path / each / "run" for each in ("killed", "unbroken"))
+    assert last_state(killed) == last_state(unbroken)
 
 
 def test_a_process_that_cannot_see_the_corpus_makes_its_own_or_says_so(
