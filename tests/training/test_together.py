@@ -28,6 +28,7 @@ from chargen.machine.group import Group, team_of
 from chargen.machine.launch import Launch
 from chargen.runs.folder import RunFolder
 from chargen.training import loop, session
+from chargen.training.computing import gradients_sent_as
 from chargen.training.plan import TrainRequest
 from chargen.training.together import corpus_here
 from tests.support import LEARNABLE, last_state, train_tiny
@@ -38,19 +39,23 @@ processes = multiprocessing.get_context("spawn" if os.name == "nt" else "forkser
 processes.set_forkserver_preload(
     ["torch._dynamo", "chargen.cli.train", "chargen.training.recording", __name__]
 )
+Jobs = list[tuple[int, Callable[[int], Any]]]
 OPTIONS = {"dropout": 0.2, "ngram": "3", "max_steps": 12, "eval_every": 5, "threads": 1}
 
 
-def work(rank: int, size: int, port: int, job: Callable[[int], Any], results: Queue[Any]) -> None:
-    """Do a job as one process of several, and report what it returns or raises."""
+def work(rank: int, size: int, jobs: Jobs, results: Queue[Any]) -> None:
+    """Do some jobs as one process of several, and report what each returns or raises."""
     os.environ |= {"RANK": str(rank), "WORLD_SIZE": str(size), "LOCAL_RANK": str(rank)}
-    os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "OMP_NUM_THREADS": "1"}
+    os.environ |= {"MASTER_ADDR": "127.0.0.1", "OMP_NUM_THREADS": "1"}
     os.environ |= {"LOCAL_WORLD_SIZE": str(size)}
-    try:
-        result = job(rank)
-    except chargen.ChargenError as error:
-        result = type(error).__name__, error.message, error.rank
-    results.put((rank, result))
+    found: list[Any] = []
+    for port, job in jobs:
+        os.environ["MASTER_PORT"] = str(port)
+        try:
+            found.append(job(rank))
+        except chargen.ChargenError as error:
+            found.append((type(error).__name__, error.message, error.rank))
+    results.put((rank, found))
 
 
 def free_port() -> int:
@@ -59,17 +64,16 @@ def free_port() -> int:
         return int(free.getsockname()[1])
 
 
-def together(size: int, job: Callable[[int], Any]) -> list[Any]:
-    """What each of some processes returns or raises in a job, by rank."""
+def together(size: int, *jobs: Callable[[int], Any]) -> list[list[Any]]:
+    """What each of some processes returns or raises in each of some jobs, by rank."""
     results = processes.Queue()
-    port = free_port()
-    started = [
-        processes.Process(target=work, args=(n, size, port, job, results)) for n in range(size)
-    ]
+    given = [(free_port(), job) for job in jobs]
+    started = [processes.Process(target=work, args=(n, size, given, results)) for n in range(size)]
     for each in started:
         each.start()
     try:
-        return [result for _, result in sorted(results.get(timeout=120) for _ in started)]
+        by_rank = [found for _, found in sorted(results.get(timeout=120) for _ in started)]
+        return [list(each) for each in zip(*by_rank, strict=True)]
     finally:
         for each in started:
             each.join(timeout=20)
@@ -85,10 +89,10 @@ class Job:
 
     def __call__(self, rank: int) -> Any:
         if rank == 1:
-            Unruly.how = self.how
+            Unruly.how, Unruly.stops = self.how, False
             loop.Session = Unruly  # type: ignore[misc]
         run = train_tiny(*self.arguments, stop=lambda: Unruly.stops, **self.options)
-        return run.reason, run.steps, run.bits_per_char
+        return run.reason, run.steps, run.bits_per_char, run.path.absolute()
 
 
 class Unruly(session.Session):
@@ -122,48 +126,61 @@ def close(one: Path, other: Path) -> None:
     assert torch.equal(tensors(one)["generator"], tensors(other)["generator"])
 
 
+@pytest.fixture(scope="module")
+def changing(corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Any]]:
+    """Runs of two processes: whole, stopped and resumed, begun and ended by one."""
+    out = tmp_path_factory.mktemp("changing")
+    train_tiny(corpus, out / "x", stop=iter([False] * 3 + [True]).__next__, **OPTIONS)
+    told = together(
+        2,
+        Job(corpus, out / "2"),
+        Job(corpus, out / "s", "stops"),
+        Job(corpus, out / "s", resume=True),
+        Job(corpus, out / "x", "stops", resume=True),
+    )
+    train_tiny(corpus, out / "x", resume=True, **OPTIONS)
+    return out, told
+
+
 def test_the_run_is_that_of_one_process_however_often_their_number_changes(
-    corpus: Path, tmp_path: Path
+    corpus: Path, changing: tuple[Path, list[Any]], tmp_path: Path
 ) -> None:
-    train_tiny(corpus, tmp_path / "1", **OPTIONS)
-    whole = together(2, Job(corpus, tmp_path / "2"))
+    out, (whole, stopped, again, _) = changing
+    train_tiny(corpus, tmp_path, **OPTIONS)
     assert whole[0] == whole[1]
     assert whole[0][:2] == ("done", 12)
-    close(tmp_path / "1" / "run", tmp_path / "2" / "run")
-
-    stopped = together(2, Job(corpus, tmp_path / "s", "stops"))
+    assert whole[0][3] == out / "2" / "run"
+    close(tmp_path / "run", out / "2" / "run")
     assert [result[:2] for result in stopped] == [("interrupted", 7)] * 2
-    again = together(2, Job(corpus, tmp_path / "s", resume=True))
-    assert again == whole
-    assert last_state(tmp_path / "s" / "run") == last_state(tmp_path / "2" / "run")
-    lines = [(tmp_path / each / "run" / "metrics.jsonl").read_text() for each in "2s"]
+    assert [result[:3] for result in again] == [result[:3] for result in whole]
+    assert last_state(out / "s" / "run") == last_state(out / "2" / "run")
+    lines = [(out / each / "run" / "metrics.jsonl").read_text() for each in "2s"]
     scores = [re.findall(r'"evaluation".*?bits_per_char": ([0-9.]+)', each) for each in lines]
     assert scores[0] == scores[1]
     assert len(scores[0]) == 3  # one process writes
-
-    train_tiny(corpus, tmp_path / "x", stop=iter([False] * 3 + [True]).__next__, **OPTIONS)
-    together(2, Job(corpus, tmp_path / "x", "stops", resume=True))
-    train_tiny(corpus, tmp_path / "x", resume=True, **OPTIONS)
-    close(tmp_path / "1" / "run", tmp_path / "x" / "run")
+    close(tmp_path / "run", out / "x" / "run")
 
 
 def test_all_processes_go_back_end_and_stop_together(corpus: Path, tmp_path: Path) -> None:
-    back = together(2, Job(corpus, tmp_path / "b", "spoils"))
+    impatient = {"patience": 1, "lr": 3.0, "eval_every": 1, "max_steps": 100, "grad_clip": 0}
+    back, early, by_clock = together(
+        2,
+        Job(corpus, tmp_path / "b", "spoils"),
+        Job(corpus, tmp_path / "p", **impatient),
+        Job(corpus, tmp_path / "c", max_steps=None, max_minutes=0.015),
+    )
     assert back[0] == back[1]
     saved = RunFolder(tmp_path / "b" / "run").load_last()
     assert saved is not None
     assert (saved[1]["rollbacks"], saved[1]["step"]) == (1, 12)
-    impatient = {"patience": 1, "lr": 3.0, "eval_every": 1, "max_steps": 100, "grad_clip": 0}
-    early = together(2, Job(corpus, tmp_path / "p", **impatient))
     assert early[0] == early[1]
     assert early[0][0] == "patience"
-    by_clock = together(2, Job(corpus, tmp_path / "c", max_steps=None, max_minutes=0.015))
     assert by_clock[0] == by_clock[1]
     assert RunFolder(tmp_path / "c" / "run").read_config().total_steps is not None
 
 
-@pytest.mark.parametrize("task", ["seq2seq", "classify", "infill", "lm"])
-def test_records_are_shared_out(task: str, tmp_path: Path) -> None:
+def records(task: str, folder: Path) -> tuple[Path, dict[str, Any]]:
+    """Sixty records for a task, and options under which some batches have a single one."""
     sides = [("春夏秋冬"[n % 4] * (n % 5 + 1), "冬秋夏春"[n % 4]) for n in range(60)]
     settings: dict[str, Any] = {"records": "pairs" if task == "seq2seq" else "lines"}
     lines = [text + answer for text, answer in sides]
@@ -172,21 +189,30 @@ def test_records_are_shared_out(task: str, tmp_path: Path) -> None:
     elif task != "infill":
         lines = ["text\tkind", *(f"{text}\t{answer}" for text, answer in sides)]
         settings = {"label_key": ["kind"]}
-    path = tmp_path / "records.tsv"
+    path = folder / f"{task}.tsv"
     path.write_text("\n".join(lines), encoding="utf-8")
-    corpus = chargen.prepare(path, tmp_path / "prepared", **settings).path
-    options = {"task": task, "ngram": "0" if task == "infill" else "2", "max_steps": 8}
-    options |= {"batch_size": 3, "seq_length": 9, "dropout": 0.2}  # some batches have one text
-    train_tiny(corpus, tmp_path / "1", **{**OPTIONS, **options})
-    together(3, Job(corpus, tmp_path / "n", **options))
-    close(tmp_path / "1" / "run", tmp_path / "n" / "run")
+    options = {"task": task, "ngram": "0" if task == "infill" else "2", "max_steps": 6}
+    options |= {"batch_size": 2, "seq_length": 9 if task == "seq2seq" else 5}
+    return chargen.prepare(path, folder / task, **settings).path, options
+
+
+def test_records_are_shared_out(tmp_path: Path) -> None:
+    given = {task: records(task, tmp_path) for task in ("seq2seq", "classify", "infill", "lm")}
+    jobs = [
+        Job(corpus, tmp_path / "2" / task, **options) for task, (corpus, options) in given.items()
+    ]
+    together(2, *jobs)
+    for task, (corpus, options) in given.items():
+        train_tiny(corpus, tmp_path / "1" / task, **{**OPTIONS, **options})
+        close(tmp_path / "1" / task / "run", tmp_path / "2" / task / "run")
 
 
 def test_one_process_says_what_is_wrong(corpus: Path, tmp_path: Path) -> None:
-    failed = together(2, Job(corpus, tmp_path, "fails"))
+    failed, odd = together(
+        2, Job(corpus, tmp_path, "fails"), Job(corpus, tmp_path / "odd", batch_size=5)
+    )
     assert failed[1] == ("TrainingError", "It is too much.", 1)
     assert failed[0][0] == OtherFailedError.__name__
-    odd = together(2, Job(corpus, tmp_path / "odd", batch_size=5))
     assert odd[0][0] == "ConfigError"
     assert "2 processes can't have equal shares" in odd[0][1]
     assert odd[1][0] == OtherFailedError.__name__
@@ -263,11 +289,10 @@ def torchrun(command: Command, logs: Path) -> None:
 
 
 def test_torchrun_starts_again_after_a_kill_and_the_run_is_the_unbroken_one(
-    corpus: Path, tmp_path: Path
+    corpus: Path, changing: tuple[Path, list[Any]], tmp_path: Path
 ) -> None:
-    options = {**OPTIONS, "save_every": 5}
     logs = tmp_path / "logs"
-    command = Command(corpus, tmp_path / "killed", **options)
+    command = Command(corpus, tmp_path / "killed", save_every=5, **OPTIONS)
     started = processes.Process(target=torchrun, args=(command, logs))
     started.start()
     started.join(timeout=120)
@@ -280,9 +305,7 @@ def test_torchrun_starts_again_after_a_kill_and_the_run_is_the_unbroken_one(
     assert said[0][1] == said[1][1] == ""
     assert "Continuing at step 5" in said[1][0]
     assert said[1][0].count("12/12") == 1
-    together(2, Job(corpus, tmp_path / "unbroken", **options))
-    killed, unbroken = (tmp_path / each / "run" for each in ("killed", "unbroken"))
-    assert last_state(killed) == last_state(unbroken)
+    assert last_state(tmp_path / "killed" / "run") == last_state(changing[0] / "2" / "run")
 
 
 def test_a_process_that_cannot_see_the_corpus_makes_its_own_or_says_so(
@@ -298,6 +321,15 @@ def test_a_process_that_cannot_see_the_corpus_makes_its_own_or_says_so(
         corpus_here(
             chargen.prepare(other, tmp_path / "o").path, config, TrainRequest(None, tmp_path)
         )
+
+
+def test_gradients_are_rounded_between_gpus_alone() -> None:
+    found = [
+        gradients_sent_as(precision, torch.device(device))
+        for precision in ("float32", "bfloat16")
+        for device in ("cpu", "cuda")
+    ]
+    assert found == [torch.float32] * 3 + [torch.bfloat16]
 
 
 def test_a_missing_backend_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
