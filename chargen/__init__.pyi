@@ -1,3 +1,4 @@
+from .api import Sweep as Sweep
 from .api import TrainedRun as TrainedRun
 from .api import attention as attention
 from .api import batch as batch
@@ -8,11 +9,13 @@ from .api import gradients as gradients
 from .api import inspect as inspect
 from .api import list_runs as list_runs
 from .api import load as load
+from .api import merge as merge
 from .api import neurons as neurons
 from .api import novelty as novelty
 from .api import plot as plot
 from .api import prepare as prepare
 from .api import read_text as read_text
+from .api import sweep as sweep
 from .api import train as train
 from .corpus.prepared import PreparedCorpus as PreparedCorpus
 from .corpus.progress import PrepareProgress as PrepareProgress
@@ -24,12 +27,13 @@ from .errors import CorpusError as CorpusError
 from .errors import GenerationError as GenerationError
 from .errors import MissingExtraError as MissingExtraError
 from .errors import TrainingError as TrainingError
+from .errors import WorkerError as WorkerError
 from .evaluation.classifying import Told as Told
 from .evaluation.label_report import LabelReport as LabelReport
 from .evaluation.novelty import Novelty as Novelty
 from .evaluation.scores import CharScores as CharScores
 from .evaluation.scores import Score as Score
-from .generation.batch.run import BatchProgress as BatchProgress
+from .generation.batch.asked import BatchProgress as BatchProgress
 from .generation.filling.filler import Filling as Filling
 from .generation.generator import Generator as Generator
 from .generation.judging import Judgement as Judgement

@@ -51,6 +51,10 @@ class GenerationError(ChargenError):
     """A prompt, job or form can't be carried out."""
 
 
+class WorkerError(ChargenError):
+    """Workers can't be started, or can't go on with what they share."""
+
+
 class MissingExtraError(ChargenError):
     """An optional dependency isn't installed."""
 

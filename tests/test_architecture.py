@@ -16,7 +16,7 @@ ROOT = Path(chargen.__file__).parent
 ORDER = (
     ("errors",),
     ("files", "options"),
-    ("machine",),
+    ("machine", "workers"),
     ("corpus", "ngrams", "cells"),
     ("network",),
     ("runs",),

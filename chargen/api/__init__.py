@@ -15,13 +15,15 @@ from chargen.api.inspecting import (
     plot,
 )
 from chargen.api.serving import serve
-from chargen.api.texts import batch, novelty
+from chargen.api.sweeping import Sweep, sweep
+from chargen.api.texts import batch, merge, novelty
 from chargen.api.training import TrainedRun, find_lr, train
 
 Source = str | Path
 """A file or a folder."""
 
 __all__ = [
+    "Sweep",
     "TrainedRun",
     "attention",
     "batch",
@@ -32,11 +34,13 @@ __all__ = [
     "inspect",
     "list_runs",
     "load",
+    "merge",
     "neurons",
     "novelty",
     "plot",
     "prepare",
     "read_text",
     "serve",
+    "sweep",
     "train",
 ]

@@ -6,14 +6,14 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from chargen.options import CorpusConfig, check, distribute, keyword_options
+from chargen.options import CorpusConfig, WorkersConfig, check, distribute, keyword_options
 
 if TYPE_CHECKING:
     from chargen.corpus.prepared import PreparedCorpus
     from chargen.corpus.progress import PrepareProgress
 
 
-@keyword_options(CorpusConfig)
+@keyword_options(CorpusConfig, WorkersConfig)
 def prepare(
     sources: str | Path | Sequence[str | Path],
     out: str | Path | None = None,
@@ -33,19 +33,25 @@ def prepare(
         force: prepare again even if it is prepared already, and replace a corpus of other texts
             or settings in ``out``.
         options: as in ``chargen prepare``: vocabulary, encoding, validation split, records, as in
-            ``prepare("poems.jsonl", label_key=["author"])``.
+            ``prepare("poems.jsonl", label_key=["author"])``; who shares the work on a text.
 
     Raises:
         ConfigError: an option is unknown or out of range.
         CorpusError: a source can't be read or is too short, or ``out`` is another corpus or
             something else.
+        WorkerError: workers can't be started or can't go on; nothing is left behind then.
     """
     from chargen.corpus.opening import paths_of
     from chargen.corpus.preparing import prepare as prepare_corpus
+    from chargen.workers.starting import check_workers
 
+    values, shared = distribute(options, CorpusConfig, WorkersConfig)
+    config, workers = CorpusConfig(**values), WorkersConfig(**shared)
+    check(config, workers)
+    check_workers(workers)
     folder = None if out is None else Path(out)
     return prepare_corpus(
-        paths_of(sources), folder, corpus_config(options), on_progress, force=force
+        paths_of(sources), folder, config, on_progress, force=force, workers=workers
     )
 
 

@@ -63,15 +63,9 @@ def load(
         CheckpointError: the run is missing, damaged, or in a format that can't be read.
         ConfigError: the machine doesn't have that device.
     """
-    from chargen.generation.generator import Generator
-    from chargen.machine.devices import resolve_device
-    from chargen.runs.folder import RunFolder
+    from chargen.generation.generator import open_run
 
-    folder = _find(run, runs_dir, finished=True, poems=poems)
-    target = resolve_device(device)
-    loaded = RunFolder(folder).load_model(ngram=ngram)
-    loaded.network.to(target)
-    return Generator(folder, loaded)
+    return open_run(_find(run, runs_dir, finished=True, poems=poems), device, ngram=ngram)
 
 
 def list_runs(runs_dir: str | Path | None = None) -> list[RunEntry]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +11,7 @@ from chargen.options import (
     BatchConfig,
     CorpusConfig,
     SamplingConfig,
+    WorkersConfig,
     check,
     distribute,
     keyword_options,
@@ -17,12 +19,12 @@ from chargen.options import (
 
 if TYPE_CHECKING:
     from chargen.evaluation.novelty import Novelty
-    from chargen.generation.batch.run import BatchProgress
+    from chargen.generation.batch.asked import BatchOptions, BatchProgress
     from chargen.generation.generator import Generator
     from chargen.generation.poems.forms import Form
 
 
-@keyword_options(BatchConfig, SamplingConfig)
+@keyword_options(BatchConfig, SamplingConfig, WorkersConfig)
 def batch(
     jobs: str | Path,
     out: str | Path,
@@ -53,36 +55,71 @@ def batch(
         ConfigError: options are unknown, out of range or contradictory; names all of them.
         GenerationError: the jobs can't be read or carried out, or the output exists.
         CheckpointError: the run is missing or damaged.
+        WorkerError: workers can't be started or can't go on; the output can be resumed.
     """
     from chargen.api.inspecting import load
-    from chargen.generation.batch.jobs import Defaults, open_jobs
+    from chargen.generation.batch.jobs import open_jobs
     from chargen.generation.batch.output import check_output, output_path
-    from chargen.generation.batch.run import Batch, BatchOptions
+    from chargen.generation.batch.run import Batch
+    from chargen.generation.batch.workers import generation
     from chargen.generation.generator import engine_of
-    from chargen.generation.poems.asked import read_form
+    from chargen.workers.starting import check_workers
 
-    asked, drawn = distribute(options, BatchConfig, SamplingConfig)
-    sampling, todo, out = SamplingConfig(**drawn), BatchConfig(**asked), output_path(out)
-    wanted_form, problems = read_form(form)
-    check(sampling, todo, also=problems)
-    defaults = Defaults(sampling, todo.seed, todo.num_samples, todo.best_of, wanted_form)
-    with open_jobs(str(jobs)) as file:
+    todo, wanted, workers = _wanted(form, options)
+    out = output_path(out)
+    check_workers(workers)
+    with open_jobs(str(jobs)) as file, ExitStack() as stack:
         check_output(str(jobs), out, resume=todo.resume, force=todo.force)
-        poems = wanted_form is not None
+        poems = wanted.defaults.form is not None
         model = load(run, runs_dir=runs_dir, device=todo.device, ngram=ngram, poems=poems)
         engine = engine_of(
             model, slots=todo.batch_size, oov_prompt=todo.oov_prompt, logprobs=todo.logprobs
         )
-        kept = {n: getattr(todo, n) for n in ("ordered", "keep_going", "with_prompt")}
-        wanted = BatchOptions(defaults, **kept)
-        typical = model.loaded.bits_per_char
-        work = Batch(engine, file, str(jobs), out, wanted, model.identity(), typical)
+        generate, most_waiting = generation(stack, model, engine, workers, ngram=ngram)
+        identity = model.identity()
+        work = Batch(engine, file, str(jobs), out, wanted, identity, generate, most_waiting)
         inventory = work.inventory()
         if on_begin:
             on_begin(model, inventory.lines)
         for progress in work.run(inventory, resume=todo.resume, force=todo.force):
             if on_progress:
                 on_progress(progress)
+
+
+def merge(outputs: Sequence[str | Path], out: str | Path, *, force: bool = False) -> int:
+    """Join the outputs of all shards of a batch into the file that the whole batch writes.
+
+    Args:
+        outputs: of ``batch`` with ``shard``, in any order; the files beside them are passed over.
+        out: the file to write.
+        force: replace an existing file.
+
+    Returns:
+        The number of lines.
+
+    Raises:
+        GenerationError: a shard is missing, there twice, unfinished, damaged or of another batch.
+    """
+    from chargen.generation.batch.merging import merge
+
+    return merge([Path(each) for each in outputs], Path(out), force=force)
+
+
+def _wanted(
+    form: Form | str | Mapping[str, Any] | None, options: Mapping[str, Any]
+) -> tuple[BatchConfig, BatchOptions, WorkersConfig]:
+    from chargen.generation.batch.asked import BatchOptions
+    from chargen.generation.batch.jobs import Defaults
+    from chargen.generation.poems.asked import read_form
+    from chargen.options.workers import parts_of_shard
+
+    asked, drawn, shared = distribute(options, BatchConfig, SamplingConfig, WorkersConfig)
+    sampling, todo, workers = SamplingConfig(**drawn), BatchConfig(**asked), WorkersConfig(**shared)
+    wanted_form, problems = read_form(form)
+    check(sampling, todo, workers, also=problems)
+    defaults = Defaults(sampling, todo.seed, todo.num_samples, todo.best_of, wanted_form)
+    kept = {n: getattr(todo, n) for n in ("ordered", "keep_going", "with_prompt")}
+    return todo, BatchOptions(defaults, **kept, shard=parts_of_shard(todo.shard or "")), workers
 
 
 @keyword_options(CorpusConfig)

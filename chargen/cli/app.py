@@ -12,8 +12,19 @@ from chargen import __version__
 from chargen.cli.switches import SwitchedCommand
 
 PANELS: Mapping[str, Mapping[str, str]] = {
-    "Train a network": {"train": "train", "prepare": "prepare", "find-lr": "find_lr"},
-    "Generate text": {"sample": "sample", "write": "write", "batch": "batch", "infill": "infill"},
+    "Train a network": {
+        "train": "train",
+        "prepare": "prepare",
+        "find-lr": "find_lr",
+        "sweep": "sweep",
+    },
+    "Generate text": {
+        "sample": "sample",
+        "write": "write",
+        "batch": "batch",
+        "merge": "merge",
+        "infill": "infill",
+    },
     "Serve runs": {"serve": "serve"},
     "Read texts": {
         "eval": "evaluate",

@@ -15,10 +15,10 @@ from chargen.cli.command import command
 from chargen.cli.flags import Checkpoint, NoNgram, Run, RunsDir
 from chargen.cli.sample import run_named, say_conversion, texts_wanted
 from chargen.generation.poems.forms import Form
-from chargen.options import BatchConfig, SamplingConfig
+from chargen.options import BatchConfig, SamplingConfig, WorkersConfig
 
 if TYPE_CHECKING:
-    from chargen.generation.batch.run import BatchProgress
+    from chargen.generation.batch.asked import BatchProgress
     from chargen.generation.generator import Generator
     from chargen.terminal.console import Terminal
 
@@ -53,7 +53,7 @@ _Schema = Annotated[
 ]
 
 
-@command(BatchConfig, SamplingConfig, Form)
+@command(BatchConfig, SamplingConfig, Form, WorkersConfig)
 def batch(
     jobs: Annotated[str, typer.Argument(help=_JOBS_HELP, show_default=False)],
     out: _Out,
@@ -71,7 +71,9 @@ def batch(
     Sampling and poem options are defaults for the fields of the same name in a job. A text
     depends only on the run, the job and its seed.
     """
-    wanted = texts_wanted(options, [])
+    names = {entry.parameter for entry in WorkersConfig.entries().values()}
+    workers = {name: options.pop(name) for name in names & options.keys()}
+    wanted = texts_wanted(options, WorkersConfig.problems_in(workers)) | workers
 
     from chargen import api
     from chargen.generation.batch.output import STANDARD_OUTPUT, name_of_output, output_path

@@ -14,7 +14,7 @@ from chargen.cli.flags import Json, Picture, RunsDir
 from chargen.terminal.charts import line_chart
 
 if TYPE_CHECKING:
-    from chargen.inspection.comparison import ComparedRun
+    from chargen.inspection.comparison import ComparedRun, Comparison
     from chargen.terminal.console import Terminal
 
 _MARKS = "123456789abcdefghijklmnopqrstuvwxyz"
@@ -52,17 +52,23 @@ def compare(
     if as_json:
         typer.echo(json.dumps(comparison.to_dict(), ensure_ascii=False))
     else:
-        marked = list(zip(_MARKS * (1 + len(runs) // len(_MARKS)), comparison.runs, strict=False))
-        terminal.grid("", _HEADER, [_figures(mark, run) for mark, run in marked])
-        terminal.note(f"Best and last: {comparison.unit} on the validation split.")
-        if comparison.differing:
-            options = [(name, *map(_value, row)) for name, row in comparison.differing.items()]
-            terminal.grid("", ("option", *(mark for mark, _ in marked)), options)
-        terminal.picture(*_chart(marked, over, comparison.unit, terminal.columns))
-        for line in (*comparison.incomparable, *comparison.notes):
-            terminal.note(line)
+        show_comparison(terminal, comparison, over)
     if out is not None:
         terminal.say(f"Drawn: {out}")
+
+
+def show_comparison(terminal: Terminal, comparison: Comparison, over: str = "steps") -> None:
+    """Show runs as a table, with their options and curves."""
+    runs = comparison.runs
+    marked = list(zip(_MARKS * (1 + len(runs) // len(_MARKS)), runs, strict=False))
+    terminal.grid("", _HEADER, [_figures(mark, run) for mark, run in marked])
+    terminal.note(f"Best and last: {comparison.unit} on the validation split.")
+    if comparison.differing:
+        options = [(name, *map(_value, row)) for name, row in comparison.differing.items()]
+        terminal.grid("", ("option", *(mark for mark, _ in marked)), options)
+    terminal.picture(*_chart(marked, over, comparison.unit, terminal.columns))
+    for line in (*comparison.incomparable, *comparison.notes):
+        terminal.note(line)
 
 
 def _figures(mark: str, run: ComparedRun) -> tuple[str, ...]:

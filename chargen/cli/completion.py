@@ -17,20 +17,27 @@ Suggestions = list[tuple[str, str]]
 """Values, each with its meaning or an empty string."""
 
 
-def run_names(ctx: typer.Context, incomplete: str) -> Suggestions:
-    """Suggest the runs in the folder of runs, newest first, without those given already.
-
-    Those that come with the package are suggested last.
-    """
+def own_run_names(ctx: typer.Context, incomplete: str) -> Suggestions:
+    """Suggest the runs in the folder of runs, newest first, without those given already."""
     from chargen.runs.finding import name_of, runs_folder, runs_in
-    from chargen.runs.shipped import SHIPPED
 
-    given = ctx.params.get("runs") or ()
     try:
         names = [name_of(run) for run in runs_in(runs_folder(ctx.params.get("runs_dir")))]
     except ChargenError:
         return []
-    names += [name for name in SHIPPED if name not in names]
+    return _runs_among(names, ctx, incomplete)
+
+
+def run_names(ctx: typer.Context, incomplete: str) -> Suggestions:
+    """Suggest runs as ``own_run_names`` does, and then those that come with the package."""
+    from chargen.runs.shipped import SHIPPED
+
+    own = own_run_names(ctx, incomplete)
+    return own + [each for each in _runs_among(SHIPPED, ctx, incomplete) if each not in own]
+
+
+def _runs_among(names: Iterable[str], ctx: typer.Context, incomplete: str) -> Suggestions:
+    given = ctx.params.get("runs") or ()
     return [(name, "") for name in names if name.startswith(incomplete) and name not in given]
 
 

@@ -14,6 +14,7 @@ from chargen.options import (
     SamplingConfig,
     ServeConfig,
     TrainConfig,
+    WorkersConfig,
 )
 from chargen.options.field import Entry
 
@@ -26,6 +27,7 @@ _CONFIGS = (
     Form,
     ServeConfig,
     ExportConfig,
+    WorkersConfig,
 )
 _OTHERS = {"runs_dir": "--runs"}
 _QUOTES = "\"'"

@@ -14,7 +14,7 @@ from chargen.cli.flags import Json, Src, Tgt, sides_as_files
 from chargen.cli.naming import in_flags
 from chargen.corpus.remarks import SHOWN_FILES, remarks_on_sizes
 from chargen.errors import ConfigError
-from chargen.options import CorpusConfig
+from chargen.options import CorpusConfig, WorkersConfig
 from chargen.terminal.words import visible
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 _LABELS_SHOWN = 12
 
 
-@command(CorpusConfig)
+@command(CorpusConfig, WorkersConfig)
 def prepare(
     files: Annotated[
         list[Path] | None,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,6 +11,7 @@ from typer.core import TyperCommand
 from chargen.cli.naming import every_option, flags_of
 from chargen.options import nearest
 from chargen.options.field import Option
+from chargen.options.workers import ADDRESS
 
 
 class SwitchedCommand(TyperCommand):
@@ -22,7 +24,8 @@ class SwitchedCommand(TyperCommand):
 def completed(args: Sequence[str]) -> list[str]:
     """Return arguments with the values that were left out.
 
-    What follows such an option is its value where it is one of its choices, or like one.
+    What follows such an option is its value where it is one of its choices, or like one, or where
+    it can be an address.
     """
     switches = {
         flag: entry.option
@@ -43,5 +46,8 @@ def completed(args: Sequence[str]) -> list[str]:
 
 
 def _is_value(rest: Sequence[str], option: Option) -> bool:
-    choices = option.choices or {}
-    return bool(rest) and (rest[0] in choices or nearest(rest[0], choices) is not None)
+    if not rest:
+        return False
+    if option.choices is None:  # an address; anything else is the next argument
+        return re.fullmatch(rf"auto|local|none|{ADDRESS}", rest[0]) is not None
+    return rest[0] in option.choices or nearest(rest[0], option.choices) is not None

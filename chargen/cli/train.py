@@ -11,7 +11,7 @@ import typer
 
 from chargen.cli.boundary import INTERRUPTED, TERMINATED, Terminated
 from chargen.cli.command import command
-from chargen.cli.completion import run_names
+from chargen.cli.completion import own_run_names
 from chargen.cli.flags import Corpus, InitFrom, Json, Preset
 from chargen.errors import ConfigError
 from chargen.machine.launch import Launch
@@ -28,7 +28,7 @@ _Name = Annotated[
     typer.Option(
         "--name",
         help="Name of the run. \\[default: CORPUS-CELL-NUMBER]",
-        autocompletion=run_names,
+        autocompletion=own_run_names,
     ),
 ]
 _RunsDir = Annotated[

@@ -30,7 +30,7 @@ _MARKS = (
 )
 
 # Codecs that share their common characters; they are tried in this order.
-_FAMILIES = (
+FAMILIES = (
     ("gb18030", "gbk", "gb2312"),
     ("big5", "cp950", "big5hkscs"),
     ("cp932", "shift_jis", "shift_jis_2004", "shift_jisx0213"),
@@ -76,6 +76,14 @@ class _Scan:
     size: int = 0
 
 
+VALID_UTF8 = Detected("utf-8", True, "valid UTF-8")
+
+
+def codec_of_mark(head: bytes) -> str | None:
+    """Return the codec of the byte order mark that a file begins with; None: it has none."""
+    return next((codec for mark, codec in _MARKS if head.startswith(mark)), None)
+
+
 def check_codec(name: str) -> str:
     """Return ``name`` if it is a Python codec for text; otherwise raise CorpusError."""
     try:
@@ -99,18 +107,17 @@ def detect(path: Path, on_bytes: Callable[[int], None] | None = None) -> Detecte
     """
     with path.open("rb") as file:
         head = file.read(SAMPLE_BYTES)
-    for mark, codec in _MARKS:
-        if head.startswith(mark):
-            if on_bytes:
-                on_bytes(path.stat().st_size)
-            return Detected(codec, True, "byte order mark")
+    if marked := codec_of_mark(head):
+        if on_bytes:
+            on_bytes(path.stat().st_size)
+        return Detected(marked, True, "byte order mark")
     scan = _scan(path, on_bytes)
     wide = _utf16(head) if scan.nuls else None
     if scan.bad_offset is None:
         # Latin text in UTF-16 is also valid UTF-8, with NUL as every other character.
         if wide and scan.nuls > scan.size // 5:
             return wide
-        return _seven_bit(path, scan) or Detected("utf-8", True, "valid UTF-8")
+        return _seven_bit(path, scan) or VALID_UTF8
     return wide or _damaged_utf8(path, scan.bad_offset) or _by_statistics(path, scan)
 
 
@@ -251,7 +258,7 @@ def _matches(sample: bytes) -> list[str]:
 
 
 def _family(codec: str) -> tuple[str, ...]:
-    for family in _FAMILIES:
+    for family in FAMILIES:
         if codec in family:
             return family
     return (codec,)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
 from chargen.corpus.holding import held
@@ -21,9 +22,9 @@ from chargen.corpus.record_survey import survey_records
 from chargen.corpus.survey import survey
 from chargen.corpus.tokenizer import Tokenizer
 from chargen.corpus.writing import write_corpus
-from chargen.errors import CorpusError, system_error_text
+from chargen.errors import ConfigError, CorpusError, system_error_text
 from chargen.files import new_folder
-from chargen.options import CorpusConfig, check
+from chargen.options import CorpusConfig, WorkersConfig, check
 
 CORPORA = Path("corpora")
 _ALWAYS = {MANIFEST, *FILES}
@@ -38,6 +39,7 @@ def prepare(
     on_progress: Callable[[PrepareProgress], None] | None = None,
     *,
     force: bool = False,
+    workers: WorkersConfig | None = None,
 ) -> PreparedCorpus:
     """Prepare text files and folders of them, unless that has been done already.
 
@@ -52,15 +54,19 @@ def prepare(
         sources: files and folders, in order; see ``find_sources``.
         out: the folder to make; None is one in ``corpora/`` whose name ends in a key of content
             and settings, so that it never replaces another.
-        config: settings; ConfigError where they are out of range.
+        config: settings; ConfigError where they are out of range, or workers can't help.
         on_progress: called about once per MiB.
         force: make it anew, and replace a prepared corpus of other texts or settings.
+        workers: who shares the work on a text without records; None: this process alone.
 
     Raises:
         CorpusError: a source can't be used (see ``survey``); ``out`` is something else, or can't
             be written. Nothing is left behind then.
     """
     check(config)
+    workers = workers or WorkersConfig()
+    if workers.shared and config.records != "none":
+        raise ConfigError("`workers` and `ray` are for texts without records.", "Leave them out.")
     request = CorpusRequest.of(sources, config, on_progress)
     keyed = out is None
     out = CORPORA / request.folder_name if out is None else Path(out)
@@ -72,7 +78,7 @@ def prepare(
             if not force and (corpus := _there(out, request)):
                 return corpus
             _check_out(out, request, force=force, keyed=keyed)
-            return _made(out, request, counter)
+            return _made(out, request, counter, workers)
     except OSError as error:
         raise CorpusError(
             f"Can't write the prepared corpus {out}: {system_error_text(error)}.",
@@ -92,13 +98,22 @@ def _there(out: Path, request: CorpusRequest) -> PreparedCorpus | None:
     return None
 
 
-def _made(out: Path, request: CorpusRequest, counter: ByteCounter) -> PreparedCorpus:
+def _made(
+    out: Path, request: CorpusRequest, counter: ByteCounter, workers: WorkersConfig
+) -> PreparedCorpus:
     config = request.config
     has_records = config.records != "none"
-    found = (survey_records if has_records else survey)(request, counter)
-    tokenizer = Tokenizer.train(found.counts, config.vocab_size, config.oov, end=has_records)
-    with new_folder(out) as folder:
-        write_corpus(folder, request.name, found, tokenizer, config, counter)
+    with ExitStack() as stack:
+        read, write_text = (survey_records if has_records else survey), None
+        if workers.shared:
+            from chargen.corpus.shared_text import SharedText
+
+            shared = SharedText(stack, workers, config)
+            read, write_text = shared.survey, shared.write
+        found = read(request, counter)
+        tokenizer = Tokenizer.train(found.counts, config.vocab_size, config.oov, end=has_records)
+        with new_folder(out) as folder:
+            write_corpus(folder, request.name, found, tokenizer, config, counter, write_text)
     return PreparedCorpus.open(out, verify=False)
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import codecs
 import hashlib
 import re
+import sys
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
@@ -19,6 +20,7 @@ from typing import TYPE_CHECKING
 from chargen.corpus.conversion import converted, converter
 from chargen.corpus.detection import CHUNK_BYTES, Detected, check_codec, detect
 from chargen.corpus.documents import NAMES, READABLE, kind_of, no_text, read_document
+from chargen.corpus.line_ends import with_line_feeds
 from chargen.corpus.sources import SourceFile, find_sources, unreadable
 from chargen.corpus.unwrapping import SAMPLE_CHARACTERS, Wrapping, recognise, unwrapped
 from chargen.errors import CorpusError
@@ -63,6 +65,7 @@ class Source:
         document: its text in parts, where it is a PDF, DOCX or EPUB.
         wrapping: how its lines are wrapped, and are to be joined; None: they stay as they are.
         joined: lines that were joined to the ones before.
+        start, stop: the bytes to read; None: to the end.
     """
 
     file: SourceFile
@@ -78,6 +81,8 @@ class Source:
     document: Sequence[str] | None = None
     wrapping: Wrapping | None = None
     joined: int = 0
+    start: int = 0
+    stop: int | None = None
 
     @property
     def path(self) -> Path:
@@ -92,9 +97,14 @@ class Source:
 
 
 def open_source(
-    file: SourceFile, config: CorpusConfig, on_bytes: Callable[[int], None] | None = None
+    file: SourceFile,
+    config: CorpusConfig,
+    on_bytes: Callable[[int], None] | None = None,
+    detected: Detected | None = None,
 ) -> Source:
     """Determine how to read a file: its encoding, and whether its lines are wrapped.
+
+    ``detected`` is its encoding where that is known.
 
     Raises:
         CorpusError: the file can't be read or doesn't look like text, or the encoding that
@@ -108,7 +118,7 @@ def open_source(
         elif kind:
             raise no_text(file.path, kind)
         else:
-            source = Source(file, _detected(file, config, on_bytes))
+            source = Source(file, detected or _detected(file, config, on_bytes))
     except OSError as error:
         raise unreadable(file.path, error) from error
     if config.unwrap != "no":
@@ -137,7 +147,7 @@ def _beginning(source: Source) -> str:
     copy, text = replace(source, digest=None), ""
     try:
         with closing(_decoded(copy, "replace", CHUNK_BYTES, None)) as decoded:
-            for chunk in _with_line_feeds(decoded, copy):
+            for chunk in with_line_feeds(decoded, copy):
                 text += chunk
                 if len(text) > SAMPLE_CHARACTERS:
                     return text[: text.rfind("\n", 0, SAMPLE_CHARACTERS) + 1]
@@ -161,7 +171,7 @@ def read_chunks(
     """
     try:
         decoded = _decoded(source, errors, chunk_bytes, on_bytes)
-        clean: Iterable[str] = _with_line_feeds(decoded, source)
+        clean: Iterable[str] = with_line_feeds(decoded, source)
         if source.wrapping:
             clean = unwrapped(clean, source.wrapping, source.add_joined)
         if convert:
@@ -208,11 +218,15 @@ def _decoded(
     codec = source.detected.codec
     handler = "strict" if errors == "strict" else _HANDLER
     decoder = codecs.getincrementaldecoder(codec)(handler)
-    may_be_mark = codecs.lookup(codec).name not in _MARK_DROPPERS
+    may_be_mark = source.start == 0 and codecs.lookup(codec).name not in _MARK_DROPPERS
     with source.path.open("rb") as file:
-        final = False
+        final, left = False, sys.maxsize
+        if source.stop is not None:
+            file.seek(source.start)
+            left = source.stop - source.start
         while not final:
-            chunk = file.read(chunk_bytes)
+            chunk = file.read(min(chunk_bytes, left))
+            left -= len(chunk)
             final = not chunk
             if source.digest:
                 source.digest.update(chunk)
@@ -261,34 +275,13 @@ def _without_surrogates(text: str, source: Source, errors: str) -> str:
     return text
 
 
-def _with_line_feeds(chunks: Iterable[str], source: Source) -> Iterator[str]:
-    held = ""  # a CR at the end of a chunk: its LF may come with the next
-    for chunk in chunks:
-        text = held + chunk
-        held = "\r" if text.endswith("\r") else ""
-        if text := _line_feeds(text.removesuffix("\r"), source):
-            yield text
-    if held:
-        source.cr += 1
-        yield "\n"
-
-
-def _line_feeds(text: str, source: Source) -> str:
-    if "\r" not in text:
-        return text
-    crlf = text.count("\r\n")
-    source.crlf += crlf
-    source.cr += text.count("\r") - crlf
-    return text.replace("\r\n", "\n").replace("\r", "\n")
-
-
 def _undecodable(source: Source, error: UnicodeError) -> CorpusError:
     codec = source.detected.codec
     remedy = 'Read such bytes as U+FFFD with `errors="replace"`, or name another `encoding`.'
     if not isinstance(error, UnicodeDecodeError):
         return CorpusError(f"{source.path} can't be decoded as {codec}: {error}.", remedy)
     # The error's object is what was left over from the chunk before, followed by this chunk.
-    offset = source.byte_count - len(error.object) + error.start
+    offset = source.start + source.byte_count - len(error.object) + error.start
     bad = error.object[error.start : error.end].hex(" ")
     guess = "" if source.detected.sure else f" (detected, but not certain: {source.detected.note})"
     return CorpusError(

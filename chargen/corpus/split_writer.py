@@ -43,10 +43,13 @@ class SplitWriter:
         self._digest = hashlib.sha256()
 
     def write(self, ids: Tokens, characters: int) -> None:
-        data = ids.tobytes()
+        self.write_bytes(ids.tobytes(), len(ids), characters)
+
+    def write_bytes(self, data: bytes, pieces: int, characters: int) -> None:
+        """Write ids as the bytes of an array."""
         self._file.write(data)
         self._digest.update(data)
-        self._pieces += len(ids)
+        self._pieces += pieces
         self.characters += characters
 
     @property

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from chargen.corpus.description import build_manifest, left_out_counts
@@ -15,6 +16,8 @@ from chargen.corpus.tokenizer import Tokenizer
 from chargen.errors import CorpusError
 from chargen.options import CorpusConfig
 
+WriteText = Callable[[Path, Survey, Tokenizer, CorpusConfig, ByteCounter], Written]
+
 
 def write_corpus(
     folder: Path,
@@ -23,8 +26,11 @@ def write_corpus(
     tokenizer: Tokenizer,
     config: CorpusConfig,
     counter: ByteCounter,
+    write_text: WriteText | None = None,
 ) -> None:
     """Encode the surveyed text into ``folder``, which is empty, and write its manifest there.
+
+    ``write_text`` encodes what has no records, in place of this process alone.
 
     Raises:
         CorpusError: a file changed since the survey, or the tokens don't decode to their text.
@@ -34,7 +40,7 @@ def write_corpus(
     if found.records:
         written = write_records(folder, found, found.records, tokenizer, config, counter)
     else:
-        written = _write_text(folder, found, tokenizer, config, counter)
+        written = (write_text or _write_text)(folder, found, tokenizer, config, counter)
     expected = sum(count for _, count in left_out_counts(found, tokenizer))
     characters = written.train.characters + written.val.characters
     if characters != found.characters or written.unknown != (

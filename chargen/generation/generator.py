@@ -230,6 +230,17 @@ class Generator(Reader, FillsGaps):
         return judge_file(self, engine, path, form, {**likeliest, **options}, settings)
 
 
+def open_run(folder: Path, device: str, *, ngram: bool) -> Generator:
+    """Open the run in a folder, on a device by its name; see ``chargen.load``."""
+    from chargen.machine.devices import resolve_device
+    from chargen.runs.folder import RunFolder
+
+    target = resolve_device(device)
+    loaded = RunFolder(folder).load_model(ngram=ngram)
+    loaded.network.to(target)
+    return Generator(folder, loaded)
+
+
 def engine_of(
     generator: Generator, *, slots: int = 64, oov_prompt: str = "error", logprobs: bool = False
 ) -> Engine:

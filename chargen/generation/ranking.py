@@ -102,6 +102,7 @@ def best_results(
         group.append(result)
         if len(group) == request.best_of:
             del groups[number]
+            group = [each for each in group if each.problem is None] or group
             (best, *_) = rank(sorted(group, key=lambda each: each.index), typical_bits)
             bits = best.result.bits_per_char if engine.logprobs else None
             yield replace(best.result, index=number, bits_per_char=bits)

@@ -21,6 +21,8 @@ class Request:
         rank: of an answer among the likeliest ones, from 0, where a beam finds them.
         alternatives: how many likely characters to report beside each one drawn; None: neither
             these nor the probability of the one drawn. ``Engine.serve`` alone reports them.
+        may_fail: whether a poem that keeps its rules in no draft has a result with a ``problem``;
+            otherwise it ends all.
     """
 
     prompt: str
@@ -30,6 +32,7 @@ class Request:
     best_of: int = 1
     rank: int = 0
     alternatives: int | None = None
+    may_fail: bool = False
 
 
 @dataclass(frozen=True)
@@ -76,6 +79,7 @@ class Result:
         seed: the request's.
         bits_per_char: −log2 of the model's own probability of the text after its prompt, over
             its characters; None unless asked for, or for an empty text.
+        problem: why there is no text, or None.
     """
 
     index: int
@@ -84,3 +88,4 @@ class Result:
     characters: int
     seed: int
     bits_per_char: float | None
+    problem: str | None = None

@@ -36,6 +36,7 @@ class SlotText:
             self.prompt = engine.prompt_ids(request.prompt, request.form)
             self.poem = engine.poem(request, request.form) if request.form else None
         self.memory = engine.memory(tuple(self.prompt[1:])) if len(self.prompt) > 2 else None
+        self.problem: str | None = None
         self._draft = 0
         self._begin(request.seed)
 
@@ -55,19 +56,23 @@ class SlotText:
         self._ready: list[float] = []
 
     def begin_again(self) -> None:
-        """Begin another draft of a poem that failed.
+        """Begin another draft of a poem that failed, or give it up, where it may fail.
 
         Raises:
-            GenerationError: there were enough drafts.
+            GenerationError: there were enough drafts, and it may not fail.
         """
         self._draft += 1
         if self.poem is None or not self.poem.can_be_redrawn or self._draft >= _MOST_DRAFTS:
             drafts = "draft" if self._draft == 1 else "drafts"
-            raise GenerationError(
+            error = GenerationError(
                 f"The poem with the seed {self.request.seed} kept its rules in none of "
                 f"{self._draft} {drafts}.",
                 "Use `tones=lenient`, another acrostic or prompt, or a larger vocabulary.",
             )
+            if not self.request.may_fail:
+                raise error
+            self.problem = error.message
+            return
         self.poem = self.poem.again()
         self._begin(sample_seed(self.request.seed, f"draft {self._draft}"))
 
@@ -109,6 +114,8 @@ class SlotText:
         return self.grown.add(id_) is not None
 
     def result(self) -> Result:
+        if self.problem is not None:
+            return Result(self.index, "", "failed", 0, self.request.seed, None, self.problem)
         grown = self.grown
         reason = "form" if self.poem is not None else grown.finish_reason or "length"
         if self.rules is not None:

@@ -66,7 +66,7 @@ class Slots:
             if text.request.config.beam_size and text.source:
                 yield from self._followed(text)
                 continue
-            if text.grown.finish_reason is not None:
+            if text.problem is not None or text.grown.finish_reason is not None:
                 yield text.result()
                 continue
             self._texts.append(text)

@@ -13,6 +13,7 @@ from chargen.options.recipe import Recipe
 from chargen.options.sampling import BatchConfig, SamplingConfig
 from chargen.options.serving import ServeConfig
 from chargen.options.training import BUDGETS, TrainConfig
+from chargen.options.workers import WorkersConfig
 
 __all__ = [
     "BUDGETS",
@@ -29,6 +30,7 @@ __all__ = [
     "SamplingConfig",
     "ServeConfig",
     "TrainConfig",
+    "WorkersConfig",
     "check",
     "distribute",
     "keyword_options",

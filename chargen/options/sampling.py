@@ -8,6 +8,7 @@ from typing import Any
 
 from chargen.options.field import Config, option
 from chargen.options.training import TrainConfig
+from chargen.options.workers import shard_option
 
 SAMPLING = "Sampling, in order of application"
 ANSWERS = "Answers of a run of the task seq2seq"
@@ -165,7 +166,9 @@ class BatchConfig(Config):
         flag="--ordered/--unordered",
         negatable=True,
     )
-    keep_going: bool = option(False, "For an invalid job, write its error instead of stopping")
+    keep_going: bool = option(
+        False, "For an invalid job, or a poem that fails, write its error instead of stopping"
+    )
     with_prompt: bool = option(False, "Add prompt, what the text continues")
     logprobs: bool = option(False, "Add bits_per_char, each text's cost under the model")
     device: str = option(
@@ -173,6 +176,7 @@ class BatchConfig(Config):
         "Device",
         choices=TrainConfig.entries()["device"].option.choices,
     )
+    shard: str | None = shard_option()
 
     @classmethod
     def conflicts_in(cls, values: Mapping[str, Any]) -> list[str]:

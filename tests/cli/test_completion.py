@@ -59,15 +59,16 @@ def runs(here: Path, trained: Path) -> Path:
 
 def test_runs_are_suggested_by_name(runs: Path) -> None:
     every = {"novel-lstm-1", "novel-gru-1", "红楼梦-lstm-1"}
-    assert set(suggested("chargen sample ")) == every
+    shipped = {"stories", "verse"}
+    assert set(suggested("chargen sample ")) == every | shipped
     assert set(suggested("chargen eval novel")) == {"novel-lstm-1", "novel-gru-1"}
     assert suggested("chargen batch jobs --checkpoint 红") == ["红楼梦-lstm-1"]
     assert suggested("chargen compare novel-gru-1 novel") == ["novel-lstm-1"]
     assert set(suggested("chargen train --resume --name ")) == every
     (runs / "checkpoints").rename(runs / "elsewhere")
-    assert suggested("chargen sample ") == []
-    assert set(suggested("chargen sample --runs elsewhere ")) == every
-    assert set(suggested("chargen sample ", CHARGEN_RUNS="elsewhere")) == every
+    assert set(suggested("chargen sample ")) == shipped
+    assert set(suggested("chargen sample --runs elsewhere ")) == every | shipped
+    assert set(suggested("chargen sample ", CHARGEN_RUNS="elsewhere")) == every | shipped
 
 
 def test_values_are_suggested(runs: Path) -> None:

@@ -18,6 +18,7 @@ from rich.cells import cell_len
 
 import chargen
 from chargen.cli import main
+from chargen.machine.waiting import VARIABLE
 from chargen.runs.folder import RunFolder
 from tests.support import LEARNABLE, call, command, last_state, shell, train_tiny
 
@@ -220,7 +221,10 @@ def test_a_training_run_is_live_on_a_terminal(
 def test_the_parser_speaks_in_one_process_of_a_machine(
     option: str, status: int, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
+    for name in ("stdout", "stderr"):  # which ``main`` replaces
+        monkeypatch.setattr(sys, name, getattr(sys, name))
     monkeypatch.setattr(sys, "argv", ["chargen", "runs", option])
+    monkeypatch.setenv(VARIABLE, "0")
     monkeypatch.setenv("MASTER_PORT", "1")
     monkeypatch.setenv("WORLD_SIZE", "2")
     for rank in "01":

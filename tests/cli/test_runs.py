@@ -11,7 +11,7 @@ import chargen
 from tests.cli.test_reference import commands, flags_of, real_helps
 from tests.support import TRAIN, call, the_error
 
-WITHOUT = {"prepare", "novelty"}
+WITHOUT = {"prepare", "novelty", "merge"}
 """Commands that name no run; experiments and most benchmarks don't either."""
 ELSEWHERE = {"attention", "classify", "serve"}
 """Commands that are for runs of other tasks, or don't end."""
@@ -40,6 +40,7 @@ def command_lines(text: Path) -> dict[str, tuple[object, ...]]:
         "neurons": ("run", text),
         "export": ("run", "--to", "page", "-o", "exported"),
         "train": (text, "--name", "other", "--init-from", "run", *TRAIN),
+        "sweep": (text, "--set", "lr=0.01", *TRAIN),
         "find-lr": (text, "--init-from", "run", "--preset", "tiny", "--device", "cpu"),
     }
 

@@ -114,7 +114,7 @@ def test_a_name_that_is_no_text_encoding_is_an_error(name: str) -> None:
 
 
 def test_every_family_member_is_a_codec() -> None:
-    from chargen.corpus.detection import _FAMILIES, _SEVEN_BIT
+    from chargen.corpus.detection import _SEVEN_BIT, FAMILIES
 
-    for codec in (*(c for family in _FAMILIES for c in family), *_SEVEN_BIT):
+    for codec in (*(c for family in FAMILIES for c in family), *_SEVEN_BIT):
         assert codecs.lookup(codec)

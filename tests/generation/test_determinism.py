@@ -10,7 +10,8 @@ import pytest
 import torch
 
 from chargen.corpus.tokenizer import Tokenizer
-from chargen.generation.batch.run import Batch, BatchOptions
+from chargen.generation.batch.asked import BatchOptions
+from chargen.generation.batch.run import Batch
 from chargen.generation.engine import Engine
 from chargen.network.model import CharModel
 from chargen.ngrams import KneserNey

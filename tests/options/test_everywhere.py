@@ -28,6 +28,7 @@ from chargen.options import (
     ModelConfig,
     SamplingConfig,
     TrainConfig,
+    WorkersConfig,
     keyword_options,
     option,
 )
@@ -48,6 +49,7 @@ CONFIGS = (
     EmbedConfig,
     ClassifyConfig,
     Form,
+    WorkersConfig,
 )
 COMMANDS: dict[type[Config], tuple[str, ...]] = {
     CorpusConfig: ("prepare", "train", "find-lr"),
@@ -59,6 +61,7 @@ COMMANDS: dict[type[Config], tuple[str, ...]] = {
     EmbedConfig: ("embed",),
     ClassifyConfig: ("classify",),
     Form: ("sample", "batch"),
+    WorkersConfig: ("batch", "prepare"),
 }
 """The commands that have all options of a config."""
 SOME: dict[str, tuple[str, ...]] = {
@@ -85,6 +88,7 @@ FUNCTIONS: dict[type[Config], tuple[Callable[..., Any], ...]] = {
     EmbedConfig: (chargen.Generator.embed,),
     ClassifyConfig: (chargen.Generator.classify,),
     Form: (Form,),
+    WorkersConfig: (chargen.batch, chargen.prepare),
 }
 """The public functions that take all options of a config."""
 

@@ -47,7 +47,8 @@ def test_a_resumed_run_tells_what_it_has_recorded(corpus: Path, tmp_path: Path) 
 
 def test_the_first_sample_comes_soon(corpus: Path, tmp_path: Path, clock: Clock) -> None:
     events: list[Event] = []
-    train_tiny(corpus, tmp_path, max_steps=1000, stop=lambda: clock.now > 8, on_event=events.append)
+    options = {"max_steps": 1000, "sample_every": 0}
+    train_tiny(corpus, tmp_path, stop=lambda: clock.now > 8, on_event=events.append, **options)
     (sample,) = of_type(events, Sample)
     assert 3 < sample.seconds < 3.5
 

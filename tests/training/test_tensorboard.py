@@ -62,7 +62,7 @@ def test_the_board_shows_what_the_metrics_say(corpus: Path, tmp_path: Path) -> N
 
 
 def test_a_resumed_run_goes_on_where_its_checkpoint_was(corpus: Path, tmp_path: Path) -> None:
-    options: dict[str, Any] = {"max_steps": 24, "save_every": 7, "eval_every": 4}
+    options: dict[str, Any] = {"max_steps": 24, "save_every": 7, "eval_every": 4, "sample_every": 0}
     with pytest.raises(Killed):
         train_tiny(corpus, tmp_path, on_event=kill, tensorboard=True, **options)
     run = tmp_path / "run"

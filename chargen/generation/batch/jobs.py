@@ -11,8 +11,9 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from chargen.errors import ChargenError, GenerationError, system_error_text
 from chargen.generation.asking import each_text, number_of_texts, problems_of_beam
@@ -226,12 +227,12 @@ def _job(
     fields: JobFields, number: int, defaults: Defaults, check: Callable[[Request], None]
 ) -> Job | BadLine:
     job_id = number if fields.id is None else fields.id
-    sampling = replace(defaults.sampling, **fields.given(SamplingConfig))
+    sampling, wrong = _sampling(defaults.sampling, tuple(fields.given(SamplingConfig).items()))
     own = fields.given(BatchConfig)
     form = defaults.form
     if fields.form is not None:
         form = Form.from_dict(fields.form.model_dump(exclude_none=True))
-    problems = sampling.problems() + BatchConfig.problems_in(own)
+    problems = [*wrong, *BatchConfig.problems_in(own)]
     problems += [] if form is None else form.problems()
     samples = own.get("num_samples", defaults.num_samples)
     best_of = own.get("best_of", defaults.best_of)
@@ -245,6 +246,15 @@ def _job(
     except ChargenError as error:
         return BadLine(job_id, number, (error.message.rstrip("."),))
     return Job(job_id, number, request, number_of_texts(request, samples))
+
+
+@lru_cache(1024)
+def _sampling(
+    defaults: SamplingConfig, given: tuple[tuple[str, Any], ...]
+) -> tuple[SamplingConfig, list[str]]:
+    """The options of a job, and their problems; most jobs have those of one before."""
+    config = replace(defaults, **dict(given))
+    return config, config.problems()
 
 
 def error_of_bad_jobs(bad: list[BadLine], count: int) -> GenerationError:

@@ -8,10 +8,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from chargen.errors import GenerationError
 from chargen.generation.batch.jobs import BadLine
 from chargen.generation.requests import Request, Result
+from chargen.workers.pool import FatalItemError
 
-_MOST_WAITING = 4096
+MOST_WAITING = 4096
 """The most lines that wait for an earlier one."""
 
 
@@ -40,6 +42,8 @@ class Task:
         return line_key(self.id, self.sample)
 
     def line(self, result: Result) -> dict[str, Any]:
+        if result.problem is not None:
+            return self.error(result.problem)
         line = {**self._head(), **self.prompt()}
         line["text"] = result.text
         line["finish_reason"] = result.finish_reason
@@ -55,8 +59,9 @@ class Task:
             return {"prompt": self.what.prompt}
         return {}
 
-    def error(self) -> dict[str, Any]:
-        return {**self._head(), "error": str(self.what)}
+    def error(self, problem: str | None = None) -> dict[str, Any]:
+        """Return the line of a job that is invalid, or of a text that has a problem."""
+        return {**self._head(), "error": str(self.what) if problem is None else problem}
 
     def _head(self) -> dict[str, Any]:
         return {"id": self.id} | ({} if self.sample is None else {"sample": self.sample})
@@ -69,8 +74,8 @@ class InOrder:
         all_taken: whether all tasks have been handed out.
     """
 
-    def __init__(self, tasks: Iterator[Task]) -> None:
-        self._tasks = tasks
+    def __init__(self, tasks: Iterator[Task], most_waiting: int = MOST_WAITING) -> None:
+        self._tasks, self._most_waiting = tasks, most_waiting
         self._places: dict[int, tuple[int, Task]] = {}
         self._lines: dict[int, dict[str, Any]] = {}
         self._taken = self._given = 0
@@ -90,7 +95,7 @@ class InOrder:
                 yield task.what
             else:
                 self._lines[place] = task.error()
-            while self._taken - self._given >= _MOST_WAITING:
+            while self._taken - self._given >= self._most_waiting:
                 if not self._places:
                     return
                 yield None
@@ -100,8 +105,22 @@ class InOrder:
         place, task = self._places.pop(result.index)
         self._lines[place] = task.line(result)
 
+    def running(self, index: int) -> Task:
+        """The task of a request that has been handed out, by its number."""
+        return self._places[index][1]
+
     def ready(self) -> Iterator[dict[str, Any]]:
         """Yield the lines that can be written now."""
         while self._given in self._lines:
             yield self._lines.pop(self._given)
             self._given += 1
+
+
+def blamed(task: Task, error: FatalItemError) -> GenerationError:
+    """The error about a job that ends every worker."""
+    return GenerationError(
+        f"The job {task.id!r} ended every worker that worked on it, the last ones by itself: "
+        f"{error.how}.",
+        "Give workers more memory and continue with `resume=True`, or leave the job out and start "
+        "again with `force=True`.",
+    )

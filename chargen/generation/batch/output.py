@@ -19,6 +19,9 @@ from chargen.errors import GenerationError
 from chargen.files import flush, followed, is_special, read_json
 
 STANDARD_OUTPUT = Path("/dev/stdout")
+FORMAT = 1
+SIDECAR = ".run.json"
+"""Suffix of the file beside an output."""
 _MOST_SIDECAR_BYTES = 1 << 20
 
 
@@ -57,6 +60,19 @@ def check_output(name: str, out: Path, *, resume: bool, force: bool) -> None:
         )
 
 
+def sidecar_of(target: Path) -> Path:
+    """Return the path of the file beside an output that records what it was made from."""
+    return target.with_name(target.name + SIDECAR)
+
+
+def read_sidecar(path: Path) -> dict[str, Any]:
+    """Read the file beside an output; OSError or ValueError where it is missing or damaged."""
+    values = read_json(path, _MOST_SIDECAR_BYTES)
+    if not isinstance(values, dict):
+        raise ValueError("it is no object")
+    return values
+
+
 def check_unchanged(identity: dict[str, Any], sidecar: Path, out: Path) -> dict[str, Any] | None:
     """What ``sidecar`` records of the lines that were written; None: nothing.
 
@@ -64,9 +80,9 @@ def check_unchanged(identity: dict[str, Any], sidecar: Path, out: Path) -> dict[
         GenerationError: the file is missing or damaged, or what it was made from has changed.
     """
     try:
-        before = read_json(sidecar, _MOST_SIDECAR_BYTES)
-        written = before.pop("written", None)
-    except (OSError, ValueError, AttributeError) as error:
+        before = read_sidecar(sidecar)
+        written, _ = before.pop("written", None), before.pop("lines", None)
+    except (OSError, ValueError) as error:
         raise GenerationError(
             f"{out} can't be resumed: {sidecar.name}, which records its job file and options, is "
             "missing or damaged.",

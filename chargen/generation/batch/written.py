@@ -20,7 +20,7 @@ from chargen.generation.seeds import text_seeds
 if TYPE_CHECKING:
     from hashlib import _Hash
 
-_MOST_LINE_BYTES = 1 << 28
+MOST_LINE_BYTES = 1 << 28
 _REASONS = ("length", "stop", "end", "form")
 _FIELDS = {"id", "text", "finish_reason", "characters", "seed"}
 _MORE_FIELDS = {"sample", "bits_per_char", "prompt"}
@@ -88,7 +88,7 @@ def check_written(
     found = Written()
     compared = record is None
     with path.open("rb+") as file:
-        while (line := file.readline(_MOST_LINE_BYTES)).endswith(b"\n"):
+        while (line := file.readline(MOST_LINE_BYTES)).endswith(b"\n"):
             if problem := expected.problem(line):
                 raise _not_ours(path, f"line {found.lines + 1}: {problem}")
             found.add(line)
@@ -96,7 +96,7 @@ def check_written(
                 compared = found.record() == record
                 if not compared:
                     raise _not_ours(path, f"one of the lines 1 to {found.lines} was changed")
-        if len(line) == _MOST_LINE_BYTES:
+        if len(line) == MOST_LINE_BYTES:
             raise _not_ours(path, f"line {found.lines + 1} is too long")
         if not compared and found.byte_count >= _bytes_in(record):
             raise _not_ours(path, "its lines don't end where they did")
@@ -131,6 +131,13 @@ class _InOrder:
         if not isinstance(task.what, Request):
             self.errors += 1
             return None if line == encoded(task.error()) else "it isn't the error of its job"
+        problem = _error_in(line) if task.what.may_fail else None
+        if problem is not None:
+            return None if line == encoded(task.error(problem)) else "it isn't an error of its job"
+        return self._problem_of_text(line, task, task.what)
+
+    @staticmethod
+    def _problem_of_text(line: bytes, task: Task, request: Request) -> str | None:
         values = _values(line)
         if isinstance(values, str):
             return values
@@ -138,7 +145,7 @@ class _InOrder:
             return "it has another id than its job, or is of another sample"
         if values.get("prompt") != task.prompt().get("prompt"):
             return "it has another prompt than its job"
-        return _problem_of_seed(values["seed"], task.what.seed, task.what.best_of)
+        return _problem_of_seed(values["seed"], request.seed, request.best_of)
 
     def keys(self) -> np.ndarray[Any, np.dtype[np.uint64]]:
         return np.empty(0, np.uint64)
@@ -149,8 +156,10 @@ class _InAnyOrder:
 
     def __init__(self, tasks: Iterator[Task]) -> None:
         keys, seeds, best_of, self._bad = (array("Q") for _ in range(4))
+        self._may_fail = False
         for task in tasks:
             if isinstance(task.what, Request):
+                self._may_fail = task.what.may_fail
                 keys.append(task.key)
                 seeds.append(task.what.seed)
                 best_of.append(task.what.best_of)
@@ -167,7 +176,8 @@ class _InAnyOrder:
         if self.errors < len(self._bad) and _fingerprint(line) == self._bad[self.errors]:
             self.errors += 1
             return None
-        values = _values(line)
+        failed = _error_in(line) is not None and self._may_fail
+        values = json.loads(line) if failed else _values(line)
         if isinstance(values, str):
             return values
         key = line_key(values["id"], values.get("sample"))
@@ -177,6 +187,8 @@ class _InAnyOrder:
         if self._seen[place]:
             return "an earlier line has the same id and sample"
         self._seen[place] = True
+        if failed:
+            return None
         seed, best_of = int(self._seeds[place]), int(self._best_of[place])
         return _problem_of_seed(values["seed"], seed, best_of)
 
@@ -187,6 +199,18 @@ class _InAnyOrder:
 def _problem_of_seed(found: int, seed: int, best_of: int) -> str | None:
     """What is wrong with the seed of a text, the best of some drawn for a request's seed."""
     return None if found in text_seeds(seed, best_of) else "it has another seed than its job"
+
+
+def _error_in(line: bytes) -> str | None:
+    """The error of a line about a text that failed; None: it is no such line."""
+    try:
+        values = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(values, dict) or set(values) - {"sample"} != {"id", "error"}:
+        return None
+    known = type(values["id"]) in _KINDS["id"] and type(values["error"]) is str
+    return values["error"] if known and encoded(values) == line else None
 
 
 def _values(line: bytes) -> dict[str, Any] | str:

@@ -5,6 +5,7 @@ import json
 import os
 import random
 import stat
+from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
@@ -16,16 +17,18 @@ from filelock import FileLock
 
 from chargen.corpus.tokenizer import Tokenizer
 from chargen.errors import GenerationError
-from chargen.generation import asking
-from chargen.generation.batch import lines as lines_module
+from chargen.generation import asking, slot_text
+from chargen.generation.batch.asked import BatchOptions, BatchProgress
 from chargen.generation.batch.jobs import Defaults, Job
+from chargen.generation.batch.lines import MOST_WAITING
 from chargen.generation.batch.output import check_output
-from chargen.generation.batch.run import Batch, BatchOptions, BatchProgress
+from chargen.generation.batch.run import Batch
 from chargen.generation.engine import Engine
 from chargen.generation.seeds import sample_seed, text_seeds
 from chargen.network.model import CharModel
 from chargen.options import SamplingConfig
 from tests.generation.batch.cases import SHORT, parse
+from tests.generation.conftest import make_model
 
 
 @pytest.fixture
@@ -53,11 +56,12 @@ def run(
     resume: bool = False,
     force: bool = False,
     stop_after: int | None = None,
+    most_waiting: int = MOST_WAITING,
     **identity: str,
 ) -> list[dict[str, Any]]:
-    work = Batch(
-        engine, io.BytesIO(jobs.encode()), "-", out, options or BatchOptions(SHORT), identity
-    )
+    options = options or BatchOptions(SHORT)
+    file = io.BytesIO(jobs.encode())
+    work = Batch(engine, file, "-", out, options, identity, most_waiting=most_waiting)
     for progress in work.run(work.inventory(), resume=resume, force=force):
         if progress.texts == stop_after:
             break
@@ -91,6 +95,43 @@ def test_bad_lines_become_lines_with_errors(engine: Engine, tmp_path: Path, orde
         run(engine, jobs, tmp_path / "part", options, force=True, stop_after=stop)
         again = run(engine, jobs, tmp_path / "part", options, resume=True)
         assert again == whole
+
+
+@pytest.mark.parametrize("ordered", [True, False])
+def test_a_poem_that_keeps_its_rules_in_no_draft_becomes_a_line_with_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ordered: bool
+) -> None:
+    monkeypatch.setattr(slot_text, "_MOST_DRAFTS", 3)
+    few = Tokenizer.train(Counter("，。\n春山江花天云月"), 99, "unk")
+    engine = Engine(make_model(few), few, slots=2)
+    poem = {
+        "name": "wulv",
+        "tones": "strict",
+    }  # one oblique character, but parallel verses need two
+    jobs = [
+        {"prompt": ""},
+        {"prompt": "", "form": poem, "seed": 3},
+        {"prompt": "春", "num_samples": 2},
+    ]
+    text = "".join(json.dumps(job) + "\n" for job in jobs)
+    with pytest.raises(GenerationError, match="in none of 3 drafts"):
+        run(engine, text, tmp_path / "out", BatchOptions(SHORT, ordered=ordered))
+    options = BatchOptions(SHORT, ordered=ordered, keep_going=True)
+    whole = run(engine, text, tmp_path / "out", options, force=True)
+    assert [line["id"] for line in whole if "text" in line] == [1, 3, 3]
+    (failed,) = (line for line in whole if "error" in line)
+    assert failed == {
+        "id": 2,
+        "error": "The poem with the seed 3 kept its rules in none of 3 drafts.",
+    }
+    for stop in range(4):
+        run(engine, text, tmp_path / "part", options, force=True, stop_after=stop)
+        again = run(engine, text, tmp_path / "part", options, resume=True)
+        assert sorted(again, key=str) == sorted(whole, key=str)
+    lines = (tmp_path / "part").read_text("utf-8")
+    (tmp_path / "part").write_text(lines.replace('"id": 2, "error"', '"id": 4, "error"'), "utf-8")
+    with pytest.raises(GenerationError, match="can't be resumed"):
+        run(engine, text, tmp_path / "part", options, resume=True)
 
 
 def test_an_id_that_no_file_can_hold_does_not_end_the_batch(engine: Engine, tmp_path: Path) -> None:
@@ -156,13 +197,11 @@ def test_an_output_cut_anywhere_is_completed_exactly(
         assert sorted(got.splitlines()) == sorted(whole.splitlines())
 
 
-def test_few_lines_wait_for_a_slow_one(
-    engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(lines_module, "_MOST_WAITING", 4)
+def test_few_lines_wait_for_a_slow_one(engine: Engine, tmp_path: Path) -> None:
     bad = '{"prompt": 0}\n'
     jobs = bad * 9 + '{"prompt": "", "length": 60}\n' + jobs_text(12) + bad * 9
-    lines = run(engine, jobs, tmp_path / "out", BatchOptions(SHORT, keep_going=True))
+    options = BatchOptions(SHORT, keep_going=True)
+    lines = run(engine, jobs, tmp_path / "out", options, most_waiting=4)
     assert [line["id"] for line in lines if "sample" not in line] == [
         n for n in range(1, 32) if n != 18
     ]

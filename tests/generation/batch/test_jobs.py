@@ -154,7 +154,11 @@ def test_a_form_is_named_or_given_as_json() -> None:
             {},
             "in `form`, line: unknown field (did you mean 'li",
         ),
-        ('{"name": "lines", "x": 2}', {}, "x: unknown field; the fields are name, acrostic, rhyme"),
+        (
+            '{"name": "lines", "x": 2}',
+            {},
+            "x: unknown field; the fields are name, acrostic, pattern, ",
+        ),
         ('{"rhyme": true}', {}, "in `form`, name: missing"),
         ('{"name": 3}', {}, "in `form`, name: input should be a valid string"),
         ("{", {}, "in `form`, invalid JSON"),

@@ -1,0 +1,88 @@
+"""Runs of a sweep, trained by workers: a leg is a run from where it is to a share of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from chargen.api.training import train
+from chargen.errors import ChargenError
+from chargen.workers.messages import Hands
+
+
+@dataclass(frozen=True)
+class Leg:
+    """A run, or a part of it.
+
+    Attributes:
+        name: of the run.
+        options: of ``train``, the corpus among them.
+        until: the share of the run after which it is saved and left, 1: its end.
+    """
+
+    name: str
+    options: Mapping[str, Any]
+    until: float
+
+
+@dataclass(frozen=True)
+class Ended:
+    """A leg that is done.
+
+    Attributes:
+        whole: whether the run is.
+        bits: of its best weights so far on the validation split.
+    """
+
+    whole: bool
+    bits: float | None
+
+
+@dataclass(frozen=True)
+class TrainWork:
+    """Trains runs in a folder; an error of theirs is a result."""
+
+    folder: Path
+
+    def begin(self, threads: int) -> Hands:
+        """Get ready; 0 threads leave their number as it is."""
+
+        def do(legs: Iterable[Leg | None]) -> Iterator[tuple[int, Ended | ChargenError]]:
+            for position, leg in enumerate(legs):
+                if leg is None:
+                    return
+                try:
+                    yield position, self._trained(leg, threads)
+                except ChargenError as error:
+                    yield position, error
+
+        return Hands(do, {})
+
+    def _trained(self, leg: Leg, threads: int) -> Ended:
+        from chargen.training.events import Event, Planned
+
+        total, step = 0, 0
+
+        def on_event(event: Event) -> None:
+            nonlocal total, step
+            step = max(step, event.step)
+            if isinstance(event, Planned):
+                total = event.total_steps
+
+        def stop() -> bool:
+            return leg.until < 1 and total > 0 and step >= leg.until * total
+
+        options: dict[str, Any] = dict(leg.options)
+        if threads and not options.get("threads"):
+            options["threads"] = threads
+        run = train(
+            name=leg.name,
+            runs_dir=self.folder,
+            resume=True,
+            on_event=on_event,
+            stop=stop,
+            **options,
+        )
+        return Ended(run.reason != "interrupted", run.bits_per_char)

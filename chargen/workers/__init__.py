@@ -1,0 +1,1 @@
+"""Work that is shared between workers: processes of this machine, or Ray's actors."""

@@ -1,0 +1,59 @@
+"""A sweep: a run for every combination, each as ``train`` makes it alone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import chargen
+from chargen.errors import CheckpointError, ConfigError
+from tests.support import last_state, the_error, train_tiny
+
+SETS: dict[str, list[Any]] = {"lr": [8e-3, 1e-9], "hidden_size": [8, 16]}
+SHARED: dict[str, Any] = {"max_steps": 20, "eval_every": 5, "threads": 1, "device": "cpu"}
+
+
+def test_runs_are_those_of_train_and_some_are_stopped(corpus: Path, tmp_path: Path) -> None:
+    """Interrupted after its second leg, it goes on from there by workers."""
+    pytest.importorskip("optuna")
+    asked = {"sets": SETS, "runs_dir": tmp_path, "stop_early": True, "preset": "tiny", **SHARED}
+    legs: list[str] = []
+
+    def interrupt(name: str, *_: object) -> None:
+        legs.append(name)
+        if len(legs) == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        chargen.sweep(corpus, on_run=interrupt, **asked)
+    with pytest.raises(CheckpointError, match="exists already"):
+        chargen.sweep(corpus, **asked)
+    with pytest.raises(CheckpointError, match="a sweep of other options"):
+        chargen.sweep(corpus, resume=True, **{**asked, "max_steps": 30})
+    found = chargen.sweep(corpus, resume=True, workers=2, **asked)
+    assert [row.values["lr"] for row in found.rows[:1]] == [8e-3]
+    stopped = {row.runs[0] for row in found.rows if row.stopped}
+    assert stopped
+    assert all("lr=1e-09" in name for name in stopped)
+    best = found.rows[0]
+    alone = train_tiny(corpus, tmp_path / "alone", seed=0, **SHARED, **best.values)
+    assert best.mean == alone.bits_per_char
+    assert last_state(found.path / best.runs[0]) == last_state(alone.path)
+    assert len(found.comparison.runs) == 4
+    again = chargen.sweep(corpus, resume=True, **asked)
+    assert again.rows == found.rows
+
+
+def test_what_cannot_be_varied_is_an_error(corpus: Path, here: Path) -> None:
+    for given, message in (
+        ("lr", "--set is 'lr', not an option"),
+        ("hiden-size=3", "Did you mean hidden-size?"),
+        ("lr=0,x", "2 options are not usable: --lr is 0.0, not above 0 and finite; --lr is 'x'"),
+        ("seed=1,2", "--seed is the same for all runs"),
+    ):
+        assert message in the_error("sweep", corpus, "--set", given, status=2)
+    with pytest.raises(ConfigError, match="`lr` has several values and one as well"):
+        chargen.sweep(corpus, sets={"lr": [1e-3]}, lr=1e-3)
+    assert not (here / "checkpoints").exists()
