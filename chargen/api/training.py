@@ -108,7 +108,7 @@ def train(
     from chargen.training.tensorboard import require_tensorboard
 
     launch = Launch.here()
-    if tensorboard:
+    if tensorboard and launch.leads:
         require_tensorboard()
     with shown(on_event, on_progress, progress=progress and launch.leads) as (note, preparing):
         about = {"preset": preset, "name": name, "init_from": init_from}
@@ -148,9 +148,10 @@ def _trained_together(
     from chargen.training.recording import recorded_events
     from chargen.training.together import joined_events, run_of_team
 
-    with team_of(launch) as team:
+    asked = stop or (lambda: False)
+    with team_of(launch, asked) as team:
         request = replace(request, processes=team.size)
-        run = run_of_team(request, team, stop or (lambda: False), resume=resume)
+        run = run_of_team(request, team, asked, resume=resume)
         if team.leads:
             events = partial(recorded_events, run, tensorboard=tensorboard, team=team)
             return _carried_out(run, events, on_event, stop)

@@ -21,7 +21,7 @@ from chargen.errors import (
     OtherFailedError,
     system_error_text,
 )
-from chargen.machine.launch import Launch
+from chargen.machine.launch import Launch, speaks
 from chargen.machine.memory import is_out_of_memory
 
 _LONGEST = 600
@@ -87,8 +87,8 @@ def report(error: Exception) -> int:
     if isinstance(error, ChargenError):
         from chargen.cli.naming import in_flags
 
-        if isinstance(error, ConfigError) and error.rank is None and not _launch().leads:
-            return UNUSABLE  # all processes have the same options, and one says what is wrong
+        if isinstance(error, ConfigError) and error.rank is None and not speaks():
+            return UNUSABLE
         say_error(in_flags(error.message), in_flags(error.remedy))
         return UNUSABLE if isinstance(error, ConfigError) else FAILED
     if isinstance(error, OSError) and error.filename == STANDARD_OUTPUT:

@@ -46,23 +46,28 @@ class Evidence:
         gate: x of the gate σ(x), before any calibration; (n,) each.
         own: its cost under the network alone, in nats.
         counted: its probability by counting.
+        at: its position.
     """
 
     gate: list[NDArray[np.float64]] = field(default_factory=list)
     own: list[NDArray[np.float64]] = field(default_factory=list)
     counted: list[NDArray[np.float64]] = field(default_factory=list)
+    at: list[NDArray[np.int64]] = field(default_factory=list)
 
-    def add(self, gate: Tensor, own: Tensor, counted: NDArray[np.float32]) -> None:
-        """Add n pieces: gate (n, 1) and costs (n,) on the device, probabilities (n,)."""
+    def add(
+        self, gate: Tensor, own: Tensor, counted: NDArray[np.float32], at: NDArray[np.int64]
+    ) -> None:
+        """Add n pieces: gate (n, 1) and costs (n,) on the device, probabilities, positions (n,)."""
         x = gate.double().clamp(-_FARTHEST, _FARTHEST)
         self.gate.append(x.squeeze(1).cpu().numpy())
         self.own.append(own.double().cpu().numpy())
         self.counted.append(counted.astype(np.float64))
+        self.at.append(at)
 
     def gather(self, team: Team) -> None:
         """Know what all processes of a team know, in the order of their ranks."""
-        for known in (self.gate, self.own, self.counted):
-            mine = np.concatenate([np.empty(0), *known])
+        for known in (self.gate, self.own, self.counted, self.at):
+            mine = np.concatenate([np.empty(0, np.int64 if known is self.at else float), *known])
             found = team.gathered(torch.from_numpy(mine)).numpy()
             known[:] = [found] if len(found) else []
 
@@ -76,9 +81,10 @@ class Evidence:
         """
         if not self.gate:
             return Calibration()
+        # by position, so that it doesn't matter in which order processes scored the pieces
         x, own, counted = (np.concatenate(each) for each in (self.gate, self.own, self.counted))
-        every = -(-len(x) // _MOST)
-        x, p, counted = x[::every], np.exp(-own[::every]), counted[::every]
+        chosen = np.argsort(np.concatenate(self.at), kind="stable")[:: -(-len(x) // _MOST)]
+        x, p, counted = x[chosen], np.exp(-own[chosen]), counted[chosen]
         inputs, at = np.stack([x, np.ones_like(x)]), np.array([1.0, 0.0])
         prior = _TRUST * np.array([float(np.mean(x**2)) + 1e-9, 1.0]) / 4
         for _ in range(_ROUNDS):

@@ -59,7 +59,7 @@ def _mixed(model: Mixer, ngram: KneserNey, ids: NDArray[np.integer], evidence: E
 
         wanted = _on(s, ids[at].astype(np.int64))
         cost, top, own = model.score_mixed(s, wanted, _on(s, counted[at]), rows_of)
-        evidence.add(torch.logit(model.gate(s)), own, counted[at])
+        evidence.add(torch.logit(model.gate(s)), own, counted[at], at)
         return cost, top
 
     return judge

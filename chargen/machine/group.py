@@ -20,12 +20,13 @@ from torch import Tensor, nn
 
 from chargen.errors import ChargenError, ConfigError, OtherFailedError, TrainingError
 from chargen.machine.launch import Launch
-from chargen.machine.meeting import Store, meet, part_of
+from chargen.machine.meeting import POLL_SECONDS, Store, meet, part_of
 from chargen.machine.team import ALONE, Saved, Team
 
 T = TypeVar("T")
 _COLLECTIVE = timedelta(minutes=30)
-_POLL_SECONDS = 0.1
+_PARTING_SECONDS = 2.0
+_FAILED = "failed"
 
 
 class LostPeerError(TrainingError):
@@ -33,11 +34,12 @@ class LostPeerError(TrainingError):
 
 
 @contextmanager
-def team_of(launch: Launch) -> Iterator[Team]:
+def team_of(launch: Launch, stop: Callable[[], bool] = lambda: False) -> Iterator[Team]:
     """Join the other processes of a launch for a block, in which errors are told once.
 
     An error of this process is raised as it is, with its rank, unless another process told its
-    own first; then it is an ``OtherFailedError``.
+    own first; then it is an ``OtherFailedError``, as after ``stop``, called while it waits for the
+    others, returned True.
 
     Raises:
         TrainingError: the others can't be reached, or run another release.
@@ -47,7 +49,7 @@ def team_of(launch: Launch) -> Iterator[Team]:
         return
     group = Group(launch)
     try:
-        group.open()
+        group.open(stop)
         yield group
     except ChargenError as error:
         error.rank = launch.rank
@@ -66,10 +68,11 @@ class Group(Team):
     def __init__(self, launch: Launch) -> None:
         self._launch = launch
         self.rank, self.size = launch.rank, launch.size
-        self._store: Store | None = None
+        self._store: Store = None
+        self._told = False
 
-    def open(self) -> None:
-        """Connect to the others.
+    def open(self, stop: Callable[[], bool]) -> None:
+        """Connect to the others; ``stop`` is called meanwhile.
 
         Raises:
             ConfigError: this build of torch can't.
@@ -83,7 +86,7 @@ class Group(Team):
         launch = self._launch
         if torch.cuda.is_available() and launch.local_rank < torch.cuda.device_count():
             torch.cuda.set_device(launch.local_rank)
-        self._store = meet(launch)
+        self._store = meet(launch, stop)
         nccl = torch.cuda.is_available() and dist.is_nccl_available()
         with _connected():
             dist.init_process_group(
@@ -95,22 +98,28 @@ class Group(Team):
             )
 
     def close(self) -> None:
-        """Leave the others."""
+        """Leave the others, once they know of an error that was told."""
         if dist.is_available() and dist.is_initialized():
             with suppress(RuntimeError):
                 dist.destroy_process_group()
+        if not self._told or not self.leads or self._launch.hosted:
+            return
+        with suppress(RuntimeError):  # the store ends with this process
+            deadline = time.monotonic() + _PARTING_SECONDS
+            while time.monotonic() < deadline and self._store.add(_FAILED, 0) < self.size:
+                time.sleep(POLL_SECONDS)
 
     def speaks_first(self) -> bool:
         """Whether no other process has told of an error before."""
         with suppress(RuntimeError):
             if self._store is not None:
-                return bool(self._store.add("failed", 1) == 1)
+                self._told = True
+                return bool(self._store.add(_FAILED, 1) == 1)
         return True
 
     def tell(self, name: str, value: str) -> None:
         """Leave a message for processes that call ``hear``."""
         with _connected():
-            assert self._store is not None
             self._store.set(name, value)
 
     def hear(self, name: str, stop: Callable[[], bool]) -> str:
@@ -120,11 +129,10 @@ class Group(Team):
             OtherFailedError: a process failed, or ``stop`` returned True.
         """
         with _connected():
-            assert self._store is not None
             while not self._store.check([name]):
-                if stop() or self._store.check(["failed"]):
+                if stop() or self._store.check([_FAILED]):
                     raise OtherFailedError
-                time.sleep(_POLL_SECONDS)
+                time.sleep(POLL_SECONDS)
             return str(self._store.get(name), "utf-8")
 
     def require(self, device: torch.device) -> None:

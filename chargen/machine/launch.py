@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from chargen.errors import ConfigError
 
 _NUMBERS = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE", "MASTER_PORT")
-RESTART = "TORCHELASTIC_RESTART_COUNT"
 AGENT = "TORCHELASTIC_USE_AGENT_STORE"
 
 
@@ -25,7 +24,6 @@ class Launch:
         size: of all processes.
         local_rank, local_size: the same among those of this machine.
         address, port: where all processes meet.
-        attempt: how often the launcher has started all of them again.
         hosted: whether the launcher runs the server there; otherwise the leading process does.
     """
 
@@ -35,7 +33,6 @@ class Launch:
     local_size: int = 1
     address: str = ""
     port: int = 0
-    attempt: int = 0
     hosted: bool = False
 
     @classmethod
@@ -43,7 +40,7 @@ class Launch:
         """Read the variables that torchrun sets; a process without them is alone.
 
         Raises:
-            ConfigError: some are missing or are no numbers.
+            ConfigError: some are missing, are no numbers or contradict each other.
         """
         if environment.get("WORLD_SIZE", "1") == "1" or "RANK" not in environment:
             return cls()
@@ -56,6 +53,11 @@ class Launch:
                     "Start the processes with torchrun, or unset RANK and WORLD_SIZE.",
                 )
             found[name] = int(value)
+        if found["RANK"] >= found["WORLD_SIZE"]:
+            raise ConfigError(
+                f"RANK is {found['RANK']}, and WORLD_SIZE {found['WORLD_SIZE']}: the first is 0.",
+                "Start the processes with torchrun, or unset RANK and WORLD_SIZE.",
+            )
         return cls(
             rank=found["RANK"],
             size=found["WORLD_SIZE"],
@@ -63,7 +65,6 @@ class Launch:
             local_size=found["LOCAL_WORLD_SIZE"] or 1,
             address=environment.get("MASTER_ADDR", "localhost"),
             port=found["MASTER_PORT"],
-            attempt=int(environment.get(RESTART, "0")),
             hosted=environment.get(AGENT) == "True",
         )
 
@@ -76,3 +77,11 @@ class Launch:
 def launched(environment: Mapping[str, str] = os.environ) -> bool:
     """Whether a launcher started this process: it sends signals on, perhaps a second time."""
     return "TORCHELASTIC_RUN_ID" in environment or Launch.here(environment).size > 1
+
+
+def speaks(environment: Mapping[str, str] = os.environ) -> bool:
+    """Whether this process says what is wrong with options, which its machine's others have too."""
+    try:
+        return Launch.here(environment).local_rank == 0
+    except ConfigError:
+        return True

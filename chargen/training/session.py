@@ -7,8 +7,6 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
-import torch
-
 from chargen.generation.seeds import sample_seed
 from chargen.machine.devices import autocast, resolve_device, resolve_precision
 from chargen.machine.team import ALONE, Team
@@ -16,6 +14,7 @@ from chargen.runs.layout import LAST
 from chargen.training.accumulation import accumulate_gradient
 from chargen.training.beginning import take_first_state
 from chargen.training.budget import Due, Timetable
+from chargen.training.computing import gradients_sent_as
 from chargen.training.counts import Counts
 from chargen.training.events import (
     Checkpoint,
@@ -73,7 +72,7 @@ class Session:
         self.device = resolve_device(options.device)
         team.require(self.device)
         precision = resolve_precision(self.config.precision, self.device)
-        self.sent_as = torch.bfloat16 if precision == "bfloat16" else torch.float32
+        self.sent_as = gradients_sent_as(precision, self.device)
         self.autocast = autocast(self.config.precision, self.device)
         self._saved_step = -1
         self._begins = run.state is not None and self.folder.last_step() == 0

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from chargen.runs.config import RunConfig
     from chargen.training.events import Event
 
-_PLAN = "plan"
+_PLAN, _FOLDER = "plan", "folder"
 
 
 def run_of_team(
@@ -56,9 +56,13 @@ def run_of_team(
         team.tell(_PLAN, json.dumps({"config": plan.config.to_dict(), "corpus": place}))
 
     run = prepare_run(replace(request, on_plan=told), resume=resume)
+    team.tell(_FOLDER, str(run.folder.path.absolute()))
     counts = run.counts or Counts.of(run.plan.corpus, run.plan.config.model)
     lanes = run.plan.config.training.batch_size
-    note = f"{team.size} processes train together, each with {lanes // team.size} of {lanes} lanes."
+    part = f"each with {lanes // team.size} of {lanes} lanes"
+    if run.plan.config.model.records:
+        part = "each with its part of every batch"
+    note = f"{team.size} processes train together, {part}."
     return replace(run, counts=counts, plan=replace(run.plan, notes=(note, *run.plan.notes)))
 
 
@@ -68,7 +72,8 @@ def _joined(request: TrainRequest, team: Group, stop: Callable[[], bool]) -> Pre
     config = config_of(told["config"], Path("the leading process's plan"))
     corpus = corpus_here(Path(told["corpus"]), config, request)
     counts = Counts.of(corpus, config.model)
-    return PreparedRun(FollowedFolder(request.runs_dir), Plan(config, corpus), None, counts)
+    folder = FollowedFolder(Path(team.hear(_FOLDER, stop)))
+    return PreparedRun(folder, Plan(config, corpus), None, counts)
 
 
 def corpus_here(place: Path, config: RunConfig, request: TrainRequest) -> PreparedCorpus:

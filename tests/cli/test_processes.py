@@ -17,6 +17,8 @@ import pytest
 from rich.cells import cell_len
 
 import chargen
+from chargen.cli import main
+from chargen.machine.waiting import VARIABLE
 from chargen.runs.folder import RunFolder
 from tests.support import LEARNABLE, call, command, last_state, shell, train_tiny
 
@@ -213,3 +215,23 @@ def test_a_training_run_is_live_on_a_terminal(
     *summary, _last_word = plain.split("Done: ")[0].split("\r\n")
     assert max(map(cell_len, summary)) <= columns
     assert len(json.loads((tmp_path / "checkpoints/run/config.json").read_bytes())) > 5
+
+
+@pytest.mark.parametrize(("option", "status"), [("--nosuch", 2), ("--help", 0)])
+def test_the_parser_speaks_in_one_process_of_a_machine(
+    option: str, status: int, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("stdout", "stderr"):  # which ``main`` replaces
+        monkeypatch.setattr(sys, name, getattr(sys, name))
+    monkeypatch.setattr(sys, "argv", ["chargen", "runs", option])
+    monkeypatch.setenv(VARIABLE, "0")
+    monkeypatch.setenv("MASTER_PORT", "1")
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    for rank in "01":
+        monkeypatch.setenv("RANK", rank)
+        monkeypatch.setenv("LOCAL_RANK", rank)
+        with pytest.raises(SystemExit) as end:
+            main()
+        assert end.value.code == status
+    said = capfd.readouterr()
+    assert said.err.count("No such option") == (status == 2)

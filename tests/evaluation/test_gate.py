@@ -25,7 +25,7 @@ def evidence(count: int = 30_000, seed: int = 1) -> Evidence:
     own = np.where(knows, draw.uniform(0, 2, count), draw.uniform(1, 9, count))
     counted = np.where(knows, draw.uniform(0.001, 0.3, count), draw.uniform(0.05, 0.9, count))
     gate = 3 * (knows - 0.5) + draw.normal(2, 1.5, count)
-    return Evidence([gate], [own], [counted])
+    return Evidence([gate], [own], [counted], [np.arange(count)])
 
 
 def nats(given: Evidence, scale: float, offset: float) -> float:
@@ -52,6 +52,14 @@ def test_a_few_pieces_change_little() -> None:
     few = evidence(3)
     assert abs(few.calibration().scale - 1) < 0.5
     assert Evidence().calibration() == Calibration()
+
+
+def test_the_order_in_which_pieces_are_scored_changes_nothing() -> None:
+    """Several processes score a long split in another order, of which a part is looked at."""
+    given = evidence(70_000)
+    order = np.random.default_rng(2).permutation(70_000)
+    other = Evidence(*([each[0][order]] for each in vars(given).values()))
+    assert other.calibration() == given.calibration()
 
 
 def test_two_calibrations_are_one() -> None:

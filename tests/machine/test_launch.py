@@ -12,14 +12,13 @@ TORCHRUN = {
     "LOCAL_WORLD_SIZE": "2",
     "MASTER_ADDR": "host",
     "MASTER_PORT": "29500",
-    "TORCHELASTIC_RESTART_COUNT": "2",
     "TORCHELASTIC_USE_AGENT_STORE": "True",
     "TORCHELASTIC_RUN_ID": "none",
 }
 
 
 def test_the_variables_of_torchrun_are_read() -> None:
-    assert Launch.here(TORCHRUN) == Launch(3, 4, 1, 2, "host", 29500, 2, True)
+    assert Launch.here(TORCHRUN) == Launch(3, 4, 1, 2, "host", 29500, True)
     assert launched(TORCHRUN)
     assert not Launch.here(TORCHRUN).leads
 
@@ -30,7 +29,9 @@ def test_a_process_on_its_own_is_alone(environment: dict[str, str]) -> None:
     assert launched(environment) == ("TORCHELASTIC_RUN_ID" in environment)
 
 
-@pytest.mark.parametrize(("name", "value"), [("MASTER_PORT", ""), ("RANK", "-1"), ("RANK", "x")])
+@pytest.mark.parametrize(
+    ("name", "value"), [("MASTER_PORT", ""), ("RANK", "-1"), ("RANK", "x"), ("RANK", "4")]
+)
 def test_variables_that_are_no_numbers_are_named(name: str, value: str) -> None:
     with pytest.raises(ConfigError, match=name):
         Launch.here({**TORCHRUN, name: value})
