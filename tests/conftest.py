@@ -81,8 +81,10 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 
 @cache
 def _shared_by(file: Path) -> str:
-    """What the tests of a file have in common: the server of a session, or fixtures of the file."""
+    """What the tests of a file have in common: the server or stage of a session, or fixtures."""
     text = file.read_text("utf-8")
+    if "place: Path" in text or "stage: Stage" in text:
+        return "the stage"
     if "server: Served" in text:
         return "the server"
     return str(file) if 'scope="module"' in text else ""

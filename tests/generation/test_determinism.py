@@ -17,7 +17,7 @@ from chargen.network.model import CharModel
 from chargen.ngrams import KneserNey
 from tests.generation.conftest import TEXT, make_counts, make_mixed_model, make_model
 
-JOBS = 500
+JOBS = 300
 
 
 @pytest.fixture(scope="module")
