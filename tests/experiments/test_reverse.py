@@ -12,6 +12,7 @@ from chargen.experiments.reverse import ReverseOutcome, Turner, compare_reversin
 def test_four_networks_turn_strings_round(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("matplotlib")
     monkeypatch.setattr(reverse, "_PAIRS", 400)
+    monkeypatch.setattr(reverse, "_TRIED", 4)
     outcome = compare_reversing(steps=2, hidden_size=8, threads=1)
     assert [(each.attention, each.bidirectional) for each in outcome.turners] == [
         ("none", False),
