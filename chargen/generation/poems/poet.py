@@ -157,7 +157,7 @@ class Poet:
             shown = ", ".join(map(repr, missing))
             raise GenerationError(
                 f"The model can't write {shown}, which the form needs.",
-                "Use another acrostic or form, or a model of texts with these characters.",
+                "Use another acrostic, pattern or form, or a model of texts with these characters.",
             )
 
     def _ways(self, form: Form, shape: Plan, prompt: str, ear: Ear, given: Given) -> list[Pattern]:
