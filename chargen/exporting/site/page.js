@@ -151,7 +151,9 @@ function show(n) {
   menu.hidden = false;
   const box = span.getBoundingClientRect(), most = text.getBoundingClientRect().right - menu.offsetWidth;
   menu.style.left = `${scrollX + Math.max(8, Math.min(box.left, most))}px`;
-  menu.style.top = `${scrollY + box.bottom + 4}px`;
+  // Above, where there is no room below.
+  const below = box.bottom + 4, above = box.top - menu.offsetHeight - 4;
+  menu.style.top = `${scrollY + (below + menu.offsetHeight > innerHeight && above > 0 ? above : below)}px`;
 }
 
 function hide() {
