@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Sequence
+from itertools import count
 from typing import Any
 
 from chargen.generation.requests import Drawn
@@ -12,6 +13,8 @@ from chargen.serving.asked import Asked
 from chargen.serving.flow import Text, Texts
 from chargen.serving.refusals import to_json
 
+_HERE, _NUMBERS = secrets.token_hex(6), count(1)
+"""What ids are made of. Random numbers for each would let go of Python's lock, and wait for it."""
 _REASONS = {"length": "length"}
 """OpenAI knows two reasons: a text that was long enough, and one that ended (``stop``)."""
 
@@ -32,7 +35,7 @@ class Answer:
     ) -> None:
         self._asked, self._prompts = asked, prompts
         self._head = {
-            "id": f"cmpl-{secrets.token_hex(12)}",
+            "id": f"cmpl-{_HERE}{next(_NUMBERS):012x}",
             "object": "text_completion",
             "created": int(time.time()),
             "model": model,
