@@ -85,7 +85,7 @@ def test_an_encoder_and_a_decoder_answer_as_the_model_does(options: dict[str, An
 @pytest.mark.parametrize(
     "options",
     [
-        *({"cell": name} for name in CELLS_THAT_READ),
+        {"cell": "clockwork"},
         {"num_layers": 2, "tie_weights": True},
         {"embedding_size": 0, "bias": False},
     ],

@@ -105,7 +105,7 @@ def test_a_form_tells_which_alternatives_it_allows() -> None:
             return False
 
     for place in (8, 19):
-        others = poem[place] + "花月空山去"
+        others = poem[place] + "花月空去"
         found = fit(place, others).json()["fitting"]
         assert poem[place] in found
         written = [c for c in others if is_written(poem[:place] + c + poem[place + 1 :])]
