@@ -41,6 +41,9 @@ class Answer:
             "model": model,
             "system_fingerprint": fingerprint,
         }
+        # What all events of a stream have in common is made once.
+        self._before = b"data: " + to_json({**self._head, "choices": []}).removesuffix(b"]}")
+        self._after = b'],"usage":null}\n\n' if asked.include_usage else b"]}\n\n"
         self._offsets = [0] * len(asked.requests)
         self._begun = [False] * len(asked.requests)
 
@@ -51,9 +54,8 @@ class Answer:
 
     def events(self, flow: Texts) -> bytes:
         """Events with what is new of each text."""
-        usage = {"usage": None} if self._asked.include_usage else {}
         return b"".join(
-            event({**self._head, "choices": [self._choice(n, text)], **usage})
+            self._before + to_json(self._choice(n, text)) + self._after
             for n, text in enumerate(flow.texts)
             if text.has_news
         )

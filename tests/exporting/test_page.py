@@ -127,13 +127,19 @@ console.log(JSON.stringify(given.map(asked => [...writer.write(asked)])));
 """
 
 
-@pytest.mark.parametrize("options", [{"ngram": 4}, {"ngram": 0}, {"ngram": 3, "cell": "clockwork"}])
-def test_texts_are_the_engine_s(options: dict[str, Any], tmp_path: Path) -> None:
-    """Greedy, and drawn by the same numbers, with pieces of bytes and repetitions among them."""
-    text = tmp_path / "text.txt"
+@pytest.fixture(scope="module")
+def mixed(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """A corpus with bytes, words and repetitions."""
+    folder = tmp_path_factory.mktemp("mixed")
+    text = folder / "text.txt"
     text.write_text(LEARNABLE + "the rain, the rain in the plain. 😀犇é\n" * 9, "utf-8")
-    corpus = chargen.prepare(text, tmp_path / "corpus", vocab_size=25, oov="bytes")
-    run = train_tiny(corpus, tmp_path, max_steps=60, **options).path
+    return chargen.prepare(text, folder / "corpus", vocab_size=25, oov="bytes")
+
+
+@pytest.mark.parametrize("options", [{"ngram": 4}, {"ngram": 0}, {"ngram": 3, "cell": "clockwork"}])
+def test_texts_are_the_engine_s(options: dict[str, Any], mixed: Any, tmp_path: Path) -> None:
+    """Greedy, and drawn by the same numbers, with pieces of bytes and repetitions among them."""
+    run = train_tiny(mixed, tmp_path, max_steps=40, **options).path
     folder = chargen.export(run, tmp_path / "page", to="page")
     model = chargen.load(run, device="cpu")
     asked = [
