@@ -77,11 +77,12 @@ class AnyReading:
     Args:
         ids: the pieces of the Chinese characters.
         width: |V'|.
+        rare: readings that are hardly in use count as well.
     """
 
-    def __init__(self, ids: Mapping[str, int], width: int) -> None:
+    def __init__(self, ids: Mapping[str, int], width: int, *, rare: bool = False) -> None:
         self._ids, self._width = ids, width
-        self._known = {c: frozenset(found) for c, found in readings(ids).items()}
+        self._known = {c: frozenset(found) for c, found in readings(ids, rare=rare).items()}
         self._alone = lru_cache(_CACHED)(self._admitted)
 
     def allowed(self, written: str, line: Line) -> Allowed:
@@ -115,7 +116,8 @@ class InContext:
     each time. What a verse can go on with respects that: a character that would be misread is left
     out, unless a phrase that fits the line begins with it.
 
-    Args: as for ``AnyReading``.
+    Args:
+        ids, width: as for ``AnyReading``.
     """
 
     def __init__(self, ids: Mapping[str, int], width: int) -> None:
@@ -200,8 +202,8 @@ class InContext:
 
     def _reach_of(self, begun: str) -> int:
         """Return how far telling phrases that are open at the end of a verse can reach; 0: none."""
-        ends = (begun[n:] for n in range(len(begun)))
-        return max(
+        ends = [begun[n:] for n in range(len(begun))]
+        reach = max(
             (
                 len(begun) - len(end) + len(phrase)
                 for end in ends
@@ -210,11 +212,23 @@ class InContext:
             ),
             default=0,
         )
+        return max(reach, len(begun) + _LONGEST_PHRASE) if self._taken(begun) else reach
+
+    def _taken(self, begun: str) -> set[str]:
+        """Return the characters that begin telling phrases, but here complete another phrase."""
+        ends = (begun[n:] for n in range(len(begun)))
+        return {
+            c
+            for end in ends
+            for c in self._following.get(end, ())
+            if end + c in self._known and c in self._beginning
+        }
 
     def _kept_of(self, begun: str, rest: Line) -> tuple[list[int], list[bool]]:
         """Return the characters that go on open telling phrases, and whether they fit a line."""
         ends = (begun[n:] for n in range(len(begun)))
-        going_on = sorted(set().union(*(self._changing.get(end, ()) for end in ends)))
+        changing = set().union(*(self._changing.get(end, ()) for end in ends))
+        going_on = sorted(changing | self._taken(begun))
         return [self._ids[c] for c in going_on], [self.keeps(begun + c, rest) for c in going_on]
 
     def _may_complete(self, begun: str, rest: Line) -> bool:

@@ -94,6 +94,10 @@ class Poet:
     def _any_reading(self) -> AnyReading:
         return AnyReading(self.hanzi, self.width)
 
+    @cached_property
+    def _any_possible(self) -> AnyReading:
+        return AnyReading(self.hanzi, self.width, rare=True)
+
     @property
     def lenient(self) -> Ear:
         """What counts every reading of a character that is in use."""
@@ -193,10 +197,10 @@ class Poet:
         """Return whether the characters that are given for a verse may stand in a line.
 
         The first one is heard as it begins a verse; how others are heard depends on those before
-        them, so that any reading counts here.
+        them, so that any reading counts here, however rare.
         """
         return all(
-            (self.lenient if place else ear).keeps(c, line.after(place))
+            (self._any_possible if place else ear).keeps(c, line.after(place))
             for place, c in given.items()
         )
 
@@ -213,7 +217,7 @@ class Poet:
                 "Leave out `rhyme`, or use a shorter form.",
             )
         ends = [verse[last] for verse in (given[n] for n in form.rhyming) if last in verse]
-        known = self.lenient.heard("".join(ends))
+        known = self._any_possible.heard("".join(ends))
         shared = enough.intersection(*({r.rhyme for r in found} for found in known))
         if not shared or len(set(ends)) < len(ends):
             raise GenerationError(

@@ -36,6 +36,8 @@ _RHYMES: Mapping[str, str] = {
 }
 _RHYME_OF = {final: rhyme for rhyme, finals in _RHYMES.items() for final in finals.split()}
 _LEAST_SHARE = 0.1
+_SANDHI = {("一", "yí"): "yī", ("一", "yì"): "yī", ("不", "bú"): "bù"}
+"""Syllables in which pypinyin's phrases write what a tone becomes beside another."""
 _BUZZING = frozenset(("zh", "ch", "sh", "r", "z", "c", "s"))
 
 
@@ -63,6 +65,11 @@ def _pypinyin() -> ModuleType:
     return pypinyin
 
 
+def _read_in(character: str, marked: str) -> Reading:
+    """As ``_read``, by the tone that a character has alone, which is what verse goes by."""
+    return _read(_SANDHI.get((character, marked), marked))
+
+
 @cache
 def _read(marked: str) -> Reading:
     """Return the reading of a syllable of pinyin with its tone mark."""
@@ -76,8 +83,8 @@ def _read(marked: str) -> Reading:
     return Reading(_RHYME_OF.get(final, ""), tone)
 
 
-def readings(characters: Iterable[str]) -> dict[str, tuple[Reading, ...]]:
-    """Return the readings of each character that are in use, possibly none.
+def readings(characters: Iterable[str], *, rare: bool = False) -> dict[str, tuple[Reading, ...]]:
+    """Return the readings of each character that are in use, or with ``rare`` all, possibly none.
 
     pypinyin lists all readings in dictionaries, many of which are obsolete. In use are the first
     reading in a character's list, and those in at least a tenth of pypinyin's phrases with it.
@@ -86,18 +93,20 @@ def readings(characters: Iterable[str]) -> dict[str, tuple[Reading, ...]]:
         MissingExtraError: pypinyin is not installed.
     """
     _pypinyin()
-    return {c: _in_use(c) for c in characters}
+    return {c: _in_use(c, 0.0 if rare else _LEAST_SHARE) for c in characters}
 
 
 @cache
-def _in_use(character: str) -> tuple[Reading, ...]:
-    listed = _pypinyin().constants.PINYIN_DICT.get(ord(character), "")
-    counts = Counter(listed.split(",")[:1])
+def _in_use(character: str, least_share: float) -> tuple[Reading, ...]:
+    listed = _pypinyin().constants.PINYIN_DICT.get(ord(character), "").split(",")
+    counts = Counter(listed[:1])
     counts.update(_in_phrases().get(character, {}))
+    if not least_share:
+        counts.update(listed)
     first, *others = counts
-    least = _LEAST_SHARE * counts.total()
+    least = least_share * counts.total()
     used = [first, *(other for other in others if counts[other] >= least)]
-    return tuple(dict.fromkeys(map(_read, filter(None, used))))
+    return tuple(dict.fromkeys(_read_in(character, each) for each in used if each))
 
 
 @cache
@@ -119,7 +128,10 @@ def heard(verse: str) -> tuple[Reading, ...]:
         MissingExtraError: pypinyin is not installed.
     """
     found = _pypinyin().pinyin(verse, errors=lambda unknown: [""] * len(unknown))
-    return tuple(_read(syllable) if syllable else UNKNOWN for (syllable,) in found)
+    return tuple(
+        _read_in(character, syllable) if syllable else UNKNOWN
+        for character, (syllable,) in zip(verse, found, strict=True)
+    )
 
 
 def phrases(characters: Iterable[str], longest: int) -> dict[str, tuple[Reading, ...]]:
@@ -139,5 +151,8 @@ def phrases(characters: Iterable[str], longest: int) -> dict[str, tuple[Reading,
         found[c] = (_read(first) if first else UNKNOWN,)
     for phrase, syllables in constants.PHRASES_DICT.items():
         if len(phrase) <= longest and known.issuperset(phrase) and len(syllables) == len(phrase):
-            found[phrase] = tuple(_read(syllable) for syllable, *_ in syllables)
+            each = zip(phrase, syllables, strict=True)
+            found[phrase] = tuple(
+                _read_in(character, syllable) for character, (syllable, *_) in each
+            )
     return found

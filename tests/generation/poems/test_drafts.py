@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 
@@ -71,7 +72,7 @@ def test_the_likeliest_poem_that_holds_is_found(few: Tokenizer, drafts: list[int
 def test_a_poem_that_is_drawn_again_depends_on_its_seed_alone(
     few: Tokenizer, drafts: list[int]
 ) -> None:
-    asked, model = requests(SamplingConfig()), make_model(few)
+    asked, model = requests(SamplingConfig(), 24), make_model(few)
     together = texts(Engine(model, few, slots=5), asked)
     assert len(set(drafts)) > 1
     assert [texts(Engine(model, few, slots=1), [each])[0] for each in asked] == together
@@ -84,6 +85,14 @@ def test_a_poem_that_is_drawn_again_depends_on_its_seed_alone(
         else:
             assert found[part.index] == [part.text]  # a poem is shown when it is whole
     assert [found[n][0] for n in range(len(asked))] == together
+
+
+def test_a_poem_is_a_pattern_of_itself(few: Tokenizer) -> None:
+    """Whatever reading a character has in it, be it as rare as that of 不 before a fourth tone."""
+    engine = Engine(make_model(few), few)
+    for text in texts(engine, requests(SamplingConfig(), 12)):
+        form = replace(FORM, pattern=text)
+        assert texts(engine, [Request("", SamplingConfig(), 1, form)]) == [text]
 
 
 def test_a_poem_that_can_not_fail_is_shown_as_it_comes(
