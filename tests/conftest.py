@@ -5,6 +5,8 @@ import os
 # One thread: the tests run side by side, and threads of several processes slow each other down.
 # Set before torch is imported by anyone.
 os.environ["OMP_NUM_THREADS"] = "1"
+# Where a test asks for several, they sleep while they wait: spinning takes a core from others.
+os.environ.setdefault("GOMP_SPINCOUNT", "0")
 
 import shutil
 from functools import cache
@@ -13,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from tests.processes import leave
 from tests.support import LEARNABLE, STEPS, train_tiny
 
 # Files lie in memory where there is room: a tiny run waits for the disk for half of its time.
@@ -53,6 +56,10 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty folder, which is the current one."""
     monkeypatch.chdir(tmp_path)
     return tmp_path
+
+
+def pytest_sessionfinish() -> None:
+    leave()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

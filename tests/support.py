@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -109,26 +106,6 @@ def the_error(*arguments: object, status: int = 1) -> str:
         assert lines[0].startswith("error: ")
         assert lines[1].startswith("       ")
     return result.stderr
-
-
-def command(*arguments: object) -> list[str]:
-    """A command as a process of its own."""
-    return [sys.executable, "-m", "chargen", *map(str, arguments)]
-
-
-def shell(
-    *arguments: object, cwd: Path, env: Mapping[str, str] | None = None, **options: Any
-) -> subprocess.CompletedProcess[bytes]:
-    """Run a command in a process of its own, to its end."""
-    return subprocess.run(
-        command(*arguments),
-        cwd=cwd,
-        env={**os.environ, **(env or {})},
-        capture_output=True,
-        timeout=120,
-        check=False,
-        **options,
-    )
 
 
 def of_type(events: Iterable[object], kind: type) -> list[Any]:

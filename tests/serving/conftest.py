@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import httpx
 import openai
@@ -16,7 +16,8 @@ import pytest
 
 import chargen
 from chargen.generation.generator import Generator
-from tests.support import command
+from tests.processes import DEVNULL, PIPE
+from tests.processes import start as start_process
 
 SLOTS, QUEUE, CONNECTIONS = 8, 64, 250
 SECONDS = 60
@@ -27,7 +28,7 @@ SECONDS = 60
 class Served:
     """A server: its process, its address, the lines of its log."""
 
-    process: subprocess.Popen[str]
+    process: Any
     address: str = ""
     log: list[str] = field(default_factory=list)
 
@@ -60,10 +61,10 @@ class Served:
 
 def start(run: Path, *flags: object) -> Served:
     """Start a server on a port that is free, and wait until it is ready."""
-    process = subprocess.Popen(
-        command("serve", run, "--port", 0, "--threads", 1, "--device", "cpu", *flags),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
+    process = start_process(
+        *("serve", run, "--port", 0, "--threads", 1, "--device", "cpu", *flags),
+        stdout=DEVNULL,
+        stderr=PIPE,
         encoding="utf-8",
         env={**os.environ, "CHARGEN_API_KEY": ""},
     )
