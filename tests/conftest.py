@@ -8,7 +8,11 @@ os.environ["OMP_NUM_THREADS"] = "1"
 # Where a test asks for several, they sleep while they wait: spinning takes a core from others.
 os.environ.setdefault("GOMP_SPINCOUNT", "0")
 
+import contextlib
+import gc
+import importlib
 import shutil
+import sys
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -17,6 +21,10 @@ import pytest
 
 from tests.processes import leave
 from tests.support import LEARNABLE, STEPS, train_tiny
+
+# Every process would compile every module again; ``__pycache__`` is ignored by git.
+sys.dont_write_bytecode = False
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 # Files lie in memory where there is room: a tiny run waits for the disk for half of its time.
 MEMORY = Path("/dev/shm")
@@ -60,6 +68,26 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def pytest_sessionfinish() -> None:
     leave()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection(session: pytest.Session) -> None:
+    """Import a share of the tests: each worker rewrites and compiles another, for all of them."""
+    given = getattr(session.config, "workerinput", None)
+    if given is None:
+        return
+    files = sorted(session.config.rootpath.glob("tests/**/test_*.py"))
+    share = files[int(given["workerid"].removeprefix("gw")) :: given["workercount"]]
+    for file in share:
+        name = ".".join(file.relative_to(session.config.rootpath).with_suffix("").parts)
+        with contextlib.suppress(Exception, pytest.skip.Exception):  # its collection reports it
+            importlib.import_module(name)
+
+
+def pytest_collection_finish() -> None:
+    """Spare the garbage collector what stays until the end, which is most of what there is."""
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
