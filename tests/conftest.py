@@ -13,6 +13,8 @@ import gc
 import importlib
 import shutil
 import sys
+from collections.abc import Iterator
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -47,6 +49,16 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def trained(corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A finished run on ``corpus``; only to be read."""
     return train_tiny(corpus, tmp_path_factory.mktemp("checkpoints"), max_steps=STEPS).path
+
+
+@pytest.fixture(scope="session", autouse=True)
+def short_samples() -> Iterator[None]:
+    """Samples of a run in training are short: whole, they take half of the time of a tiny one."""
+    from chargen.training import material
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(material, "_SAMPLE", replace(material._SAMPLE, length=12))
+        yield
 
 
 @pytest.fixture
