@@ -102,9 +102,24 @@ def pytest_collection_finish() -> None:
     gc.freeze()
 
 
+FIRST = (
+    *("generation/batch/test_workers.py", "training/test_resume.py", "training/test_together.py"),
+    *("generation/poems/test_forms.py", "serving/test_page.py", "faults/test_faults.py"),
+    *("serving/test_server.py", "cli/test_processes.py", "bench/test_train.py"),
+    *("generation/test_determinism.py", "cli/test_batch_output.py", "exporting/test_page.py"),
+)
+"""What takes longest, some of it waiting, so that no worker is left with it at the end."""
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     import torch
 
+    places = {file: place for place, file in enumerate(FIRST)}
+    items.sort(
+        key=lambda item: places.get(
+            item.nodeid.partition("::")[0].removeprefix("tests/"), len(FIRST)
+        )
+    )
     if torch.cuda.is_available():
         return
     for item in items:
@@ -121,17 +136,13 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 
     class Together(LoadScopeScheduling):  # type: ignore[misc]
         def _split_scope(self, nodeid: str) -> str:
-            return _shared_by(config.rootpath / nodeid.partition("::")[0]) or nodeid
+            return _shared_by(config.rootpath / nodeid.partition("::")[0])
 
+    config.option.loadscopereorder = False  # the order is that of the items
     return Together(config, log)
 
 
 @cache
 def _shared_by(file: Path) -> str:
-    """What the tests of a file have in common: the server or stage of a session, or fixtures."""
-    text = file.read_text("utf-8")
-    if "place: Path" in text or "stage: Stage" in text:
-        return "the stage"
-    if "server: Served" in text:
-        return "the server"
-    return str(file) if 'scope="module"' in text else ""
+    """What the tests of a file have in common: the server of a session, or the file."""
+    return "the server" if "server: Served" in file.read_text("utf-8") else str(file)

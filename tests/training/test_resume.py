@@ -54,7 +54,7 @@ def killer(after: int) -> Any:
 def test_resume_matches_an_uninterrupted_run(
     options: dict[str, Any], corpus: Path, tmp_path: Path
 ) -> None:
-    settings = {"max_steps": 24, "save_every": 7, "eval_every": 5, **options}
+    settings = {"max_steps": 14, "save_every": 7, "eval_every": 5, **options}
     whole = train_tiny(corpus, tmp_path / "whole", **settings)
     with pytest.raises(Killed):
         train_tiny(corpus, tmp_path / "killed", on_event=killer(10), **settings)
