@@ -144,5 +144,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 
 @cache
 def _shared_by(file: Path) -> str:
-    """What the tests of a file have in common: the server of a session, or the file."""
-    return "the server" if "server: Served" in file.read_text("utf-8") else str(file)
+    """What the tests of a file have in common: the server, the helps, or the file."""
+    text = file.read_text("utf-8")
+    shared = {"the server": "server: Served", "the helps": "real_helps"}
+    return next((name for name, words in shared.items() if words in text), str(file))

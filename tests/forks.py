@@ -9,6 +9,7 @@ with how. It ends when nobody is connected any more.
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import functools
 import gc
 import importlib
@@ -37,6 +38,8 @@ _WARM = (
     *(("novelty", "o.jsonl", "t.txt"), ("sample", "none"), ("--none",), ("serve", "none")),
 )
 """Commands by which the warm process gets warm."""
+_PR_SET_PDEATHSIG = 1
+"""Of Linux: the signal that a process gets when its parent ends, however that comes."""
 _LONGEST = 1 << 17
 """Bytes of a request."""
 
@@ -153,6 +156,7 @@ def _become(request: dict[str, Any], streams: list[int]) -> NoReturn:
     status = 1
     try:
         os.setsid()
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
         signal.signal(signal.SIGINT, signal.default_int_handler)
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         _connect(streams, request["closed"])
