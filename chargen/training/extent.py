@@ -19,16 +19,18 @@ class Extent:
         vocab_size: |V|.
         characters: to learn from.
         pieces: that these characters became.
+        parallel: whether it holds pairs of equally long texts.
     """
 
     vocab_size: int
     characters: int
     pieces: int
+    parallel: bool = False
 
     @classmethod
     def of(cls, corpus: PreparedCorpus) -> Extent:
         train = corpus.manifest.train
-        return cls(corpus.tokenizer.size, train.characters, train.pieces)
+        return cls(corpus.tokenizer.size, train.characters, train.pieces, corpus.is_parallel)
 
     def is_large(self, recipe: Recipe) -> bool:
         """Whether the vocabulary is large; as an index, the second value of a recipe's pair."""
