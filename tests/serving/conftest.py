@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import threading
@@ -120,3 +121,16 @@ def server(trained: Path) -> Iterator[Served]:
 def model(trained: Path) -> Generator:
     """The same run in this process."""
     return chargen.load(trained, device="cpu")
+
+
+def texts(answer: Any) -> list[str]:
+    return [choice.text for choice in sorted(answer.choices, key=lambda choice: choice.index)]
+
+
+def events_of(body: str) -> list[Any]:
+    """The events of a stream, which must end as every stream does."""
+    assert body.endswith("data: [DONE]\n\n")
+    *events, last, rest = body.split("\n\n")
+    assert (last, rest) == ("data: [DONE]", "")
+    assert all(event.startswith("data: {") for event in events)
+    return [json.loads(event.removeprefix("data: ")) for event in events]
