@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from collections.abc import Iterable, Mapping
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import chargen
 
 if TYPE_CHECKING:
+    from typer import Typer
     from typer.testing import Result
 
     from chargen import TrainedRun
@@ -86,12 +85,24 @@ def call(
     """A command, in this process."""
     from typer.testing import CliRunner
 
-    from chargen.cli.app import app_for
-
     given = [str(each) for each in arguments]
     return CliRunner().invoke(
-        app_for(next(iter(given), None)), given, input=stdin, env=env, prog_name="chargen"
+        _app(next(iter(given), None)), given, input=stdin, env=env, prog_name="chargen"
     )
+
+
+@cache
+def _app(word: str | None) -> Typer:
+    """The application for a command line that begins with a word, built once."""
+    from typer import main, testing
+
+    from chargen.cli.app import app_for
+
+    app = app_for(word)
+    built = main.get_command(app)
+    build = testing._get_command
+    testing._get_command = lambda asked: built if asked is app else build(asked)
+    return app
 
 
 def the_error(*arguments: object, status: int = 1) -> str:
@@ -109,26 +120,6 @@ def the_error(*arguments: object, status: int = 1) -> str:
         assert lines[0].startswith("error: ")
         assert lines[1].startswith("       ")
     return result.stderr
-
-
-def command(*arguments: object) -> list[str]:
-    """A command as a process of its own."""
-    return [sys.executable, "-m", "chargen", *map(str, arguments)]
-
-
-def shell(
-    *arguments: object, cwd: Path, env: Mapping[str, str] | None = None, **options: Any
-) -> subprocess.CompletedProcess[bytes]:
-    """Run a command in a process of its own, to its end."""
-    return subprocess.run(
-        command(*arguments),
-        cwd=cwd,
-        env={**os.environ, **(env or {})},
-        capture_output=True,
-        timeout=120,
-        check=False,
-        **options,
-    )
 
 
 def of_type(events: Iterable[object], kind: type) -> list[Any]:

@@ -265,17 +265,21 @@ def _synchronised(run: Callable[[], object], device: torch.device) -> Callable[[
     return wait
 
 
-def step_memory() -> dict[str, int] | None:
-    """Measure the bytes that three steps add to the peak memory of a new process."""
+def step_memory(shape: tuple[int, int, int, int] = _MEMORY_SHAPE) -> dict[str, int] | None:
+    """Measure the bytes that three steps add to the peak memory of a new process.
+
+    Args:
+        shape: H, |V|, B and T.
+    """
     if peak_bytes() is None:
         return None
     context = multiprocessing.get_context("spawn")
     with context.Pool(1, maxtasksperchild=1) as pool:
-        return {name: pool.apply(_peak_growth, (name,), {}) for name in ("chargen", "plain")}
+        return {name: pool.apply(_peak_growth, (name, shape)) for name in ("chargen", "plain")}
 
 
-def _peak_growth(name: str) -> int:
-    hidden_size, vocab_size, batch, window = _MEMORY_SHAPE
+def _peak_growth(name: str, sizes: tuple[int, int, int, int]) -> int:
+    hidden_size, vocab_size, batch, window = sizes
     shape = (batch, window, torch.device("cpu"))
     if name == "chargen":
         step = chargen_step(network_config("loop", hidden_size, vocab_size), "float32", *shape)

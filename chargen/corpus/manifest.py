@@ -5,14 +5,18 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from chargen.corpus.migration import FORMAT, VERSION, migrated
 from chargen.corpus.record_description import RecordsDescription
 from chargen.errors import CorpusError, system_error_text
 from chargen.files import read_json, sha256_of_values
 from chargen.options import CorpusConfig
+
+if TYPE_CHECKING:
+    from pydantic import TypeAdapter
 
 MANIFEST = "manifest.json"
 TOKENIZER = "tokenizer.model"
@@ -214,12 +218,12 @@ def read_manifest(folder: Path) -> Manifest:
     Raises:
         CorpusError: it is missing, damaged, of something else, or of an unknown version.
     """
-    from pydantic import TypeAdapter, ValidationError
+    from pydantic import ValidationError
 
     values = manifest_values(folder)
     seal = values.pop("sha256", None)  # chargen 0.1 wrote none
     try:
-        manifest = TypeAdapter(Manifest).validate_python(migrated(values, folder))
+        manifest = _adapter().validate_python(migrated(values, folder))
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
@@ -231,6 +235,13 @@ def read_manifest(folder: Path) -> Manifest:
     if seal not in (None, sha256_of_values(values)):
         raise _damaged(folder, "its digest differs")
     return manifest
+
+
+@cache
+def _adapter() -> TypeAdapter[Manifest]:
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(Manifest)
 
 
 def manifest_values(folder: Path) -> dict[str, Any]:

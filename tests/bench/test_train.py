@@ -45,6 +45,6 @@ def test_rows_are_rates_of_the_same_steps(
 
 
 def test_a_step_needs_less_than_half_of_the_plain_loops_memory() -> None:
-    memory = step_memory()
+    memory = step_memory((128, 3000, 32, 64))
     assert memory is not None
     assert 0 < memory["chargen"] < 0.5 * memory["plain"]

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
 from pathlib import Path
+from subprocess import PIPE
+from typing import Any
 
 import pytest
 
-from tests.support import call, command, files_in, shell, the_error
+from tests.processes import shell, start
+from tests.support import call, files_in, the_error
 
 JOBS = "春\n夜\n花\n"
 POSIX = pytest.mark.skipif(os.name == "nt", reason="signals and files of POSIX")
@@ -22,16 +24,14 @@ def jobs(here: Path) -> Path:
     return here / "jobs.txt"
 
 
-def long_batch(jobs: Path, run: Path, out: str) -> subprocess.Popen[bytes]:
+def long_batch(jobs: Path, run: Path, out: str) -> Any:
     """A batch that goes on for as long as it is let, in a process of its own."""
-    return subprocess.Popen(
-        command(
-            "batch", jobs, "-o", out, "--checkpoint", run, "-n", 100, "--num-samples", 10**6,
-            "--batch-size", 2,
-        ),
+    return start(
+        *("batch", jobs, "-o", out, "--checkpoint", run, "-n", 100, "--num-samples", 10**6),
+        *("--batch-size", 2),
         cwd=jobs.parent,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
+        stdout=PIPE,
+        stderr=PIPE,
         bufsize=0,  # what readline had read ahead would be lost to communicate
     )  # fmt: skip
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -16,35 +18,65 @@ from chargen.training.presets import PRESETS
 
 HEAVY = ("torch", "numpy", "sentencepiece", "matplotlib")
 _SCRIPT = f"""
-import atexit, sys
+import json, os, sys
+import typer.main, chargen.cli.app
 from chargen.cli import main
-def look():
-    print("loaded", *(m for m in {HEAVY!r} if m in sys.modules), file=sys.stderr)
-atexit.register(look)
-main()
+typer.main.get_command(chargen.cli.app.app_for(None))
+for asked in map(json.loads, sys.stdin):
+    pid = os.fork()
+    if not pid:
+        os.chdir(asked.pop("cwd"))
+        os.environ |= asked
+        try:
+            main()
+        finally:
+            sys.stdout.flush()
+            print("loaded", *(m for m in {HEAVY!r} if m in sys.modules), file=sys.stderr)
+            os._exit(0)
+    os.waitpid(pid, 0)
+    print("end", flush=True)
 """
 
 
-def suggested(line: str, shell: str = "bash", **env: str) -> list[str]:
-    """What is suggested after a beginning of a command line, as the script for a shell asks."""
-    words = line.split(" ")
-    asked = {
-        "_CHARGEN_COMPLETE": f"complete_{shell}",
-        "COMP_WORDS": line,
-        "COMP_CWORD": str(len(words) - 1),
-        "_TYPER_COMPLETE_ARGS": line,
-        "_TYPER_COMPLETE_FISH_ACTION": "get-args",
-    }
-    done = subprocess.run(
+@pytest.fixture(scope="module")
+def asking() -> Iterator[subprocess.Popen[str]]:
+    """A process that has imported what every command needs, and forks one for each question."""
+    with subprocess.Popen(
         [sys.executable, "-c", _SCRIPT],
-        env={**os.environ, **asked, **env},
-        capture_output=True,
-        text=True,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
         encoding="utf-8",
-        check=False,
-    )
-    assert done.stderr == "loaded\n"
-    return [line for line in done.stdout.splitlines() if line]
+    ) as process:
+        yield process
+
+
+Suggested = Callable[..., list[str]]
+
+
+@pytest.fixture
+def suggested(asking: subprocess.Popen[str], here: Path) -> Suggested:
+    """Says what is suggested after a beginning of a command line, as a shell's script asks."""
+
+    def suggest(line: str, shell: str = "bash", **env: str) -> list[str]:
+        words = line.split(" ")
+        asked = {
+            "_CHARGEN_COMPLETE": f"complete_{shell}",
+            "COMP_WORDS": line,
+            "COMP_CWORD": str(len(words) - 1),
+            "_TYPER_COMPLETE_ARGS": line,
+            "_TYPER_COMPLETE_FISH_ACTION": "get-args",
+            "cwd": str(here),
+        }
+        assert asking.stdin is not None
+        assert asking.stdout is not None
+        asking.stdin.write(json.dumps({**asked, **env}) + "\n")
+        asking.stdin.flush()
+        *shown, loaded = iter(asking.stdout.readline, "end\n")
+        assert loaded == "loaded\n"
+        return [line for line in map(str.strip, shown) if line]
+
+    return suggest
 
 
 @pytest.fixture
@@ -57,7 +89,7 @@ def runs(here: Path, trained: Path) -> Path:
     return here
 
 
-def test_runs_are_suggested_by_name(runs: Path) -> None:
+def test_runs_are_suggested_by_name(runs: Path, suggested: Suggested) -> None:
     every = {"novel-lstm-1", "novel-gru-1", "红楼梦-lstm-1"}
     shipped = {"stories", "verse"}
     assert set(suggested("chargen sample ")) == every | shipped
@@ -71,7 +103,7 @@ def test_runs_are_suggested_by_name(runs: Path) -> None:
     assert set(suggested("chargen sample ", CHARGEN_RUNS="elsewhere")) == every | shipped
 
 
-def test_values_are_suggested(runs: Path) -> None:
+def test_values_are_suggested(runs: Path, suggested: Suggested) -> None:
     assert suggested("chargen train --preset ") == list(PRESETS)
     assert suggested("chargen train --preset s") == ["small"]
     assert suggested("chargen train --cell ") == list(CELLS)
@@ -81,7 +113,7 @@ def test_values_are_suggested(runs: Path) -> None:
     assert suggested("chargen compare --over m") == ["minutes"]
 
 
-def test_texts_are_shipped_ones_and_files(runs: Path) -> None:
+def test_texts_are_shipped_ones_and_files(runs: Path, suggested: Suggested) -> None:
     (runs / "riverbed.txt").write_text("text", encoding="utf-8")
     assert suggested("chargen train river") == ["riverside", "riverbed.txt"]
     assert suggested("chargen inspect checkpoints/nov") == [
@@ -90,13 +122,13 @@ def test_texts_are_shipped_ones_and_files(runs: Path) -> None:
     ]
 
 
-def test_commands_and_flags_are_suggested(here: Path) -> None:
+def test_commands_and_flags_are_suggested(suggested: Suggested) -> None:
     assert suggested("chargen no") == ["novelty"]
     assert set(suggested("chargen train --pre")) == {"--preset", "--precision"}
 
 
 @pytest.mark.parametrize("shell", ["zsh", "fish"])
-def test_other_shells_get_meanings_too(shell: str, here: Path) -> None:
+def test_other_shells_get_meanings_too(shell: str, suggested: Suggested) -> None:
     shown = "\n".join(suggested("chargen train --preset ", shell))
     for name, preset in PRESETS.items():
         assert name in shown

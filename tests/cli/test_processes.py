@@ -12,6 +12,8 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from subprocess import PIPE
+from typing import Any
 
 import pytest
 from rich.cells import cell_len
@@ -20,7 +22,8 @@ import chargen
 from chargen.cli import main
 from chargen.machine.waiting import VARIABLE
 from chargen.runs.folder import RunFolder
-from tests.support import LEARNABLE, call, command, last_state, shell, train_tiny
+from tests.processes import command, shell, start
+from tests.support import LEARNABLE, call, last_state, train_tiny
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="signals and terminals of POSIX")
 
@@ -34,25 +37,11 @@ def controls(tmp_path: Path) -> Path:
     return train_tiny(corpus, tmp_path, max_steps=5).path
 
 
-def started(*arguments: object, cwd: Path) -> subprocess.Popen[str]:
+def started(*arguments: object, cwd: Path) -> Any:
     """A process that trains for as long as it is let, once it has made some steps."""
-    process = subprocess.Popen(
-        command(
-            "train",
-            *arguments,
-            "--preset",
-            "tiny",
-            "--max-steps",
-            10**6,
-            "--name",
-            "run",
-            "--device",
-            "cpu",
-        ),
-        cwd=cwd,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
+    options = ("--preset", "tiny", "--max-steps", 10**6, "--name", "run", "--device", "cpu")
+    process = start(
+        "train", *arguments, *options, "--threads", 1, cwd=cwd, stdout=PIPE, stderr=PIPE, text=True
     )
     assert process.stderr is not None
     for line in process.stderr:
@@ -90,9 +79,7 @@ def _after(steps: int) -> object:
 
 def test_a_signal_while_a_text_is_prepared_leaves_nothing(tmp_path: Path) -> None:
     (tmp_path / "long.txt").write_text(LEARNABLE * 20000, encoding="utf-8")
-    process = subprocess.Popen(
-        command("train", "long.txt"), cwd=tmp_path, stderr=subprocess.PIPE, text=True
-    )
+    process = start("train", "long.txt", cwd=tmp_path, stderr=PIPE, text=True)
     with process:
         assert process.stderr is not None
         assert process.stderr.readline().startswith("Preparing")
@@ -112,8 +99,16 @@ def test_a_broken_pipe_is_quiet(trained: Path) -> None:
 
 
 def test_data_is_utf_8_whatever_the_locale(trained: Path, tmp_path: Path) -> None:
+    """An interpreter of its own: it reads these when it starts."""
     arguments = ("sample", trained, "-p", "春", "-n", 10, "--seed", 1)
-    odd = shell(*arguments, cwd=tmp_path, env={"LC_ALL": "C", "PYTHONIOENCODING": "ascii"})
+    odd = subprocess.run(
+        command(*arguments),
+        cwd=tmp_path,
+        env={**os.environ, "LC_ALL": "C", "PYTHONIOENCODING": "ascii"},
+        capture_output=True,
+        timeout=60,
+        check=False,
+    )
     assert odd.returncode == 0, odd.stderr
     assert odd.stdout.decode("utf-8").startswith("春")
     assert odd.stdout.decode("utf-8") == call(*arguments).stdout
@@ -141,12 +136,12 @@ def test_debug_shows_the_traceback_of_an_error(tmp_path: Path) -> None:
 
 
 def on_a_terminal(
-    arguments: list[str], cwd: Path, size: tuple[int, int] = (80, 30), resized: bool = False
+    *arguments: object, cwd: Path, size: tuple[int, int] = (80, 30), resized: bool = False
 ) -> str:
     """What a command writes to a terminal of some columns and rows, both streams together.
 
     Args:
-        arguments: the command.
+        *arguments: the command.
         cwd: where it runs.
         size: of the terminal.
         resized: whether the terminal gets half its columns with the first output.
@@ -163,8 +158,8 @@ def on_a_terminal(
     environment = {**os.environ, "TERM": "xterm-256color"}
     for name in ("COLUMNS", "LINES"):  # which would hide the size of the terminal
         environment.pop(name, None)
-    with subprocess.Popen(
-        arguments, cwd=cwd, stdin=slave, stdout=slave, stderr=slave, env=environment
+    with start(
+        *arguments, cwd=cwd, stdin=slave, stdout=slave, stderr=slave, env=environment
     ) as process:
         output, end = b"", time.monotonic() + 90
         while time.monotonic() < end:
@@ -190,7 +185,7 @@ def on_a_terminal(
 
 def test_control_characters_are_visible_on_a_terminal_only(controls: Path) -> None:
     arguments = ("sample", controls, "-p", "\x1b[31m\x07\x9b\u202e字", "-n", 0, "-q")
-    shown = on_a_terminal(command(*arguments), controls.parent)
+    shown = on_a_terminal(*arguments, cwd=controls.parent)
     assert re.sub(r"\x1b\[[0-9;]*m", "", shown) == "␛[31m␇<9B><202E>字\r\n"
     piped = shell(*arguments, cwd=controls.parent)
     assert piped.stdout.decode() == "\x1b[31m\x07\x9b\u202e字\n"
@@ -200,8 +195,8 @@ def test_control_characters_are_visible_on_a_terminal_only(controls: Path) -> No
 def test_a_training_run_is_live_on_a_terminal(
     size: tuple[int, int], corpus: Path, tmp_path: Path
 ) -> None:
-    arguments = command("train", corpus, "--preset", "tiny", "--max-steps", 60, "--name", "run")
-    shown = on_a_terminal(arguments, tmp_path, size, resized=size == (120, 40))
+    arguments = ("train", corpus, "--preset", "tiny", "--max-steps", 60, "--name", "run")
+    shown = on_a_terminal(*arguments, cwd=tmp_path, size=size, resized=size == (120, 40))
     before, live = shown.split("\x1b[?1049h")
     live, after = live.split("\x1b[?1049l")
     assert "characters of training text" in before.replace("\r\n", " ")

@@ -2,8 +2,7 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
-import sys
+import signal
 import threading
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from chargen.errors import CorpusError
 from chargen.files import UNFINISHED
 from chargen.options import CorpusConfig
 from tests.corpus.texts import CHINESE, ENGLISH, contents, text_of, write
+from tests.processes import PIPE, start_script
 
 
 def lock_of(out: Path) -> Path:
@@ -74,10 +74,7 @@ def test_two_processes_never_get_each_others_corpus(here: Path) -> None:
         (here / name).mkdir()
         write(here / name / "novel.txt", text * 3)
     arguments = [("a/novel.txt", "5"), ("b/novel.txt", "5"), ("a/novel.txt", "5")]
-    processes = [
-        subprocess.Popen([sys.executable, "-c", PAIR, *each], stderr=subprocess.PIPE, text=True)
-        for each in arguments
-    ]
+    processes = [start_script(PAIR, *each, stderr=PIPE, text=True) for each in arguments]
     for process in processes:
         assert process.communicate(timeout=120)[1] == ""
     assert not list(here.rglob(f"{UNFINISHED}*"))
@@ -103,7 +100,8 @@ def killed(here: Path) -> Path:
     if os.name == "nt":
         pytest.skip("there is no SIGKILL")
     write(here / "a.txt", CHINESE)
-    subprocess.run([sys.executable, "-c", KILLED, "a.txt"], check=False, timeout=60)
+    with start_script(KILLED, "a.txt") as process:
+        assert process.wait(60) == -signal.SIGKILL
     assert len(list(Path("corpora").glob(f"{UNFINISHED}a-*"))) == 2  # with the lock file
     return Path("corpora")
 

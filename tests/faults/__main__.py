@@ -31,6 +31,7 @@ from tests.faults.server import Server
 from tests.faults.stage import Stage
 from tests.faults.together import NAMES, STREAMS, name_case, pair_case, stream_case
 from tests.faults.verdict import Tally
+from tests.processes import Warm
 
 ROUND = {"fuzz": 100, "kills": 5, "pairs": 3, "reads": 1, "disks": 1}
 """Cases of each part in a round; one of ``reads`` has twenty."""
@@ -79,9 +80,9 @@ def _arguments() -> argparse.Namespace:
 def _work(asked: argparse.Namespace, worker: int) -> Tally:
     """One of ``asked.jobs`` workers: every so many cases, with a warm process of its own."""
     tally, began = Tally(asked.keep / str(worker)), time.monotonic()
-    with tempfile.TemporaryDirectory() as folder, Server() as server:
+    with tempfile.TemporaryDirectory() as folder, Warm(f"{folder}.warm") as warm:
         work = Path(folder)
-        stage = Stage.made(work / "stage", server)
+        stage = Stage.made(work / "stage", Server(warm))
         parts = _parts(asked.seed, stage, work / "unbroken")
         cases = _cases(asked.parts, asked.rounds)
         mine = itertools.islice(cases, worker, None, asked.jobs)

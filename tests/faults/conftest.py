@@ -1,19 +1,18 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.faults.server import Server
 from tests.faults.stage import Stage
+from tests.processes import warm
 
 
 @pytest.fixture(scope="session")
-def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+def stage(tmp_path_factory: pytest.TempPathFactory) -> Stage:
     """A tiny run with all that belongs to it, and a warm process to run commands on copies."""
-    with Server() as server:
-        yield Stage.made(tmp_path_factory.mktemp("faults") / "stage", server)
+    return Stage.made(tmp_path_factory.mktemp("faults") / "stage", Server(warm()))
 
 
 @pytest.fixture

@@ -1,22 +1,23 @@
-"""Runs commands by a warm process that forks one for each: see ``tests.faults.forks``."""
+"""Runs commands by a warm process that forks one for each, with bounds: see ``tests.forks``."""
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
-import sys
-from dataclasses import asdict, dataclass
+import tempfile
+import time
+from dataclasses import dataclass, field
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any, BinaryIO
+
+from tests.processes import Forked, Warm
 
 _WALL = 30.0
 """Seconds after which it hangs, even on a busy machine."""
 MEMORY = 1 << 30
 """Bytes that a command may take beyond those that the warm process has."""
-_SETTINGS = {"OMP_NUM_THREADS": "1", "CHARGEN_RUNS": "", "CUDA_VISIBLE_DEVICES": ""}
-"""CUDA can't be used after a fork."""
+SECONDS = 10
+"""Of computing that a command on a tiny run may take."""
 CLOSED, FULL, BROKEN = "closed", "full", "broken"
 """States of a standard stream."""
 
@@ -64,36 +65,24 @@ class Outcome:
     hung: bool
 
 
+@dataclass
+class _Running:
+    command: Command
+    began: float
+    process: Forked
+    files: list[BinaryIO] = field(default_factory=list)
+
+
 class Server:
-    """Starts the warm process and asks it to run commands."""
+    """Has a warm process run commands."""
 
-    def __init__(self) -> None:
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "tests.faults.forks"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            cwd=Path(__file__).parents[2],
-            env={**os.environ, **_SETTINGS},
-        )
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        assert self._process.stdin
-        assert self._process.stdout
-        self._process.stdin.close()
-        self._process.wait(timeout=30)
-        self._process.stdout.close()
+    def __init__(self, warm: Warm) -> None:
+        self._warm = warm
 
     def run(self, *commands: Command, seconds: float = _WALL) -> list[Outcome]:
         """Run commands at once, to their ends."""
-        return self._ask(commands=[asdict(each) for each in commands], seconds=seconds)
+        running = [self._begin(command) for command in commands]
+        return [_end(each, seconds) for each in running]
 
     def run_beside(self, writer: Command, ready: Path, *commands: Command) -> list[Outcome]:
         """Run commands one after another while ``writer`` works, which is killed at the end.
@@ -106,12 +95,62 @@ class Server:
         Returns:
             The outcomes, the writer's first.
         """
-        beside = {"writer": asdict(writer), "ready": str(ready)}
-        return self._ask(commands=[asdict(each) for each in commands], seconds=_WALL, **beside)
+        writing = self._begin(writer)
+        while ready.exists() and time.monotonic() < writing.began + _WALL:
+            time.sleep(0.01)
+        outcomes = [_end(self._begin(command), _WALL) for command in commands]
+        return [_end(writing, 0, kill=True), *outcomes]
 
-    def _ask(self, **request: Any) -> list[Outcome]:
-        assert self._process.stdin
-        assert self._process.stdout
-        self._process.stdin.write(json.dumps(request).encode() + b"\n")
-        self._process.stdin.flush()
-        return [Outcome(**each) for each in json.loads(self._process.stdout.readline())]
+    def _begin(self, command: Command) -> _Running:
+        files: list[Any] = [tempfile.TemporaryFile() for _ in range(3)]  # noqa: SIM115 - closed in _end
+        files[0].write(command.stdin.encode())
+        files[0].seek(0)
+        streams = [_stream(*each) for each in zip(files, command.streams, strict=True)]
+        began = time.monotonic()
+        process = self._warm.fork(
+            *command.arguments,
+            cwd=command.cwd,
+            env={**os.environ, "CHARGEN_RUNS": ""},
+            module=command.module,
+            **dict(zip(("stdin", "stdout", "stderr"), streams, strict=True)),
+            closed=tuple(n for n, state in enumerate(command.streams) if state == CLOSED),
+            memory=MEMORY + (MEMORY >> 2),
+            seconds=SECONDS,
+        )
+        for stream in streams:
+            os.close(stream)
+        return _Running(command, began, process, files)
+
+
+def _stream(file: BinaryIO, state: str | None) -> int:
+    """A file, or a stream in some state, as a descriptor."""
+    if state == FULL:
+        return os.open("/dev/full", os.O_RDWR)
+    if state == BROKEN:
+        reader, writer = os.pipe()
+        os.close(reader)
+        return writer
+    return os.dup(file.fileno())
+
+
+def _end(run: _Running, seconds: float, *, kill: bool = False) -> Outcome:
+    """Wait for a command, and kill it where it is to be killed or takes too long."""
+    killed_after = 0.0 if kill else run.command.kill_after
+    most = seconds if killed_after is None else killed_after
+    hung = False
+    try:
+        run.process.wait(max(0.0, run.began + most - time.monotonic()))
+    except subprocess.TimeoutExpired:
+        hung = killed_after is None
+        run.process.kill()
+    status = run.process.wait()
+    out, err = (_content(file) for file in run.files[1:])
+    for file in run.files:
+        file.close()
+    spent = time.monotonic() - run.began
+    return Outcome(status, out, err, spent, run.process.cpu, run.process.peak, hung)
+
+
+def _content(file: BinaryIO) -> str:
+    file.seek(0)
+    return file.read(1 << 20).decode("utf-8", "replace")

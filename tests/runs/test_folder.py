@@ -1,8 +1,6 @@
 from __future__ import annotations
 
 import shutil
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,6 +15,7 @@ from chargen.runs.content import Content
 from chargen.runs.folder import RunFolder
 from chargen.runs.places import Places
 from chargen.runs.tensors import digest
+from tests.processes import PIPE, start_script
 from tests.runs.damage import change_json, the_error
 from tests.support import files_in, train_tiny
 from tests.test_files import failing_at
@@ -191,7 +190,7 @@ with RunFolder(Path(sys.argv[1])).lock():
 
 
 def test_one_writer_at_a_time(run: Path, corpus: Path) -> None:
-    with subprocess.Popen([sys.executable, "-c", HOLD, run], stdout=subprocess.PIPE) as other:
+    with start_script(HOLD, run, stdout=PIPE) as other:
         assert other.stdout is not None
         assert other.stdout.readline() == b"held\n"
         before = files_in(run)
@@ -271,10 +270,10 @@ print(number)
 
 
 def test_a_kill_at_any_instant_of_saving_leaves_a_run_that_loads(run: Path) -> None:
-    code = [sys.executable, "-c", KILLED, run]
-    done = subprocess.run(code, capture_output=True, text=True, timeout=120, check=False)
-    assert done.returncode == 0, done.stderr
-    assert int(done.stdout) > 12  # so many instants were tried
+    with start_script(KILLED, run, stdout=PIPE, stderr=PIPE, text=True) as process:
+        out, err = process.communicate(timeout=120)
+    assert process.returncode == 0, err
+    assert int(out) > 12  # so many instants were tried
 
 
 def test_a_record_knows_its_corpus(trained: Path, corpus: Path) -> None:

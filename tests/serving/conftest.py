@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
-import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import httpx
 import openai
@@ -16,7 +17,8 @@ import pytest
 
 import chargen
 from chargen.generation.generator import Generator
-from tests.support import command
+from tests.processes import DEVNULL, PIPE
+from tests.processes import start as start_process
 
 SLOTS, QUEUE, CONNECTIONS = 8, 64, 250
 SECONDS = 60
@@ -27,7 +29,7 @@ SECONDS = 60
 class Served:
     """A server: its process, its address, the lines of its log."""
 
-    process: subprocess.Popen[str]
+    process: Any
     address: str = ""
     log: list[str] = field(default_factory=list)
 
@@ -60,10 +62,10 @@ class Served:
 
 def start(run: Path, *flags: object) -> Served:
     """Start a server on a port that is free, and wait until it is ready."""
-    process = subprocess.Popen(
-        command("serve", run, "--port", 0, "--threads", 1, "--device", "cpu", *flags),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
+    process = start_process(
+        *("serve", run, "--port", 0, "--threads", 1, "--device", "cpu", *flags),
+        stdout=DEVNULL,
+        stderr=PIPE,
         encoding="utf-8",
         env={**os.environ, "CHARGEN_API_KEY": ""},
     )
@@ -119,3 +121,16 @@ def server(trained: Path) -> Iterator[Served]:
 def model(trained: Path) -> Generator:
     """The same run in this process."""
     return chargen.load(trained, device="cpu")
+
+
+def texts(answer: Any) -> list[str]:
+    return [choice.text for choice in sorted(answer.choices, key=lambda choice: choice.index)]
+
+
+def events_of(body: str) -> list[Any]:
+    """The events of a stream, which must end as every stream does."""
+    assert body.endswith("data: [DONE]\n\n")
+    *events, last, rest = body.split("\n\n")
+    assert (last, rest) == ("data: [DONE]", "")
+    assert all(event.startswith("data: {") for event in events)
+    return [json.loads(event.removeprefix("data: ")) for event in events]

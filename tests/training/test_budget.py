@@ -55,7 +55,7 @@ def test_a_run_by_minutes_is_repeated_by_its_steps(
     monkeypatch.setattr(planning, "Recipe", lambda: patient)
     events: list[Event] = []
     options = {"warmup_steps": warm_up}
-    by_clock = {"max_steps": None, "max_minutes": 0.015, "on_event": events.append}
+    by_clock = {"max_steps": None, "max_minutes": 0.006, "on_event": events.append}
     timed = train_tiny(corpus, tmp_path / "timed", **by_clock, **options)
     planned = of_type(events, Planned)
     assert planned[-1].fixed

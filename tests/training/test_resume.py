@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import shutil
 import signal
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +20,7 @@ from chargen.training.events import Checkpoint, Event, Started, Step
 from chargen.training.optimizer import OPTIMIZERS
 from chargen.training.resume import MAY_CHANGE
 from chargen.training.state import TrainingState
+from tests.processes import start_script
 from tests.support import files_in, last_state, metrics, train_tiny
 
 VARIANTS = [
@@ -55,7 +54,7 @@ def killer(after: int) -> Any:
 def test_resume_matches_an_uninterrupted_run(
     options: dict[str, Any], corpus: Path, tmp_path: Path
 ) -> None:
-    settings = {"max_steps": 24, "save_every": 7, "eval_every": 5, **options}
+    settings = {"max_steps": 14, "save_every": 7, "eval_every": 5, **options}
     whole = train_tiny(corpus, tmp_path / "whole", **settings)
     with pytest.raises(Killed):
         train_tiny(corpus, tmp_path / "killed", on_event=killer(10), **settings)
@@ -84,9 +83,8 @@ chargen.train(sys.argv[1], preset="tiny", name="run", runs_dir=sys.argv[2], max_
 
 def test_resume_after_a_real_kill(corpus: Path, tmp_path: Path) -> None:
     out = tmp_path / "killed"
-    code = [sys.executable, "-c", SCRIPT, str(corpus), str(out)]
-    done = subprocess.run(code, capture_output=True, timeout=120, check=False)
-    assert done.returncode == -signal.SIGKILL, done.stderr
+    with start_script(SCRIPT, corpus, out) as process:
+        assert process.wait(120) == -signal.SIGKILL
     again = train_tiny(corpus, out, resume=True, max_steps=24)
     whole = train_tiny(corpus, tmp_path, max_steps=24, save_every=7, dropout=0.2)
     assert last_state(again.path) == last_state(whole.path)

@@ -192,13 +192,28 @@ class InContext:
 
     def _admitted(self, rest: Line) -> Allowed:
         """Return the characters that can begin a line, alone or with a phrase."""
-        admitted = (
-            id_
-            for c, id_ in self._ids.items()
-            if rest.admits(0, self._known[c][0])
-            or any(self._fits(phrase, rest, 0) for phrase in self._beginning.get(c, ()))
-        )
-        return _only(self._width, admitted)
+        found = np.zeros(self._width, bool)
+        for tones, by_rhyme in self._beginners.items():
+            if len(tones) <= len(rest) and all(map(fits, tones, rest.tones)):
+                ends = rest.rhymes if len(tones) == len(rest) else None
+                for rhyme, ids in by_rhyme.items():
+                    if ends is None or rhyme in ends:
+                        found[ids] = True
+        return found
+
+    @cached_property
+    def _beginners(self) -> dict[tuple[str, ...], dict[str, list[int]]]:
+        """Characters by the tones and the last rhyme of a telling phrase they begin, or of theirs.
+
+        Many phrases sound alike: a line is compared with each sound once.
+        """
+        found: dict[tuple[str, ...], dict[str, set[int]]] = {}
+        for c, id_ in self._ids.items():
+            for phrase in (c, *self._beginning.get(c, ())):
+                read = self._known[phrase]
+                alike = found.setdefault(tuple(r.tone for r in read), {})
+                alike.setdefault(read[-1].rhyme, set()).add(id_)
+        return {tones: {r: sorted(ids) for r, ids in each.items()} for tones, each in found.items()}
 
     def _reach_of(self, begun: str) -> int:
         """Return how far telling phrases that are open at the end of a verse can reach; 0: none."""

@@ -7,7 +7,6 @@ import multiprocessing
 import os
 import random
 import signal
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -17,7 +16,8 @@ import pytest
 import chargen
 from chargen import BatchProgress
 from chargen.errors import ChargenWarning
-from tests.support import command, the_error
+from tests.processes import start
+from tests.support import the_error
 
 POSIX = pytest.mark.skipif(sys.platform == "win32", reason="signals and /proc of POSIX")
 OPTIONS = {"length": 12, "batch_size": 8, "seed": 3}
@@ -71,13 +71,12 @@ def test_killed_workers_and_a_killed_driver_change_nothing(
 ) -> None:
     out = tmp_path / "out.jsonl"
     flags = ("-n", 12, "--batch-size", 8, "--seed", 3, "--device", "cpu", "--workers", 2)
-    asked = command("batch", jobs, "-o", out, "--checkpoint", trained, *flags, "-q")
-    with subprocess.Popen(asked) as driver:
+    with start("batch", jobs, "-o", out, "--checkpoint", trained, *flags, "-q") as driver:
         while not out.exists() or out.stat().st_size < 3000:
             assert driver.poll() is None
             time.sleep(0.01)
         left = pids("spawn_main", driver.pid)
-        driver.kill()
+        os.kill(driver.pid, signal.SIGKILL)
     assert 0 < out.stat().st_size < alone.stat().st_size
     killed: list[int] = []
 
