@@ -64,19 +64,28 @@ def batch(
     from chargen.generation.batch.run import Batch
     from chargen.generation.batch.workers import generation
     from chargen.generation.generator import engine_of
-    from chargen.workers.starting import check_workers
+    from chargen.workers.starting import check_workers, waiting_processes
 
     todo, wanted, workers = _wanted(form, options)
     out = output_path(out)
     check_workers(workers)
     with open_jobs(str(jobs)) as file, ExitStack() as stack:
         check_output(str(jobs), out, resume=todo.resume, force=todo.force)
+        waiting = waiting_processes(stack, workers, ["chargen.generation.generator", "torch"])
         poems = wanted.defaults.form is not None or begins_with_form(file, str(jobs))
         model = load(run, runs_dir=runs_dir, device=todo.device, ngram=ngram, poems=poems)
         engine = engine_of(
             model, slots=todo.batch_size, oov_prompt=todo.oov_prompt, logprobs=todo.logprobs
         )
-        generate, most_waiting = generation(stack, model, engine, workers, ngram=ngram)
+        generate, most_waiting = generation(
+            stack,
+            model,
+            engine,
+            workers,
+            ngram=ngram,
+            keep_going=todo.keep_going,
+            waiting=waiting,
+        )
         identity = model.identity()
         work = Batch(engine, file, str(jobs), out, wanted, identity, generate, most_waiting)
         inventory = work.inventory()

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from chargen.errors import WorkerError
+from chargen.workers.messages import Crew
 from chargen.workers.pool import FatalItemError, Pool
 from chargen.workers.processes import Processes
 from chargen.workers.station import versions
@@ -20,9 +21,16 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="ends workers by
 
 
 def squares(
-    work: Squares, items: Iterable[int | None], facts: dict[str, str] | None = None
+    work: Squares,
+    items: Iterable[int | None],
+    facts: dict[str, str] | None = None,
+    *,
+    keep_going: bool = False,
 ) -> Iterator[tuple[int, Any]]:
-    with Pool(lambda: Processes(work, 2, 1), facts or {}, size=2, group=4) as pool:
+    def start() -> Crew:
+        return Processes(2).begin(work, 1)
+
+    with Pool(start, facts or {}, size=2, group=4, keep_going=keep_going) as pool:
         yield from pool.spread(items)
 
 
@@ -37,6 +45,13 @@ def test_an_item_that_ends_every_worker_is_named(tmp_path: Path) -> None:
     with pytest.raises(FatalItemError, match="it got SIGKILL") as error:
         list(squares(Squares(tmp_path, {9: 99}), range(40)))
     assert error.value.number == 9
+    assert len(list(tmp_path.iterdir())) == 4
+
+
+def test_the_others_are_done_where_an_item_ends_every_worker(tmp_path: Path) -> None:
+    found = dict(squares(Squares(tmp_path, {9: 99}), range(40), keep_going=True))
+    assert isinstance(found.pop(9), FatalItemError)
+    assert found == {n: n * n for n in range(40) if n != 9}
     assert len(list(tmp_path.iterdir())) == 4
 
 
