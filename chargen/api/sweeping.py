@@ -218,6 +218,7 @@ def _doer(
         {},
         threads=options.get("threads") or None,
         gpus=gpus,
+        ahead=False,
         seconds_to_end=_SECONDS_TO_SAVE,
     ).spread
 

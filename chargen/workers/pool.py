@@ -34,7 +34,8 @@ class Pool:
     """Gives items to workers in small groups, as they have room for them.
 
     A worker holds two groups or twice what it works on at once, so that it never waits for the
-    driver; memory is bounded by that. The items of a worker that is lost are given to others
+    driver; memory is bounded by that. Long items are not sent ahead of their work: another worker
+    may be free before. The items of a worker that is lost are given to others
     first. An item that was being worked on in the loss of two workers is given to one that has
     nothing else; when that is lost twice as well, the item is to blame: that is an error, or the
     item's result.
@@ -44,6 +45,7 @@ class Pool:
         facts: what each of them must report, besides its versions.
         size: how many there are.
         group: items that are sent together.
+        ahead: whether items are sent ahead, while the worker has work.
         keep_going: whether an item that is to blame has a FatalItemError as its result.
 
     Attributes:
@@ -58,6 +60,7 @@ class Pool:
         *,
         size: int,
         group: int = 1,
+        ahead: bool = True,
         keep_going: bool = False,
     ) -> None:
         self.size, self.lost = size, 0
@@ -68,7 +71,7 @@ class Pool:
         self._again: deque[tuple[int, Any]] = deque()
         self._alone: deque[tuple[int, Any]] = deque()
         self._losses: Counter[int] = Counter()
-        self._keep_going = keep_going
+        self._keep_going, self._rounds = keep_going, 2 if ahead else 1
         self._failed_starts = self._lost_in_a_row = self._fatal_in_a_row = 0
         self._items: Iterator[Any] = iter(())
         self._taken, self._all_taken = 0, False
@@ -111,7 +114,7 @@ class Pool:
         elif isinstance(message, Ready):
             self._compare(message)
             self._failed_starts = 0
-            self._room[worker] = max(2 * message.at_once, 2 * self._group)
+            self._room[worker] = self._rounds * max(message.at_once, self._group)
         elif isinstance(message, Failed):
             raise WorkerError(
                 f"The worker on {message.host}: {message.message}",
@@ -146,7 +149,7 @@ class Pool:
             )
         by_itself = len(held) == 1 and self._losses[next(iter(held))] >= _IN_COMPANY
         for place, (number, item) in enumerate(held.items()):
-            self._losses[number] += place < (room or 0) // 2
+            self._losses[number] += place < (room or 0) // self._rounds
             if self._losses[number] >= _IN_COMPANY + _ALONE and by_itself:
                 yield number, self._given_up(number, loss)
                 continue

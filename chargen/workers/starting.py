@@ -45,6 +45,7 @@ def pool_of(
     *,
     threads: int | None = None,
     group: int = 1,
+    ahead: bool = True,
     gpus: int = 0,
     keep_going: bool = False,
     seconds_to_end: float | None = None,
@@ -61,6 +62,7 @@ def pool_of(
         work: what they do.
         facts: see ``Pool``.
         group: see ``Pool``.
+        ahead: likewise.
         keep_going: likewise.
         threads: CPU threads that processes share; None: one for each processor.
         gpus: GPUs of each worker, for Ray.
@@ -81,7 +83,7 @@ def pool_of(
             return processes.begin(work, share)
 
         return stack.enter_context(
-            Pool(start, facts, size=size, group=group, keep_going=keep_going)
+            Pool(start, facts, size=size, group=group, ahead=ahead, keep_going=keep_going)
         )
     from chargen.workers.ray_actors import RayActors
     from chargen.workers.ray_cluster import cluster
@@ -91,6 +93,7 @@ def pool_of(
     def start_actors() -> Crew:
         return RayActors(there, work, gpus=gpus, seconds_to_end=seconds_to_end or 0.0)
 
+    size = there.workers
     return stack.enter_context(
-        Pool(start_actors, facts, size=there.workers, group=group, keep_going=keep_going)
+        Pool(start_actors, facts, size=size, group=group, ahead=ahead, keep_going=keep_going)
     )
