@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import threading
 import time
 from collections.abc import Callable
@@ -9,6 +10,7 @@ from queue import Empty, SimpleQueue
 from typing import Any
 
 from chargen.errors import WorkerError
+from chargen.machine.signals import held_signals
 from chargen.workers.messages import Failed, Group, Hands, Lost, Message, Ready, Work
 from chargen.workers.ray_cluster import Cluster
 from chargen.workers.station import Inbox, serve
@@ -81,7 +83,11 @@ class RayActors:
         self._actors[worker].put.remote(list(group))
 
     def wait(self, seconds: float) -> list[tuple[int, Message]]:
-        self._ray.wait(list(self._calls), num_returns=1, timeout=seconds)
+        # Ray turns what a handler of a signal raises into a SystemError of its own.
+        with held_signals(signal.SIGINT, signal.SIGTERM) as seen:
+            self._ray.wait(list(self._calls), num_returns=1, timeout=seconds)
+        for number in seen:
+            signal.raise_signal(number)
         ready, _ = self._ray.wait(list(self._calls), num_returns=len(self._calls), timeout=0)
         if not ready and not self._begun and time.monotonic() - self._since > _SECONDS_TO_BEGIN:
             raise WorkerError(
