@@ -79,15 +79,21 @@ def beginnings(
 
 
 def padded(
-    split: RecordSplit, records: NDArray[np.int64], side: int = 0
+    split: RecordSplit, records: NDArray[np.int64], side: int | NDArray[np.int64] = 0
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """The pieces of some records side by side.
+
+    Args:
+        split: where they are.
+        records: their numbers, (B,).
+        side: which text of each, the same of all or (B,).
 
     Returns:
         Ids (T, B), the end piece as each text's last, and the padding 0; and lengths (B,).
     """
-    last = split.ends[records * split.sides + side]
-    lengths = split.lengths(side)[records]
+    texts = records * split.sides + side
+    last = split.ends[texts]
+    lengths = last - np.where(texts > 0, split.ends[texts - 1], -1)
     steps = np.arange(int(lengths.max()))[:, None]
     inside = steps < lengths
     places = np.where(inside, last - lengths + 1 + steps, 0)

@@ -53,6 +53,10 @@ class Seq2Seq(Model):
 
     With an ``ngram`` order, answers alone are counted, and s̃ decides the gate of the mixture.
 
+    With ``also_reversed`` it answers second texts with first ones too, which the decoder is told by
+    a vector added to v; all that is known of texts of one kind is then learnt from both sides, and
+    both are counted.
+
     In both directions, each has half of the H units, so that the code is as wide as that of one.
 
     Shapes: S steps of the text, T of the answer, B rows, H hidden size, L the width of the code,
@@ -61,7 +65,8 @@ class Seq2Seq(Model):
     Sources: Sutskever, Vinyals and Le, "Sequence to sequence learning with neural networks",
     NeurIPS 2014; the code beside every input, Cho et al., "Learning phrase representations using
     RNN encoder-decoder for statistical machine translation", EMNLP 2014; one table for all, Press
-    and Wolf, 2017.
+    and Wolf, 2017; one network for both directions that is told which, Johnson et al., "Google's
+    multilingual neural machine translation system", TACL 5, 2017.
     """
 
     rows_of_pieces = ("decoder.table", "decoder.V", "decoder.c", "E")
@@ -84,6 +89,9 @@ class Seq2Seq(Model):
         if config.attention != "none":
             size = width + config.embedding_size
             self.attention = Attention(config.attention, config.hidden_size, size)
+        self.reversed: nn.Parameter | None = None
+        if config.also_reversed:
+            self.reversed = nn.Parameter(torch.zeros(width))
         self.starts = nn.ParameterList(
             nn.Parameter(torch.empty(part.shape[1], width))
             for cell in self.decoder.cells
@@ -107,6 +115,8 @@ class Seq2Seq(Model):
         if self.E is not None:
             bound = 1 / math.sqrt(self.config.hidden_size)
             self.E.uniform_(-bound, bound, generator=generator)
+        if self.reversed is not None:
+            self.reversed.zero_()
         for matrix in [*self.starts, self.decoder.R]:
             if matrix is not None:
                 bound = 1 / math.sqrt(matrix.shape[1])
@@ -115,14 +125,25 @@ class Seq2Seq(Model):
     def expect(self, counts: Tensor) -> None:
         self.decoder.expect(counts)
 
-    def encode(self, ids: Tensor, lengths: Tensor, dropout: Dropout | None = None) -> Encoded:
-        """Read texts, ids (S, B), int64, padded at the end, of ``lengths`` (B,)."""
+    def encode(
+        self,
+        ids: Tensor,
+        lengths: Tensor,
+        dropout: Dropout | None = None,
+        back: Tensor | None = None,
+    ) -> Encoded:
+        """Read texts, ids (S, B), int64, padded at the end, of ``lengths`` (B,).
+
+        ``back`` (B,) is 1 for a second text, which is answered with a first one, and 0 for others.
+        """
         if self.E is None:
             x = F.embedding(ids, self.table) * self.decoder.input_scale
         else:
             x = F.embedding(ids, self.E)
         outputs = self.encoder(x, lengths, dropout)
         v = self.encoder.last(outputs, lengths)
+        if back is not None and self.reversed is not None:
+            v = v + back[:, None] * self.reversed
         memory = outputs
         if self.E is None:
             memory = torch.cat([outputs, F.embedding(ids, self.table).to(outputs.dtype)], dim=-1)
@@ -174,6 +195,7 @@ class Seq2Seq(Model):
         inside: Tensor | None,
         dropout: Dropout | None = None,
         counted: Tensor | None = None,
+        back: Tensor | None = None,
     ) -> Tensor:
         """Mean nats a piece over whole answers.
 
@@ -185,8 +207,9 @@ class Seq2Seq(Model):
             inside: places of what is no padding among the T·B, (N,); None: all.
             dropout: of units.
             counted: P_n of the targets, (T, B), as in ``CharModel.loss``.
+            back: as in ``encode``.
         """
-        s = self.decode(ids, self.encode(source, lengths, dropout), dropout)
+        s = self.decode(ids, self.encode(source, lengths, dropout, back), dropout)
         return self.decoder.loss_after(s, targets, counted, inside)
 
     def gate(self, s: Tensor) -> Tensor:
@@ -218,6 +241,8 @@ class Seq2Seq(Model):
             parts["encoder table"] = {"E": self.E}
         parts |= {f"encoder {name}": part for name, part in self.encoder.parts().items()}
         code: dict[str, Tensor] = {f"S{n}": matrix for n, matrix in enumerate(self.starts)}
+        if self.reversed is not None:
+            code["reversed"] = self.reversed
         parts["code"] = {**decoder.pop("labels"), **code}
         output = decoder.pop("output")
         parts |= {f"decoder {name}": part for name, part in decoder.items()}

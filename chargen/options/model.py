@@ -127,6 +127,13 @@ class ModelConfig(Config):
         default_text="dot for seq2seq",
         panel=NETWORK,
     )
+    also_reversed: bool = option(
+        False,
+        "Learn to answer second texts with first ones as well, for seq2seq",
+        negatable=True,
+        default_text="where both texts of each pair are equally long",
+        panel=NETWORK,
+    )
 
     @classmethod
     def conflicts_in(cls, values: Mapping[str, Any]) -> list[str]:
@@ -164,6 +171,8 @@ class ModelConfig(Config):
             )
         if self.attention != "none" and self.task != "seq2seq":
             found.append(f"`attention` is for the task seq2seq, and `task` is {self.task}")
+        if self.also_reversed and self.task != "seq2seq":
+            found.append(f"`also_reversed` is for the task seq2seq, and `task` is {self.task}")
         if self.task != "lm":
             found += [
                 f"the cell {name} is fed the output, which only the task lm has"
@@ -217,10 +226,10 @@ class ModelConfig(Config):
         task = given.get("task", self.task)
         if task == self.task or task != "classify":
             return self
-        both_ways = given.get("bidirectional", False)
+        bidirectional = given.get("bidirectional", False)
         ngram = str(given.get("ngram", _AUTO))
-        made = replace(self, task=task, bidirectional=both_ways, ngram=ngram)
-        return replace(made, tie_weights=False, attention="none")
+        made = replace(self, task=task, bidirectional=bidirectional, ngram=ngram)
+        return replace(made, tie_weights=False, attention="none", also_reversed=False)
 
     def can_mix(self) -> bool:
         """Whether its output may be mixed with counts: no cell is fed the network's own output."""

@@ -83,7 +83,8 @@ class Counts:
     Attributes:
         ngram: the model that the run keeps.
         counted: what it says of the text itself.
-        texts: what it says of records, or of the answers of pairs.
+        texts: what it says of records, or of the answers of pairs, and after those of what they
+            answer where that is learnt as well.
         seconds: that counting took.
     """
 
@@ -100,11 +101,13 @@ class Counts:
         began = perf_counter()
         ids, tokenizer = corpus.train, corpus.tokenizer
         if model.records:
-            split, side = corpus.train_records, int(model.task == "seq2seq")
+            split, sides = corpus.train_records, [int(model.task == "seq2seq")]
+            if model.also_reversed:
+                sides.append(0)
             texts = CountedTexts(
                 ids,
-                split.starts(side),
-                split.lengths(side),
+                np.concatenate([split.starts(side) for side in sides]),
+                np.concatenate([split.lengths(side) for side in sides]),
                 tokenizer.size,
                 model.ngram_order,
                 tokenizer.newline_id,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
 from chargen.evaluation.gate import Calibration, Evidence
@@ -18,7 +18,8 @@ def score_calibrated(
 ) -> Score:
     """Score a validation split, with the gate set right on it, which is kept in ``state``.
 
-    That takes a second pass where it changes something.
+    The bits are those with the new calibration, which what was collected is enough for. Which
+    pieces were the likeliest was decided with the one before, as another pass would be needed.
 
     Args:
         state: whose network is scored.
@@ -29,11 +30,11 @@ def score_calibrated(
     with state.calibrated():
         score = scored(evidence)
     found = evidence.calibration()
-    if evidence.gate and 0 < worth < evidence.gain(found):
-        state.calibration = found.after(state.calibration)
-        with state.calibrated():
-            score = scored(Evidence())
-    return score
+    gain = evidence.gain(found) if evidence.gate else 0.0
+    if not 0 < worth < gain:
+        return score
+    state.calibration = found.after(state.calibration)
+    return replace(score, nats=score.nats - gain * score.pieces)
 
 
 def calibrated_by_leader(

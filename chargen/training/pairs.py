@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from chargen.corpus.batching import RecordBatches, padded
@@ -42,6 +43,7 @@ class Answers(WholeTexts):
         ids, targets: what the decoder reads and what follows, (T, B) int64 each, padded at the end.
         lengths: of the answers, (B,) int64.
         counted: P_n of the targets, (T, B), where n-grams were counted.
+        back: 1 where a first text answers a second one, else 0, (B,) int64; None: nowhere.
     """
 
     source: Tensor
@@ -50,6 +52,7 @@ class Answers(WholeTexts):
     targets: Tensor
     lengths: Tensor
     counted: Tensor | None = None
+    back: Tensor | None = None
 
     @property
     def read(self) -> int:
@@ -64,6 +67,7 @@ class Answers(WholeTexts):
             targets=self.targets[:, rows],
             lengths=self.lengths[rows],
             counted=None if self.counted is None else self.counted[:, rows],
+            back=None if self.back is None else self.back[rows],
         )
 
     def loss(self, model: Any, dropout: Dropout | None) -> tuple[Tensor, ModelState]:
@@ -76,12 +80,17 @@ class Answers(WholeTexts):
             within,
             dropout,
             self.counted,
+            self.back,
         )
         return loss, ()
 
 
 class Pairs:
-    """Texts and their answers, in batches of similar lengths."""
+    """Texts and their answers, in batches of similar lengths.
+
+    Where answers are learnt in reverse as well, half of the pairs are turned round, those of the
+    other half in the next pass.
+    """
 
     def __init__(self, config: RunConfig, corpus: PreparedCorpus, counts: Counts) -> None:
         options, self._counts = config.training, counts
@@ -90,6 +99,10 @@ class Pairs:
         self._batches = RecordBatches(
             self._train, options.batch_size * options.seq_length, options.seed
         )
+        self._turned: NDArray[np.int64] | None = None
+        if config.model.also_reversed:
+            draw = np.random.default_rng((options.seed, 0, 1))
+            self._turned = draw.integers(0, 2, len(self._train))
         self._tokenizer = corpus.tokenizer
         self._device = resolve_device(options.device)
         self.val_characters = corpus.manifest.val.characters if len(self._val) else 0
@@ -100,15 +113,33 @@ class Pairs:
 
     def lesson(self, state: TrainingState) -> Share:
         records = self._batches.records(state.step)
-        source, source_lengths = padded(self._train, records)
-        targets, lengths = padded(self._train, records, 1)
+        back = self._back(records, state.step // self.steps_per_epoch)
+        source, source_lengths = padded(self._train, records, back)
+        targets, lengths = padded(self._train, records, 1 - back)
         first = np.full((1, len(records)), self._tokenizer.newline_id)
         ids = np.concatenate([first, targets[:-1]])
-        arrays = [source, source_lengths, ids, targets, lengths]
+        counted = None
         if self._counts.texts is not None:
-            arrays.append(self._counts.texts.of(records))
-        answers = Answers(*(torch.from_numpy(each).to(self._device) for each in arrays))
+            counted = self._on(self._counts.texts.of(records + back * len(self._train)))
+        answers = Answers(
+            self._on(source),
+            self._on(source_lengths),
+            self._on(ids),
+            self._on(targets),
+            self._on(lengths),
+            counted,
+            None if self._turned is None else self._on(back),
+        )
         return Share.of(answers, state.team)
+
+    def _back(self, records: NDArray[np.int64], epoch: int) -> NDArray[np.int64]:
+        """1 for each pair that is turned round in a pass, else 0: (B,)."""
+        if self._turned is None:
+            return np.zeros_like(records)
+        return (self._turned[records] + epoch) % 2
+
+    def _on(self, array: NDArray[Any]) -> Tensor:
+        return torch.from_numpy(array).to(self._device)
 
     def prepare(self, step: int) -> None:
         """Nothing is sent ahead."""

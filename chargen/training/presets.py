@@ -73,6 +73,7 @@ def choose_model(
     suited = {**suited_model(extent, recipe), "ngram": "auto"} if preset.suits else {}
     if given.get("task") == "seq2seq":
         suited["attention"] = "dot"
+        suited["also_reversed"] = preset.suits and extent.parallel
     values = {**suited, **preset.model, **given}
     model = ModelConfig(**{"vocab_size": extent.vocab_size, **values})
     if model.tie_weights and "tie_weights" not in given and not model.can_tie():

@@ -1,17 +1,24 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 import torch
 
 import chargen
 from chargen.errors import ChargenError
+from chargen.machine.team import ALONE
 from chargen.training.accumulation import accumulate_gradient
-from chargen.training.pairs import Answers
+from chargen.training.counts import Counts
+from chargen.training.pairs import Answers, Pairs
+from chargen.training.plan import TrainRequest, plan
 from tests.pairs import answering, write_pairs
 from tests.support import last_state, metrics, train_tiny
+
+if TYPE_CHECKING:
+    from chargen.training.state import TrainingState
 
 TASK = {"task": "seq2seq", "bidirectional": True}
 
@@ -67,14 +74,58 @@ def test_attention_is_the_default(
     assert run.load().loaded.config.model.attention == "dot"
 
 
+def test_in_two_passes_each_pair_is_learnt_both_ways(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    lines = [(f"春{letter}花", f"秋{letter}月") for letter in "甲乙丙丁戊己庚辛壬癸"]
+    rows = ["src\ttrg", *("\t".join(line) for line in lines)]
+    (tmp_path / "pairs.tsv").write_text("\n".join(rows) + "\n", encoding="utf-8")
+    model = {"task": "seq2seq", "ngram": "2"}
+    training = {"batch_size": 1, "seq_length": 24}
+    request = TrainRequest(
+        "pairs.tsv", tmp_path, settings={"val_frac": 0.0}, model=model, training=training
+    )
+    made = plan(request)
+    assert made.config.model.also_reversed
+    counts = Counts.of(made.corpus, made.config.model)
+    learnt = Pairs(made.config, made.corpus, counts)
+    decode, seen = made.corpus.tokenizer.decode, []
+    for step in range(2 * learnt.steps_per_epoch):
+        state = cast("TrainingState", SimpleNamespace(step=step, team=ALONE))
+        lesson = cast("Answers", learnt.lesson(state).lesson)
+        assert lesson.back is not None
+        assert lesson.counted is not None
+        for row, back in enumerate(lesson.back.tolist()):
+            source, target = decode(lesson.source[:-1, row]), decode(lesson.targets[:-1, row])
+            seen.append((target, source) if back else (source, target))
+            assert source.startswith("秋") == bool(back)
+            first, second = lesson.counted[0, row], lesson.counted[1, row]
+            assert first > 0.3 > second  # 春 and 秋 begin half of the texts each
+    assert sorted(seen) == sorted(2 * lines)
+
+
+def test_pairs_of_different_lengths_are_learnt_one_way_by_default(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "pairs.tsv").write_text("src\ttrg\n春\t秋天\n夏天\t冬\n", encoding="utf-8")
+    for given in ({}, {"also_reversed": True}):
+        model = {"task": "seq2seq", **given}
+        settings = {"val_frac": 0.0}
+        made = plan(TrainRequest("pairs.tsv", tmp_path, settings=settings, model=model))
+        assert made.config.model.also_reversed == bool(given)
+
+
 def test_parts_of_a_lesson_give_the_gradient_of_the_whole() -> None:
-    model = answering(9, bidirectional=True, ngram="3")
+    model = answering(9, bidirectional=True, ngram="3", also_reversed=True)
     draw = torch.Generator().manual_seed(0)
     source, targets = (torch.randint(2, 9, (n, 5), generator=draw) for n in (4, 6))
     counted = torch.rand(6, 5, generator=draw)
     ids = torch.cat([torch.zeros(1, 5, dtype=torch.int64), targets[:-1]])
     lengths = torch.tensor([4, 2, 3, 1, 4]), torch.tensor([6, 1, 2, 5, 3])
-    lesson = Answers(source, lengths[0], ids, targets, lengths[1], counted)
+    back = torch.tensor([0, 1, 1, 0, 0])
+    lesson = Answers(source, lengths[0], ids, targets, lengths[1], counted, back)
     gradients = []
     for parts in (1, 3):
         model.zero_grad()
