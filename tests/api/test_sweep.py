@@ -37,10 +37,9 @@ def test_runs_are_those_of_train_and_some_are_stopped(corpus: Path, tmp_path: Pa
         chargen.sweep(corpus, resume=True, **{**asked, "max_steps": 30})
     found = chargen.sweep(corpus, resume=True, workers=2, **asked)
     assert [row.values["lr"] for row in found.rows[:1]] == [8e-3]
-    stopped = {row.runs[0] for row in found.rows if row.stopped}
-    assert stopped
-    assert all("lr=1e-09" in name for name in stopped)
-    best = found.rows[0]
+    best, *others = found.rows
+    assert not best.stopped  # of the two good ones, the other may be, if it is slower
+    assert all(row.stopped for row in others if row.values["lr"] == 1e-9)
     alone = train_tiny(corpus, tmp_path / "alone", seed=0, **SHARED, **best.values)
     assert best.mean == alone.bits_per_char
     assert last_state(found.path / best.runs[0]) == last_state(alone.path)
@@ -58,7 +57,7 @@ def test_runs_in_work_are_saved_when_the_sweep_is_ended(corpus: Path, tmp_path: 
         return list(tmp_path.glob("sweep/*/metrics.jsonl"))
 
     def interrupt() -> None:
-        while sum("bits" in each.read_text("utf-8") for each in there()) < 2:
+        while sum('"step": 20,' in each.read_text("utf-8") for each in there()) < 2:
             time.sleep(0.02)
         _thread.interrupt_main()
 

@@ -10,14 +10,18 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
 import chargen
 from chargen import BatchProgress
+from chargen.corpus.preparing import prepare
 from chargen.errors import ChargenWarning
-from tests.support import command, the_error
+from chargen.options import CorpusConfig, WorkersConfig
+from chargen.workers.ray_cluster import cluster
+from tests.support import command, files_in, the_error
 
 POSIX = pytest.mark.skipif(sys.platform == "win32", reason="signals and /proc of POSIX")
 OPTIONS = {"length": 12, "batch_size": 8, "seed": 3}
@@ -113,6 +117,7 @@ def _runs(pid: int) -> bool:
 def test_an_actor_of_ray_that_is_killed_changes_nothing(
     jobs: Path, alone: Path, trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """In the same cluster, a text is prepared as by one process."""
     pytest.importorskip("ray")
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     out, killed = tmp_path / "out.jsonl", []
@@ -122,7 +127,11 @@ def test_an_actor_of_ray_that_is_killed_changes_nothing(
             killed.append(pids("ray::_Actor", os.getpid())[0])
             os.kill(killed[0], signal.SIGKILL)
 
-    with pytest.warns(ChargenWarning, match="RAY_AUTH_TOKEN_PATH"):
+    ray = WorkersConfig(ray="local", workers=1)
+    with ExitStack() as stack:
+        with pytest.warns(ChargenWarning, match="RAY_AUTH_TOKEN_PATH"):
+            stack.enter_context(cluster("local", 1))
+        prepare([jobs], tmp_path / "shared", CorpusConfig(), workers=ray)
         chargen.batch(
             jobs,
             out,
@@ -136,6 +145,8 @@ def test_an_actor_of_ray_that_is_killed_changes_nothing(
     assert out.read_bytes() == alone.read_bytes()
     assert killed
     assert not (tmp_path / "home").exists()
+    prepare([jobs], tmp_path / "alone", CorpusConfig())
+    assert files_in(tmp_path / "shared") == files_in(tmp_path / "alone")
 
 
 def test_an_address_without_a_cluster_is_an_error(jobs: Path, trained: Path, here: Path) -> None:
