@@ -12,7 +12,7 @@ import pytest
 
 from chargen.errors import WorkerError
 from chargen.workers.messages import Crew
-from chargen.workers.pool import FatalItemError, Pool
+from chargen.workers.pool import Pool
 from chargen.workers.processes import Processes
 from chargen.workers.station import versions
 from tests.workers.work import Squares
@@ -24,13 +24,11 @@ def squares(
     work: Squares,
     items: Iterable[int | None],
     facts: dict[str, str] | None = None,
-    *,
-    keep_going: bool = False,
 ) -> Iterator[tuple[int, Any]]:
     def start() -> Crew:
         return Processes(2).begin(work, 1)
 
-    with Pool(start, facts or {}, size=2, group=4, keep_going=keep_going) as pool:
+    with Pool(start, facts or {}, size=2, group=4) as pool:
         yield from pool.spread(items)
 
 
@@ -38,20 +36,6 @@ def test_what_is_lost_with_a_worker_is_done_again(tmp_path: Path) -> None:
     """One item ends a worker once; another again and again, but not when it is alone."""
     found = dict(squares(Squares(tmp_path, {7: 1, 30: 3}), range(60)))
     assert found == {n: n * n for n in range(60)}
-    assert len(list(tmp_path.iterdir())) == 4
-
-
-def test_an_item_that_ends_every_worker_is_named(tmp_path: Path) -> None:
-    with pytest.raises(FatalItemError, match="it got SIGKILL") as error:
-        list(squares(Squares(tmp_path, {9: 99}), range(40)))
-    assert error.value.number == 9
-    assert len(list(tmp_path.iterdir())) == 4
-
-
-def test_the_others_are_done_where_an_item_ends_every_worker(tmp_path: Path) -> None:
-    found = dict(squares(Squares(tmp_path, {9: 99}), range(40), keep_going=True))
-    assert isinstance(found.pop(9), FatalItemError)
-    assert found == {n: n * n for n in range(40) if n != 9}
     assert len(list(tmp_path.iterdir())) == 4
 
 

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 GROUP = 16
 """Requests that are sent together: few, so that workers end at the same time."""
+GIVEN_UP = "it ended every worker that worked on it"
+"""The problem of a text that is left out."""
 
 
 @dataclass(frozen=True)
@@ -113,13 +115,13 @@ def generation(
         waiting=waiting,
     )
     in_flight = 2 * max(engine.slots, GROUP) * pool.size
-    return partial(_by_workers, pool), max(MOST_WAITING, 2 * in_flight)
+    return partial(texts_of, pool), max(MOST_WAITING, 2 * in_flight)
 
 
-def _by_workers(pool: Pool, requests: Iterable[Request | None]) -> Iterator[Result]:
+def texts_of(pool: Pool, requests: Iterable[Request | None]) -> Iterator[Result]:
+    """Have the workers of a pool generate, in the manner of ``best_results``."""
     for number, result in pool.spread(requests):
         if isinstance(result, FatalItemError):
-            problem = f"it ended every worker that worked on it: {result.how}"
-            yield Result(number, "", "", 0, 0, None, problem)
+            yield Result(number, "", "", 0, 0, None, f"{GIVEN_UP}: {result.how}")
         else:
             yield replace(result, index=number)
