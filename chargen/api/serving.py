@@ -46,8 +46,9 @@ def serve(
 
     Args:
         runs: run folders or names in ``runs_dir``, the first of which is the default. Where none
-            is named, it is the newest that has finished, and all others there can be asked for.
-            Where there is none either and ``runs_dir`` isn't given, they are the shipped ones.
+            is named, it is the newest that has finished, and all others there can be asked for,
+            and the shipped ones after them. Where there is none either and ``runs_dir`` isn't
+            given, it is a shipped one.
         runs_dir: the folder of runs.
         device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
         threads: of the CPU; 0: as many as torch chooses.
@@ -88,16 +89,17 @@ def serve(
 
 def _paths(runs: Sequence[str | Path], runs_dir: str | Path | None) -> list[Path]:
     """The folders of the runs to serve, the default one first."""
-    from chargen.runs.finding import find_run, runs_folder
-    from chargen.runs.shipped import SHIPPED, STORIES, is_shipped
+    from chargen.runs.finding import find_run, runs_folder, runs_in
+    from chargen.runs.shipped import SHIPPED, STORIES, shipped_run
 
     folder = runs_folder(runs_dir)
     if runs:
         return [find_run(str(run), folder) for run in runs]
     shipped = STORIES if runs_dir is None else None
     newest = find_run(None, folder, finished=True, shipped=shipped)
-    others = [name for name in SHIPPED if name != newest.name] if is_shipped(newest) else []
-    return [newest, *(find_run(name, folder) for name in others)]
+    taken = {newest.name, *(run.name for run in runs_in(folder))}
+    others = (shipped_run(name) for name in SHIPPED if name not in taken)
+    return [newest, *(run for run in others if run is not None)]
 
 
 def _others(device: str, threads: int) -> list[tuple[Any, Any]]:

@@ -46,8 +46,10 @@ def bench_serve(
     from chargen.bench.serve import bench_serve as measure
     from chargen.machine.devices import cpu_threads
     from chargen.runs.finding import find_run, runs_folder
+    from chargen.runs.shipped import STORIES
 
-    folder = find_run(run, runs_folder(runs_dir), finished=True)
+    shipped = STORIES if runs_dir is None else None
+    folder = find_run(run, runs_folder(runs_dir), finished=True, shipped=shipped)
     threads = options.pop("threads", 0)
     with cpu_threads(threads):
         report = measure(

@@ -20,7 +20,8 @@ _Served = Annotated[
     list[str] | None,
     typer.Argument(
         help="Run folders or names of runs, the first of which is the default; where none is "
-        "named, all in the folder of runs, and the newest one that has finished first.",
+        "named, all in the folder of runs, the newest one that has finished first, and those that "
+        "come with chargen.",
         autocompletion=run_names,
     ),
 ]

@@ -25,6 +25,9 @@ from chargen.errors import CorpusError
 
 _COUNTED_AT_ONCE = 1 << 20
 
+_PARALLEL = 0.99
+"""Share of pairs of equally long texts from which on all of them count as such."""
+
 
 class PreparedCorpus:
     """A prepared corpus, verified.
@@ -93,6 +96,16 @@ class PreparedCorpus:
         """The records of the validation split; CorpusError if the corpus has none."""
         records = self._records()
         return self._split(records, self.val, records.val, 1)
+
+    @property
+    def is_parallel(self) -> bool:
+        """Whether it holds pairs of equally long texts, but for one pair in a hundred."""
+        if self.manifest.records is None or self.manifest.records.kind != "pairs":
+            return False
+        pairs = self.train_records
+        begun = np.cumsum(self.tokenizer.character_starts(pairs.tokens))
+        first, second = np.diff(begun[pairs.ends], prepend=0).reshape(-1, 2).T
+        return float((first == second).mean()) >= _PARALLEL
 
     def verify(self) -> list[str]:
         """Read every file of the folder again; what is wrong with them, one line each."""

@@ -8,7 +8,7 @@ from collections import Counter
 from typing import Any
 
 from chargen.corpus.tokenizer import Tokenizer
-from chargen.exporting.command import sample_command, training_command
+from chargen.exporting.command import sample_command
 from chargen.options import ExportConfig
 from chargen.runs.finding import name_of
 from chargen.runs.loaded import LoadedModel
@@ -17,13 +17,17 @@ _METRIC = "bits_per_character"
 _MARK = "```"
 
 
-def card(loaded: LoadedModel, config: ExportConfig, sample: str) -> str:
+def card(
+    loaded: LoadedModel, config: ExportConfig, sample: str, training: str, *, alone: bool = False
+) -> str:
     """The card as Markdown, with YAML at its head.
 
     Args:
         loaded: the run.
         config: has the licence, and the language unless the script tells it.
         sample: a text of the model, by the seed and temperature that ``hub`` names.
+        training: the command that trains the run.
+        alone: whether the run's counts were left out.
     """
     name, corpus, model = name_of(loaded.path), loaded.config.corpus, loaded.config.model
     numbers = sum(each.numel() for each in loaded.network.parameters())
@@ -53,10 +57,10 @@ chargen sample .
 ## Training
 
 {_MARK}sh
-{training_command(loaded.config)}
+{training}
 {_MARK}
 
-{_result(loaded)}{_made_smaller(config)}
+{_result(loaded)}{_made_smaller(config, alone=alone)}
 
 ## A sample
 
@@ -106,12 +110,12 @@ def _result(loaded: LoadedModel) -> str:
     )
 
 
-def _made_smaller(config: ExportConfig) -> str:
-    """What was done to the run since it was evaluated."""
-    done = []
+def _made_smaller(config: ExportConfig, *, alone: bool) -> str:
+    """What was done to the run since it was trained."""
+    done = ["the n-gram counts that the run has are left out"] if alone else []
     if config.weights == "float16":
         done.append("the weights are rounded to float16")
-    if config.drop_ngrams is not None:
+    if config.drop_ngrams is not None and not alone:
         done.append(f"{config.drop_ngrams}-grams and longer ones that occur once are left out")
     return "\nSince then, " + " and\n".join(done) + "." if done else ""
 

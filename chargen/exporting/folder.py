@@ -8,10 +8,10 @@ from pathlib import Path
 
 from chargen.errors import ConfigError
 from chargen.exporting.hub import write_hub
-from chargen.exporting.onnx_file import metadata_of, onnx_bytes
+from chargen.exporting.onnx_file import onnx_files
 from chargen.exporting.page import DATA, write_page
-from chargen.exporting.step import traced_step
-from chargen.exporting.tokens import FILE, table_bytes, table_of
+from chargen.exporting.tasks import check_task
+from chargen.exporting.tokens import FILE, table_bytes
 from chargen.files import new_folder
 from chargen.ngrams import without_singletons
 from chargen.options.export import ExportConfig
@@ -28,6 +28,7 @@ def export_run(loaded: LoadedModel, config: ExportConfig, out: Path) -> None:
         MissingExtraError: ``onnx`` is wanted and not installed.
     """
     _check_place(out, loaded.path, force=config.force)
+    check_task(loaded, config.to)
     loaded = _with_fewer_counts(loaded, config.drop_ngrams)
     try:
         with new_folder(out, replace=config.force) as folder:
@@ -62,9 +63,9 @@ def _taken(out: Path) -> ConfigError:
 
 
 def _write_onnx(folder: Path, loaded: LoadedModel, _config: ExportConfig) -> None:
-    """The step, the tokenizer's table, and the counts where the run has any."""
-    step = traced_step(loaded.model, gate=loaded.ngram is not None)
-    (folder / "model.onnx").write_bytes(onnx_bytes(step, metadata_of(table_of(loaded))))
+    """The network, the tokenizer's table, and the counts where the run has any."""
+    for name, content in onnx_files(loaded).items():
+        (folder / name).write_bytes(content)
     (folder / FILE).write_bytes(table_bytes(loaded))
     write_ngram(folder, loaded.ngram)
 

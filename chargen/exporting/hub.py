@@ -7,12 +7,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from chargen.errors import ConfigError
 from chargen.exporting.card import card
-from chargen.exporting.command import SAMPLE, SEED
+from chargen.exporting.command import SAMPLE, SEED, training_command
 from chargen.exporting.tokens import FILE, table_bytes
 from chargen.files import write_json
 from chargen.generation.generator import Generator
+from chargen.network.model import CharModel
 from chargen.options import ExportConfig
 from chargen.runs.layout import CONFIG, MODEL, TOKENIZER
 from chargen.runs.loaded import LoadedModel
@@ -23,14 +23,12 @@ from chargen.runs.tensors import write_tensors
 def write_hub(folder: Path, loaded: LoadedModel, config: ExportConfig) -> None:
     """Write what generation needs of a run, a sample and the card.
 
-    Raises:
-        ConfigError: the run has counts, which were left out.
+    Of a run with counts that are left out, the network is made a run of its own.
     """
-    if loaded.config.model.ngram_order and loaded.ngram is None:
-        raise ConfigError(
-            "`to=hub` exports the whole run, and `ngram=False` leaves its counts out.",
-            "Leave one of them out.",
-        )
+    training = training_command(loaded.config)
+    alone = bool(loaded.config.model.ngram_order) and loaded.ngram is None
+    if alone:
+        loaded = _without_counts(loaded)
     drawn: dict[str, Any] = {
         "temperature": SAMPLE.temperature,
         "length": SAMPLE.length,
@@ -48,4 +46,15 @@ def write_hub(folder: Path, loaded: LoadedModel, config: ExportConfig) -> None:
     write_tensors(folder / MODEL, state, loaded.step, loaded.bits_per_char)
     write_ngram(folder, loaded.ngram)
     (folder / "sample.txt").write_text(sample + "\n", "utf-8")
-    (folder / "README.md").write_text(card(loaded, config, sample), "utf-8")
+    (folder / "README.md").write_text(card(loaded, config, sample, training, alone=alone), "utf-8")
+
+
+def _without_counts(loaded: LoadedModel) -> LoadedModel:
+    """The network of a run as one that has no counts and no gate; it has not been evaluated."""
+    model = replace(loaded.config.model, ngram="0")
+    network = CharModel(model)
+    kept = network.state_dict().keys()
+    state = loaded.network.state_dict()
+    network.load_state_dict({name: state[name] for name in kept})
+    config = replace(loaded.config, model=model)
+    return replace(loaded, network=network, config=config, bits_per_char=None)

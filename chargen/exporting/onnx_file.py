@@ -1,23 +1,46 @@
-"""A step as an ONNX file."""
+"""The ONNX files of a run, by the shape of its network."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
-
-import torch
-from torch import Tensor
+from typing import Any
 
 from chargen import __version__
-from chargen.errors import MissingExtraError
-from chargen.exporting.tracing import Node, Traced
+from chargen.exporting.filling import graph_of_gaps
+from chargen.exporting.graph import Graph
+from chargen.exporting.reading import graph_of_reading
+from chargen.exporting.step import traced_answer, traced_step
+from chargen.exporting.tokens import table_of
+from chargen.exporting.tracing import Traced
+from chargen.network.infiller import Infiller
+from chargen.network.seq2seq import Seq2Seq
+from chargen.runs.loaded import LoadedModel
 
-if TYPE_CHECKING:
-    from types import ModuleType
 
-_OPSET, _IR_VERSION = 17, 8
-"""Old enough for the runtimes in use, new enough for all that a step needs."""
+def onnx_files(loaded: LoadedModel) -> dict[str, bytes]:
+    """The files by name: one, or an encoder and a decoder where texts are answered.
+
+    Raises:
+        CheckpointError: the run has learnt a task that is not exported.
+        MissingExtraError: the package onnx is not installed.
+    """
+    graphs = _graphs_of(loaded, counted=loaded.ngram is not None)
+    metadata = metadata_of(table_of(loaded), loaded.config.model.task)
+    return {
+        f"{name}.onnx": graph.to_bytes("step" if name == "model" else name, metadata)
+        for name, graph in graphs.items()
+    }
+
+
+def _graphs_of(loaded: LoadedModel, *, counted: bool) -> dict[str, Graph]:
+    network, tokenizer = loaded.network, loaded.tokenizer
+    if isinstance(network, Seq2Seq):
+        decoder = graph_of_step(traced_answer(network, gate=counted))
+        return {"encoder": graph_of_reading(network), "decoder": decoder}
+    if isinstance(network, Infiller):
+        return {"model": graph_of_gaps(network, tokenizer.newline_id, tokenizer.end_id)}
+    return {"model": graph_of_step(traced_step(loaded.model, gate=counted))}
 
 
 def onnx_bytes(step: Traced, metadata: Mapping[str, str]) -> bytes:
@@ -26,75 +49,24 @@ def onnx_bytes(step: Traced, metadata: Mapping[str, str]) -> bytes:
     Raises:
         MissingExtraError: the package onnx is not installed.
     """
-    onnx = _import_onnx()
-    helper = onnx.helper
-    constants = dict(step.constants)
-    nodes = [part for node in step.nodes for part in _nodes(helper, node, constants)]
-    nodes += [
-        helper.make_node("Identity", [source], [name]) for name, source in step.sources.items()
-    ]
-    graph = helper.make_graph(
-        nodes,
-        "step",
-        [_described(helper, name, each) for name, each in step.inputs.items()],
-        [_described(helper, name, each) for name, each in step.outputs.items()],
-        [onnx.numpy_helper.from_array(each.numpy(), name) for name, each in constants.items()],
-    )
-    model = helper.make_model(
-        graph,
-        opset_imports=[helper.make_opsetid("", _OPSET)],
-        ir_version=_IR_VERSION,
-        producer_name="chargen",
-        producer_version=__version__,
-    )
-    helper.set_model_props(model, dict(metadata))
-    onnx.checker.check_model(model, full_check=True)
-    content: bytes = model.SerializeToString(deterministic=True)
-    return content
+    return graph_of_step(step).to_bytes("step", metadata)
 
 
-def metadata_of(table: Mapping[str, Any]) -> dict[str, str]:
-    """What an ONNX file says of itself: the version, and the table of the tokenizer as JSON."""
+def graph_of_step(step: Traced) -> Graph:
+    """A step as a graph."""
+    graph = Graph()
+    for name, example in step.inputs.items():
+        graph.input(name, example, varying=name in step.varying)
+    for name, source in graph.include(step).items():
+        graph.output(name, source, step.outputs[name], varying=name in step.varying)
+    return graph
+
+
+def metadata_of(table: Mapping[str, Any], task: str) -> dict[str, str]:
+    """What an ONNX file says of itself: version, task, and the tokenizer's table as JSON."""
     return {
         "chargen": __version__,
+        "task": task,
         "newline": str(table["newline"]),
         "tokenizer": json.dumps(table, ensure_ascii=False),
     }
-
-
-def _import_onnx() -> ModuleType:
-    try:
-        import onnx
-        import onnx.numpy_helper
-    except ImportError as error:
-        raise MissingExtraError("onnx", "export", "Exporting to ONNX") from error
-    return onnx
-
-
-def _described(helper: Any, name: str, example: Tensor) -> Any:
-    """The type and shape of an input or output, from an example of it."""
-    kind = helper.np_dtype_to_tensor_dtype(example.numpy().dtype)
-    return helper.make_tensor_value_info(name, kind, ["batch", *example.shape[1:]])
-
-
-def _nodes(helper: Any, node: Node, constants: dict[str, Tensor]) -> list[Any]:
-    """ONNX's nodes for one of ours; numbers that it wants as inputs become constants."""
-    inputs, attributes = list(node.inputs), dict(node.attributes)
-
-    def constant(value: Any) -> str:
-        name = f"number.{value}"
-        constants[name] = torch.tensor(value)
-        return name
-
-    if node.op == "Gemm":
-        attributes = {"transB": 1}
-    elif node.op in ("Concat", "Softmax"):
-        attributes = {"axis": -1}
-    elif node.op == "Unsqueeze":
-        inputs.append(constant([-1]))
-    elif node.op == "Slice":
-        inputs += [constant([attributes.pop("start")]), constant([attributes.pop("end")])]
-        inputs.append(constant([-1]))
-    elif node.op == "Clip":
-        inputs += [constant(attributes.pop("low")), constant(attributes.pop("high"))]
-    return [helper.make_node(node.op, inputs, [node.output], **attributes)]

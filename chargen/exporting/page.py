@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from chargen import __version__
+from chargen.exporting.card import language_of
 from chargen.exporting.step import traced_step
 from chargen.exporting.tokens import table_of
 from chargen.exporting.tracing import Traced
@@ -58,6 +59,7 @@ def _described(loaded: LoadedModel, step: Traced) -> dict[str, Any]:
             "units": model.hidden_size,
             "parameters": sum(each.numel() for each in loaded.network.parameters()),
             "corpus": corpus.name,
+            "language": language_of(loaded.tokenizer),
             "characters": corpus.characters,
             "bits": loaded.bits_per_char,
             "order": loaded.ngram.order if loaded.ngram else 0,

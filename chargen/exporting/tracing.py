@@ -27,7 +27,7 @@ class Node:
         inputs: names of values.
         output: the name of what it gives.
         attributes: numbers that it needs besides; ``Slice`` has its ``start`` and ``end`` here,
-            in the last dimension.
+            in the last dimension. ``axis`` is the dimension, where it isn't the last.
     """
 
     op: str
@@ -46,6 +46,7 @@ class Traced:
         sources: the name of the value that each output is.
         nodes: the operations in order.
         constants: the numbers that they share.
+        varying: inputs and outputs whose second dimension is not always that of the example.
     """
 
     inputs: Mapping[str, Tensor]
@@ -53,6 +54,7 @@ class Traced:
     sources: Mapping[str, Value]
     nodes: Sequence[Node]
     constants: Mapping[str, Tensor]
+    varying: frozenset[str] = frozenset()
 
 
 def trace(
@@ -155,8 +157,13 @@ class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
             name, attributes = "Clip", {"low": args[1], "high": args[2]}
         elif op == "cat" and args[1] in (-1, 1):
             name, inputs = "Concat", tuple(each for each in args[0] if each.shape[-1])
-        elif op == "unsqueeze" and args[1] in (-1, 1):
-            name = "Unsqueeze"
+        elif op == "index" and len(args[1]) == 1:
+            name, inputs = "Gather", (args[0], args[1][0])
+        elif op == "sum" and len(args[1]) == 1:
+            name, attributes = "ReduceSum", {"axis": args[1][0]}
+        elif op == "unsqueeze":
+            name, last = "Unsqueeze", args[1] in (-1, args[0].ndim)
+            attributes = {} if last else {"axis": args[1]}
         elif op == "slice" and in_rows and args[1] in (-1, 1):
             name, attributes = "Slice", {"start": args[2], "end": args[2] + result.shape[-1]}
         else:

@@ -18,6 +18,8 @@ from chargen.generation.slots import Slots
 if TYPE_CHECKING:
     from chargen.generation.engine import Engine
 
+_READERS = 32
+"""Texts up to which chunks come at the pace that is asked for; of more, each has fewer."""
 _Likely = tuple[tuple[str, float], ...]
 
 
@@ -60,7 +62,8 @@ class ServedSlots(Slots):
     ) -> None:
         super().__init__(engine, requests, live=True)
         self._cancelled, self._on_failure = cancelled, on_failure
-        self._pace, self._shown, self._new = pace, 0.0, False
+        self._pace, self._shown, self._due = pace, 0.0, True
+        self._fresh: set[int] = set()  # texts of which nothing was handed out yet
         self._odds: dict[int, _Odds] = {}
         self._seen: tuple[list[int], Tensor, list[_Likely]] | None = None
 
@@ -77,6 +80,7 @@ class ServedSlots(Slots):
         """Free the slot of a text that is not to go on."""
         text = self._texts[row]
         self._odds.pop(text.index, None)
+        self._fresh.discard(text.index)
         if row < self._drawing:
             text.poem = None  # so that it is not drawn again
             super()._leave(row)
@@ -103,7 +107,7 @@ class ServedSlots(Slots):
         text = self._texts[row]
         if text.request.alternatives is not None:
             self._odds[text.index] = _Odds(text)
-        self._new = True
+        self._fresh.add(text.index)
         super()._begin_to_draw(row)
 
     def _look(self, scores: Tensor, nothing: float) -> None:
@@ -151,24 +155,25 @@ class ServedSlots(Slots):
             for row, *each in zip(rows, chosen[:, 0].tolist(), likely, gates, strict=True):
                 self._odds[self._texts[row].index].add(*each)
         self._seen = None
-        self._live = self._is_time()
+        self._due = self._is_time()
         for part in super()._hand_out(ids, bits):
+            self._fresh.discard(part.index)
             if isinstance(part, Chunk):
                 yield self._with_odds(part)
                 continue
-            if not self._live:
-                yield from self._rest(part.index)
+            yield from self._rest(part.index)
             self._odds.pop(part.index, None)
             yield part
 
+    def _is_due(self, text: SlotText) -> bool:
+        return self._due or text.index in self._fresh
+
     def _is_time(self) -> bool:
-        """Whether chunks are due: some time has passed, or a text has just begun."""
-        if not self._pace:
-            return True
+        """Whether some time has passed since chunks were due: the longer, the more there are."""
         now = time.perf_counter()
-        if not self._new and now - self._shown < self._pace:
+        if now - self._shown < self._pace * max(1.0, self._drawing / _READERS):
             return False
-        self._shown, self._new = now, False
+        self._shown = now
         return True
 
     def _rest(self, index: int) -> Iterator[Chunk]:

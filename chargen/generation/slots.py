@@ -199,13 +199,17 @@ class Slots:
                 self._limited = True
             if text.failed or text.held:
                 continue
-            if self._live and (new := text.grown.take()):
+            if self._live and self._is_due(text) and (new := text.grown.take()):
                 yield Chunk(text.index, new)
         for row in done:
             if not self._texts[row].failed:
                 yield self._texts[row].result()
         for row in reversed(done):
             self._leave(row)
+
+    def _is_due(self, text: SlotText) -> bool:  # noqa: ARG002 — all are
+        """Whether what is new of a text is handed out after this step."""
+        return True
 
     def _read_on(self, row: int) -> None:
         text = self._texts[row]

@@ -131,7 +131,7 @@ class ModelConfig(Config):
         False,
         "Learn to answer second texts with first ones as well, for seq2seq",
         negatable=True,
-        default_text="where both texts of each pair are equally long",
+        default_text="where the texts of a pair are equally long",
         panel=NETWORK,
     )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Sequence
+from itertools import count
 from typing import Any
 
 from chargen.generation.requests import Drawn
@@ -12,6 +13,8 @@ from chargen.serving.asked import Asked
 from chargen.serving.flow import Text, Texts
 from chargen.serving.refusals import to_json
 
+_HERE, _NUMBERS = secrets.token_hex(6), count(1)
+"""What ids are made of. Random numbers for each would let go of Python's lock, and wait for it."""
 _REASONS = {"length": "length"}
 """OpenAI knows two reasons: a text that was long enough, and one that ended (``stop``)."""
 
@@ -32,12 +35,15 @@ class Answer:
     ) -> None:
         self._asked, self._prompts = asked, prompts
         self._head = {
-            "id": f"cmpl-{secrets.token_hex(12)}",
+            "id": f"cmpl-{_HERE}{next(_NUMBERS):012x}",
             "object": "text_completion",
             "created": int(time.time()),
             "model": model,
             "system_fingerprint": fingerprint,
         }
+        # What all events of a stream have in common is made once.
+        self._before = b"data: " + to_json({**self._head, "choices": []}).removesuffix(b"]}")
+        self._after = b'],"usage":null}\n\n' if asked.include_usage else b"]}\n\n"
         self._offsets = [0] * len(asked.requests)
         self._begun = [False] * len(asked.requests)
 
@@ -48,9 +54,8 @@ class Answer:
 
     def events(self, flow: Texts) -> bytes:
         """Events with what is new of each text."""
-        usage = {"usage": None} if self._asked.include_usage else {}
         return b"".join(
-            event({**self._head, "choices": [self._choice(n, text)], **usage})
+            self._before + to_json(self._choice(n, text)) + self._after
             for n, text in enumerate(flow.texts)
             if text.has_news
         )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -14,7 +16,6 @@ from chargen.serving.embeddings import Embeddings
 from chargen.serving.metrics import CONTENT_TYPE, Metrics
 from chargen.serving.models import Models
 from chargen.serving.page_files import page_routes
-from chargen.serving.records import Records
 from chargen.serving.refusals import RefusedError, json_response
 
 
@@ -47,7 +48,7 @@ def application(
     embeddings: Embeddings,
     models: Models,
     metrics: Metrics,
-    records: Records,
+    more: Sequence[Route],
     lifespan: Lifespan[Starlette],
 ) -> Starlette:
     """The application, without what stands before it."""
@@ -92,7 +93,7 @@ def application(
             Route("/v1/models/{name:path}", one_model),
             Route("/health", health),
             Route("/metrics", report),
-            *records.routes(),
+            *more,
             *page_routes(),
         ],
         exception_handlers={RefusedError: refused, HTTPException: unknown},

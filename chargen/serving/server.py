@@ -24,6 +24,7 @@ from chargen.serving.guard import Guard
 from chargen.serving.logs import logger
 from chargen.serving.metrics import Metrics
 from chargen.serving.models import Models
+from chargen.serving.poems import Workshop
 from chargen.serving.protocol import HEADER_BYTES, bounded
 from chargen.serving.records import Records
 from chargen.serving.refusals import RefusedError
@@ -79,7 +80,7 @@ class Server(uvicorn.Server):
             Embeddings(self._models, self._admission, config),
             self._models,
             self._metrics,
-            Records(self._models, config),
+            [*Records(self._models, config).routes(), *Workshop(self._models, config).routes()],
             self._lifespan,
         )
         access = logger(config.access_log, listener.access)

@@ -19,7 +19,7 @@ class Extent:
         vocab_size: |V|.
         characters: to learn from.
         pieces: that these characters became.
-        parallel: whether it holds pairs, both texts of each of them equally long.
+        parallel: whether it holds pairs of equally long texts.
     """
 
     vocab_size: int
@@ -30,16 +30,8 @@ class Extent:
     @classmethod
     def of(cls, corpus: PreparedCorpus) -> Extent:
         train = corpus.manifest.train
-        return cls(corpus.tokenizer.size, train.characters, train.pieces, _are_parallel(corpus))
+        return cls(corpus.tokenizer.size, train.characters, train.pieces, corpus.is_parallel)
 
     def is_large(self, recipe: Recipe) -> bool:
         """Whether the vocabulary is large; as an index, the second value of a recipe's pair."""
         return self.vocab_size >= recipe.large_vocabulary
-
-
-def _are_parallel(corpus: PreparedCorpus) -> bool:
-    info = corpus.manifest.records
-    if info is None or info.kind != "pairs":
-        return False
-    pairs = corpus.train_records
-    return bool((pairs.lengths(0) == pairs.lengths(1)).all())

@@ -141,12 +141,11 @@ def suited_training(
         "lr": highest_learning_rate(extent, model.hidden_size, config, recipe),
         "weight_decay": recipe.weight_decay[extent.is_large(recipe)],
     }
-    labels = model.task == "classify"
-    if labels:
-        suited["lr"] *= recipe.lr_of_labels
+    ratios = {"classify": recipe.lr_of_labels, "seq2seq": recipe.lr_of_answers}
+    suited["lr"] *= ratios.get(model.task, 1.0)
     if "dropout" not in chosen and "dropout_growth" not in chosen:
-        own = {"dropout": recipe.dropout_of_labels}
-        suited |= own if labels else suited_dropout(extent, recipe)
+        of_labels = {"dropout": recipe.dropout_of_labels}
+        suited |= of_labels if model.task == "classify" else suited_dropout(extent, recipe)
     return suited
 
 

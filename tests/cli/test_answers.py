@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 import chargen
+from tests.exporting.blocks import from_readme
 from tests.pairs import write_pairs
 from tests.support import call, the_error, train_tiny
 
@@ -35,6 +36,22 @@ def test_sample_answers_a_line(runs: Path) -> None:
     assert line == "abc"
     again = call("sample", runs / "run", "-p", "abc", "--seed", 3, "--json", "-q")
     assert json.loads(again.stdout)["text"] == answer
+
+
+@pytest.mark.parametrize("name", ["run", "code"])
+def test_exported_files_answer_as_the_readme_tells(
+    name: str, runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("onnxruntime")
+    folder = chargen.export(runs / name, tmp_path / "onnx", to="onnx")
+    assert {"encoder.onnx", "decoder.onnx", "tokenizer.json"} <= {p.name for p in folder.iterdir()}
+    monkeypatch.chdir(folder)
+    space = from_readme("answer")
+    model = chargen.load(runs / name, device="cpu", ngram=False)
+    lines = ["abc", "hgfedcb", "a", "ccc"]
+    own = model.answer(lines, temperature=0, loop_penalty=0, length=30)
+    assert [space["answer"](line)[:30] for line in lines] == own
+    assert len(set(own)) > 2
 
 
 def test_sample_shows_the_best_of_a_beam(runs: Path) -> None:

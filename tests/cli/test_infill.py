@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 import chargen
+from tests.exporting.blocks import from_readme
 from tests.support import LEARNABLE, TRAIN, call, the_error, train_tiny
 
 LINE = "春眠□觉晓，处处闻□鸟。"
@@ -49,6 +50,16 @@ def test_several_fillings_come_in_lines_or_as_json(filler: Path) -> None:
     assert bits == sorted(bits)
     found = chargen.load(filler).infill(LINE, num_samples=3)
     assert [str(each) for each in found] == lines
+
+
+def test_an_exported_file_fills_as_the_readme_tells(
+    filler: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("onnxruntime")
+    monkeypatch.chdir(chargen.export(filler, tmp_path / "onnx", to="onnx"))
+    fill, model = from_readme("fill")["fill"], chargen.load(filler, device="cpu")
+    for line in (LINE, "□来□□声，花落□□□", "□□□啼鸟"):
+        assert fill(line) == str(model.infill(line, beam_size=1)[0])
 
 
 def test_a_file_is_filled_line_by_line(filler: Path, tmp_path: Path) -> None:

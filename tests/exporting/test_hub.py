@@ -14,7 +14,7 @@ import chargen
 from chargen.corpus.tokenizer import Tokenizer
 from chargen.exporting.card import language_of
 from chargen.ngrams import to_arrays, without_singletons
-from tests.support import LEARNABLE, call, the_error, train_tiny
+from tests.support import LEARNABLE, call, train_tiny
 
 yaml = pytest.importorskip("yaml", reason="the extra bench has PyYAML")
 
@@ -108,10 +108,19 @@ def test_a_smaller_folder_is_the_run_rounded_with_fewer_counts(
     assert call(*shlex.split(sample[1])).stdout == (out / "sample.txt").read_text("utf-8")
 
 
-def test_a_whole_run_is_exported_or_none(run: Path, here: Path) -> None:
-    wrong = the_error("export", run, "--to", "hub", "--license", "mit", "--no-ngram", status=2)
-    assert "leaves its counts out" in wrong
-    assert list(here.iterdir()) == []
+def test_the_network_alone_becomes_a_run_of_its_own(run: Path, here: Path) -> None:
+    made = call("export", run, "--to", "hub", "--license", "mit", "--no-ngram", "-o", "x")
+    assert made.exit_code == 0, made.output
+    assert not Path("x", "ngram.safetensors").exists()
+    own = chargen.load(run, device="cpu", ngram=False)
+    alone = chargen.load("x", device="cpu")
+    assert alone.generate("春", seed=3) == own.generate("春", seed=3)
+    assert chargen.inspect("x").problems == ()
+    text = Path("x", "README.md").read_text("utf-8")
+    assert "Since then, the n-gram counts that the run has are left out." in text
+    assert "they were not evaluated" in text
+    assert "model-index" not in text
+    assert "--ngram 3" in text
 
 
 @pytest.mark.parametrize(

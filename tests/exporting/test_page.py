@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import html
 import json
-import re
 import shlex
 import shutil
 import subprocess
@@ -114,8 +112,9 @@ def test_float16_is_read_as_it_is(site: Path) -> None:
 TEXTS: list[dict[str, Any]] = [
     {"temperature": 0, "seed": 0},
     {"temperature": 0.3, "seed": 1},
-    {"temperature": 0.8, "seed": 2**40},
-    {"temperature": 1.0, "seed": 3},
+    {"temperature": 0.8, "seed": 2**40, "top_k": 7},
+    {"temperature": 1.0, "seed": 3, "top_p": 0.8, "min_p": 0.02},
+    {"temperature": 1.2, "seed": 5, "top_k": 9, "top_p": 0.7},
     {"temperature": 1.7, "seed": 4},
 ]
 WRITE = """
@@ -128,22 +127,46 @@ console.log(JSON.stringify(given.map(asked => [...writer.write(asked)])));
 """
 
 
-@pytest.mark.parametrize("options", [{"ngram": 4}, {"ngram": 0}, {"ngram": 3, "cell": "clockwork"}])
-def test_texts_are_the_engine_s(options: dict[str, Any], tmp_path: Path) -> None:
-    """Greedy, and drawn by the same numbers, with pieces of bytes and repetitions among them."""
-    text = tmp_path / "text.txt"
+@pytest.fixture(scope="module")
+def mixed(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """A corpus with bytes, words and repetitions."""
+    folder = tmp_path_factory.mktemp("mixed")
+    text = folder / "text.txt"
     text.write_text(LEARNABLE + "the rain, the rain in the plain. 😀犇é\n" * 9, "utf-8")
-    corpus = chargen.prepare(text, tmp_path / "corpus", vocab_size=25, oov="bytes")
-    run = train_tiny(corpus, tmp_path, max_steps=60, **options).path
+    return chargen.prepare(text, folder / "corpus", vocab_size=25, oov="bytes")
+
+
+@pytest.mark.parametrize("options", [{"ngram": 4}, {"ngram": 0}, {"ngram": 3, "cell": "clockwork"}])
+def test_texts_are_the_engine_s(options: dict[str, Any], mixed: Any, tmp_path: Path) -> None:
+    """Greedy, and drawn by the same numbers, with pieces of bytes and repetitions among them."""
+    run = train_tiny(mixed, tmp_path, max_steps=40, **options).path
     folder = chargen.export(run, tmp_path / "page", to="page")
     model = chargen.load(run, device="cpu")
     asked = [
-        {"prompt": prompt, "length": 120, **t} for t in TEXTS for prompt in ("", "春é雨声，春é雨")
+        {"prompt": prompt, "length": 80, **t} for t in TEXTS for prompt in ("", "春é雨声，春é雨")
     ]
     written = in_node(folder, WRITE, [{**each, "seed": str(each["seed"])} for each in asked])
     for each, steps in zip(asked, written, strict=True):
         own = model.generate(**each)[0]
         assert "".join(step["text"] for step in steps) == own
+
+
+def test_poems_are_the_engine_s(trained: Path, tmp_path: Path) -> None:
+    folder = chargen.export(trained, tmp_path / "page", to="page")
+    model = chargen.load(trained, device="cpu")
+    asked = [
+        {"prompt": prompt, "seed": 3, "temperature": 0.9, "form": {"name": name, "acrostic": first}}
+        for prompt, name, first in [
+            ("", "wujue", ""),
+            ("春", "qijue", "夜花"),
+            ("雨\n", "wujue", "鸟"),
+        ]
+    ]
+    written = in_node(folder, WRITE, [{**each, "seed": "3", "length": 5} for each in asked])
+    for each, steps in zip(asked, written, strict=True):
+        assert "".join(step["text"] for step in steps) == model.generate(**each)[0]
+        place = steps[0]["alternatives"]  # what the form doesn't allow isn't offered
+        assert len(place) == (1 if each["form"]["acrostic"] else 8)
 
 
 def test_labels_and_ends_of_records_are_the_engine_s(tmp_path: Path) -> None:
@@ -241,99 +264,115 @@ def served(folder: Path) -> Iterator[tuple[str, list[str]]]:
         server.server_close()
 
 
-def in_chromium(address: str, profile: Path) -> tuple[str, str]:
-    """The document that the page has become, and what the console says."""
-    flags = ["--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={profile}"]
-    flags += ["--virtual-time-budget=30000", "--enable-logging=stderr", "--dump-dom"]
-    opened = subprocess.run(
-        [chromium(), *flags, address], capture_output=True, timeout=120, check=True
-    )
-    said = [line for line in opened.stderr.decode("utf-8").splitlines() if "CONSOLE" in line]
-    return opened.stdout.decode("utf-8"), "\n".join(said)
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    sync_api = pytest.importorskip("playwright.sync_api")
+    flags = ["--no-sandbox", "--disable-gpu"]
+    with sync_api.sync_playwright() as playwright:
+        opened = playwright.chromium.launch(executable_path=chromium(), args=flags)
+        yield opened
+        opened.close()
 
 
-def text_in(document: str) -> str:
-    """What the page has written, without the beginning that it was given."""
-    return html.unescape(
-        "".join(re.findall(r'<span class="drawn[^>]*>(.*?)</span>', document, re.S))
-    )
+@contextmanager
+def shown(browser: Any, address: str, **options: Any) -> Iterator[Any]:
+    """A page of the browser, which must not complain."""
+    context, said = browser.new_context(**options), []
+    context.set_default_timeout(10_000)
+    page = context.new_page()
+    page.on("console", lambda message: said.append(message.text))
+    page.on("pageerror", lambda error: said.append(str(error)))
+    page.goto(address)
+    yield page
+    context.close()
+    assert said == []
+
+
+def written(page: Any) -> str:
+    """The text, without the beginning that it was given, once it is written."""
+    page.locator("#write:text('Write')").wait_for()
+    page.locator("#told:not(:empty)").wait_for()
+    return "".join(page.locator("#text .drawn").all_text_contents())
 
 
 LINK = "#prompt=%E6%98%A5&seed=5&temperature=0.8&length=80"
 
 
 @pytest.mark.browser
-def test_a_link_writes_the_command_s_text_in_a_browser(corpus: Path, tmp_path: Path) -> None:
+def test_a_link_writes_the_command_s_text_in_a_browser(
+    corpus: Path, tmp_path: Path, browser: Any
+) -> None:
     run = train_tiny(corpus, tmp_path, ngram=3, max_steps=40).path
     folder = chargen.export(run, tmp_path / "page", to="page")
-    with served(folder) as (address, paths):
-        document, said = in_chromium(address + LINK, tmp_path / "profile")
-    assert said == ""
-    options = {"seed": 5, "temperature": 0.8, "length": 80}
-    assert text_in(document) == chargen.load(run, device="cpu").generate("春", **options)[0]
-    assert "80 characters" in document
+    model = chargen.load(run, device="cpu")
+    limits = {"top_k": 9, "top_p": 0.9, "min_p": 0.01}
+    with served(folder) as (address, paths), shown(browser, address + LINK) as page:
+        options = {"seed": 5, "temperature": 0.8, "length": 80}
+        assert written(page) == model.generate("春", **options)[0]
+        page.click("summary")
+        for name, value in limits.items():
+            page.fill(f"#{name}", str(value))
+        page.press("#prompt", "Control+Enter")
+        text = written(page)
+        assert text == model.generate("春", **options, **limits)[0]
+        words = shlex.split(page.text_content("#command"))
+        with shown(browser, page.url) as again:
+            assert written(again) == text
+    assert words[:3] == ["chargen", "sample", "run"]
+    assert call("sample", run, *words[3:], "-q").stdout == f"春{text}\n"
     own = {f"/{path.name} 200" for path in folder.iterdir()} | {"/ 200"}
     assert set(paths) <= own
     assert "/ngram.safetensors 200" in paths
-    command = re.search(r'<code id="command">(.*?)</code>', document)
-    assert command
-    words = shlex.split(html.unescape(command[1]))
-    assert words[:3] == ["chargen", "sample", "run"]
-    made = call("sample", run, *words[3:], "-q").stdout
-    assert made == "春" + text_in(document) + "\n"
 
 
 @pytest.mark.browser
-def test_an_alternative_is_taken_by_keyboard_in_a_browser(trained: Path, tmp_path: Path) -> None:
-    folder = chargen.export(trained, tmp_path / "page", to="page")
-    index = folder / "index.html"
-    index.write_text(index.read_text("utf-8").replace("page.js", "test.js"), "utf-8")
-    (folder / "test.js").write_text(
-        """
-import './page.js';
-const [text, told] = ['text', 'told'].map(id => document.getElementById(id));
-const until = test => new Promise(go => {
-  const timer = setInterval(() => { if (test()) go(clearInterval(timer)); }, 10);
-});
-const press = key => text.dispatchEvent(new KeyboardEvent('keydown', {key, cancelable: true}));
-await until(() => told.textContent);
-const before = text.textContent;
-for (const key of ['ArrowRight', 'ArrowDown', 'ArrowLeft']) press(key);
-const n = Number(text.querySelector('.shown').dataset.n);
-const rows = [...document.querySelectorAll('#alternatives li')].map(row => row.textContent);
-const other = [...document.querySelectorAll('#alternatives button')]
-  .findIndex(each => !each.hasAttribute('aria-current') && !each.disabled);
-told.textContent = '';
-press(String(other + 1));
-await until(() => told.textContent);
-const result = document.createElement('pre');
-result.id = 'result';
-result.textContent = JSON.stringify({before, after: text.textContent, n, rows, other});
-document.body.append(result);
-""",
-        "utf-8",
-    )
-    with served(folder) as (address, _):
-        document, said = in_chromium(address + LINK, tmp_path / "profile")
-    assert said == ""
-    found = re.search(r'<pre id="result">(.*?)</pre>', document, re.S)
-    assert found
-    told = json.loads(html.unescape(found[1]))
-    n = told["n"] + 1  # the beginning has one character
-    assert told["n"] == 9
-    assert len(told["rows"]) == 8
-    assert told["after"][:n] == told["before"][:n]
-    shown = told["rows"][told["other"]][0]
-    assert told["after"][n] == ("\n" if shown == "⏎" else shown) != told["before"][n]
-    assert len(told["after"]) == len(told["before"]) == 81
-
-
-@pytest.mark.browser
-def test_what_can_not_be_written_is_said_in_a_browser(trained: Path, tmp_path: Path) -> None:
+def test_what_can_not_be_written_is_said_and_nothing_keeps_anyone_out(
+    trained: Path, tmp_path: Path, browser: Any
+) -> None:
+    """Axe finds nothing, by day and by night; the keyboard is enough."""
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
     folder = chargen.export(trained, tmp_path / "page", to="page")
     with served(folder) as (address, _):
-        document, _ = in_chromium(address + "#prompt=犇&seed=1", tmp_path / "profile")
-        assert "The model has never seen 犇." in document
-        assert text_in(document) == ""
-        document, _ = in_chromium(address + "#prompt=&seed=-1", tmp_path / "profile")
-        assert "The seed is a whole number" in document
+        with shown(browser, address + LINK) as page:
+            before = "春" + written(page)
+            page.click("summary")
+            page.focus("#text")
+            for key in ("ArrowRight", "ArrowDown", "ArrowLeft"):
+                page.keyboard.press(key)
+            rows = page.locator("#alternatives button")
+            others = page.locator("#alternatives button:enabled:not([aria-current])")
+            chosen = others.first.locator("b").text_content()
+            assert rows.count() == 8
+            place = 1 + int(page.get_attribute("#text .shown", "data-n"))
+            assert place in (10, 11)  # the focus alone shows the first, or not yet
+            for scheme in ("light", "dark"):
+                page.emulate_media(color_scheme=scheme)
+                found = axe.run(page).response["violations"]
+                assert not found, json.dumps(found, ensure_ascii=False, indent=1)
+            names = rows.locator("b").all_text_contents()
+            page.focus("#text")
+            page.evaluate("document.getElementById('told').textContent = ''")
+            page.keyboard.press(str(names.index(chosen) + 1))
+            after = "春" + written(page)
+            assert after[:place] == before[:place]
+            assert after[place] == chosen.replace("⏎", "\n") != before[place]
+            assert len(after) == 81
+            for name, value, wrong in [
+                ("prompt", "犇", "The model has never seen 犇."),
+                ("seed", "-1", "The seed is a whole number"),
+                ("top_p", "0", "Top-p is above 0"),
+            ]:
+                old = page.input_value(f"#{name}")
+                page.fill(f"#{name}", value)
+                page.evaluate("document.getElementById('form').noValidate = true")
+                page.keyboard.press("Enter") if name != "prompt" else page.click("#write")
+                assert wrong in page.text_content("#problem")
+                page.fill(f"#{name}", old)
+        phone = {"viewport": {"width": 360, "height": 700}, "has_touch": True, "is_mobile": True}
+        with shown(browser, address + LINK, **phone) as page:
+            written(page)
+            page.locator(".drawn >> nth=20").tap()
+            page.locator("#alternatives:not([hidden])").wait_for()
+            assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+            found = axe.run(page).response["violations"]
+            assert not found, json.dumps(found, ensure_ascii=False, indent=1)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import shutil
 import subprocess
 import sys
@@ -22,10 +21,10 @@ from chargen.exporting.step import traced_step
 from chargen.exporting.tracing import trace
 from chargen.network.model import CharModel
 from tests.cells.cases import CASES
+from tests.exporting.blocks import blocks
 from tests.support import call, files_in, small_model, the_error, train_tiny
 
 onnxruntime = pytest.importorskip("onnxruntime", reason="the extra dev has onnxruntime")
-README = Path(chargen.__file__).parent / "exporting" / "README.md"
 STEPS = 200
 WITH_ALL = [
     {"cell": "lstm", "num_layers": 3},
@@ -36,11 +35,6 @@ WITH_ALL = [
     {"cell": "gru", "records": True, "labels": 4},
     {"cell": "mingru", "records": True, "labels": 4, "embedding_size": 0},
 ]
-
-
-def blocks(language: str) -> list[str]:
-    """The blocks of code in the room's README."""
-    return re.findall(rf"^```{language}\n(.*?)^```$", README.read_text("utf-8"), re.M | re.S)
 
 
 def session_of(content: bytes) -> Any:
@@ -122,7 +116,7 @@ def test_the_readme_s_python_writes_the_engine_s_texts(
     counted: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(chargen.export(counted, tmp_path / "onnx", to="onnx"))
-    step, counts = blocks("python")
+    step, counts, *_ = blocks("python")
     space: dict[str, Any] = {}
     exec(step, space)
     model = chargen.load(counted, device="cpu", ngram=False)
@@ -153,6 +147,17 @@ def test_the_readme_s_javascript_writes_the_engine_s_text(counted: Path, tmp_pat
     model = chargen.load(counted, device="cpu", ngram=False)
     alone = model.generate(temperature=0, loop_penalty=0, length=40)[0]
     assert done.stdout.decode("utf-8") == alone + "\n"
+
+
+def test_a_task_that_writes_nothing_is_refused(tmp_path: Path, here: Path) -> None:
+    text = tmp_path / "x.csv"
+    text.write_text("text,label\n" + "春眠不觉晓,a\n处处闻啼鸟,b\n" * 9, "utf-8")
+    run = train_tiny(text, tmp_path, task="classify", label_key="label", max_steps=1)
+    for form in (["onnx"], ["page"], ["hub", "--license", "mit"]):
+        wrong = the_error("export", run.path, "--to", *form)
+        assert "has learnt the task classify, which isn't exported" in wrong
+        assert "lm, seq2seq, infill" in wrong
+    assert not list(here.glob("*-onnx"))
 
 
 def test_labels_are_an_input(corpus: Path) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 import chargen
+from chargen.api.serving import _paths as served_runs
 from chargen.generation.engine import Engine
 from chargen.generation.generator import Generator
 from chargen.generation.requests import Chunk, Request, Result
@@ -276,3 +277,12 @@ def test_of_the_shipped_runs_that_of_verse_writes_what_has_a_form(trained: Path)
             assert models.default_for_forms == models.default
 
         with_models(first, paths)
+
+
+def test_shipped_runs_come_after_those_of_ones_own(run: Path) -> None:
+    own = run.parent
+    shipped = [shipped_run(name) for name in SHIPPED]
+    assert served_runs((), own) == [run, *shipped]
+    shutil.copytree(run, own / STORIES)  # a run of one's own that has the name of a shipped one
+    assert served_runs((), own)[1:] == [shipped_run(VERSE)]
+    assert served_runs((run,), own) == [run]

@@ -249,6 +249,7 @@ def test_a_link_writes_the_same_and_another_temperature_marks_what_changes(pages
     before = written(page)
     until(page, "location.hash.includes('top_p')")
     again = pages.open(page.evaluate("location.hash"))
+    assert "seed=7" in again.evaluate("location.hash")  # at once, whatever is still written
     assert written(again) == before
     page.evaluate(
         "const t = document.getElementById('temperature');"
@@ -311,6 +312,8 @@ def test_a_poem_is_drawn_around_what_is_locked(pages: Pages, run: Path) -> None:
     shown = "".join(page.locator("#poem p").all_text_contents())
     assert by_command(page, "#poem-command", run).replace("\n", "") == shown
     again = pages.open(page.evaluate("location.hash"))
+    assert "seed=" in again.evaluate("location.hash")
+    again.reload()
     again.wait_for_selector(characters)
     assert again.locator(characters).all_text_contents() == second
     page.select_option("#name", "qijue")

@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 
+import chargen
 from chargen.corpus.shipped import shipped_text
+from chargen.errors import GenerationError
 from chargen.runs.shipped import VERSE, shipped_run
 from chargen.serving.records import record_of
 from tests.serving.test_access import app_of, ask
@@ -78,3 +80,39 @@ def test_a_shipped_run_has_learnt_the_first_part_of_a_shipped_text() -> None:
     assert learnt.json()["copies"] == [[0, 40]]
     kept_out = ask(app, "POST", "/runs/verse/copies", json={"text": text[-40:]})
     assert [0, 40] not in kept_out.json()["copies"]
+
+
+RULES = {"name": "wujue", "tones": "lenient", "rhyme": True}
+
+
+def test_a_form_tells_which_alternatives_it_allows() -> None:
+    """Those with which the poem, given as a pattern, is written again."""
+    pytest.importorskip("pypinyin")
+    run = shipped_run(VERSE)
+    assert run is not None
+    app, model = app_of(run), chargen.load(run, device="cpu")
+    poem = "".join(c for c in model.generate(form=RULES, seed=1)[0] if c not in "，。\n")
+
+    def fit(place: int, characters: str, **form: Any) -> Any:
+        asked = {"form": {**RULES, **form}, "poem": poem, "place": place}
+        body = {**asked, "characters": list(characters)}
+        return ask(app, "POST", "/runs/verse/fitting", json=body)
+
+    def is_written(pattern: str) -> bool:
+        try:
+            return bool(model.generate(form={**RULES, "pattern": pattern}, seed=1))
+        except GenerationError:
+            return False
+
+    for place in (8, 19):
+        others = poem[place] + "花月空去"
+        found = fit(place, others).json()["fitting"]
+        assert poem[place] in found
+        written = [c for c in others if is_written(poem[:place] + c + poem[place + 1 :])]
+        assert found == written
+        assert len(found) < len(others)
+        free = {"tones": "none", "rhyme": False}
+        assert fit(place, others, **free).json()["fitting"] == list(others)
+    wrong = [fit(20, "山"), fit(0, "b"), fit(0, "山", name="couplet"), fit(True, "山")]
+    wrong += [fit(0, "", name="no"), ask(app, "POST", "/runs/verse/fitting", json=[])]
+    assert [answer.status_code for answer in wrong] == [400] * 6

@@ -108,13 +108,19 @@ def test_in_two_passes_each_pair_is_learnt_both_ways(
 def test_pairs_of_different_lengths_are_learnt_one_way_by_default(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """A character that the vocabulary lacks is several pieces, and still one character."""
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "pairs.tsv").write_text("src\ttrg\n春\t秋天\n夏天\t冬\n", encoding="utf-8")
-    for given in ({}, {"also_reversed": True}):
+    for second, given, expected in (
+        ("冬天", {}, True),
+        ("冬", {}, False),
+        ("冬", {"also_reversed": True}, True),
+    ):
+        lines = f"src\ttrg\n春天\t秋天\n夏天\t{second}\n"
+        (tmp_path / "pairs.tsv").write_text(lines, encoding="utf-8")
+        settings = {"val_frac": 0.0, "vocab_size": 3, "oov": "bytes"}
         model = {"task": "seq2seq", **given}
-        settings = {"val_frac": 0.0}
         made = plan(TrainRequest("pairs.tsv", tmp_path, settings=settings, model=model))
-        assert made.config.model.also_reversed == bool(given)
+        assert made.config.model.also_reversed == expected
 
 
 def test_parts_of_a_lesson_give_the_gradient_of_the_whole() -> None:

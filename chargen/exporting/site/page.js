@@ -1,12 +1,20 @@
 // The page: what is asked for, the text as it comes, and the alternatives of its characters.
 
+import {knowsForms, placesOf} from './forms.js';
 import {readTensors} from './tensors.js';
 import {Writer} from './writer.js';
 
 const SLICE = 12;  // milliseconds of writing between two pictures
+const by = id => document.getElementById(id);
 const [form, prompt, labels, temperature, length, seed, write, text, menu, told, problem, command] =
   ['form', 'prompt', 'labels', 'temperature', 'length', 'seed', 'write', 'text', 'alternatives', 'told',
-    'problem', 'command'].map(id => document.getElementById(id));
+    'problem', 'command'].map(by);
+/** Options under More: the flag of chargen sample, what stands there by default, and what may. */
+const LIMITS = {
+  top_k: ['--top-k', 0, n => Number.isInteger(n) && n >= 0, 'Top-k is a whole number, 0 or more.'],
+  top_p: ['--top-p', 1, n => n > 0 && n <= 1, 'Top-p is above 0, and at most 1.'],
+  min_p: ['--min-p', 0, n => n >= 0 && n < 1, 'Min-p is at least 0, and below 1.'],
+};
 let writer, described, running, steps = [], shown = -1;
 
 async function load() {
@@ -21,14 +29,14 @@ async function load() {
   const tensors = await Promise.all(files.map(async file => readTensors(await (await fetched(file)).arrayBuffer())));
   writer = new Writer(described, ...tensors);
   document.title = name;
-  document.getElementById('name').textContent = name;
-  document.getElementById('about').textContent =
+  by('title').textContent = name;
+  by('about').textContent =
     `${about.layers} × ${about.cell} of ${about.units} units, ${about.parameters.toLocaleString('en')} parameters` +
     `${about.order ? `, with the counts of ${about.order}-grams` : ''}; learnt from ` +
     `${about.characters.toLocaleString('en')} characters of ${about.corpus}` +
     `${about.bits ? ` to ${about.bits.toFixed(2)} bits per character` : ''}.`;
   if (described.tokens.convert !== 'none')
-    document.getElementById('about').textContent += described.tokens.convert === 't2s'
+    by('about').textContent += described.tokens.convert === 't2s'
       ? ' It reads simplified characters.' : ' It reads traditional characters.';
   for (const [key, values] of Object.entries(described.labels)) {
     const label = document.createElement('label'), choice = document.createElement('select');
@@ -37,7 +45,9 @@ async function load() {
     label.append(key, choice);
     labels.append(label);
   }
-  write.disabled = false;
+  for (const each of [text, prompt, menu]) if (about.language) each.lang = about.language;
+  by('form-label').hidden = !knowsForms(described.tokens);
+  write.disabled = by('another').disabled = false;
   if (readLink()) start();
 }
 
@@ -48,6 +58,14 @@ function asked() {
     prompt: prompt.value.replaceAll('\r\n', '\n'), seed: seed.value.trim(), temperature: Number(temperature.value),
     length: Number(length.value), labels: chosen,
   };
+  for (const [name, [, , may, wrong]] of Object.entries(LIMITS)) {
+    options[name] = by(name).value.trim() === '' ? NaN : Number(by(name).value);
+    if (!may(options[name])) throw new Error(wrong);
+  }
+  if (by('name').value) {
+    options.form = {name: by('name').value, acrostic: by('acrostic').value.trim()};
+    placesOf(options.form, described.tokens);
+  }
   const {unknown} = writer.encode(options.prompt);
   if (unknown.length) throw new Error(`The model has never seen ${[...new Set(unknown)].slice(0, 10).join(' ')}.`);
   if (!/^[0-9]{1,20}$/.test(options.seed) || BigInt(options.seed) >= 2n ** 64n)
@@ -122,6 +140,7 @@ function show(n) {
     button.title = `${at + 1}: go on with this`;
     button.append(what, much);
     button.disabled = !pieces[piece];
+    button.setAttribute('aria-label', `${what.textContent}, ${much.textContent}`);
     if (piece === step.pieces[0]) button.setAttribute('aria-current', 'true');
     button.addEventListener('click', () => take(n, piece));
     row.append(button);
@@ -132,7 +151,9 @@ function show(n) {
   menu.hidden = false;
   const box = span.getBoundingClientRect(), most = text.getBoundingClientRect().right - menu.offsetWidth;
   menu.style.left = `${scrollX + Math.max(8, Math.min(box.left, most))}px`;
-  menu.style.top = `${scrollY + box.bottom + 4}px`;
+  // Above, where there is no room below.
+  const below = box.bottom + 4, above = box.top - menu.offsetHeight - 4;
+  menu.style.top = `${scrollY + (below + menu.offsetHeight > innerHeight && above > 0 ? above : below)}px`;
 }
 
 function hide() {
@@ -149,32 +170,40 @@ function take(n, piece) {
   show(n);
 }
 
+const FIELDS = ['prompt', 'temperature', 'length', 'seed', ...Object.keys(LIMITS), 'name', 'acrostic'];
+
 function readLink() {
   const link = new URLSearchParams(location.hash.slice(1));
-  for (const field of [prompt, temperature, length, seed])
-    if (link.has(field.id)) field.value = link.get(field.id);
+  for (const name of FIELDS) if (link.has(name)) by(name).value = link.get(name);
+  by('more').open = [...Object.keys(LIMITS), 'name'].some(name => link.has(name));
   for (const each of labels.querySelectorAll('select'))
     if (link.has(`label.${each.name}`)) each.value = link.get(`label.${each.name}`);
-  tellTemperature();
+  tell();
   if (!seed.value) reseed();
   return link.has('seed');
 }
 
-function writeLink({labels: chosen, ...options}) {
-  const link = new URLSearchParams(options);
+function writeLink({labels: chosen, form: poem, ...options}) {
+  const link = new URLSearchParams();
+  for (const [name, value] of Object.entries({...options, ...poem}))
+    if (value !== '' && value !== LIMITS[name]?.[1]) link.set(name, value);
   for (const [key, value] of Object.entries(chosen)) if (value) link.set(`label.${key}`, value);
   history.replaceState(null, '', `#${link}`);
   const quoted = word => /^[\w.,=:/-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
   const begun = options.prompt.replaceAll('\\', '\\\\').replaceAll('\n', '\\n');
   const words = ['chargen', 'sample', described.name, ...(begun ? ['--prompt', begun] : []),
-    '--temp', options.temperature, '-n', options.length, '--seed', options.seed];
+    ...(poem ? ['--form', poem.name, ...(poem.acrostic ? ['--acrostic', poem.acrostic] : [])] : ['-n', options.length]),
+    '--temp', options.temperature, '--seed', options.seed];
+  for (const [name, [flag, usual]] of Object.entries(LIMITS)) if (options[name] !== usual) words.push(flag, options[name]);
   for (const [key, value] of Object.entries(chosen)) if (value) words.push('--label', `${key}=${value}`);
   command.textContent = words.map(word => quoted(String(word))).join(' ');
 }
 
 const reseed = () => { seed.value = Math.floor(Math.random() * 2 ** 31); };
-const tellTemperature = () => {
+const tell = () => {
   form.querySelector('output').textContent = Number(temperature.value).toFixed(2);
+  by('acrostic-label').hidden = !by('name').value || by('form-label').hidden;
+  by('length-label').hidden = Boolean(by('name').value);
 };
 
 form.addEventListener('submit', event => {
@@ -182,10 +211,15 @@ form.addEventListener('submit', event => {
   if (running) running.stop();
   else start();
 });
-document.getElementById('another').addEventListener('click', () => { reseed(); start(); });
-temperature.addEventListener('input', tellTemperature);
-// The same random numbers at another temperature: only some characters change.
-temperature.addEventListener('change', () => { if (steps.length) start(); });
+by('another').addEventListener('click', () => { reseed(); start(); });
+temperature.addEventListener('input', tell);
+by('name').addEventListener('change', tell);
+// The same random numbers with other options: only some characters change.
+for (const each of [temperature, ...Object.keys(LIMITS).map(by)])
+  each.addEventListener('change', () => { if (steps.length) start(); });
+document.addEventListener('keydown', event => {
+  if (event.key === 'Escape' && running) running.stop();
+});
 prompt.addEventListener('keydown', event => {
   if (event.key === 'Enter' && (event.ctrlKey || event.metaKey)) form.requestSubmit();
 });

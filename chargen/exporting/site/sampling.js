@@ -27,6 +27,24 @@ function philox(counter, key) {
   return x;
 }
 
+/** Top-k, then top-p, then min-p: what is dropped becomes 0, in place. Equals are kept together. */
+export function limit(p, {top_k: most = 0, top_p: share = 1, min_p: least = 0}) {
+  if (most || share < 1) {
+    const sorted = p.slice().sort().reverse(), sum = numbers => numbers.reduce((a, b) => a + b, 0);
+    const floor = most ? sorted[Math.min(most, sorted.length) - 1] : 0;
+    const kept = sorted.subarray(0, most ? sorted.findLastIndex(each => each >= floor) + 1 : sorted.length);
+    let reached = 0, n = 0;
+    const wanted = share * sum(kept);
+    if (share < 1) while (n < kept.length - 1 && (reached += kept[n]) < wanted) n++;
+    drop(p, share < 1 ? Math.max(floor, kept[n]) : floor);
+  }
+  if (least) drop(p, Math.fround(p.reduce((a, b) => Math.max(a, b)) * Math.fround(least)));
+}
+
+function drop(p, floor) {
+  for (let n = 0; n < p.length; n++) if (p[n] < floor) p[n] = 0;
+}
+
 /** The inverse of the cumulative distribution of weights p, whose length is a multiple of 64. */
 export function draw(p, u) {
   const reached = [0];

@@ -1,9 +1,10 @@
 // A model that writes: the network, the counts, the pieces and the draw together.
 
 import {KneserNey} from './ngrams.js';
+import {placesOf} from './forms.js';
 import {Network, softmax} from './network.js';
 import {Recall} from './recall.js';
-import {Loops, Uniforms, bytesAfter, draw, mayBegin} from './sampling.js';
+import {Loops, Uniforms, bytesAfter, draw, limit, mayBegin} from './sampling.js';
 
 const SHOWN = 8;
 
@@ -19,6 +20,7 @@ export class Writer {
     this.ids = new Map(pieces.map((piece, id) => [piece, id]).filter(([piece]) => piece));
     this.byteOf = new Map(bytes.map((id, byte) => [id, byte]));
     this.atStart = [...never, ...bytes.filter((_, byte) => !mayBegin(byte))];
+    this.all = [...pieces.keys()];
     this.own = new Float64Array(this.size);
     this.counted = new Float64Array(this.size);
     this.recalled = new Float64Array(this.size);
@@ -46,11 +48,14 @@ export class Writer {
    * Write a text, a step at a time: yields {text, pieces, alternatives, gate} for each character,
    * where alternatives are the likeliest pieces before it and their probabilities.
    *
+   * limits: top_k, top_p, min_p. form: {name, acrostic}; the length is the form's then.
    * taken: pieces to begin with, after the prompt; they use up their random numbers.
    */
-  * write({prompt, seed, temperature, length, labels, taken = []}) {
+  * write({prompt, seed, temperature, length, labels, form, taken = [], ...limits}) {
     const {newline, end} = this.described.tokens, waiting = [...taken];
     const uniforms = new Uniforms(seed);
+    const places = form && placesOf(form, this.described.tokens);
+    if (form && prompt && !prompt.endsWith('\n')) prompt += '\n';
     const {sampling} = this.described, read = this.encode(prompt).ids;
     const loops = new Loops(this.kinds, temperature, sampling);
     const recall = new Recall(read, sampling.recall);
@@ -59,14 +64,15 @@ export class Writer {
     // A text that ends by itself has begun after as many newlines as a context has pieces.
     for (let n = this.counts?.state.length; end >= 0 && n > 1; n--) this.counts.read(newline);
     for (const piece of [newline, ...read]) this.read(piece, loops, recall);
-    for (let written = 0; written < length;) {
-      const pieces = [], begun = [];
+    for (let written = 0; written < (places?.length ?? length);) {
+      const pieces = [], begun = [], allowed = places?.[written];
       let text = '', first;
       while (!text) {
         this.predict();
-        first ??= {alternatives: this.alternatives(), gate: this.network.gate?.[0]};
+        first ??= {alternatives: this.alternatives(allowed), gate: this.network.gate?.[0]};
         const u = uniforms.next();
-        const piece = waiting.length ? waiting.shift() : this.drawn(u, temperature, loops, recall, begun);
+        const piece = waiting.length ? waiting.shift()
+          : this.drawn(u, {temperature, limits, loops, recall, begun, allowed});
         if (piece === end) return;
         pieces.push(piece);
         this.read(piece, loops, recall);
@@ -95,10 +101,10 @@ export class Writer {
       this.own[n] = share * this.own[n] + (1 - share) * this.counted[n];
   }
 
-  /** The likeliest pieces: [[piece, probability], …]. */
-  alternatives() {
+  /** The likeliest pieces, of all or of those that are allowed: [[piece, probability], …]. */
+  alternatives(allowed = this.all) {
     const best = [];
-    for (let n = 0; n < this.size; n++) {
+    for (const n of allowed) {
       if (best.length === SHOWN && this.own[n] <= best[SHOWN - 1][1]) continue;
       best.push([n, this.own[n]]);
       best.sort((a, b) => b[1] - a[1]);
@@ -107,13 +113,14 @@ export class Writer {
     return best;
   }
 
-  /** Draw from own: recall, masks, loop penalty, temperature, draw. */
-  drawn(u, temperature, loops, recall, begun) {
+  /** Draw from own: recall, masks, loop penalty, temperature, limits, draw. */
+  drawn(u, {temperature, limits, loops, recall, begun, allowed}) {
     this.recalled.set(this.own);
     if (recall.on) recall.mix(this.recalled);
     const asLogits = !this.counts && !recall.on;
     const {bytes} = this.described.tokens, range = bytesAfter(begun), p = this.p.fill(-Infinity);
-    if (range) for (let byte = range[0]; byte <= range[1]; byte++) p[bytes[byte]] = this.score(bytes[byte], asLogits);
+    if (allowed) for (const n of allowed) p[n] = this.score(n, asLogits);
+    else if (range) for (let byte = range[0]; byte <= range[1]; byte++) p[bytes[byte]] = this.score(bytes[byte], asLogits);
     else {
       for (let n = 0; n < this.size; n++) p[n] = this.score(n, asLogits);
       for (const n of this.atStart) p[n] = -Infinity;
@@ -123,6 +130,7 @@ export class Writer {
     const inverse = Math.fround(1 / temperature);
     for (let n = 0; n < p.length; n++) p[n] *= inverse;
     softmax(p);
+    limit(p, limits);
     return draw(p, u);
   }
 

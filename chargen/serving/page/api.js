@@ -56,6 +56,9 @@ export const runs = async () => (await getJson('/v1/models')).data;
 export const complete = async (body, signal) =>
   (await getJson('/v1/completions', {body, signal})).choices[0];
 
+/** Those of some characters that a form allows in a place of a poem. */
+export const fitting = async (run, body) => (await getJson(runPath(run, 'fitting'), {body})).fitting;
+
 /** The parts of a completion as they come. */
 export async function* stream(body, signal) {
   const answer = await ask('/v1/completions', {body: {...body, stream: true}, signal});

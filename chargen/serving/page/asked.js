@@ -17,7 +17,7 @@ export const bodyOf = asked => {
   const label = Object.entries(labels).filter(([, value]) => value).map(([key, value]) => `${key}=${value}`);
   return {
     model: run, prompt, max_tokens: length, seed: JSON.rawJSON ? JSON.rawJSON(seed) : Number(seed),
-    logprobs: 8, ...options, ...(form && {form}), ...(label.length && {label}),
+    logprobs: form ? 20 : 8, ...options, ...(form && {form}), ...(label.length && {label}),
   };
 };
 

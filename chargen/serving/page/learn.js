@@ -37,7 +37,8 @@ async function load() {
 function draw() {
   const {samples, validation, training, steps, seconds, ended, unit, total_steps: total} = record;
   const best = validation.reduce((a, b) => (a && a[1] <= b[1] ? a : b), undefined);
-  by('learn-told').textContent = !steps && !training.length ? 'Nothing is recorded of this run.' :
+  by('learn-told').textContent = !steps && !training.length
+    ? 'This run has no record of its training: it came from elsewhere. Of a run that is trained here, this page shows the curves, and what it wrote at each step.' :
     `${steps.toLocaleString('en')} steps${!ended && total ? ` of ${total.toLocaleString('en')}` : ''} in ${spent(seconds)}` +
     `${best ? `; best ${best[1].toFixed(3)} ${unit}, at step ${best[0].toLocaleString('en')}` : ''}` +
     `${ended ? '' : '; it has not ended'}.`;

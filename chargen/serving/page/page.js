@@ -67,7 +67,7 @@ function follow() {
     problem.hidden = false;
   }
   views[shown].open(link);
-  if (matchMedia('(pointer: fine)').matches) views[shown].focus?.();
+  if (shown === 'write' && matchMedia('(pointer: fine)').matches) write.focus();
 }
 
 /** Choose a run for all views that can use it. */

@@ -1,7 +1,7 @@
 // The view "Poem": a workshop where characters are locked and the rest is drawn again within the form.
 
 import {bodyOf, commandOf, copy, labelFields, labelsIn, linkOf, newSeed} from './asked.js';
-import {complete} from './api.js';
+import {complete, fitting} from './api.js';
 import {bitsOf, cellsFrom, textOf} from './cells.js';
 import * as menu from './menu.js';
 import {writer} from './write.js';
@@ -10,7 +10,7 @@ const by = id => document.getElementById(id);
 const place = by('poem'), pattern = by('pattern'), told = by('poem-told'), problem = by('problem');
 const HANZI = /\p{Script=Han}/u, BETWEEN = /[\s，。,./]/;
 const SIZES = {wujue: [4, 5], qijue: [4, 7], wulv: [8, 5], qilv: [8, 7]};
-let run, running, versions = [], now = -1, at = 0, changed = new Set();
+let run, running, pending, looking, versions = [], now = -1, at = 0, changed = new Set();
 
 /** The cells of the poem that are characters of verses, in order. */
 const places = version => version?.cells.filter(cell => HANZI.test(cell.c)) ?? [];
@@ -41,7 +41,7 @@ function asked(seed) {
 
 export const view = {
   get hash() {
-    return current() ? linkOf(current().asked) : linkOf({run, form: {}});
+    return linkOf(pending ?? current()?.asked ?? {run, form: {}});
   },
   use(chosen) {
     run = chosen.id;
@@ -56,8 +56,8 @@ export const view = {
     if (link.temperature) by('poem-temperature').value = link.temperature;
     for (const each of by('poem-labels').querySelectorAll('select')) each.value = link.labels[each.name] ?? '';
     tell();
-    draw();
     if (link.seed !== undefined) write(link.seed);
+    draw();
   },
   focus: () => (place.querySelector('[tabindex="0"]') ?? by('poem-go')).focus(),
   key(event) {
@@ -79,21 +79,23 @@ function tell() {
 /** Write a poem around what is locked; same: with the same draws as now, and what changes is marked. */
 async function write(seed = newSeed(), same = false) {
   running?.abort();
-  running = new AbortController();
-  const began = performance.now(), wanted = asked(seed), before = places(current());
+  const mine = running = new AbortController();
+  const began = performance.now(), wanted = pending = asked(seed), before = places(current());
   problem.hidden = true;
   told.textContent = '…';
   try {
-    const choice = await complete(bodyOf(wanted), running.signal);
+    const choice = await complete(bodyOf(wanted), mine.signal);
     const seconds = (performance.now() - began) / 1000, cells = cellsFrom(choice);
     changed.clear();
     if (same) places({cells}).forEach((cell, n) => { if (cell.c !== before[n]?.c) changed.add(n); });
-    add({cells, asked: wanted, pattern: pattern.value});
+    pending = undefined;
+    add({cells, asked: wanted, pattern: pattern.value, rules: wanted.form});
     const bits = cells.reduce((sum, cell) => sum + bitsOf(cell), 0) / cells.length;
     told.textContent = same ? `${changed.size} of ${before.length} characters changed`
       : `${seconds.toFixed(1)} s, ${bits.toFixed(2)} bits each`;
   } catch (error) {
     if (error.name === 'AbortError') return;
+    pending = undefined;
     told.textContent = '';
     problem.textContent = error.message;
     problem.hidden = false;
@@ -161,6 +163,7 @@ function button(cell, n) {
   });
   made.addEventListener('pointerleave', event => {
     clearTimeout(made.waiting);
+    looking = undefined;
     if (event.pointerType === 'mouse') menu.closeSoon();
   });
   made.addEventListener('keydown', event => move(event, cell, n));
@@ -175,18 +178,37 @@ function lock(n) {
   draw();
 }
 
-/** The alternatives that the form has room for: a verse begins as the acrostic says. */
-function choices(cell, n) {
-  const verse = n / SIZES[current().asked.form.name][1];
-  const wanted = Number.isInteger(verse) ? [...by('acrostic').value.trim()][verse] : undefined;
-  return cell.likely?.filter(([piece]) => wanted ? piece === wanted : HANZI.test(piece));
+/** The alternatives that the form allows: a verse begins as the acrostic says, tones and rhyme are kept. */
+async function choices(version, cell, n) {
+  const {name, tones = 'none', rhyme} = version.rules, [verses, size] = SIZES[name];
+  const wanted = n % size === 0 ? [...(version.rules.acrostic ?? '')][n / size] : undefined;
+  const likely = cell.likely?.filter(([piece]) => wanted ? piece === wanted : HANZI.test(piece)) ?? [];
+  if (tones === 'none' && !rhyme && verses === 4) return likely;
+  version.fits ??= {};
+  version.fits[n] ??= fitting(version.asked.run, {
+    form: {name, tones, ...(rhyme && {rhyme})}, place: n,
+    poem: places(version).map(({c}) => c).join(''), characters: likely.map(([piece]) => piece),
+  });
+  const fit = await version.fits[n].catch(error => {
+    delete version.fits[n];
+    throw error;
+  });
+  return likely.filter(([piece]) => fit.includes(piece));
 }
 
-function look(made, cell, n) {
-  if (!made.isConnected) return;
+async function look(made, cell, n) {
+  const version = current();
+  looking = made;
+  let likely;
+  try {
+    likely = await choices(version, cell, n);
+  } catch (error) {
+    told.textContent = error.message;
+    return;
+  }
+  if (looking !== made || !made.isConnected || version !== current()) return;
   menu.open({
-    box: made.getBoundingClientRect(), back: made, take: c => take(n, c),
-    cell: {...cell, likely: choices(cell, n)},
+    box: made.getBoundingClientRect(), back: made, take: c => take(n, c), cell: {...cell, likely},
   });
 }
 
@@ -196,11 +218,11 @@ function take(n, c) {
   at = n;
   writePattern(all.map((cell, m) => m === n ? c : locked(m) ? cell.c : '_'));
   const cells = current().cells.map(cell => cell === all[n] ? {...cell, c, nats: undefined} : cell);
-  const {name} = current().asked.form, whole = places({cells}).map(({c}) => c);
+  const {rules, asked: {form: {name}}} = current(), whole = places({cells}).map(({c}) => c);
   const rows = whole.map((c, m) => m && m % SIZES[name][1] === 0 ? `/${c}` : c).join('');
   changed.clear();
   // No seed draws this poem: what writes it again is itself, as a pattern.
-  add({cells, asked: {...current().asked, form: {name, pattern: rows}}, pattern: pattern.value});
+  add({cells, asked: {...current().asked, form: {name, pattern: rows}}, pattern: pattern.value, rules});
 }
 
 function move(event, cell, n) {
@@ -208,8 +230,10 @@ function move(event, cell, n) {
   const step = {ArrowRight: 1, ArrowLeft: -1, ArrowDown: size, ArrowUp: -size}[event.key];
   if (step) buttons[n + step]?.focus();
   else if (/^[1-8]$/.test(event.key)) {
-    const found = choices(cell, n)?.[event.key - 1];
-    if (found) take(n, found[0]);
+    const version = current();
+    choices(version, cell, n).then(found => {
+      if (version === current() && found[event.key - 1]) take(n, found[event.key - 1][0]);
+    }).catch(error => { told.textContent = error.message; });
   } else return;
   event.preventDefault();
 }

@@ -58,7 +58,12 @@ function tell() {
   document.querySelector('[for=temperature]').textContent = Number(by('temperature').value).toFixed(2);
 }
 
-let linking;
+let linking, linked;
+
+function link() {
+  const {hash} = view;  // a browser bears only so many changes of so long an address
+  if (!view.hidden) history.replaceState(null, '', hash.length < LONGEST_LINK ? hash : '#');
+}
 
 /** Show what the writer tells: its speed, what it has done, what went wrong. */
 writer.addEventListener('change', ({detail}) => {
@@ -83,13 +88,14 @@ writer.addEventListener('change', ({detail}) => {
   else if (now.how.kind === 'redrawn' && pad.changed.size) return;
   else told.textContent = summary(now, drawn, speed);
   legend();
+  if (writer.writing && linked !== now) {
+    linked = now;
+    link();  // at once, for whoever loads the page again meanwhile
+  }
   if (writer.writing) return;
   listBranches();
   clearTimeout(linking);
-  linking = setTimeout(() => {
-    const {hash} = view;  // a browser bears only so many changes of so long an address
-    if (!view.hidden) history.replaceState(null, '', hash.length < LONGEST_LINK ? hash : '#');
-  }, 300);
+  linking = setTimeout(link, 300);
 });
 
 function summary(node, drawn, speed) {

@@ -98,6 +98,7 @@ export class Writer extends EventTarget {
     const running = new AbortController();
     this.show();
     this.running = running;
+    this.changed();
     this.pad.end.scrollIntoView({block: 'nearest'});
     let first, problem, painted = 0;
     this.speed = 0;
