@@ -16,7 +16,8 @@ ROOT = Path(chargen.__file__).parent
 ORDER = (
     ("errors",),
     ("files", "options"),
-    ("machine", "workers"),
+    ("machine",),
+    ("workers",),
     ("corpus", "ngrams", "cells"),
     ("network",),
     ("runs",),

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+import signal
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from chargen.api.training import train
 from chargen.errors import ChargenError
+from chargen.machine.signals import held_signals
 from chargen.workers.messages import Hands
 
 
@@ -47,20 +50,30 @@ class TrainWork:
     folder: Path
 
     def begin(self, threads: int) -> Hands:
-        """Get ready; 0 threads leave their number as it is."""
+        """Get ready; 0 threads leave their number as it is.
+
+        On SIGTERM, and by ``Hands.leave``, the run in hand is saved and left.
+        """
+        left = threading.Event()
 
         def do(legs: Iterable[Leg | None]) -> Iterator[tuple[int, Ended | ChargenError]]:
             for position, leg in enumerate(legs):
-                if leg is None:
+                if leg is None or left.is_set():
                     return
                 try:
-                    yield position, self._trained(leg, threads)
+                    with held_signals(signal.SIGTERM) as seen:
+                        ended = self._trained(leg, threads, lambda: bool(seen) or left.is_set())
+                    if seen:
+                        signal.raise_signal(signal.SIGTERM)
+                    if not left.is_set():
+                        yield position, ended
                 except ChargenError as error:
                     yield position, error
 
-        return Hands(do, {})
+        return Hands(do, {}, leave=left.set)
 
-    def _trained(self, leg: Leg, threads: int) -> Ended:
+    def _trained(self, leg: Leg, threads: int, left: Callable[[], bool]) -> Ended:
+        """Train a leg to its end, or until ``left``."""
         from chargen.training.events import Event, Planned
 
         total, step = 0, 0
@@ -72,7 +85,7 @@ class TrainWork:
                 total = event.total_steps
 
         def stop() -> bool:
-            return leg.until < 1 and total > 0 and step >= leg.until * total
+            return left() or (leg.until < 1 and total > 0 and step >= leg.until * total)
 
         options: dict[str, Any] = dict(leg.options)
         if threads and not options.get("threads"):

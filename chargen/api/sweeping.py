@@ -30,6 +30,9 @@ if TYPE_CHECKING:
     from chargen.corpus.progress import PrepareProgress
     from chargen.inspection.comparison import Comparison
 
+_SECONDS_TO_SAVE = 120.0
+"""How long a worker has to save its run, when the sweep is ended."""
+
 
 @dataclass(frozen=True)
 class SweptRow:
@@ -209,7 +212,14 @@ def _doer(
 
     gpus = int(options.get("device") == "cuda")
     return pool_of(
-        stack, workers, work, {}, threads=options.get("threads") or None, gpus=gpus
+        stack,
+        workers,
+        work,
+        {},
+        threads=options.get("threads") or None,
+        gpus=gpus,
+        ahead=False,
+        seconds_to_end=_SECONDS_TO_SAVE,
     ).spread
 
 

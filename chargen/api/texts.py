@@ -20,6 +20,7 @@ from chargen.options import (
 if TYPE_CHECKING:
     from chargen.evaluation.novelty import Novelty
     from chargen.generation.batch.asked import BatchOptions, BatchProgress
+    from chargen.generation.engine import Engine
     from chargen.generation.generator import Generator
     from chargen.generation.poems.forms import Form
 
@@ -63,28 +64,35 @@ def batch(
     from chargen.generation.batch.output import check_output, output_path
     from chargen.generation.batch.run import Batch
     from chargen.generation.batch.workers import generation
-    from chargen.generation.generator import engine_of
-    from chargen.workers.starting import check_workers
+    from chargen.workers.starting import check_workers, waiting_processes
 
     todo, wanted, workers = _wanted(form, options)
     out = output_path(out)
     check_workers(workers)
     with open_jobs(str(jobs)) as file, ExitStack() as stack:
         check_output(str(jobs), out, resume=todo.resume, force=todo.force)
+        waiting = waiting_processes(stack, workers, ["chargen.generation.generator", "torch"])
         poems = wanted.defaults.form is not None or begins_with_form(file, str(jobs))
         model = load(run, runs_dir=runs_dir, device=todo.device, ngram=ngram, poems=poems)
-        engine = engine_of(
-            model, slots=todo.batch_size, oov_prompt=todo.oov_prompt, logprobs=todo.logprobs
+        engine = _engine(model, todo)
+        generate, most_waiting = generation(
+            stack, model, engine, workers, ngram=ngram, keep_going=todo.keep_going, waiting=waiting
         )
-        generate, most_waiting = generation(stack, model, engine, workers, ngram=ngram)
-        identity = model.identity()
-        work = Batch(engine, file, str(jobs), out, wanted, identity, generate, most_waiting)
+        work = Batch(engine, file, str(jobs), out, wanted, model.identity(), generate, most_waiting)
         inventory = work.inventory()
         if on_begin:
             on_begin(model, inventory.lines)
         for progress in work.run(inventory, resume=todo.resume, force=todo.force):
             if on_progress:
                 on_progress(progress)
+
+
+def _engine(model: Generator, todo: BatchConfig) -> Engine:
+    from chargen.generation.generator import engine_of
+
+    return engine_of(
+        model, slots=todo.batch_size, oov_prompt=todo.oov_prompt, logprobs=todo.logprobs
+    )
 
 
 def merge(outputs: Sequence[str | Path], out: str | Path, *, force: bool = False) -> int:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import threading
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -45,17 +47,23 @@ class CorpusRequest:
         paths: Sequence[Path],
         config: CorpusConfig,
         on_progress: Callable[[PrepareProgress], None] | None = None,
+        meanwhile: Callable[[Sequence[SourceFile]], None] | None = None,
     ) -> CorpusRequest:
         """Find the files that ``paths`` stand for, and hash them.
+
+        ``meanwhile`` is called with the files while a thread hashes them, without a word.
 
         Raises:
             CorpusError: see ``find_sources``; or a file can't be read.
         """
         files = tuple(find_sources(paths))
-        total = sum(file.size for file in files)
-        counter = ByteCounter(total, on_progress if total >= _SHOWN_FROM else None)
-        counter.begin("hash")
-        digests = tuple(_sha256(file.path, counter.add) for file in files)
+        if meanwhile:
+            digests = _hashed_beside(files, meanwhile)
+        else:
+            total = sum(file.size for file in files)
+            counter = ByteCounter(total, on_progress if total >= _SHOWN_FROM else None)
+            counter.begin("hash")
+            digests = tuple(_sha256(file.path, counter.add) for file in files)
         return cls(files, digests, config, corpus_name(paths))
 
     @property
@@ -95,6 +103,26 @@ def usable_name(text: str) -> str:
     name = _UNFIT.sub("_", text).lstrip(".- ")
     name = name.encode()[:_LONGEST_NAME].decode("utf-8", "ignore").rstrip(". ")
     return name or "corpus"
+
+
+def _hashed_beside(
+    files: Sequence[SourceFile], meanwhile: Callable[[Sequence[SourceFile]], None]
+) -> tuple[str, ...]:
+    """Hash the files in a thread, which ends early where ``meanwhile`` fails."""
+    failed = threading.Event()
+
+    def go_on(_count: int) -> None:
+        if failed.is_set():
+            raise InterruptedError
+
+    with ThreadPoolExecutor(1) as thread:
+        hashed = thread.submit(lambda: tuple(_sha256(file.path, go_on) for file in files))
+        try:
+            meanwhile(files)
+        except BaseException:
+            failed.set()
+            raise
+        return hashed.result()
 
 
 def _sha256(path: Path, on_bytes: Callable[[int], None]) -> str:

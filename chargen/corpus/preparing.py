@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from chargen.corpus.holding import held
-from chargen.corpus.identity import CorpusRequest
+from chargen.corpus.identity import CorpusRequest, corpus_name
 from chargen.corpus.manifest import (
     FILES,
     LABEL_FILES,
@@ -19,12 +20,16 @@ from chargen.corpus.manifest import (
 from chargen.corpus.prepared import PreparedCorpus
 from chargen.corpus.progress import ByteCounter, PrepareProgress
 from chargen.corpus.record_survey import survey_records
+from chargen.corpus.sources import SourceFile
 from chargen.corpus.survey import survey
 from chargen.corpus.tokenizer import Tokenizer
 from chargen.corpus.writing import write_corpus
 from chargen.errors import ConfigError, CorpusError, system_error_text
 from chargen.files import new_folder
 from chargen.options import CorpusConfig, WorkersConfig, check
+
+if TYPE_CHECKING:
+    from chargen.corpus.shared_text import SharedText
 
 CORPORA = Path("corpora")
 _ALWAYS = {MANIFEST, *FILES}
@@ -67,24 +72,58 @@ def prepare(
     workers = workers or WorkersConfig()
     if workers.shared and config.records != "none":
         raise ConfigError("`workers` and `ray` are for texts without records.", "Leave them out.")
-    request = CorpusRequest.of(sources, config, on_progress)
-    keyed = out is None
-    out = CORPORA / request.folder_name if out is None else Path(out)
-    counter = ByteCounter(request.byte_count, on_progress)
-    try:
-        if not force and (corpus := _there(out, request)):
-            return corpus
-        with held(out, lambda: counter.begin("wait")):
+    with ExitStack() as stack:
+        shared = _shared_text(stack, workers, config) if workers.shared else None
+        request = CorpusRequest.of(
+            sources, config, on_progress, _ahead(shared, sources, out, on_progress)
+        )
+        keyed = out is None
+        out = CORPORA / request.folder_name if out is None else Path(out)
+        counter = ByteCounter(request.byte_count, on_progress)
+        try:
             if not force and (corpus := _there(out, request)):
                 return corpus
-            _check_out(out, request, force=force, keyed=keyed)
-            return _made(out, request, counter, workers)
-    except OSError as error:
-        raise CorpusError(
-            f"Can't write the prepared corpus {out}: {system_error_text(error)}.",
-            "Nothing was written. Free some space, or "
-            + ("change to another folder." if keyed else _ELSEWHERE),
-        ) from error
+            with held(out, lambda: counter.begin("wait")):
+                if not force and (corpus := _there(out, request)):
+                    return corpus
+                _check_out(out, request, force=force, keyed=keyed)
+                return _made(out, request, counter, shared)
+        except OSError as error:
+            raise CorpusError(
+                f"Can't write the prepared corpus {out}: {system_error_text(error)}.",
+                "Nothing was written. Free some space, or "
+                + ("change to another folder." if keyed else _ELSEWHERE),
+            ) from error
+
+
+def _shared_text(stack: ExitStack, workers: WorkersConfig, config: CorpusConfig) -> SharedText:
+    from chargen.corpus.shared_text import SharedText
+
+    return SharedText(stack, workers, config)
+
+
+def _ahead(
+    shared: SharedText | None,
+    sources: Sequence[Path],
+    out: Path | None,
+    on_progress: Callable[[PrepareProgress], None] | None,
+) -> Callable[[Sequence[SourceFile]], None] | None:
+    """What workers do while the files are hashed: they count, unless the corpus may be there."""
+    if shared is None or not _is_new(sources, out):
+        return None
+
+    def count(files: Sequence[SourceFile]) -> None:
+        shared.count(files, ByteCounter(sum(file.size for file in files), on_progress))
+
+    return count
+
+
+def _is_new(sources: Sequence[Path], out: Path | None) -> bool:
+    """Whether there is no corpus that might be of these files."""
+    if out is not None:
+        return not Path(out).exists()
+    begins = f"{corpus_name(sources)}-"
+    return not (CORPORA.is_dir() and any(p.name.startswith(begins) for p in CORPORA.iterdir()))
 
 
 def _there(out: Path, request: CorpusRequest) -> PreparedCorpus | None:
@@ -99,21 +138,17 @@ def _there(out: Path, request: CorpusRequest) -> PreparedCorpus | None:
 
 
 def _made(
-    out: Path, request: CorpusRequest, counter: ByteCounter, workers: WorkersConfig
+    out: Path, request: CorpusRequest, counter: ByteCounter, shared: SharedText | None
 ) -> PreparedCorpus:
     config = request.config
     has_records = config.records != "none"
-    with ExitStack() as stack:
-        read, write_text = (survey_records if has_records else survey), None
-        if workers.shared:
-            from chargen.corpus.shared_text import SharedText
-
-            shared = SharedText(stack, workers, config)
-            read, write_text = shared.survey, shared.write
-        found = read(request, counter)
-        tokenizer = Tokenizer.train(found.counts, config.vocab_size, config.oov, end=has_records)
-        with new_folder(out) as folder:
-            write_corpus(folder, request.name, found, tokenizer, config, counter, write_text)
+    read, write_text = (survey_records if has_records else survey), None
+    if shared:
+        read, write_text = shared.survey, shared.write
+    found = read(request, counter)
+    tokenizer = Tokenizer.train(found.counts, config.vocab_size, config.oov, end=has_records)
+    with new_folder(out) as folder:
+        write_corpus(folder, request.name, found, tokenizer, config, counter, write_text)
     return PreparedCorpus.open(out, verify=False)
 
 

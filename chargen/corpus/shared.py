@@ -14,14 +14,16 @@ from chargen.corpus.conversion import converter
 from chargen.corpus.cutting import Piece
 from chargen.corpus.reading import Source, read_chunks
 from chargen.corpus.split_writer import verify_round_trip
-from chargen.corpus.tokenizer import CODE_POINTS, Tokenizer, code_points
+from chargen.corpus.tokenizer import Tokenizer, code_points
 from chargen.errors import ChargenError
+from chargen.machine.allocator import MemoryKeeper
 from chargen.options import CorpusConfig
 from chargen.workers.messages import Hands, Items
 from chargen.workers.pool import Pool
 
 _SIGNS = ("\0", "\x1b$", "~{")
 """Signs of an encoding of two-byte units or of seven bits, in a text that was read as UTF-8."""
+_BASIC = 0x10000
 
 
 @dataclass(frozen=True)
@@ -75,15 +77,18 @@ class PrepareWork:
     def begin(self, threads: int) -> Hands:
         del threads  # all of it is one thread's work
         convert = None if self.config.convert == "none" else converter(self.config.convert)
+        memory = MemoryKeeper()  # arrays of megabytes come and go with every chunk
 
         def do(tasks: Items) -> Iterator[tuple[int, Any]]:
             for position, task in enumerate(tasks):
                 if task is None:
                     return
                 try:
-                    yield position, _done(task, convert)
+                    with memory.kept():
+                        result: Any = _done(task, convert)
                 except ChargenError as error:
-                    yield position, error
+                    result = error
+                yield position, result
 
         return Hands(do, {})
 
@@ -122,15 +127,22 @@ def _done(task: Task, convert: Callable[[str], str] | None) -> Counted | Encoded
 
 
 def _counted(chunks: Iterator[str], source: Source) -> Counted:
-    counts: NDArray[np.int64] = np.zeros(CODE_POINTS, np.int64)
+    counts: NDArray[np.int64] = np.zeros(_BASIC, np.int64)
     last, plain = "", True
     for text in chunks:
-        plain = plain and not any(sign in text for sign in _SIGNS)
-        found = np.bincount(code_points(text))
+        found = np.bincount(code_points(text), minlength=_BASIC)
+        if len(found) > len(counts):
+            counts, found = found, counts
         counts[: len(found)] += found
+        plain = plain and not any(sign in text for sign in _SIGNS if _may_have(sign, counts))
         last = text[-1]
     points = np.flatnonzero(counts)
     return Counted(replace(source, document=None), last, points, counts[points], plain)
+
+
+def _may_have(sign: str, counts: NDArray[np.int64]) -> bool:
+    """Whether all characters of ``sign`` have occurred: a search of the text takes longer."""
+    return all(counts[ord(character)] for character in sign)
 
 
 @lru_cache(1)

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +26,7 @@ from chargen.corpus.split_writer import SplitWriter, Written, verify_round_trip
 from chargen.corpus.splitting import split_chunks, split_point
 from chargen.corpus.survey import Survey, check_learnable, check_unchanged
 from chargen.corpus.tokenizer import CODE_POINTS, Tokenizer
+from chargen.corpus.tokens import Tokens
 from chargen.errors import ChargenError
 from chargen.options import CorpusConfig, WorkersConfig
 from chargen.workers.starting import pool_of
@@ -94,9 +95,17 @@ class SharedText:
         self._config = config
         self._pool = pool_of(stack, workers, PrepareWork(config), {})
         self._parts: list[_Part] = []
+        self._found: tuple[list[Source], dict[str, int]] | None = None
 
     def survey(self, request: CorpusRequest, counter: ByteCounter) -> Survey:
-        """Count the characters; see ``survey.survey``.
+        """Count the characters, unless that was done; see ``survey.survey``."""
+        if self._found is None:
+            self.count(request.files, counter)
+        sources, counts = self._found or ([], {})
+        return Survey(sources, request.digests, counts)
+
+    def count(self, files: Sequence[SourceFile], counter: ByteCounter) -> None:
+        """Count the characters, for ``survey``.
 
         Most texts are UTF-8, which shows while they are read as such: only others are read once
         more, to detect what they are.
@@ -106,7 +115,7 @@ class SharedText:
         sources: list[Source] = []
         before: Source | None = None
         last, characters = "\n", 0
-        for file in request.files:
+        for file in files:
             tally = self._read(file, counter)
             source = tally.source
             source.digest = None
@@ -123,8 +132,8 @@ class SharedText:
                     before, last = source, end
             sources.append(source)
         whole = {chr(point): int(counts[point]) for point in np.flatnonzero(counts)}
-        check_learnable(whole, request.files)
-        return Survey(sources, request.digests, whole)
+        check_learnable(whole, files)
+        self._found = sources, whole
 
     def _read(self, file: SourceFile, counter: ByteCounter) -> _Tally:
         """Count the pieces of a file, as UTF-8 if it may be that."""
@@ -165,52 +174,33 @@ class SharedText:
     ) -> Written:
         """Encode the text, and verify it; see ``writing.write_corpus``.
 
-        The pieces near the cut between the splits are this process's own work.
+        The pieces near the cut between the splits are this process's own work, while workers go on
+        with those behind it.
         """
         target, reach = split_point(found.characters, config.val_frac)
         before = [part for part in self._parts if part.end < target - reach]
         after = [part for part in self._parts[len(before) :] if part.first > target + reach]
         near = self._parts[len(before) : len(self._parts) - len(after)]
         digests = [hashlib.sha256() for _ in found.sources]
+        errors, model = self._config.errors, tokenizer.to_bytes()
+        tasks = (Task(self._absolute(part.piece), errors, model) for part in [*before, *after])
         with (folder / TRAIN).open("wb") as train_file, (folder / VAL).open("wb") as val_file:
             train, val = SplitWriter(train_file), SplitWriter(val_file)
-            unknown = self._encode(before, tokenizer, train, digests, counter)
-            done = train.characters
-            for is_val, text in split_chunks(self._text(near), target - done, reach):
+            newline = tokenizer.encode("\n").astype(tokenizer.dtype)
+            done = _Encoding(results_in_order(self._pool, tasks), newline, digests, counter)
+            unknown = done.write(before, train)
+            cut = target - train.characters
+            for is_val, text in split_chunks(self._text(near), cut, reach):
                 ids = tokenizer.encode(text).astype(tokenizer.dtype)
                 unknown += verify_round_trip(tokenizer, text, ids)
                 (val if is_val else train).write(ids, len(text))
             for part in near:
                 _hash(part, digests)
                 counter.add(part.piece.size)
-            unknown += self._encode(after, tokenizer, val, digests, counter)
+            unknown += done.write(after, val)
         again = [replace(s, digest=d) for s, d in zip(found.sources, digests, strict=True)]
         check_unchanged(found, again)
         return Written(train.split, val.split, {TRAIN: train.sha256, VAL: val.sha256}, unknown)
-
-    def _encode(
-        self,
-        parts: Sequence[_Part],
-        tokenizer: Tokenizer,
-        writer: SplitWriter,
-        digests: Sequence[hashlib._Hash],
-        counter: ByteCounter,
-    ) -> int:
-        """Write parts that lie in one split; the number of <unk>."""
-        errors, model, unknown = self._config.errors, tokenizer.to_bytes(), 0
-        newline = tokenizer.encode("\n").astype(tokenizer.dtype)
-        tasks = (Task(self._absolute(part.piece), errors, model) for part in parts)
-        for part, each in zip(parts, results_in_order(self._pool, tasks), strict=True):
-            if not isinstance(each, Encoded):
-                raise each
-            if part.newline:
-                writer.write(newline, 1)
-            pieces = len(each.data) // tokenizer.dtype.itemsize
-            writer.write_bytes(each.data, pieces, each.characters)
-            unknown += each.unknown
-            _hash(part, digests)
-            counter.add(part.piece.size)
-        return unknown
 
     def _text(self, parts: Sequence[_Part]) -> Iterator[str]:
         config = self._config
@@ -221,6 +211,39 @@ class SharedText:
             piece = part.piece
             source = replace(piece.source.again(), digest=None, start=piece.start, stop=piece.stop)
             yield from read_chunks(source, config.errors, convert)
+
+
+@dataclass(frozen=True)
+class _Encoding:
+    """Writes what workers encode.
+
+    Attributes:
+        results: of the parts, in their order.
+        newline: the ids of a line end.
+        digests: of the files.
+        counter: of the bytes read.
+    """
+
+    results: Iterator[Any]
+    newline: Tokens
+    digests: Sequence[hashlib._Hash]
+    counter: ByteCounter
+
+    def write(self, parts: Sequence[_Part], writer: SplitWriter) -> int:
+        """Write parts that lie in one split; the number of <unk>."""
+        unknown = 0
+        for part in parts:
+            each = next(self.results)
+            if not isinstance(each, Encoded):
+                raise each
+            if part.newline:
+                writer.write(self.newline, 1)
+            pieces = len(each.data) // self.newline.itemsize
+            writer.write_bytes(each.data, pieces, each.characters)
+            unknown += each.unknown
+            _hash(part, self.digests)
+            self.counter.add(part.piece.size)
+        return unknown
 
 
 def _may_be_utf8(path: Path) -> bool:

@@ -21,8 +21,8 @@ class Request:
         rank: of an answer among the likeliest ones, from 0, where a beam finds them.
         alternatives: how many likely characters to report beside each one drawn; None: neither
             these nor the probability of the one drawn. ``Engine.serve`` alone reports them.
-        may_fail: whether a poem that keeps its rules in no draft has a result with a ``problem``;
-            otherwise it ends all.
+        may_fail: whether a poem that keeps its rules in no draft, or a text that ends every worker,
+            has a result with a ``problem``; otherwise it ends all.
     """
 
     prompt: str

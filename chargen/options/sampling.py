@@ -167,7 +167,9 @@ class BatchConfig(Config):
         negatable=True,
     )
     keep_going: bool = option(
-        False, "For an invalid job, or a poem that fails, write its error instead of stopping"
+        False,
+        "For an invalid job, a poem that fails, or a job that ends every worker, write its error "
+        "instead of stopping",
     )
     with_prompt: bool = option(False, "Add prompt, what the text continues")
     logprobs: bool = option(False, "Add bits_per_char, each text's cost under the model")

@@ -21,11 +21,14 @@ class Hands:
             its result, in any order. It may end when it is given None.
         facts: what has to be the same on all workers and the driver, such as a checkpoint's hash.
         at_once: the most items that it works on at the same time.
+        leave: asks the work in hand, from another thread, to be saved and ended; None: it isn't
+            worth it.
     """
 
     do: Callable[[Items], Iterator[tuple[int, Any]]]
     facts: Mapping[str, str]
     at_once: int = 1
+    leave: Callable[[], None] | None = None
 
 
 class Work(Protocol):

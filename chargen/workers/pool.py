@@ -14,6 +14,8 @@ _SECONDS = 1.0
 """Between looks at what the caller may want meanwhile, such as Ctrl-C on Windows."""
 _IN_COMPANY, _ALONE = 2, 2
 """How many workers an item may take down, among others and then by itself."""
+_MOST_FATAL = 16
+"""Items that are given up in a row: more are the fault of something else."""
 
 
 class FatalItemError(WorkerError):
@@ -32,15 +34,19 @@ class Pool:
     """Gives items to workers in small groups, as they have room for them.
 
     A worker holds two groups or twice what it works on at once, so that it never waits for the
-    driver; memory is bounded by that. The items of a worker that is lost are given to others
+    driver; memory is bounded by that. Long items are not sent ahead of their work: another worker
+    may be free before. The items of a worker that is lost are given to others
     first. An item that was being worked on in the loss of two workers is given to one that has
-    nothing else; when that is lost twice as well, the item is to blame.
+    nothing else; when that is lost twice as well, the item is to blame: that is an error, or the
+    item's result.
 
     Args:
         start: starts the workers, when the first item is there.
         facts: what each of them must report, besides its versions.
         size: how many there are.
         group: items that are sent together.
+        ahead: whether items are sent ahead, while the worker has work.
+        keep_going: whether an item that is to blame has a FatalItemError as its result.
 
     Attributes:
         size: how many workers there are.
@@ -48,7 +54,14 @@ class Pool:
     """
 
     def __init__(
-        self, start: Callable[[], Crew], facts: Mapping[str, str], *, size: int, group: int = 1
+        self,
+        start: Callable[[], Crew],
+        facts: Mapping[str, str],
+        *,
+        size: int,
+        group: int = 1,
+        ahead: bool = True,
+        keep_going: bool = False,
     ) -> None:
         self.size, self.lost = size, 0
         self._start, self._facts, self._group = start, {**versions(), **facts}, group
@@ -58,7 +71,8 @@ class Pool:
         self._again: deque[tuple[int, Any]] = deque()
         self._alone: deque[tuple[int, Any]] = deque()
         self._losses: Counter[int] = Counter()
-        self._failed_starts = self._lost_in_a_row = 0
+        self._keep_going, self._rounds = keep_going, 2 if ahead else 1
+        self._failed_starts = self._lost_in_a_row = self._fatal_in_a_row = 0
         self._items: Iterator[Any] = iter(())
         self._taken, self._all_taken = 0, False
 
@@ -91,7 +105,7 @@ class Pool:
 
     def _note(self, worker: int, message: Message) -> Iterator[tuple[int, Any]]:
         if isinstance(message, Done):
-            self._lost_in_a_row = 0
+            self._lost_in_a_row = self._fatal_in_a_row = 0
             held = self._held[worker]
             for number, result in message.results:
                 del held[number]
@@ -100,14 +114,14 @@ class Pool:
         elif isinstance(message, Ready):
             self._compare(message)
             self._failed_starts = 0
-            self._room[worker] = max(2 * message.at_once, 2 * self._group)
+            self._room[worker] = self._rounds * max(message.at_once, self._group)
         elif isinstance(message, Failed):
             raise WorkerError(
                 f"The worker on {message.host}: {message.message}",
                 message.remedy or "Look for its cause on that machine.",
             )
         else:
-            self._lose(worker, message)
+            yield from self._lose(worker, message)
 
     def _compare(self, ready: Ready) -> None:
         for name, ours in self._facts.items():
@@ -118,8 +132,8 @@ class Pool:
                     "Use the same on all machines.",
                 )
 
-    def _lose(self, worker: int, loss: Lost) -> None:
-        """Take back what a worker had, and start another one."""
+    def _lose(self, worker: int, loss: Lost) -> Iterator[tuple[int, FatalItemError]]:
+        """Take back what a worker had, and start another one; yield what is given up."""
         held: dict[int, Any] = self._held.pop(worker, {})
         room = self._room.pop(worker, None)
         self.lost += 1
@@ -135,13 +149,23 @@ class Pool:
             )
         by_itself = len(held) == 1 and self._losses[next(iter(held))] >= _IN_COMPANY
         for place, (number, item) in enumerate(held.items()):
-            self._losses[number] += place < (room or 0) // 2
+            self._losses[number] += place < (room or 0) // self._rounds
             if self._losses[number] >= _IN_COMPANY + _ALONE and by_itself:
-                raise FatalItemError(number, loss.how)
+                yield number, self._given_up(number, loss)
+                continue
             (self._alone if self._losses[number] >= _IN_COMPANY else self._again).append(
                 (number, item)
             )
         self._crew.replace(worker)
+
+    def _given_up(self, number: int, loss: Lost) -> FatalItemError:
+        error = FatalItemError(number, loss.how)
+        self._fatal_in_a_row += 1
+        self._lost_in_a_row = 0
+        if not self._keep_going or self._fatal_in_a_row > _MOST_FATAL:
+            raise error
+        del self._losses[number]
+        return error
 
     def _hand_out(self) -> None:
         """Give a group at a time to the worker that has least, while one has room."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import threading
 import time
 from collections.abc import Callable
@@ -9,7 +10,8 @@ from queue import Empty, SimpleQueue
 from typing import Any
 
 from chargen.errors import WorkerError
-from chargen.workers.messages import Failed, Group, Lost, Message, Ready, Work
+from chargen.machine.signals import held_signals
+from chargen.workers.messages import Failed, Group, Hands, Lost, Message, Ready, Work
 from chargen.workers.ray_cluster import Cluster
 from chargen.workers.station import Inbox, serve
 
@@ -22,8 +24,10 @@ class _Actor:
     def __init__(self, work: Work, threads: int) -> None:
         self._inbox: Inbox = SimpleQueue()
         self._outbox: SimpleQueue[Message] = SimpleQueue()
-        arguments = (work, threads, self._inbox, self._outbox.put)
-        threading.Thread(target=serve, args=arguments, daemon=True).start()
+        self._hands: list[Hands] = []
+        arguments = (work, threads, self._inbox, self._outbox.put, self._hands.append)
+        self._thread = threading.Thread(target=serve, args=arguments, daemon=True)
+        self._thread.start()
 
     def put(self, group: Group) -> None:
         self._inbox.put(group)
@@ -37,6 +41,14 @@ class _Actor:
             except Empty:
                 return found
 
+    def leave(self) -> None:
+        """Save and end the work in hand, if it can be, and wait for that."""
+        self._inbox.put(None)
+        for hands in self._hands:
+            if hands.leave:
+                hands.leave()
+                self._thread.join()
+
 
 class RayActors:
     """Actors that each do a share of the work.
@@ -45,9 +57,13 @@ class RayActors:
         cluster: where they run.
         work: what they do.
         gpus: GPUs of each.
+        seconds_to_end: how long they have to save what they do, when they are to end; 0: none.
     """
 
-    def __init__(self, cluster: Cluster, work: Work, *, gpus: int = 0) -> None:
+    def __init__(
+        self, cluster: Cluster, work: Work, *, gpus: int = 0, seconds_to_end: float = 0.0
+    ) -> None:
+        self._seconds_to_end = seconds_to_end
         self.size = cluster.workers
         self._ray, self._work, self._threads = cluster.ray, work, cluster.threads
         self._start: Callable[..., Any] = self._ray.remote(
@@ -67,7 +83,11 @@ class RayActors:
         self._actors[worker].put.remote(list(group))
 
     def wait(self, seconds: float) -> list[tuple[int, Message]]:
-        self._ray.wait(list(self._calls), num_returns=1, timeout=seconds)
+        # Ray turns what a handler of a signal raises into a SystemError of its own.
+        with held_signals(signal.SIGINT, signal.SIGTERM) as seen:
+            self._ray.wait(list(self._calls), num_returns=1, timeout=seconds)
+        for number in seen:
+            signal.raise_signal(number)
         ready, _ = self._ray.wait(list(self._calls), num_returns=len(self._calls), timeout=0)
         if not ready and not self._begun and time.monotonic() - self._since > _SECONDS_TO_BEGIN:
             raise WorkerError(
@@ -100,6 +120,9 @@ class RayActors:
         self._begin(worker)
 
     def close(self) -> None:
+        if self._seconds_to_end and self._actors:
+            leaving = [actor.leave.remote() for actor in self._actors.values()]
+            self._ray.wait(leaving, num_returns=len(leaving), timeout=self._seconds_to_end)
         for actor in self._actors.values():
             self._ray.kill(actor)
         self._actors, self._calls = {}, {}

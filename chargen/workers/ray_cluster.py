@@ -18,12 +18,16 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock, Timeout
+
 from chargen.errors import ChargenWarning, MissingExtraError, WorkerError
 
 _SECONDS_TO_ANSWER = 5.0
 _SETTINGS_FRAME = 4
 _PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes([0, 0, 0, _SETTINGS_FRAME, 0, 0, 0, 0, 0])
 """The first words of a client of gRPC, which is HTTP/2; the server answers with its settings."""
+_PREFIX, _LOCK = "chargen-ray-", "driver.lock"
+"""Of the folder of a cluster on this machine, and of the file in it that its driver locks."""
 _ADDRESS = re.compile(r"(?:ray://)?(.+):(\d+)")
 
 
@@ -129,11 +133,25 @@ def check_address(address: str) -> None:
 
 @contextlib.contextmanager
 def _temporary_folder() -> Iterator[str]:
-    folder = tempfile.mkdtemp(prefix="chargen-ray-")
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)  # Ray's processes may still be ending
+    """A folder that is locked while this process lives; those of killed ones are removed first."""
+    for left in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):
+        _remove_if_dead(left)
+    folder = tempfile.mkdtemp(prefix=_PREFIX)
+    with FileLock(Path(folder, _LOCK)):
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)  # Ray's processes may still be ending
+
+
+def _remove_if_dead(folder: Path) -> None:
+    """Remove a folder of this user whose process was killed, which the system has unlocked."""
+    with contextlib.suppress(OSError, Timeout):
+        lock = folder / _LOCK
+        ours = not hasattr(os, "getuid") or folder.lstat().st_uid == os.getuid()
+        if ours and lock.is_file() and not folder.is_symlink():
+            with FileLock(lock, timeout=0):
+                shutil.rmtree(folder, ignore_errors=True)
 
 
 @contextlib.contextmanager

@@ -13,12 +13,14 @@ from typing import Any
 
 from chargen import __version__
 from chargen.errors import ChargenError
-from chargen.workers.messages import Done, Failed, Group, Message, Ready, Work
+from chargen.workers.messages import Done, Failed, Group, Hands, Message, Ready, Work
 
 _MOST_HELD = 64
 """Results that are reported together, at most."""
 _SECONDS_HELD = 0.02
 """How long a result is held back for others."""
+_SECONDS_TO_WAKE = 0.2
+"""A signal that another thread got is heeded then: Python's handlers wait for the main thread."""
 
 Inbox = SimpleQueue[Group | None]
 """Groups of items; None is the end."""
@@ -33,11 +35,18 @@ def versions() -> dict[str, str]:
     return {"chargen": __version__, "torch": torch}
 
 
-def serve(work: Work, threads: int, inbox: Inbox, send: Callable[[Message], None]) -> None:
+def serve(
+    work: Work,
+    threads: int,
+    inbox: Inbox,
+    send: Callable[[Message], None],
+    on_ready: Callable[[Hands], None] = lambda _: None,
+) -> None:
     """Do the work until the inbox has its end, or until an error, which is sent."""
     host = platform.node()
     try:
         hands = work.begin(threads)
+        on_ready(hands)
         send(Ready(host, {**versions(), **hands.facts}, hands.at_once))
         station = _Station(inbox, send)
         while station.wait():
@@ -61,8 +70,9 @@ class _Station:
 
     def wait(self) -> bool:
         """Wait for items; False: there will be none."""
-        if not self._todo and not self._ended:
-            self._take(self._inbox.get())
+        while not self._todo and not self._ended:
+            with suppress(Empty):
+                self._take(self._inbox.get(timeout=_SECONDS_TO_WAKE))
         return bool(self._todo)
 
     def items(self) -> Iterator[Any]:

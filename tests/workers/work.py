@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from chargen.errors import CheckpointError
+from chargen.generation.requests import Result
 from chargen.workers.messages import Hands, Items
 
 
@@ -45,3 +46,24 @@ class Squares:
                 (self.folder / f"{number}-{marks}").touch()
                 os.kill(os.getpid(), signal.SIGKILL)
             yield position, number * number
+
+
+@dataclass(frozen=True)
+class Echoes:
+    """Texts that are their prompts; the prompt ``deadly`` ends the worker, and leaves a mark."""
+
+    folder: Path
+    deadly: str
+
+    def begin(self, threads: int) -> Hands:
+        return Hands(self._do, {}, at_once=4)
+
+    def _do(self, items: Items) -> Iterator[tuple[int, Result]]:
+        for position, request in enumerate(items):
+            if request is None:
+                return
+            if request.prompt == self.deadly:
+                (self.folder / f"mark-{os.getpid()}").touch()
+                os.kill(os.getpid(), signal.SIGKILL)
+            text = request.prompt
+            yield position, Result(0, text, "length", len(text), request.seed, None)

@@ -19,8 +19,8 @@ class BatchOptions:
     Attributes:
         defaults: defaults for the fields of jobs.
         ordered: whether to write lines in job order; otherwise in order of completion.
-        keep_going: whether to write an error for an invalid job, or a poem that keeps its rules in
-            no draft; otherwise it stops the batch.
+        keep_going: whether to write an error for an invalid job, a poem that keeps its rules in no
+            draft, or a text that ends every worker; otherwise it stops the batch.
         with_prompt: whether a line has the prompt of its text.
         shard: its number from 1 and how many there are: of the jobs, only every so manieth is done,
             from that one on; None: all.

@@ -15,15 +15,18 @@ from chargen.generation.ranking import best_results
 from chargen.generation.requests import Request, Result
 from chargen.options import WorkersConfig
 from chargen.workers.messages import Hands
+from chargen.workers.pool import FatalItemError, Pool
 from chargen.workers.starting import pool_of
 
 if TYPE_CHECKING:
     from chargen.generation.engine import Engine
     from chargen.generation.generator import Generator
-    from chargen.workers.pool import Pool
+    from chargen.workers.processes import Processes
 
 GROUP = 16
 """Requests that are sent together: few, so that workers end at the same time."""
+GIVEN_UP = "it ended every worker that worked on it"
+"""The problem of a text that is left out."""
 
 
 @dataclass(frozen=True)
@@ -63,11 +66,27 @@ class EngineWork:
 
 
 def generation(
-    stack: ExitStack, model: Generator, engine: Engine, wanted: WorkersConfig, *, ngram: bool
+    stack: ExitStack,
+    model: Generator,
+    engine: Engine,
+    wanted: WorkersConfig,
+    *,
+    ngram: bool,
+    keep_going: bool,
+    waiting: Processes | None,
 ) -> tuple[Generate, int]:
     """What generates the texts of a batch: the engine, or workers until ``stack`` ends.
 
     And how many lines may wait for an earlier one, so that no worker waits for another's texts.
+
+    Args:
+        stack: ends the workers.
+        model: of this process.
+        engine: likewise.
+        wanted: the options.
+        ngram: whether the run's counts are used.
+        keep_going: whether a text that ends every worker has a result with a ``problem``.
+        waiting: processes that were started for this.
     """
     typical = model.loaded.bits_per_char
     if not wanted.shared:
@@ -92,11 +111,17 @@ def generation(
         threads=torch.get_num_threads(),
         group=min(GROUP, engine.slots),
         gpus=int(device == "cuda"),
+        keep_going=keep_going,
+        waiting=waiting,
     )
     in_flight = 2 * max(engine.slots, GROUP) * pool.size
-    return partial(_by_workers, pool), max(MOST_WAITING, 2 * in_flight)
+    return partial(texts_of, pool), max(MOST_WAITING, 2 * in_flight)
 
 
-def _by_workers(pool: Pool, requests: Iterable[Request | None]) -> Iterator[Result]:
+def texts_of(pool: Pool, requests: Iterable[Request | None]) -> Iterator[Result]:
+    """Have the workers of a pool generate, in the manner of ``best_results``."""
     for number, result in pool.spread(requests):
-        yield replace(result, index=number)
+        if isinstance(result, FatalItemError):
+            yield Result(number, "", "", 0, 0, None, f"{GIVEN_UP}: {result.how}")
+        else:
+            yield replace(result, index=number)

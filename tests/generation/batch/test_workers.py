@@ -9,15 +9,28 @@ import random
 import signal
 import sys
 import time
+from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 import chargen
 from chargen import BatchProgress
-from chargen.errors import ChargenWarning
+from chargen.corpus.preparing import prepare
+from chargen.errors import ChargenWarning, GenerationError
+from chargen.generation.batch.asked import BatchOptions
+from chargen.generation.batch.run import Batch
+from chargen.generation.batch.workers import GIVEN_UP, texts_of
+from chargen.generation.generator import engine_of
+from chargen.options import CorpusConfig, WorkersConfig
+from chargen.workers.messages import Crew
+from chargen.workers.pool import Pool
+from chargen.workers.processes import Processes
+from chargen.workers.ray_cluster import cluster
 from tests.processes import start
-from tests.support import the_error
+from tests.support import files_in, the_error
+from tests.workers.work import Echoes
 
 POSIX = pytest.mark.skipif(sys.platform == "win32", reason="signals and /proc of POSIX")
 OPTIONS = {"length": 12, "batch_size": 8, "seed": 3}
@@ -112,6 +125,7 @@ def _runs(pid: int) -> bool:
 def test_an_actor_of_ray_that_is_killed_changes_nothing(
     jobs: Path, alone: Path, trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """In the same cluster, a text is prepared as by one process."""
     pytest.importorskip("ray")
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     out, killed = tmp_path / "out.jsonl", []
@@ -121,7 +135,11 @@ def test_an_actor_of_ray_that_is_killed_changes_nothing(
             killed.append(pids("ray::_Actor", os.getpid())[0])
             os.kill(killed[0], signal.SIGKILL)
 
-    with pytest.warns(ChargenWarning, match="RAY_AUTH_TOKEN_PATH"):
+    ray = WorkersConfig(ray="local", workers=1)
+    with ExitStack() as stack:
+        with pytest.warns(ChargenWarning, match="RAY_AUTH_TOKEN_PATH"):
+            stack.enter_context(cluster("local", 1))
+        prepare([jobs], tmp_path / "shared", CorpusConfig(), workers=ray)
         chargen.batch(
             jobs,
             out,
@@ -135,6 +153,39 @@ def test_an_actor_of_ray_that_is_killed_changes_nothing(
     assert out.read_bytes() == alone.read_bytes()
     assert killed
     assert not (tmp_path / "home").exists()
+    prepare([jobs], tmp_path / "alone", CorpusConfig())
+    assert files_in(tmp_path / "shared") == files_in(tmp_path / "alone")
+
+
+@POSIX
+@pytest.mark.parametrize("keep_going", [True, False])
+def test_a_job_that_ends_every_worker(trained: Path, tmp_path: Path, keep_going: bool) -> None:
+    """It is given up, with an error line while others go on, or with an error that names it.
+
+    Four workers is what it costs, and two more where they had other jobs first.
+    """
+    jobs, out = tmp_path / "jobs.txt", tmp_path / "out"
+    prompts = ["春" * n for n in range(1, 21)]
+    jobs.write_text("\n".join(prompts), "utf-8")
+    engine = engine_of(chargen.load(trained), slots=4)
+
+    def begin() -> Crew:
+        return Processes(2).begin(Echoes(tmp_path, prompts[6]), 1)
+
+    with jobs.open("rb") as file, Pool(begin, {}, size=2, group=4, keep_going=keep_going) as pool:
+        options = BatchOptions(keep_going=keep_going)
+        batch = Batch(engine, file, str(jobs), out, options, {}, partial(texts_of, pool))
+        inventory = batch.inventory()
+        if keep_going:
+            list(batch.run(inventory, resume=False, force=False))
+            list(batch.run(inventory, resume=True, force=False))
+            lines = [json.loads(line) for line in out.read_text("utf-8").splitlines()]
+            assert lines.pop(6) == {"id": 7, "error": f"{GIVEN_UP}: it got SIGKILL"}
+            assert [line["text"] for line in lines] == [*prompts[:6], *prompts[7:]]
+        else:
+            with pytest.raises(GenerationError, match=r"The job 7 ended every worker .* SIGKILL"):
+                list(batch.run(inventory, resume=False, force=False))
+    assert 4 <= len(list(tmp_path.glob("mark-*"))) <= 6
 
 
 def test_an_address_without_a_cluster_is_an_error(jobs: Path, trained: Path, here: Path) -> None:
