@@ -6,7 +6,7 @@ A verse is a string that grows; a line is what it must sound like.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from itertools import accumulate
@@ -15,6 +15,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from chargen.generation.poems.phrases import continuations, parts
 from chargen.generation.poems.pronunciation import Reading, heard, phrases, readings
 from chargen.generation.poems.tones import EITHER, fits
 
@@ -164,7 +165,7 @@ class InContext:
     @cached_property
     def _following(self) -> dict[str, set[str]]:
         """The characters that follow each beginning of a phrase."""
-        return _continuations(self._known)
+        return continuations(self._known)
 
     @cached_property
     def _telling(self) -> list[str]:
@@ -174,12 +175,12 @@ class InContext:
             for phrase, read in self._known.items()
             if any(reading != self._known[c][0] for c, reading in zip(phrase, read, strict=True))
         }
-        return [phrase for phrase in self._known if any(p in otherwise for p in _parts(phrase))]
+        return [phrase for phrase in self._known if any(p in otherwise for p in parts(phrase))]
 
     @cached_property
     def _changing(self) -> dict[str, set[str]]:
         """As ``_following``, of the telling phrases."""
-        return _continuations(self._telling)
+        return continuations(self._telling)
 
     @cached_property
     def _beginning(self) -> dict[str, list[str]]:
@@ -275,22 +276,6 @@ class InContext:
             found.append(written[start:whole])
             start = whole
         return found, begun
-
-
-def _parts(phrase: str) -> Iterator[str]:
-    """Yield all parts of a phrase that have several characters."""
-    for start in range(len(phrase) - 1):
-        for end in range(start + 2, len(phrase) + 1):
-            yield phrase[start:end]
-
-
-def _continuations(phrases: Iterable[str]) -> dict[str, set[str]]:
-    """Return the characters that follow each beginning of a phrase."""
-    found: dict[str, set[str]] = {}
-    for phrase in phrases:
-        for n in range(1, len(phrase)):
-            found.setdefault(phrase[:n], set()).add(phrase[n])
-    return found
 
 
 def _sizes(known: Iterable[Iterable[Reading]], mark: str) -> Counter[str]:
