@@ -53,9 +53,9 @@ class Seq2Seq(Model):
 
     With an ``ngram`` order, answers alone are counted, and s̃ decides the gate of the mixture.
 
-    With ``also_reversed`` it answers second texts with first ones too, which the decoder is told by
-    a vector added to v; all that is known of texts of one kind is then learnt from both sides, and
-    both are counted.
+    With ``also_reversed`` it learns to answer second texts with first ones too; a learnt vector,
+    added to v, tells the decoder which way it answers. Texts of one kind are then learnt from both
+    sides of the pairs, and both sides are counted.
 
     In both directions, each has half of the H units, so that the code is as wide as that of one.
 

@@ -27,7 +27,7 @@ class Recipe:
         lr_of_optimizer: ratio of an optimiser's learning rate to AdamW's.
         lr_of_tied: ratio of the learning rates of P and U to the others, if weights are tied.
         lr_of_labels: ratio of a classifier's learning rate to that of a language model.
-        lr_of_answers: the same of a network that answers, which half of a batch's pieces are for.
+        lr_of_answers: the same for a network that answers: it predicts half of a batch's pieces.
         lr_hold: share of a run's steps after which the learning rate begins to fall.
         weight_decay: AdamW's weight decay.
         adamw_betas: decay of AdamW's two moments.

@@ -18,8 +18,8 @@ def score_calibrated(
 ) -> Score:
     """Score a validation split, with the gate set right on it, which is kept in ``state``.
 
-    The bits are those with the new calibration, which what was collected is enough for. Which
-    pieces were the likeliest was decided with the one before, as another pass would be needed.
+    The bits are those under the new calibration, computed from what was collected. The accuracy is
+    still that under the old one, since a new one would take another pass.
 
     Args:
         state: whose network is scored.

@@ -37,7 +37,7 @@ _RHYMES: Mapping[str, str] = {
 _RHYME_OF = {final: rhyme for rhyme, finals in _RHYMES.items() for final in finals.split()}
 _LEAST_SHARE = 0.1
 _SANDHI = {("一", "yí"): "yī", ("一", "yì"): "yī", ("不", "bú"): "bù"}
-"""Syllables in which pypinyin's phrases write what a tone becomes beside another."""
+"""Tones that change beside another, as pypinyin's phrases write them, and the original ones."""
 _BUZZING = frozenset(("zh", "ch", "sh", "r", "z", "c", "s"))
 
 
