@@ -63,5 +63,5 @@ def test_every_command_line_can_be_given() -> None:
 
 def test_it_is_short() -> None:
     text = README.read_text("utf-8")
-    assert len(text.splitlines()) <= 420
+    assert len(text.splitlines()) <= 300
     assert len(text.encode()) <= 25_000
