@@ -182,6 +182,8 @@ class Engine:
 
     def _known_ids(self, prompt: str) -> list[int]:
         """The pieces of a prompt, without characters that the model can't read."""
+        if not prompt:
+            return []
         if not self.tokenizer.has_bytes:
             unseen = self.tokenizer.unseen(prompt)
             if unseen and self.oov_prompt == "error":

@@ -18,7 +18,7 @@ from chargen.generation.slots import Slots
 if TYPE_CHECKING:
     from chargen.generation.engine import Engine
 
-_READERS = 32
+_READERS = 12
 """Texts up to which chunks come at the pace that is asked for; of more, each has fewer."""
 _Likely = tuple[tuple[str, float], ...]
 

@@ -26,9 +26,9 @@ from chargen.serving.models import Model, Models
 from chargen.serving.refusals import RefusedError
 from chargen.serving.threads import in_thread
 
-_EVENTS_PER_SECOND = 600
+_EVENTS_PER_SECOND = 400
 """Of all streams together: each costs time that the engine would have."""
-_SOONEST, _LATEST = 0.02, 0.5
+_SOONEST, _LATEST = 0.02, 1.0
 """Seconds between two events of a stream."""
 
 _SLOW_READER = 5.0
