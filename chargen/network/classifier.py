@@ -29,7 +29,8 @@ class Classifier(Model):
 
     With an ``ngram`` order the n-grams of texts with each value are counted, and their naive Bayes
     joins in, and so do learnt weights of n-grams: o = β [λ (Y p + c) + r + ℓ]; see ``NaiveBayes``
-    and ``NgramWeights``. β is 0.7, or 1 without ℓ.
+    and ``NgramWeights``. With ``ngram_layout`` both know a text's layout too. β is 0.7, or 1
+    without ℓ.
 
     Letters in shapes: T time steps, B texts, |V| pieces, E embedding size, D = 1 or 2 directions,
     H hidden size, P = 2·D·H numbers of a pooled text, L values of the label.
@@ -56,7 +57,11 @@ class Classifier(Model):
         self.counted: NaiveBayes | None = None
         if config.ngram_order:
             self.counted = NaiveBayes(
-                config.ngram_order, config.vocab_size, config.labels, config.ngram_rows
+                config.ngram_order,
+                config.vocab_size,
+                config.labels,
+                config.ngram_rows,
+                layout=config.ngram_layout,
             )
         self.weighed: NgramWeights | None = None
         if self.counted is not None and config.ngram_weights:

@@ -13,6 +13,8 @@ from chargen.network.ngram_weights import Found
 
 _FIRST_SHARE = 0.4
 _FIRST_PRIOR = 3e4
+_OF_LAYOUT = {"κ": (0.04, 0.5), "a": (3e4, 30.0)}
+_PLACES = 1024
 _NONE = torch.iinfo(torch.int64).max
 
 
@@ -25,6 +27,11 @@ class NaiveBayes(nn.Module):
     N_gy says how often g is in training texts with the value y. A text that is learnt from is
     judged without itself: its own n-grams are taken from all counts, since they name its label. An
     n-gram that is in no other text says nothing.
+
+    With ``layout`` two more kinds of g are counted as if they were n-grams of further lengths. Both
+    are of a text of T pieces by l = ⌊2 log₂ (T + 1)⌋, so that texts about as long are compared:
+    each piece with its place from the beginning and l, and once a text, l with how many of its
+    pieces stood in it before. They tell the forms that a label prefers, and what n-grams can't see.
 
     κ corrects what is naive, that overlapping n-grams are counted as if independent; κ and log a
     are learnt with a network, and so is λ, the share of its logits that r is added to.
@@ -40,37 +47,45 @@ class NaiveBayes(nn.Module):
         vocab_size: |V|.
         values: L.
         rows: R for n-grams longer than one piece.
+        layout: whether places and recurring pieces are counted.
 
     Attributes:
-        kappa, log_a: (order,).
+        kinds: order, or order + 2 with ``layout``.
+        kappa, log_a: (kinds,).
         share: λ, (1,).
-        keys: numbers that stand for n-grams, of one length after another, each in order, int64.
+        keys: numbers that stand for n-grams, of one kind after another, each in order, int64.
         counts: N_gy of them, (·, L), int32.
-        totals: N_y of each length, (order, L), int64.
+        totals: N_y of each kind, (kinds, L), int64.
     """
 
     keys: Tensor
     counts: Tensor
     totals: Tensor
 
-    def __init__(self, order: int, vocab_size: int, values: int, rows: int) -> None:
+    def __init__(
+        self, order: int, vocab_size: int, values: int, rows: int, *, layout: bool = False
+    ) -> None:
         super().__init__()
-        self.order, self.vocab_size = order, vocab_size
-        sizes = [min(rows, vocab_size), *(rows for _ in range(order - 1))]
+        self.order, self.vocab_size, self.layout = order, vocab_size, layout
+        self.kinds = order + 2 * layout
+        sizes = [min(rows, vocab_size), *(rows for _ in range(self.kinds - 1))]
         ends = list(accumulate(sizes, initial=0))
         self._parts = [slice(first, last) for first, last in pairwise(ends)]
-        self.kappa = nn.Parameter(torch.empty(order))
-        self.log_a = nn.Parameter(torch.empty(order))
+        self.kappa = nn.Parameter(torch.empty(self.kinds))
+        self.log_a = nn.Parameter(torch.empty(self.kinds))
         self.share = nn.Parameter(torch.empty(1))
         self.register_buffer("keys", torch.full((ends[-1],), _NONE))
         self.register_buffer("counts", torch.zeros(ends[-1], values, dtype=torch.int32))
-        self.register_buffer("totals", torch.zeros(order, values, dtype=torch.int64))
+        self.register_buffer("totals", torch.zeros(self.kinds, values, dtype=torch.int64))
 
     @torch.no_grad()
     def reset_parameters(self) -> None:
         """Set the weights that training begins with; they aren't drawn."""
-        self.kappa.copy_(_FIRST_SHARE / torch.arange(1, self.order + 1) ** 2)
-        self.log_a.fill_(_FIRST_PRIOR).log_()
+        of_ngrams = [_FIRST_SHARE / n**2 for n in range(1, self.order + 1)]
+        kappa = [*of_ngrams, *_OF_LAYOUT["κ"]][: self.kinds]
+        a = [*(_FIRST_PRIOR for _ in of_ngrams), *_OF_LAYOUT["a"]][: self.kinds]
+        self.kappa.copy_(torch.tensor(kappa))
+        self.log_a.copy_(torch.tensor(a).log())
         self.share.fill_(_FIRST_SHARE)
 
     @torch.no_grad()
@@ -83,12 +98,13 @@ class NaiveBayes(nn.Module):
             values: of the label of its text, (N,); −1 for none.
         """
         L = self.counts.shape[1]
-        for n, all_keys in enumerate(self._keys(ids[:, None]), 1):
-            keys, counted = self.keys[self._parts[n - 1]], self.counts[self._parts[n - 1]]
-            kept = (places[n - 1 :] >= n - 1) & (values[n - 1 :] >= 0)
-            chosen = values[n - 1 :][kept]
+        for n, (all_keys, inside) in enumerate(self._kinds_of(ids, places)):
+            keys, counted = self.keys[self._parts[n]], self.counts[self._parts[n]]
+            of = values[len(values) - len(inside) :]
+            kept = inside & (of >= 0)
+            chosen = of[kept]
             found, which, often = torch.unique(
-                all_keys[kept, 0], return_inverse=True, return_counts=True
+                all_keys[kept], return_inverse=True, return_counts=True
             )
             if len(found) > len(keys):
                 most = often.argsort(descending=True, stable=True)[: len(keys)].sort().values
@@ -99,7 +115,7 @@ class NaiveBayes(nn.Module):
             cells = which * L + chosen
             counts = torch.bincount(cells[which >= 0], minlength=len(found) * L)
             counted[: len(found)] = counts.view(-1, L).int()
-            self.totals[n - 1] = torch.bincount(chosen, minlength=L)
+            self.totals[n] = torch.bincount(chosen, minlength=L)
 
     def _keys(self, ids: Tensor) -> list[Tensor]:
         """Return a number for each n-gram in ids (T, B): for each length n, (T − n + 1, B).
@@ -111,15 +127,39 @@ class NaiveBayes(nn.Module):
             found.append(found[-1][:-1] * self.vocab_size + ids[n:])
         return found
 
+    def _kinds_of(self, ids: Tensor, places: Tensor) -> list[tuple[Tensor, Tensor]]:
+        """Return the keys of each kind, (N',), in all texts, and which of them count."""
+        found = [(keys[:, 0], places[n:] >= n) for n, keys in enumerate(self._keys(ids[:, None]))]
+        if self.layout:
+            texts = (places == 0).cumsum(0) - 1
+            pairs = torch.unique(texts * self.vocab_size + ids) // self.vocab_size
+            lengths = torch.bincount(texts)
+            recurring = lengths - torch.bincount(pairs)
+            found.append((self._placed(ids, places, lengths[texts]), places >= 0))
+            found.append((_recurring(recurring, lengths)[texts], places == 0))
+        return found
+
+    def _placed(self, ids: Tensor, places: Tensor, lengths: Tensor) -> Tensor:
+        """Return a number for each piece at its place in a text about as long."""
+        place = _size(lengths) * _PLACES + places.clamp(max=_PLACES - 1)
+        return place * self.vocab_size + ids
+
     def find(self, ids: Tensor, lengths: Tensor) -> list[Found]:
-        """Return the n-grams of texts, of each length, by their rows in ``keys``."""
+        """Return the n-grams of texts, of each kind, by their rows in ``keys``."""
+        places = torch.arange(len(ids), device=ids.device)[:, None]
+        inside = places < lengths
+        all_keys = [(keys, inside[n:]) for n, keys in enumerate(self._keys(ids))]
+        all_keys += [(ids[:0], inside[:0])] * (self.order - len(all_keys))
+        if self.layout:
+            all_keys.append((self._placed(ids, places, lengths), inside))
+            sorted_ids = ids.masked_fill(~inside, self.vocab_size).sort(0).values
+            same = (sorted_ids[1:] == sorted_ids[:-1]) & (sorted_ids[1:] < self.vocab_size)
+            all_keys.append((_recurring(same.sum(0), lengths)[None], lengths[None] > 0))
         found = []
-        for n, keys in enumerate(self._keys(ids)):
-            inside = torch.arange(n, len(ids), device=ids.device)[:, None] < lengths
-            part = self._parts[n]
+        for part, (keys, kept) in zip(self._parts, all_keys, strict=True):
             known = self.keys[part]
             rows = torch.searchsorted(known, keys.contiguous()).clamp(max=len(known) - 1)
-            found.append(Found(rows + part.start, inside & (known[rows] == keys)))
+            found.append(Found(rows + part.start, kept & (known[rows] == keys)))
         return found
 
     def forward(self, found: Sequence[Found], own: Tensor | None = None) -> Tensor:
@@ -147,3 +187,12 @@ class NaiveBayes(nn.Module):
         a = self.log_a[n].exp()
         ratio = (N_gy + a * P) / ((N_y + a) * P)
         return torch.where(known, ratio, 1.0).log().sum(0)
+
+
+def _size(lengths: Tensor) -> Tensor:
+    return (2 * (lengths + 1).double().log2()).long()
+
+
+def _recurring(often: Tensor, lengths: Tensor) -> Tensor:
+    """Return a number for how many pieces recur in a text about as long."""
+    return (_size(lengths) << 32) + often

@@ -99,6 +99,11 @@ class ModelConfig(Config):
     ngram_weights: int = option(
         0, help="Most n-grams that a classifier learns a weight of", low=0, derived=True
     )
+    ngram_layout: bool = option(
+        False,
+        help="Whether a classifier counts pieces by their places, and how many recur",
+        derived=True,
+    )
     task: str = option(
         "lm",
         "What the network learns",

@@ -72,4 +72,5 @@ def shape_of(task: str, corpus: PreparedCorpus) -> dict[str, Any]:
     if task == "classify":
         most = min(_MOST_COUNTS // size, corpus.manifest.train.pieces)
         shape["ngram_rows"], shape["ngram_weights"] = min(_MOST_ROWS, most), min(_MOST_LEARNT, most)
+        shape["ngram_layout"] = True
     return shape

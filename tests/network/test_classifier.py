@@ -71,8 +71,9 @@ def test_loss_and_gradient_are_those_of_plain_torch() -> None:
 
 @pytest.mark.parametrize("options", [{}, {"embedding_size": 0, "bidirectional": True}])
 def test_what_stands_beyond_a_text_changes_nothing(options: dict[str, Any]) -> None:
-    model = classifier(ngram="2", **options)
+    model = classifier(ngram="2", ngram_layout=True, **options)
     ids = texts()
+    model.learn_counts(ids[:, 0], torch.arange(6), torch.full((6,), 1))
     alone = [model(ids[:n, [b]], torch.tensor([n])) for b, n in enumerate(LENGTHS.tolist())]
     torch.testing.assert_close(model(ids, LENGTHS), torch.cat(alone))
 
@@ -95,32 +96,44 @@ def test_a_batch_in_parts_has_the_same_gradient() -> None:
     torch.testing.assert_close(found[1], found[0])
 
 
+def kinds_of(bayes: NaiveBayes, text: list[int]) -> list[list[tuple[int, ...]]]:
+    """What is counted of a text, by kinds."""
+    T = len(text)
+    kinds = [[tuple(text[i : i + n]) for i in range(T - n + 1)] for n in range(1, bayes.order + 1)]
+    if bayes.layout:
+        size = math.floor(2 * math.log2(T + 1))
+        kinds.append([(size, i, piece) for i, piece in enumerate(text)])
+        kinds.append([(size, T - len(set(text)))])
+    return kinds
+
+
 def by_hand(bayes: NaiveBayes, known: list[tuple[list[int], int]], text: list[int]) -> torch.Tensor:
     """r of a text by the equations, from texts and the numbers of their labels."""
     r = torch.zeros(L, dtype=torch.float64)
-    for n in range(1, bayes.order + 1):
+    for n, grams in enumerate(kinds_of(bayes, text)):
         counts = [Counter[tuple[int, ...]]() for _ in range(L)]
         for each, value in known:
-            counts[value].update(tuple(each[i : i + n]) for i in range(len(each) - n + 1))
+            counts[value].update(kinds_of(bayes, each)[n])
         N_y = [sum(each.values()) for each in counts]
-        a = math.exp(bayes.log_a[n - 1].item())
-        for i in range(len(text) - n + 1):
-            g = tuple(text[i : i + n])
+        a = math.exp(bayes.log_a[n].item())
+        for g in grams:
             N_g = sum(each[g] for each in counts)
             if not N_g:
                 continue
             P = N_g / sum(N_y)
             for y in range(L):
                 ratio = (counts[y][g] + a * P) / (N_y[y] + a) / P
-                r[y] += bayes.kappa[n - 1].item() * math.log(ratio)
+                r[y] += bayes.kappa[n].item() * math.log(ratio)
     return r
 
 
-def counted(known: list[tuple[list[int], int]], order: int, rows: int = 50) -> NaiveBayes:
-    bayes = NaiveBayes(order, 4, L, rows).double()
+def counted(
+    known: list[tuple[list[int], int]], order: int, rows: int = 50, layout: bool = False
+) -> NaiveBayes:
+    bayes = NaiveBayes(order, 4, L, rows, layout=layout).double()
     bayes.reset_parameters()
     with torch.no_grad():
-        bayes.log_a.copy_(torch.tensor([5.0, 3.0, 2.0][:order]).log())
+        bayes.log_a.copy_(torch.tensor([5.0, 3.0, 2.0, 4.0, 6.0][: bayes.kinds]).log())
     ids = torch.tensor([each for text, _ in known for each in text])
     places = torch.tensor([n for text, _ in known for n in range(len(text))])
     values = torch.tensor([value for text, value in known for _ in text])
@@ -131,9 +144,9 @@ def counted(known: list[tuple[list[int], int]], order: int, rows: int = 50) -> N
 KNOWN = [([0, 1, 2, 1, 2], 0), ([3, 1, 2], 1), ([0, 0, 3, 3], 2), ([1, 2, 3, 0, 1], 1)]
 
 
-@pytest.mark.parametrize("order", [1, 2, 3])
-def test_ratios_are_those_counted_by_hand(order: int) -> None:
-    bayes = counted(KNOWN, order)
+@pytest.mark.parametrize(("order", "layout"), [(1, False), (2, False), (3, False), (3, True)])
+def test_ratios_are_those_counted_by_hand(order: int, layout: bool) -> None:
+    bayes = counted(KNOWN, order, layout=layout)
     for text in ([1, 2, 3], [0], [3, 3, 0, 1, 2]):
         found = bayes(bayes.find(torch.tensor(text)[:, None], torch.tensor([len(text)])))[0]
         torch.testing.assert_close(
@@ -141,8 +154,9 @@ def test_ratios_are_those_counted_by_hand(order: int) -> None:
         )
 
 
-def test_a_text_that_was_counted_is_judged_without_itself() -> None:
-    bayes = counted(KNOWN, 2)
+@pytest.mark.parametrize("layout", [False, True])
+def test_a_text_that_was_counted_is_judged_without_itself(layout: bool) -> None:
+    bayes = counted(KNOWN, 2, layout=layout)
     ids = torch.zeros(5, len(KNOWN), dtype=torch.int64)
     for n, (text, _) in enumerate(KNOWN):
         ids[: len(text), n] = torch.tensor(text)
