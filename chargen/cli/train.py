@@ -12,8 +12,7 @@ import typer
 from chargen.cli.boundary import INTERRUPTED, TERMINATED, Terminated
 from chargen.cli.command import command
 from chargen.cli.completion import own_run_names
-from chargen.cli.flags import Corpus, InitFrom, Json, Preset
-from chargen.errors import ConfigError
+from chargen.cli.flags import Corpus, InitFrom, Json, Preset, Src, Tgt, sides_as_files
 from chargen.machine.launch import Launch
 from chargen.machine.signals import held_signals
 from chargen.options import CorpusConfig, ModelConfig, TrainConfig
@@ -41,13 +40,6 @@ _RunsDir = Annotated[
         help="Folder of runs. \\[default: CHARGEN_RUNS, else checkpoints]",
     ),
 ]
-_Src = Annotated[
-    Path | None,
-    typer.Option("--src", help="For seq2seq, a file of lines that are answered by --tgt's."),
-]
-_Tgt = Annotated[
-    Path | None, typer.Option("--tgt", help="For seq2seq, a file of answers, line by line.")
-]
 _Resume = Annotated[
     bool,
     typer.Option(
@@ -71,8 +63,8 @@ def train(
     runs_dir: _RunsDir = None,
     resume: _Resume = False,
     init_from: InitFrom = None,
-    src: _Src = None,
-    tgt: _Tgt = None,
+    src: Src = None,
+    tgt: Tgt = None,
     tensorboard: _TensorBoard = False,
     *,
     options: dict[str, Any],
@@ -82,9 +74,7 @@ def train(
     """Train a recurrent network on a text, and save it in a run folder."""
     from chargen import api
 
-    texts = list(corpus) if corpus else _sides(src, tgt, options)
-    if corpus and (src or tgt):
-        raise ConfigError("A corpus is named, and `src` or `tgt` as well.", "Name one of them.")
+    texts, options = sides_as_files(corpus, src, tgt, options)
     leads = Launch.here().leads  # of several processes, one shows the run
     terminal.quiet |= not leads
     with held_signals(signal.SIGINT, signal.SIGTERM) as stopped, terminal.training() as view:
@@ -121,18 +111,3 @@ def train(
         typer.echo(json.dumps(report, ensure_ascii=False))
     if run.reason == "interrupted":
         raise typer.Exit(TERMINATED if stopped[0] == signal.SIGTERM else INTERRUPTED)
-
-
-def _sides(src: Path | None, tgt: Path | None, options: dict[str, Any]) -> list[Path] | None:
-    """Return the two files of pairs, if they are named.
-
-    Raises:
-        ConfigError: only one is, or the task isn't to answer.
-    """
-    if src is None and tgt is None:
-        return None
-    if src is None or tgt is None:
-        raise ConfigError("`src` and `tgt` go together, and one is missing.", "Give both.")
-    if options.get("task") != "seq2seq":
-        raise ConfigError("`src` and `tgt` are the sides of pairs.", "Give `task=seq2seq` as well.")
-    return [src, tgt]

@@ -175,4 +175,4 @@ def test_two_files_are_pairs(runs: Path, tmp_path: Path, monkeypatch: pytest.Mon
     done = call("train", *both, *flags, "--runs", tmp_path)
     assert done.exit_code == 0, done.output
     assert "--tgt" in the_error("train", "--src", "first.txt", *flags, status=2)
-    assert "--task" in the_error("train", *both, status=2)
+    assert "--task" in the_error("train", *both, status=1)
