@@ -14,7 +14,7 @@ from chargen.corpus.record_split import RecordSplit
 from chargen.corpus.records import Record
 from chargen.corpus.tokenizer import Tokenizer
 from chargen.errors import CheckpointError, ConfigError
-from chargen.evaluation.labels import log_probabilities
+from chargen.evaluation.labels import log_probabilities, normalised
 from chargen.evaluation.texts import in_chunks, split_of, text_costs
 from chargen.network.base import Model
 from chargen.network.classifier import Classifier
@@ -112,16 +112,9 @@ def judge_of(
             v = np.zeros((len(split), labels.size), np.float32)
             v[:, places.start + value] = 1
             found[:, value] = prior[value] - text_costs(network, split, newline, v, ngram)
-        return _normalised(found)
+        return normalised(found)
 
     return by_bits
-
-
-def _normalised(log_p: NDArray[np.float64]) -> NDArray[np.float64]:
-    highest = log_p.max(-1, keepdims=True)
-    found: NDArray[np.float64] = log_p - highest
-    found -= np.log(np.exp(found).sum(-1, keepdims=True))
-    return found
 
 
 def told_of(

@@ -63,8 +63,12 @@ class Model(nn.Module):
         """Go on without what was counted, if that is a part of this module."""
 
     @contextmanager
-    def gate_set(self, scale: float, offset: float) -> Iterator[None]:
-        """A block in which the gate is σ(scale · (w·s + b) + offset), if there is one."""
+    def calibrated(self, scale: float, offset: float) -> Iterator[None]:
+        """A block in which the network is as sure as suits a text that wasn't learnt from.
+
+        A gate is σ(scale · (w·s + b) + offset) there, and the logits of a classifier are times
+        ``scale``; other networks are as they were.
+        """
         del scale, offset
         yield
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
@@ -30,7 +31,7 @@ class Classifier(Model):
     With an ``ngram`` order the n-grams of texts with each value are counted, and their naive Bayes
     joins in, and so do learnt weights of n-grams: o = β [λ (Y p + c) + r + ℓ]; see ``NaiveBayes``
     and ``NgramWeights``. With ``ngram_layout`` both know a text's layout too. β is 0.7, or 1
-    without ℓ.
+    without ℓ, and then what ``calibrated`` makes of it.
 
     Letters in shapes: T time steps, B texts, |V| pieces, E embedding size, D = 1 or 2 directions,
     H hidden size, P = 2·D·H numbers of a pooled text, L values of the label.
@@ -102,6 +103,29 @@ class Classifier(Model):
             self.counted.learn(ids, places, values)
             if self.weighed is not None:
                 self.weighed.learn(self.counted.counts.sum(-1), len(begun))
+
+    @contextmanager
+    def calibrated(self, scale: float, offset: float) -> Iterator[None]:
+        """A block in which the logits o are times ``scale``; after it, as before.
+
+        Source: Guo et al., "On calibration of modern neural networks", ICML 2017.
+        """
+        del offset
+        factors = [self.Y] if self.c is None else [self.Y, self.c]
+        if self.counted is not None:
+            factors = [self.counted.share, self.counted.kappa]
+            if self.weighed is not None:
+                factors.append(self.weighed.W)
+        before = [each.detach().clone() for each in factors]
+        with torch.no_grad():
+            for each in factors:
+                each.mul_(scale)
+        try:
+            yield
+        finally:
+            with torch.no_grad():
+                for each, old in zip(factors, before, strict=True):
+                    each.copy_(old)
 
     def given_by(self, source: Model) -> dict[str, Tensor]:
         """Return the weights of a classifier or a language model by their names here.

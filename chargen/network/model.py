@@ -199,7 +199,7 @@ class CharModel(PieceModel):
             return torch.sigmoid(torch.mv(s.to(self.w.dtype), self.w) + self.b)[:, None]
 
     @contextmanager
-    def gate_set(self, scale: float, offset: float) -> Iterator[None]:
+    def calibrated(self, scale: float, offset: float) -> Iterator[None]:
         """A block in which the gate is σ(scale · (w·s + b) + offset); after it, as before."""
         if self.w is None or self.b is None:
             yield

@@ -217,9 +217,9 @@ class Seq2Seq(Model):
         return self.decoder.gate(s)
 
     @contextmanager
-    def gate_set(self, scale: float, offset: float) -> Iterator[None]:
-        """As ``CharModel.gate_set``."""
-        with self.decoder.gate_set(scale, offset):
+    def calibrated(self, scale: float, offset: float) -> Iterator[None]:
+        """As ``CharModel.calibrated``."""
+        with self.decoder.calibrated(scale, offset):
             yield
 
     def score_mixed(

@@ -6,7 +6,11 @@ from collections.abc import Callable
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from chargen.evaluation.gate import Calibration, Evidence
+from chargen.evaluation.labels import fitting_scale, normalised, score_labels
 from chargen.evaluation.scores import Score
 
 if TYPE_CHECKING:
@@ -35,6 +39,31 @@ def score_calibrated(
         return score
     state.calibration = found.after(state.calibration)
     return replace(score, nats=score.nats - gain * score.pieces)
+
+
+def labels_calibrated_by_leader(
+    state: TrainingState,
+    worth: float,
+    told: Callable[[], NDArray[np.float64]],
+    numbers: NDArray[np.integer[Any]],
+) -> Score:
+    """Score a classifier, as sure as it should be of texts that it hasn't learnt from.
+
+    Args:
+        state: whose network is scored; gets the calibration.
+        worth: 0: the network stays as sure as it is.
+        told: log p of the values of the split's texts by the network as it is, (n, L).
+        numbers: their labels, as in ``score_labels``.
+    """
+
+    def found() -> dict[str, Any]:
+        log_p = told()
+        scale = fitting_scale(log_p, numbers) if worth else 1.0
+        return {"score": asdict(score_labels(normalised(scale * log_p), numbers)), "scale": scale}
+
+    said = state.team.by_leader(found)
+    state.calibration = Calibration(said["scale"])
+    return Score(**said["score"])
 
 
 def calibrated_by_leader(

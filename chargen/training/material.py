@@ -14,8 +14,8 @@ from chargen.corpus.batching import RecordBatches, beginnings, padded
 from chargen.corpus.record_split import RecordSplit
 from chargen.corpus.windows import Windows
 from chargen.evaluation.gate import Evidence
-from chargen.evaluation.labels import log_probabilities, score_labels
-from chargen.evaluation.scores import Score, head_of_text, score_by_leader, score_characters
+from chargen.evaluation.labels import log_probabilities
+from chargen.evaluation.scores import Score, head_of_text, score_characters
 from chargen.evaluation.texts import score_records
 from chargen.generation.engine import Engine
 from chargen.generation.requests import Request
@@ -25,7 +25,11 @@ from chargen.options import SamplingConfig
 from chargen.training.counts import Counts
 from chargen.training.feed import Feed
 from chargen.training.gaps import Lines
-from chargen.training.gating import calibrated_by_leader, score_calibrated
+from chargen.training.gating import (
+    calibrated_by_leader,
+    labels_calibrated_by_leader,
+    score_calibrated,
+)
 from chargen.training.lessons import Labelled, Passage, Share, Texts
 from chargen.training.pairs import Pairs
 
@@ -194,6 +198,7 @@ class LabelledTexts:
         self._batches = RecordBatches(self._train, pieces, options.seed)
         self._newline = corpus.tokenizer.newline_id
         self._tokenizer, self._device = corpus.tokenizer, resolve_device(options.device)
+        self._worth = config.recipe.gate_worth
         (key,) = config.corpus.labels
         self._names = config.corpus.label_space.names(key)
         scored = bool(self._val.labels.any())
@@ -216,9 +221,11 @@ class LabelledTexts:
 
     def score(self, state: TrainingState) -> Score:
         model, labels = cast("Classifier", state.model), self._val.labels[:, 0]
-        return score_by_leader(
-            state.team,
-            lambda: score_labels(log_probabilities(model, self._val, self._newline), labels),
+        return labels_calibrated_by_leader(
+            state,
+            self._worth,
+            lambda: log_probabilities(model, self._val, self._newline),
+            labels,
         )
 
     def sample(self, state: TrainingState, seed: int) -> str:

@@ -66,7 +66,7 @@ class TrainingState:
     @contextmanager
     def calibrated(self) -> Iterator[None]:
         """A block in which the gate is as it suits the validation split."""
-        with self.model.gate_set(self.calibration.scale, self.calibration.offset):
+        with self.model.calibrated(self.calibration.scale, self.calibration.offset):
             yield
 
     def set_dropout(self, share: float) -> None:

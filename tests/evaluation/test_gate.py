@@ -75,7 +75,7 @@ def test_a_gate_is_set_for_a_block_and_comes_back_bit_for_bit() -> None:
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
     s = torch.randn(5, len(model.w), dtype=model.w.dtype)
     x = torch.logit(model.gate(s))
-    with model.gate_set(0.3, 0.7):
+    with model.calibrated(0.3, 0.7):
         torch.testing.assert_close(model.gate(s), torch.sigmoid(0.3 * x + 0.7))
     assert all(torch.equal(before[name], each) for name, each in model.state_dict().items())
 

@@ -15,6 +15,7 @@ from chargen.corpus.labels import Labels
 from chargen.corpus.records import Record
 from chargen.errors import CheckpointError, ConfigError, CorpusError
 from chargen.evaluation.label_report import report_labels
+from chargen.evaluation.labels import fitting_scale, normalised, score_labels
 from chargen.evaluation.texts import split_of, text_costs
 from tests.support import train_tiny
 
@@ -50,6 +51,22 @@ def classifier(file: Path) -> chargen.Generator:
 @pytest.fixture(scope="module")
 def writer(file: Path) -> chargen.Generator:
     return train_tiny(file, file.parent, name="writer", label_key=("kind", "half")).load()
+
+
+def test_the_scale_is_the_best_of_a_fine_grid() -> None:
+    draw = np.random.default_rng(1)
+    true = draw.normal(size=(4000, 5))
+    numbers = 1 + np.array([draw.choice(5, p=p) for p in np.exp(normalised(true))])
+    numbers[::7] = 0
+    sure = normalised(2.5 * true)  # more than it should be
+
+    def nats(scale: float) -> float:
+        return score_labels(normalised(scale * sure), numbers).nats
+
+    found = fitting_scale(sure, numbers)
+    assert nats(found) < min(map(nats, np.linspace(0.1, 3, 291))) + 0.05
+    assert nats(found) < nats(1) - 500
+    assert fitting_scale(sure[:2], numbers[:2]) == pytest.approx(1, abs=0.3)
 
 
 @pytest.mark.parametrize("pooling", ["auto", "last", "mean"])

@@ -219,6 +219,22 @@ def test_each_part_has_its_share_of_the_loss(weights: int) -> None:
     torch.testing.assert_close(model(texts(), LENGTHS), together)
 
 
+@pytest.mark.parametrize("options", [{"ngram": "0"}, {"ngram": "2", "ngram_weights": 9}])
+def test_logits_are_scaled_for_a_block(options: dict[str, Any]) -> None:
+    model = classifier(**options)
+    model.learn_counts(
+        torch.tensor([0, 1, 2, 0, 3]), torch.tensor([0, 1, 2, 0, 1]), torch.tensor([0, 0, 0, 2, 2])
+    )
+    if model.weighed is not None:
+        with torch.no_grad():
+            model.weighed.W.normal_(generator=torch.Generator().manual_seed(3))
+    before = {name: each.clone() for name, each in model.state_dict().items()}
+    o = model(texts(), LENGTHS)
+    with model.calibrated(0.4, 0.0):
+        torch.testing.assert_close(model(texts(), LENGTHS), 0.4 * o)
+    assert all(torch.equal(before[name], each) for name, each in model.state_dict().items())
+
+
 def test_weights_of_ngrams_are_added_up_by_hand() -> None:
     bayes = counted(KNOWN, 2)
     weighed = NgramWeights(len(bayes.keys), 6, L).double()
