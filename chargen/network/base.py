@@ -32,6 +32,7 @@ class Model(nn.Module):
         input_scale: that the rows of the table are multiplied by when they are read.
         begins_with_neighbours: whether its rows begin at vectors of the pieces' neighbours.
         rows_of_pieces, rows_of_labels: names of the parameters with a row, or a column, each.
+        sparse_parameters: names of linear weights of which a text has few; see ``Recipe``.
     """
 
     config: ModelConfig
@@ -40,6 +41,7 @@ class Model(nn.Module):
     begins_with_neighbours: bool
     rows_of_pieces: tuple[str, ...] = ("table",)
     rows_of_labels: tuple[str, ...] = ()
+    sparse_parameters: tuple[str, ...] = ()
 
     def reset_parameters(self, seed: int) -> None:
         """Set initial weights, a function of ``seed`` alone."""

@@ -45,6 +45,7 @@ class Classifier(Model):
     """
 
     rows_of_labels = ("Y", "c")
+    sparse_parameters = ("weighed.W",)
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()

@@ -27,6 +27,8 @@ class Recipe:
         lr_of_optimizer: ratio of an optimiser's learning rate to AdamW's.
         lr_of_tied: ratio of the learning rates of P and U to the others, if weights are tied.
         lr_of_labels: ratio of a classifier's learning rate to that of a language model.
+        lr_of_ngram_weights: ratio of the rate at which a classifier's weights of n-grams descend to
+            its learning rate, by √L for L values of the label; 0: the optimiser trains them.
         lr_of_answers: the same for a network that answers: it predicts half of a batch's pieces.
         lr_hold: share of a run's steps after which the learning rate begins to fall.
         weight_decay: AdamW's weight decay.
@@ -74,6 +76,7 @@ class Recipe:
     )
     lr_of_tied: Mapping[str, float] = field(default_factory=lambda: {"P": 2.0, "U": 0.5})
     lr_of_labels: float = 0.5
+    lr_of_ngram_weights: float = 360.0
     lr_of_answers: float = 0.6
     lr_hold: float = 0.4
     weight_decay: tuple[float, float] = (0.05, 0.3)

@@ -127,7 +127,8 @@ def _read(run: Path, step: int, config: RunConfig) -> tuple[dict[str, Tensor], d
 
 def _kinds(run: Path, step: int, config: RunConfig) -> dict[str, Kind]:
     network = expected_tensors.outline(config.model, run / CONFIG)
-    return expected_tensors.of_checkpoint(network, config.training, step, run / CONFIG)
+    options = config.training, config.recipe
+    return expected_tensors.of_checkpoint(network, *options, step, run / CONFIG)
 
 
 def _tensors(step: int) -> str:

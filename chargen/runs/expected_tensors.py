@@ -12,7 +12,7 @@ from chargen.errors import CheckpointError
 from chargen.machine.memory import in_words, usable_bytes
 from chargen.network.base import Model
 from chargen.network.shapes import build_model
-from chargen.options import ModelConfig, TrainConfig
+from chargen.options import ModelConfig, Recipe, TrainConfig
 from chargen.runs.reading import COPY_AGAIN
 from chargen.runs.tensors import Kind
 
@@ -41,7 +41,9 @@ def of_weights(network: Model) -> dict[str, Kind]:
     }
 
 
-def of_checkpoint(network: Model, training: TrainConfig, step: int, where: Path) -> dict[str, Kind]:
+def of_checkpoint(
+    network: Model, training: TrainConfig, recipe: Recipe, step: int, where: Path
+) -> dict[str, Kind]:
     """The tensors of ``last/STEP``: weights, memories of the optimiser, generator, carried state.
 
     Before the first step there are neither memories nor a carried state; where each text is read
@@ -54,7 +56,10 @@ def of_checkpoint(network: Model, training: TrainConfig, step: int, where: Path)
     found["generator"] = Kind(torch.uint8, None)  # its length is the device's own
     if not step:
         return found
+    without = network.sparse_parameters if recipe.lr_of_ngram_weights else ()
     for name, parameter in network.named_parameters():
+        if name in without:
+            continue
         for memory in _MEMORIES[training.optimizer]:
             kind = Kind(torch.float32, ()) if memory == "step" else Kind.of(parameter)
             found[f"optimizer.{name}.{memory}"] = kind

@@ -69,6 +69,7 @@ _LATER: Mapping[str, Any] = {
     "gate_worth": 0.0,
     "shifted_passes": False,
     "lr_of_labels": 1.0,
+    "lr_of_ngram_weights": 0.0,
     "lr_of_answers": 1.0,
     "dropout_of_labels": 0.0,
 }

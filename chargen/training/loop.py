@@ -11,7 +11,7 @@ from chargen.training.accumulation import accumulate_gradient
 from chargen.training.dropout import dropout_share
 from chargen.training.events import Event
 from chargen.training.learning_rate import learning_rate
-from chargen.training.optimizer import clip_gradients, set_learning_rate
+from chargen.training.optimizer import clip_gradients, optimized, set_learning_rate
 from chargen.training.plan import PreparedRun
 from chargen.training.session import Session
 
@@ -66,13 +66,13 @@ def session_events(session: Session, stop: Callable[[], bool]) -> Generator[Even
         set_learning_rate(state.optimizer, lr)
         state.set_dropout(dropout_share(session.passes, options, recipe))
         lesson = session.next_lesson()
-        state.optimizer.zero_grad(set_to_none=True)
+        state.model.zero_grad(set_to_none=True)
         loss, after = accumulate_gradient(
             state.model, lesson, state.dropout, parts, session.autocast
         )
         session.material.prepare(state.step + 1)
         loss = session.team.sum_gradients(parameters, loss, session.sent_as)
-        norm = clip_gradients(parameters, options.grad_clip)
+        norm = clip_gradients(optimized(state.optimizer), options.grad_clip)
         nats = float(loss)
         if not math.isfinite(nats + norm):
             yield session.roll_back()

@@ -21,7 +21,7 @@ from chargen.training.accumulation import accumulate_gradient
 from chargen.training.beginning import begin_weights
 from chargen.training.counts import Counts
 from chargen.training.material import material_of
-from chargen.training.optimizer import clip_gradients, set_learning_rate
+from chargen.training.optimizer import clip_gradients, optimized, set_learning_rate
 from chargen.training.plan import Plan
 from chargen.training.state import TrainingState
 
@@ -131,10 +131,10 @@ def _losses(plan: Plan, rates: Sequence[float]) -> Generator[float, None, None]:
     material = material_of(plan.config, corpus, Counts.of(corpus, plan.config.model))
     for lr in rates:
         lesson = material.lesson(state)
-        optimizer.zero_grad(set_to_none=True)
+        model.zero_grad(set_to_none=True)
         loss, state.carried = accumulate_gradient(model, lesson, state.dropout, parts, forward)
         yield float(loss)
-        clip_gradients(list(model.parameters()), options.grad_clip)
+        clip_gradients(optimized(optimizer), options.grad_clip)
         set_learning_rate(optimizer, lr)
         optimizer.step()
         state.step += 1

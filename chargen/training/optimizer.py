@@ -40,7 +40,11 @@ def build_optimizer(model: Model, config: TrainConfig, recipe: Recipe) -> Optimi
     """The optimiser of ``config``; weight decay acts on matrices, never on biases."""
     rates = recipe.lr_of_tied if model.config.tie_weights else {}
     found: dict[tuple[bool, float], list[Tensor]] = {}
+    plain = dict(model.named_parameters()) if recipe.lr_of_ngram_weights else {}
+    plain = {name: p for name, p in plain.items() if name in model.sparse_parameters}
     for name, p in model.named_parameters():
+        if name in plain:
+            continue
         kind = p.ndim > 1, rates.get(name.rpartition(".")[2], 1.0)
         found.setdefault(kind, []).append(p)
     groups: Groups = [
@@ -51,13 +55,43 @@ def build_optimizer(model: Model, config: TrainConfig, recipe: Recipe) -> Optimi
         }
         for (is_matrix, rate), params in found.items()
     ]
-    return OPTIMIZERS[config.optimizer](groups, config, recipe)
+    optimizer = OPTIMIZERS[config.optimizer](groups, config, recipe)
+    if plain:
+        optimizer.register_step_post_hook(
+            _descent(
+                list(plain.values()), recipe.lr_of_ngram_weights * math.sqrt(model.config.labels)
+            )
+        )
+    return optimizer
+
+
+def _descent(parameters: list[Tensor], rate: float) -> Callable[..., None]:
+    """A step of plain gradient descent, which follows each of an optimiser's.
+
+    A scale of its own for each number, as in AdamW, would let what is rare learn as fast as what is
+    frequent, and linear weights of n-grams learn their texts by heart.
+    """
+
+    def step(optimizer: Optimizer, *_: Any) -> None:
+        group = optimizer.param_groups[0]
+        lr = group["lr"] / group["rate"] * rate
+        with torch.no_grad():
+            for p in parameters:
+                if p.grad is not None:
+                    p.sub_(p.grad, alpha=lr)
+
+    return step
 
 
 def set_learning_rate(optimizer: Optimizer, lr: float) -> None:
     """Set the rate of the next step of an optimiser of ``build_optimizer``."""
     for group in optimizer.param_groups:
         group["lr"] = lr * group["rate"]
+
+
+def optimized(optimizer: Optimizer) -> list[torch.nn.Parameter]:
+    """The parameters of an optimiser, without those of plain descent: their scale is another."""
+    return [p for group in optimizer.param_groups for p in group["params"]]
 
 
 def clip_gradients(parameters: list[torch.nn.Parameter], largest: float) -> float:

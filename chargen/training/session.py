@@ -27,7 +27,7 @@ from chargen.training.events import (
 )
 from chargen.training.lessons import Share
 from chargen.training.material import material_of
-from chargen.training.optimizer import clip_gradients
+from chargen.training.optimizer import clip_gradients, optimized
 from chargen.training.outset import diverged, started_event
 from chargen.training.pace import Clock, StepMeans, time_of_step
 from chargen.training.plan import PreparedRun
@@ -185,8 +185,8 @@ class Session:
         parameters = list(model.parameters())
         loss, _ = accumulate_gradient(model, self.next_lesson(), None, parts, self.autocast)
         loss = self.team.sum_gradients(parameters, loss, self.sent_as)
-        norm = clip_gradients(parameters, 0)
-        self.state.optimizer.zero_grad(set_to_none=True)
+        norm = clip_gradients(optimized(self.state.optimizer), 0)
+        model.zero_grad(set_to_none=True)
         return float(loss), norm
 
     def step_event(self, lr: float) -> Step:
@@ -259,7 +259,7 @@ class Session:
         best = state.best_bits, state.evaluations_since_best
         if rollbacks > recipe.rollback_limit:
             raise diverged(failed + 1, recipe.rollback_limit)
-        state.optimizer.zero_grad(set_to_none=True)
+        state.model.zero_grad(set_to_none=True)
         if saved := self.team.spread(self.folder.load_last):
             state.restore(*saved)
             self._saved_step = state.step

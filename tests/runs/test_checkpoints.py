@@ -53,7 +53,7 @@ def test_what_is_wanted_is_what_training_saves(
     assert saved is not None
     kinds = {name: Kind.of(tensor) for name, tensor in saved[0].items()}
     kinds["generator"] = Kind(torch.uint8, None)
-    assert expected_tensors.of_checkpoint(network, config.training, 1, run) == kinds
+    assert expected_tensors.of_checkpoint(network, config.training, config.recipe, 1, run) == kinds
 
 
 Change = Callable[[dict[str, Tensor]], object]

@@ -1,15 +1,18 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
 
-from chargen.options import Recipe, TrainConfig
+from chargen.network.shapes import build_model
+from chargen.options import ModelConfig, Recipe, TrainConfig
 from chargen.training.optimizer import (
     OPTIMIZERS,
     build_optimizer,
     clip_gradients,
+    optimized,
     optimizer_tensors,
     restore_optimizer,
     set_learning_rate,
@@ -42,6 +45,26 @@ def test_a_norm_that_is_not_finite_is_told() -> None:
     parameter = torch.nn.Parameter(torch.zeros(2))
     parameter.grad = torch.tensor([1.0, float("inf")])
     assert not math.isfinite(clip_gradients([parameter], 1.0))
+
+
+def test_weights_of_ngrams_descend_by_the_gradient_alone() -> None:
+    config = ModelConfig(
+        11, task="classify", records=True, labels=3, ngram="2", ngram_rows=9, ngram_weights=9
+    )
+    model = build_model(config)
+    model.reset_parameters(0)
+    optimizer = build_optimizer(model, TrainConfig(lr=0.004, optimizer="adamw"), RECIPE)
+    W = dict(model.named_parameters())["weighed.W"]
+    assert not any(p is W for p in optimized(optimizer))
+    set_learning_rate(optimizer, 0.001)
+    for n in (1.0, -3.0):
+        model.zero_grad()
+        before, W.grad = W.detach().clone(), torch.full_like(W, n)
+        optimizer.step()
+        rate = 0.001 * RECIPE.lr_of_ngram_weights * math.sqrt(3)
+        torch.testing.assert_close(W, before - rate * n)
+    before_that = replace(RECIPE, lr_of_ngram_weights=0.0)
+    assert any(p is W for p in optimized(build_optimizer(model, TrainConfig(), before_that)))
 
 
 def test_weight_decay_spares_the_biases() -> None:
