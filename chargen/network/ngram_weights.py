@@ -25,7 +25,8 @@ class NgramWeights(nn.Module):
     ℓ_y = α Σ_t x_t W[g_t, y] / |x|,   x_t = 1 + log max(1, texts / N_g)
 
     g_t are the n-grams of all lengths, the rarer the heavier. An n-gram that occurs once, or isn't
-    among the R most frequent, is left out. α = 10 lets W, which begins at 0, learn soon.
+    among the R most frequent, is left out. α = 10 lets W, which begins at 0, learn soon. W
+    descends by its gradient alone: AdamW would let rare n-grams learn as fast as frequent ones.
 
     Letters in shapes: T time steps, B texts, L values, R n-grams.
 
