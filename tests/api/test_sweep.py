@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import _thread
+import signal
 import threading
 import time
 from pathlib import Path
@@ -62,9 +63,14 @@ def test_runs_in_work_are_saved_when_the_sweep_is_ended(corpus: Path, tmp_path: 
             time.sleep(0.02)
         _thread.interrupt_main()
 
+    # A shell's background job ignores SIGINT, and what it starts does so too.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     threading.Thread(target=interrupt, daemon=True).start()
-    with pytest.raises(KeyboardInterrupt):
-        chargen.sweep(corpus, runs_dir=tmp_path, workers=2, **asked)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            chargen.sweep(corpus, runs_dir=tmp_path, workers=2, **asked)
+    finally:
+        signal.signal(signal.SIGINT, before)
     steps = [last_state(each.parent)["step"] for each in there()]
     assert len(steps) == 2
     assert all(20 <= step < 20_000 for step in steps)
