@@ -16,7 +16,7 @@ from chargen.machine.precision import exact_float32
 from chargen.network.classifier import Classifier
 
 _ROUNDS = 40
-_LOWEST = 0.1
+_LOWEST, _HIGHEST = 0.1, 10.0
 _TRUST = 10.0
 
 
@@ -36,10 +36,10 @@ def log_probabilities(
 
 
 def fitting_scale(found: NDArray[np.float64], numbers: NDArray[np.integer[Any]]) -> float:
-    """What logits are to be multiplied by, so that the texts cost least: Newton's method.
+    """Find the factor of the logits under which the texts cost least, by Newton's method.
 
-    The cost is convex in the scale: its slope is the mean of Σ_y p_y o_y − o_label, and its
-    curvature that of the variance of o under p. The scale 1 counts as much as ten texts do.
+    The cost is convex in the factor: its slope is the sum of Σ_y p_y o_y − o_label over the texts,
+    its curvature the sum of the variances of o under p. The factor 1 has the weight of ten texts.
 
     Args:
         found: log p of values, (n, L), which are logits.
@@ -48,21 +48,25 @@ def fitting_scale(found: NDArray[np.float64], numbers: NDArray[np.integer[Any]])
     Source: Guo et al., "On calibration of modern neural networks", ICML 2017.
     """
     o, values = found[numbers > 0], numbers[numbers > 0].astype(np.int64) - 1
-    scale, trust = 1.0, 0.0
-    for _ in range(_ROUNDS):
+    wanted = float(np.take_along_axis(o, values[:, None], -1).sum())
+
+    def moments(scale: float) -> tuple[float, float]:
+        """The sums of the means and of the variances of o under p."""
         p = np.exp(normalised(scale * o))
-        mean = (p * o).sum(-1)
-        spread = (p * (o - mean[:, None]) ** 2).sum(-1)
-        trust = trust or _TRUST * float(spread.mean()) + 1e-9
-        slope = (mean - np.take_along_axis(o, values[:, None], -1)[:, 0]).sum()
-        if not np.isfinite(slope):
+        mean = (p * o).sum(-1, keepdims=True)
+        return float(mean.sum()), float((p * (o - mean) ** 2).sum())
+
+    scale, trust = 1.0, _TRUST * moments(1.0)[1] / len(o) + 1e-9
+    for _ in range(_ROUNDS):
+        mean, variance = moments(scale)
+        step = (mean - wanted + trust * (scale - 1)) / (variance + trust)
+        if not np.isfinite(step):
             return 1.0
-        step = (slope + trust * (scale - 1)) / (float(spread.sum()) + trust)
-        after = min(max(scale - step, scale / 2), scale * 2, 1 / _LOWEST)
-        scale, before = max(after, _LOWEST), scale
+        scale, before = float(np.clip(scale - step, scale / 2, scale * 2)), scale
+        scale = min(max(scale, _LOWEST), _HIGHEST)
         if abs(scale - before) < 1e-4:
             break
-    return float(scale)
+    return scale
 
 
 def normalised(o: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -1,4 +1,4 @@
-"""Scoring with the gate between network and counts set right."""
+"""Scoring a validation split, with the network calibrated on it."""
 
 from __future__ import annotations
 
@@ -41,39 +41,30 @@ def score_calibrated(
     return replace(score, nats=score.nats - gain * score.pieces)
 
 
-def labels_calibrated_by_leader(
+def score_labels_calibrated(
     state: TrainingState,
     worth: float,
-    told: Callable[[], NDArray[np.float64]],
+    log_p: NDArray[np.float64],
     numbers: NDArray[np.integer[Any]],
 ) -> Score:
-    """Score a classifier, as sure as it should be of texts that it hasn't learnt from.
+    """Score a classifier, its logits scaled to suit the validation split, as ``state`` then says.
 
     Args:
-        state: whose network is scored; gets the calibration.
-        worth: 0: the network stays as sure as it is.
-        told: log p of the values of the split's texts by the network as it is, (n, L).
-        numbers: their labels, as in ``score_labels``.
+        state: whose network is scored.
+        worth: 0: the logits stay as they are.
+        log_p: of the values of the split's texts, by the network as it is, (n, L).
+        numbers: the texts' labels, as in ``score_labels``.
     """
+    state.calibration = Calibration(fitting_scale(log_p, numbers) if worth else 1.0)
+    return score_labels(normalised(state.calibration.scale * log_p), numbers)
+
+
+def by_leader(state: TrainingState, score: Callable[[], Score]) -> Score:
+    """What ``score`` returns in the leading process, with its calibration, for the whole team."""
 
     def found() -> dict[str, Any]:
-        log_p = told()
-        scale = fitting_scale(log_p, numbers) if worth else 1.0
-        return {"score": asdict(score_labels(normalised(scale * log_p), numbers)), "scale": scale}
-
-    said = state.team.by_leader(found)
-    state.calibration = Calibration(said["scale"])
-    return Score(**said["score"])
-
-
-def calibrated_by_leader(
-    state: TrainingState, worth: float, scored: Callable[[Evidence], Score]
-) -> Score:
-    """As ``score_calibrated``, which the leading process of a team does for all of them."""
-
-    def found() -> dict[str, Any]:
-        score = score_calibrated(state, worth, scored)
-        return {"score": asdict(score), "calibration": asdict(state.calibration)}
+        scored = score()
+        return {"score": asdict(scored), "calibration": asdict(state.calibration)}
 
     told = state.team.by_leader(found)
     state.calibration = Calibration(**told["calibration"])

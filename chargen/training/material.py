@@ -25,11 +25,7 @@ from chargen.options import SamplingConfig
 from chargen.training.counts import Counts
 from chargen.training.feed import Feed
 from chargen.training.gaps import Lines
-from chargen.training.gating import (
-    calibrated_by_leader,
-    labels_calibrated_by_leader,
-    score_calibrated,
-)
+from chargen.training.gating import by_leader, score_calibrated, score_labels_calibrated
 from chargen.training.lessons import Labelled, Passage, Share, Texts
 from chargen.training.pairs import Pairs
 
@@ -167,7 +163,8 @@ class Records:
             model, ngram = state.language_model, self._counts.ngram
             return score_records(model, self._tokenizer, self._val, v, ngram, evidence)
 
-        return calibrated_by_leader(state, self._config.recipe.gate_worth, scored)
+        worth = self._config.recipe.gate_worth
+        return by_leader(state, lambda: score_calibrated(state, worth, scored))
 
     def sample(self, state: TrainingState, seed: int) -> str:
         """A text with the labels of some text that was learnt from, which are shown before it."""
@@ -198,7 +195,7 @@ class LabelledTexts:
         self._batches = RecordBatches(self._train, pieces, options.seed)
         self._newline = corpus.tokenizer.newline_id
         self._tokenizer, self._device = corpus.tokenizer, resolve_device(options.device)
-        self._worth = config.recipe.gate_worth
+        self._gate_worth = config.recipe.gate_worth
         (key,) = config.corpus.labels
         self._names = config.corpus.label_space.names(key)
         scored = bool(self._val.labels.any())
@@ -221,12 +218,12 @@ class LabelledTexts:
 
     def score(self, state: TrainingState) -> Score:
         model, labels = cast("Classifier", state.model), self._val.labels[:, 0]
-        return labels_calibrated_by_leader(
-            state,
-            self._worth,
-            lambda: log_probabilities(model, self._val, self._newline),
-            labels,
-        )
+
+        def score() -> Score:
+            log_p = log_probabilities(model, self._val, self._newline)
+            return score_labels_calibrated(state, self._gate_worth, log_p, labels)
+
+        return by_leader(state, score)
 
     def sample(self, state: TrainingState, seed: int) -> str:
         """A text with its label, and what the network tells: of the validation split if any."""

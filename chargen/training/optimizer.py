@@ -40,10 +40,10 @@ def build_optimizer(model: Model, config: TrainConfig, recipe: Recipe) -> Optimi
     """The optimiser of ``config``; weight decay acts on matrices, never on biases."""
     rates = recipe.lr_of_tied if model.config.tie_weights else {}
     found: dict[tuple[bool, float], list[Tensor]] = {}
-    plain = dict(model.named_parameters()) if recipe.lr_of_ngram_weights else {}
-    plain = {name: p for name, p in plain.items() if name in model.sparse_parameters}
+    plain: list[Tensor] = []
     for name, p in model.named_parameters():
-        if name in plain:
+        if recipe.lr_of_ngram_weights and name in model.sparse_parameters:
+            plain.append(p)
             continue
         kind = p.ndim > 1, rates.get(name.rpartition(".")[2], 1.0)
         found.setdefault(kind, []).append(p)
@@ -57,19 +57,17 @@ def build_optimizer(model: Model, config: TrainConfig, recipe: Recipe) -> Optimi
     ]
     optimizer = OPTIMIZERS[config.optimizer](groups, config, recipe)
     if plain:
-        optimizer.register_step_post_hook(
-            _descent(
-                list(plain.values()), recipe.lr_of_ngram_weights * math.sqrt(model.config.labels)
-            )
-        )
+        of_adamw = recipe.lr_of_ngram_weights * math.sqrt(model.config.labels)
+        rate = of_adamw / recipe.lr_of_optimizer[config.optimizer]
+        optimizer.register_step_post_hook(_descent(plain, rate))
     return optimizer
 
 
 def _descent(parameters: list[Tensor], rate: float) -> Callable[..., None]:
-    """A step of plain gradient descent, which follows each of an optimiser's.
+    """A step of plain gradient descent, taken after each step of an optimiser.
 
-    A scale of its own for each number, as in AdamW, would let what is rare learn as fast as what is
-    frequent, and linear weights of n-grams learn their texts by heart.
+    AdamW scales each parameter's step by its own gradients, so rare n-grams would learn as fast as
+    frequent ones, and their weights would learn the training texts by heart.
     """
 
     def step(optimizer: Optimizer, *_: Any) -> None:

@@ -22,7 +22,7 @@ from chargen.network.dropout import Dropout
 from chargen.network.seq2seq import Seq2Seq
 from chargen.options import SamplingConfig
 from chargen.training.counts import Counts
-from chargen.training.gating import calibrated_by_leader
+from chargen.training.gating import by_leader, score_calibrated
 from chargen.training.lessons import Share, WholeTexts, inside
 
 if TYPE_CHECKING:
@@ -149,7 +149,7 @@ class Pairs:
             model, ngram = cast("Seq2Seq", state.model), self._counts.ngram
             return score_answers(model, self._tokenizer, self._val, ngram, evidence)
 
-        return calibrated_by_leader(state, self._gate_worth, scored)
+        return by_leader(state, lambda: score_calibrated(state, self._gate_worth, scored))
 
     def sample(self, state: TrainingState, seed: int) -> str:
         """The text of some pair, and the network's answer on the next line."""

@@ -65,7 +65,7 @@ class TrainingState:
 
     @contextmanager
     def calibrated(self) -> Iterator[None]:
-        """A block in which the gate is as it suits the validation split."""
+        """A block in which the network is calibrated on the validation split."""
         with self.model.calibrated(self.calibration.scale, self.calibration.offset):
             yield
 

@@ -63,6 +63,12 @@ def test_weights_of_ngrams_descend_by_the_gradient_alone() -> None:
         optimizer.step()
         rate = 0.001 * RECIPE.lr_of_ngram_weights * math.sqrt(3)
         torch.testing.assert_close(W, before - rate * n)
+    by_sgd = build_optimizer(model, TrainConfig(lr=0.4, optimizer="sgd"), RECIPE)
+    set_learning_rate(by_sgd, 0.001 * RECIPE.lr_of_optimizer["sgd"])
+    model.zero_grad()
+    before, W.grad = W.detach().clone(), torch.ones_like(W)
+    by_sgd.step()
+    torch.testing.assert_close(W, before - 0.001 * RECIPE.lr_of_ngram_weights * math.sqrt(3))
     before_that = replace(RECIPE, lr_of_ngram_weights=0.0)
     assert any(p is W for p in optimized(build_optimizer(model, TrainConfig(), before_that)))
 
