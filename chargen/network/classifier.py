@@ -31,7 +31,7 @@ class Classifier(Model):
     With an ``ngram`` order the n-grams of texts with each value are counted, and their naive Bayes
     joins in, and so do learnt weights of n-grams: o = β [λ (Y p + c) + r + ℓ]; see ``NaiveBayes``
     and ``NgramWeights``. With ``ngram_layout`` both know a text's layout too. β is 0.7, or 1
-    without ℓ, and then what ``calibrated`` makes of it.
+    without ℓ; calibration scales it further, see ``calibrated``.
 
     Letters in shapes: T time steps, B texts, |V| pieces, E embedding size, D = 1 or 2 directions,
     H hidden size, P = 2·D·H numbers of a pooled text, L values of the label.

@@ -27,8 +27,8 @@ class Recipe:
         lr_of_optimizer: ratio of an optimiser's learning rate to AdamW's.
         lr_of_tied: ratio of the learning rates of P and U to the others, if weights are tied.
         lr_of_labels: ratio of a classifier's learning rate to that of a language model.
-        lr_of_ngram_weights: ratio of the rate at which a classifier's weights of n-grams descend to
-            its learning rate, by √L for L values of the label; 0: the optimiser trains them.
+        lr_of_ngram_weights: a classifier's weights of n-grams learn by plain gradient descent, at
+            this times √L times the learning rate, for L values; 0: by the optimiser.
         lr_of_answers: the same for a network that answers: it predicts half of a batch's pieces.
         lr_hold: share of a run's steps after which the learning rate begins to fall.
         weight_decay: AdamW's weight decay.
@@ -58,7 +58,7 @@ class Recipe:
         rollback_limit: how often a run may go back to its last checkpoint.
         rollback_lr: factor applied to the learning rate each time.
         gate_worth: nats a piece of the validation split that setting the gate right on it must
-            save, or else it stays; 0: it always stays, and so does how sure a classifier is.
+            save, or else it stays; 0: it always stays, and a classifier isn't calibrated.
         evaluated_pieces: the most pieces of the validation split that an evaluation scores.
         forward_share: cost of a forward pass relative to a training step.
         clock_estimate: share of its minutes after which a timed run estimates its steps.

@@ -24,7 +24,7 @@ _REMEDIES = {
     "classify": "Name records and the key of their label: `label_key=author`.",
     "seq2seq": "Name pairs: a file with the columns src and trg, or two files of lines.",
     "infill": "Name a text, each line of which is read by itself.",
-    "lm": "For pairs, use the task seq2seq.",
+    "lm": "For pairs, use `task=seq2seq`.",
 }
 
 

@@ -61,7 +61,7 @@ def _pypinyin() -> ModuleType:
     try:
         import pypinyin
     except ImportError as error:
-        raise MissingExtraError("pypinyin", "poetry", "Rhyme and tone patterns") from error
+        raise MissingExtraError("pypinyin", "poetry", "Hearing rhymes and tones") from error
     return pypinyin
 
 
