@@ -30,8 +30,9 @@ class Classifier(Model):
 
     With an ``ngram`` order the n-grams of texts with each value are counted, and their naive Bayes
     joins in, and so do learnt weights of n-grams: o = β [λ (Y p + c) + r + ℓ]; see ``NaiveBayes``
-    and ``NgramWeights``. With ``ngram_layout`` both know a text's layout too. β is 0.7, or 1
-    without ℓ; calibration scales it further, see ``calibrated``.
+    and ``NgramWeights``. With ``ngram_layout`` both know a text's layout too, and with
+    ``ngram_verses`` how its verses begin. β is 0.7, or 1 without ℓ; calibration scales it further,
+    see ``calibrated``.
 
     Letters in shapes: T time steps, B texts, |V| pieces, E embedding size, D = 1 or 2 directions,
     H hidden size, P = 2·D·H numbers of a pooled text, L values of the label.
@@ -64,6 +65,7 @@ class Classifier(Model):
                 config.labels,
                 config.ngram_rows,
                 layout=config.ngram_layout,
+                verses=config.ngram_verses,
             )
         self.weighed: NgramWeights | None = None
         if self.counted is not None and config.ngram_weights:
@@ -90,7 +92,9 @@ class Classifier(Model):
         self.counted = self.weighed = None
 
     @torch.no_grad()
-    def learn_counts(self, ids: Tensor, places: Tensor, values: Tensor) -> None:
+    def learn_counts(
+        self, ids: Tensor, places: Tensor, values: Tensor, separates: Tensor | None = None
+    ) -> None:
         """Count labelled texts, one after another; arguments as ``NaiveBayes.learn``.
 
         The biases c begin at the shares of texts with each value, and n-grams are counted if any
@@ -101,7 +105,7 @@ class Classifier(Model):
         if self.c is not None:
             self.c.copy_((counts / counts.sum()).log())
         if self.counted is not None:
-            self.counted.learn(ids, places, values)
+            self.counted.learn(ids, places, values, separates)
             if self.weighed is not None:
                 self.weighed.learn(self.counted.counts.sum(-1), len(begun))
 

@@ -12,9 +12,11 @@ from torch.nn import functional as F
 from chargen.network.ngram_weights import Found
 
 _FIRST_SHARE = 0.4
-_FIRST_PRIOR = 3e4
-_OF_LAYOUT = {"κ": (0.04, 0.5), "a": (3e4, 30.0)}
+_FIRST_KAPPA = 0.3
+_FIRST_OF_PLACES, _FIRST_OF_RECURRING, _FIRST_OF_VERSES = 0.02, 0.3, 0.1
+_FIRST_PRIOR = 0.25
 _PLACES = 1024
+_FEWER = 4
 _NONE = torch.iinfo(torch.int64).max
 
 
@@ -32,9 +34,12 @@ class NaiveBayes(nn.Module):
     are of a text of T pieces by l = ⌊2 log₂ (T + 1)⌋, so that texts about as long are compared:
     each piece with its place from the beginning and l, and once a text, l with how many of its
     pieces stood in it before. They tell the forms that a label prefers, and what n-grams can't see.
+    With ``verses`` so are the two pieces that follow one that separates, such as a comma or a line
+    end: how a verse or a clause begins.
 
-    κ corrects what is naive, that overlapping n-grams are counted as if independent; κ and log a
-    are learnt with a network, and so is λ, the share of its logits that r is added to.
+    a begins at a quarter of the N_y of a mean value. κ corrects what is naive, that overlapping
+    n-grams are counted as if independent; κ and log a are learnt with a network, and so is λ, the
+    share of its logits that r is added to.
 
     Letters in shapes: T time steps, B texts, L values, R rows, which the most frequent n-grams of
     a length have; the others are left out.
@@ -48,27 +53,41 @@ class NaiveBayes(nn.Module):
         values: L.
         rows: R for n-grams longer than one piece.
         layout: whether places and recurring pieces are counted.
+        verses: whether beginnings of verses are counted. Then they and recurring pieces, of which
+            a text has few, get a quarter of R.
 
     Attributes:
-        kinds: order, or order + 2 with ``layout``.
+        kinds: order, 2 more with ``layout`` and 1 more with ``verses``.
         kappa, log_a: (kinds,).
         share: λ, (1,).
         keys: numbers that stand for n-grams, of one kind after another, each in order, int64.
         counts: N_gy of them, (·, L), int32.
         totals: N_y of each kind, (kinds, L), int64.
+        separates: which pieces separate verses, (|V|,); with ``verses`` alone.
     """
 
     keys: Tensor
     counts: Tensor
     totals: Tensor
+    separates: Tensor
 
     def __init__(
-        self, order: int, vocab_size: int, values: int, rows: int, *, layout: bool = False
+        self,
+        order: int,
+        vocab_size: int,
+        values: int,
+        rows: int,
+        *,
+        layout: bool = False,
+        verses: bool = False,
     ) -> None:
         super().__init__()
-        self.order, self.vocab_size, self.layout = order, vocab_size, layout
-        self.kinds = order + 2 * layout
-        sizes = [min(rows, vocab_size), *(rows for _ in range(self.kinds - 1))]
+        self.order, self.vocab_size = order, vocab_size
+        self.layout, self.verses = layout, verses
+        few = -(-rows // _FEWER) if verses else rows
+        sizes = [min(rows, vocab_size), *[rows] * (order - 1), *[rows, few] * layout]
+        sizes += [few] * verses
+        self.kinds = len(sizes)
         ends = list(accumulate(sizes, initial=0))
         self._parts = [slice(first, last) for first, last in pairwise(ends)]
         self.kappa = nn.Parameter(torch.empty(self.kinds))
@@ -77,26 +96,33 @@ class NaiveBayes(nn.Module):
         self.register_buffer("keys", torch.full((ends[-1],), _NONE))
         self.register_buffer("counts", torch.zeros(ends[-1], values, dtype=torch.int32))
         self.register_buffer("totals", torch.zeros(self.kinds, values, dtype=torch.int64))
+        if verses:
+            self.register_buffer("separates", torch.zeros(vocab_size, dtype=torch.bool))
 
     @torch.no_grad()
     def reset_parameters(self) -> None:
-        """Set the weights that training begins with; they aren't drawn."""
-        of_ngrams = [_FIRST_SHARE / n**2 for n in range(1, self.order + 1)]
-        kappa = [*of_ngrams, *_OF_LAYOUT["κ"]][: self.kinds]
-        a = [*(_FIRST_PRIOR for _ in of_ngrams), *_OF_LAYOUT["a"]][: self.kinds]
+        """Set the weights that training begins with; none is drawn, and counting sets a."""
+        kappa = [_FIRST_KAPPA / n**2 for n in range(1, self.order + 1)]
+        kappa += [_FIRST_OF_PLACES, _FIRST_OF_RECURRING] * self.layout
+        kappa += [_FIRST_OF_VERSES] * self.verses
         self.kappa.copy_(torch.tensor(kappa))
-        self.log_a.copy_(torch.tensor(a).log())
+        self.log_a.zero_()
         self.share.fill_(_FIRST_SHARE)
 
     @torch.no_grad()
-    def learn(self, ids: Tensor, places: Tensor, values: Tensor) -> None:
-        """Count all training texts at once.
+    def learn(
+        self, ids: Tensor, places: Tensor, values: Tensor, separates: Tensor | None = None
+    ) -> None:
+        """Count all training texts at once, and set a.
 
         Args:
             ids: the texts one after another, (N,).
             places: of each piece in its text, from 0, (N,).
             values: of the label of its text, (N,); −1 for none.
+            separates: which pieces separate verses, (|V|,) bool; by default none.
         """
+        if self.verses and separates is not None:
+            self.separates.copy_(separates)
         L = self.counts.shape[1]
         for n, (all_keys, inside) in enumerate(self._kinds_of(ids, places)):
             keys, counted = self.keys[self._parts[n]], self.counts[self._parts[n]]
@@ -116,6 +142,7 @@ class NaiveBayes(nn.Module):
             counts = torch.bincount(cells[which >= 0], minlength=len(found) * L)
             counted[: len(found)] = counts.view(-1, L).int()
             self.totals[n] = torch.bincount(chosen, minlength=L)
+        self.log_a.copy_((_FIRST_PRIOR * self.totals.float().mean(1)).clamp(min=1).log())
 
     def _keys(self, ids: Tensor) -> list[Tensor]:
         """Return a number for each n-gram in ids (T, B): for each length n, (T − n + 1, B).
@@ -137,7 +164,15 @@ class NaiveBayes(nn.Module):
             recurring = lengths - torch.bincount(pairs)
             found.append((self._placed(ids, places, lengths[texts]), places >= 0))
             found.append((_recurring(recurring, lengths)[texts], places == 0))
+        if self.verses:
+            keys, begins = self._begun(ids)
+            found.append((keys, begins & (places[2:] >= 2)))
         return found
+
+    def _begun(self, ids: Tensor) -> tuple[Tensor, Tensor]:
+        """Return numbers for two pieces, (T − 2, …), and whether they begin a verse."""
+        begins = self.separates[ids[:-2]] & ~self.separates[ids[1:-1]]
+        return ids[1:-1] * self.vocab_size + ids[2:], begins
 
     def _placed(self, ids: Tensor, places: Tensor, lengths: Tensor) -> Tensor:
         """Return a number for each piece at its place in a text about as long."""
@@ -155,6 +190,9 @@ class NaiveBayes(nn.Module):
             sorted_ids = ids.masked_fill(~inside, self.vocab_size).sort(0).values
             same = (sorted_ids[1:] == sorted_ids[:-1]) & (sorted_ids[1:] < self.vocab_size)
             all_keys.append((_recurring(same.sum(0), lengths)[None], lengths[None] > 0))
+        if self.verses:
+            keys, begins = self._begun(ids)
+            all_keys.append((keys, begins & inside[2:]))
         found = []
         for part, (keys, kept) in zip(self._parts, all_keys, strict=True):
             known = self.keys[part]

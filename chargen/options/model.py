@@ -104,6 +104,11 @@ class ModelConfig(Config):
         help="Whether a classifier counts pieces by their places, and how many recur",
         derived=True,
     )
+    ngram_verses: bool = option(
+        False,
+        help="Whether a classifier counts how verses begin, after a mark or a line end",
+        derived=True,
+    )
     task: str = option(
         "lm",
         "What the network learns",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from contextlib import closing
 from typing import TYPE_CHECKING
 
@@ -103,7 +104,16 @@ def _count_labels(model: Classifier, corpus: PreparedCorpus) -> None:
     ids = np.roll(np.asarray(split.tokens, np.int64), 1)
     ids[places == 0] = corpus.tokenizer.newline_id
     values = np.repeat(split.labels[:, 0].astype(np.int64) - 1, lengths)
-    model.learn_counts(*(torch.from_numpy(each).to(device) for each in (ids, places, values)))
+    separates = np.array(
+        [separates_verses(corpus.tokenizer.piece(id_)) for id_ in range(corpus.tokenizer.size)]
+    )
+    arrays = (ids, places, values, separates)
+    model.learn_counts(*(torch.from_numpy(each).to(device) for each in arrays))
+
+
+def separates_verses(piece: str) -> bool:
+    """Whether a piece is a mark, a blank or a line end, by its Unicode category."""
+    return len(piece) == 1 and unicodedata.category(piece)[0] in "PZC"
 
 
 def neighbour_vectors(ids: Ids, size: int, width: int, recipe: Recipe) -> Tensor:

@@ -17,7 +17,7 @@ _KINDS: Mapping[str, tuple[str, ...]] = {
     "infill": ("lines",),
 }
 """The kinds of records that a task can learn from; the first is its own."""
-_MOST_ROWS, _MOST_COUNTS = 1 << 20, 1 << 22  # of a classifier's n-grams of a length
+_MOST_ROWS, _MOST_COUNTS = 1 << 20, 1 << 23  # of a classifier's n-grams of a length
 _MOST_LEARNT = 1 << 17  # of all lengths, by itself
 _TABLE_OF_CLASSIFIERS = 8000  # characters, whose number costs a network without softmax no time
 _REMEDIES = {
@@ -72,5 +72,5 @@ def shape_of(task: str, corpus: PreparedCorpus) -> dict[str, Any]:
     if task == "classify":
         most = min(_MOST_COUNTS // size, corpus.manifest.train.pieces)
         shape["ngram_rows"], shape["ngram_weights"] = min(_MOST_ROWS, most), min(_MOST_LEARNT, most)
-        shape["ngram_layout"] = True
+        shape["ngram_layout"] = shape["ngram_verses"] = True
     return shape

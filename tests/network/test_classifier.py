@@ -71,9 +71,10 @@ def test_loss_and_gradient_are_those_of_plain_torch() -> None:
 
 @pytest.mark.parametrize("options", [{}, {"embedding_size": 0, "bidirectional": True}])
 def test_what_stands_beyond_a_text_changes_nothing(options: dict[str, Any]) -> None:
-    model = classifier(ngram="2", ngram_layout=True, **options)
+    model = classifier(ngram="2", ngram_layout=True, ngram_verses=True, **options)
     ids = texts()
-    model.learn_counts(ids[:, 0], torch.arange(6), torch.full((6,), 1))
+    separates = torch.arange(SIZE) % 2 == 0
+    model.learn_counts(ids[:, 0], torch.arange(6), torch.full((6,), 1), separates)
     alone = [model(ids[:n, [b]], torch.tensor([n])) for b, n in enumerate(LENGTHS.tolist())]
     torch.testing.assert_close(model(ids, LENGTHS), torch.cat(alone))
 
@@ -104,6 +105,9 @@ def kinds_of(bayes: NaiveBayes, text: list[int]) -> list[list[tuple[int, ...]]]:
         size = math.floor(2 * math.log2(T + 1))
         kinds.append([(size, i, piece) for i, piece in enumerate(text)])
         kinds.append([(size, T - len(set(text)))])
+    if bayes.verses:
+        begins = (i for i in range(1, T - 1) if text[i - 1] == COMMA != text[i])
+        kinds.append([(text[i], text[i + 1]) for i in begins])
     return kinds
 
 
@@ -128,35 +132,35 @@ def by_hand(bayes: NaiveBayes, known: list[tuple[list[int], int]], text: list[in
 
 
 def counted(
-    known: list[tuple[list[int], int]], order: int, rows: int = 50, layout: bool = False
+    known: list[tuple[list[int], int]], order: int, rows: int = 50, **kinds: bool
 ) -> NaiveBayes:
-    bayes = NaiveBayes(order, 4, L, rows, layout=layout).double()
+    bayes = NaiveBayes(order, 4, L, rows, **kinds).double()
     bayes.reset_parameters()
-    with torch.no_grad():
-        bayes.log_a.copy_(torch.tensor([5.0, 3.0, 2.0, 4.0, 6.0][: bayes.kinds]).log())
     ids = torch.tensor([each for text, _ in known for each in text])
     places = torch.tensor([n for text, _ in known for n in range(len(text))])
     values = torch.tensor([value for text, value in known for _ in text])
-    bayes.learn(ids, places, values)
+    bayes.learn(ids, places, values, torch.arange(4) == COMMA)
     return bayes
 
 
+COMMA = 0
+BOTH = {"layout": True, "verses": True}
 KNOWN = [([0, 1, 2, 1, 2], 0), ([3, 1, 2], 1), ([0, 0, 3, 3], 2), ([1, 2, 3, 0, 1], 1)]
 
 
-@pytest.mark.parametrize(("order", "layout"), [(1, False), (2, False), (3, False), (3, True)])
-def test_ratios_are_those_counted_by_hand(order: int, layout: bool) -> None:
-    bayes = counted(KNOWN, order, layout=layout)
-    for text in ([1, 2, 3], [0], [3, 3, 0, 1, 2]):
+@pytest.mark.parametrize(("order", "kinds"), [(1, {"verses": True}), (2, {}), (3, BOTH)])
+def test_ratios_are_those_counted_by_hand(order: int, kinds: dict[str, bool]) -> None:
+    bayes = counted(KNOWN, order, **kinds)
+    for text in ([1, 2, 3], [0], [3, 3, 0, 1, 2], [0, 0, 3, 3, 0]):
         found = bayes(bayes.find(torch.tensor(text)[:, None], torch.tensor([len(text)])))[0]
         torch.testing.assert_close(
             found.double(), by_hand(bayes, KNOWN, text), rtol=1e-5, atol=1e-5
         )
 
 
-@pytest.mark.parametrize("layout", [False, True])
-def test_a_text_that_was_counted_is_judged_without_itself(layout: bool) -> None:
-    bayes = counted(KNOWN, 2, layout=layout)
+@pytest.mark.parametrize("kinds", [{}, BOTH])
+def test_a_text_that_was_counted_is_judged_without_itself(kinds: dict[str, bool]) -> None:
+    bayes = counted(KNOWN, 2, **kinds)
     ids = torch.zeros(5, len(KNOWN), dtype=torch.int64)
     for n, (text, _) in enumerate(KNOWN):
         ids[: len(text), n] = torch.tensor(text)
@@ -175,6 +179,11 @@ def test_the_most_frequent_ngrams_have_the_rows() -> None:
     assert kept == [1 * 4 + 2, 2 * 4 + 1]
     assert bayes.counts[2:].tolist() == [[3, 0, 0], [2, 0, 0]]
     assert bayes.totals.tolist() == [[7, 2, 0], [6, 1, 0]]
+
+
+def test_smoothing_begins_at_a_quarter_of_what_a_value_has() -> None:
+    bayes = counted(KNOWN, 2)
+    assert bayes.log_a.exp().tolist() == pytest.approx([17 / 3 / 4, 13 / 3 / 4])
 
 
 def test_labels_are_expected_as_often_as_they_are() -> None:

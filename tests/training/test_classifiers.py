@@ -13,6 +13,7 @@ from chargen.errors import ConfigError, CorpusError
 from chargen.evaluation.labels import log_probabilities, score_labels
 from chargen.network.classifier import Classifier
 from chargen.runs.folder import RunFolder
+from chargen.training.beginning import separates_verses
 from tests.evaluation.test_labels import file
 from tests.support import last_state, metrics, train_tiny
 from tests.training.test_resume import Killed, killer
@@ -84,6 +85,16 @@ def test_a_larger_vocabulary_and_more_dropout_suit_it(file: Path, tmp_path: Path
     assert config.training.dropout == config.recipe.dropout_of_labels
     assert config.model.ngram == "3"
     assert not config.model.tie_weights
+    loaded = run.load().loaded
+    assert loaded.tokenizer is not None
+    parted = cast("Classifier", loaded.network).counted
+    assert parted is not None
+    pieces = (loaded.tokenizer.piece(n) for n in parted.separates.nonzero().flatten().tolist())
+    assert list(pieces) == ["\n"]
+
+
+def test_verses_are_parted_by_marks_blanks_and_line_ends() -> None:
+    assert [c for c in "山，水。a b\n1、月—é" if separates_verses(c)] == list("，。 \n、—")
 
 
 def test_a_run_without_counts_of_its_labels_reads_as_it_is(file: Path, tmp_path: Path) -> None:
