@@ -20,6 +20,8 @@ from chargen.options import ModelConfig
 
 _SHARE = 0.7
 """β: network, counts and weights tell the same in part, so their sum is too sure of it."""
+_GIVEN = 0.5
+"""Share of what the counts say that the weights of n-grams learn beside."""
 
 
 class Classifier(Model):
@@ -178,7 +180,7 @@ class Classifier(Model):
         if self.counted is None:
             return alone
         found = self.counted.find(ids, lengths)
-        o = self._both(alone, found, None)
+        o = self._both(alone, self._counted(found, None))
         return o if self.weighed is None else _SHARE * (o + self.weighed(found))
 
     def _alone(self, ids: Tensor, lengths: Tensor, dropout: Dropout | None) -> Tensor:
@@ -187,11 +189,17 @@ class Classifier(Model):
         with no_autocast(p):
             return F.linear(p.to(self.Y.dtype), self.Y, self.c)
 
-    def _both(self, alone: Tensor, found: Sequence[Found], own: Tensor | None) -> Tensor:
-        """Return λ (Y p + c) + r; ``own`` (B,) are values that the texts were counted with."""
+    def _counted(self, found: Sequence[Found], own: Tensor | None) -> Tensor:
+        """Return r; ``own`` (B,) are values that the texts were counted with."""
+        assert self.counted is not None
+        with no_autocast(self.table):
+            r: Tensor = self.counted(found, own)
+            return r
+
+    def _both(self, alone: Tensor, r: Tensor) -> Tensor:
+        """Return λ (Y p + c) + r."""
         assert self.counted is not None
         with no_autocast(alone):
-            r: Tensor = self.counted(found, own)
             return self.counted.share * alone + r
 
     def loss(
@@ -201,15 +209,18 @@ class Classifier(Model):
 
         With counts that is the mean of both together and of the network alone: by the first alone
         it would only learn what the counts don't know, and next to nothing. The weights of n-grams
-        learn by themselves, since they know a text by heart once it was learnt from.
+        learn from a third mean, that of r/2 + ℓ: without the network, since they know a text by
+        heart once it was learnt from, and beside half of what the counts say, so that they learn
+        more of what these don't know. r isn't learnt from this mean.
         """
         alone = self._alone(ids, lengths, dropout)
         costs = [_cost(alone, values)]
         if self.counted is not None:
             found = self.counted.find(ids, lengths)
-            costs.append(_cost(self._both(alone, found, values), values))
+            r = self._counted(found, values)
+            costs.append(_cost(self._both(alone, r), values))
             if self.weighed is not None:
-                costs.append(_cost(self.weighed(found), values))
+                costs.append(_cost(_GIVEN * r.detach() + self.weighed(found), values))
         return sum(costs[1:], costs[0]) / len(costs) / (values >= 0).sum().clamp(min=1)
 
     def parts(self) -> dict[str, dict[str, Tensor]]:

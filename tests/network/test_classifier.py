@@ -221,10 +221,13 @@ def test_each_part_has_its_share_of_the_loss(weights: int) -> None:
     if model.weighed is not None:
         with torch.no_grad():
             model.weighed.W.normal_(generator=torch.Generator().manual_seed(3))
-        costs.append(F.cross_entropy(model.weighed(found), own))
+        r = model.counted(found, own).detach()
+        costs.append(F.cross_entropy(r / 2 + model.weighed(found), own))
         together = 0.7 * (together + model.weighed(found))
     wanted = sum(costs[1:], costs[0]) / len(costs)
-    torch.testing.assert_close(model.loss(texts(), LENGTHS, own), wanted)
+    loss, kappa = model.loss(texts(), LENGTHS, own), model.counted.kappa
+    torch.testing.assert_close(loss, wanted)
+    torch.testing.assert_close(torch.autograd.grad(loss, kappa), torch.autograd.grad(wanted, kappa))
     torch.testing.assert_close(model(texts(), LENGTHS), together)
 
 
