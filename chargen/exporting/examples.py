@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from hashlib import sha256
 from itertools import islice
 
 from chargen.corpus.shipped import shipped_text
 from chargen.corpus.tokenizer import Tokenizer
+from chargen.runs.loaded import LoadedModel
 
 _COUNT = 3
 _SHIPPED = {"zh": "jueju", "en": "riverside"}
@@ -17,18 +19,20 @@ _SENTENCE = re.compile(r"[^\n。！？.!?]+[。！？.!?]")
 _MARKS = re.compile(r"[^\w\s]+")
 
 
-def shipped_lines(tokenizer: Tokenizer, language: str | None) -> tuple[tuple[str, ...], str]:
-    """Lines of a text that comes with chargen, and the text's name; none where none suits.
+def shipped_lines(loaded: LoadedModel, language: str | None) -> tuple[tuple[str, ...], str]:
+    """Lines of a text that comes with chargen, and what a card says of them; none if none suits.
 
-    They are its first sentences of which the vocabulary has every character. Of a vocabulary
+    They are its first sentences of which the vocabulary has every character. For a vocabulary
     without punctuation they are the first parts of sentences.
     """
-    name = _SHIPPED.get(language or "", "")
-    if not name:
+    name = _SHIPPED.get(language or "")
+    if name is None:
         return (), ""
-    text = shipped_text(name).read_text("utf-8")
-    found = tuple(islice(_lines(text, tokenizer), _COUNT))
-    return (found, name) if found else ((), "")
+    content = shipped_text(name).read_bytes()
+    learnt = sha256(content).hexdigest() in {each.sha256 for each in loaded.config.corpus.sources}
+    about = f"The lines are from `{name}`, a text that comes with chargen"
+    about += ", and that the model has learnt from." if learnt else "."
+    return tuple(islice(_lines(content.decode("utf-8"), loaded.tokenizer), _COUNT)), about
 
 
 def _lines(text: str, tokenizer: Tokenizer) -> Iterator[str]:

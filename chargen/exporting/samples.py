@@ -60,8 +60,7 @@ def sample_of(loaded: LoadedModel, config: ExportConfig) -> Sample | None:
     texts, about = config.example, ""
     if not texts:
         language = config.language or language_of(loaded.tokenizer)
-        texts, name = shipped_lines(loaded.tokenizer, language)
-        about = f"The lines are from `{name}`, a text that comes with chargen."
+        texts, about = shipped_lines(loaded, language)
         if task == "infill":
             texts = tuple(map(_with_gap, texts))
     if not texts:

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 import chargen
+from chargen.corpus.shipped import shipped_text
 from tests.support import call, metrics, the_error, train_tiny
 
 yaml = pytest.importorskip("yaml", reason="the extra bench has PyYAML")
@@ -192,6 +193,21 @@ def test_the_card_shows_what_its_commands_show(
         assert printed == f"{taken.done[0]}\n"
     elif taken.task == "classify":
         assert taken.done[0].split()[0] in printed
+
+
+@pytest.mark.parametrize("known", ["riverside", "other"])
+def test_lines_of_a_shipped_text_stand_in_for_examples(known: str, tmp_path: Path) -> None:
+    text = shipped_text("riverside").read_text("utf-8")
+    path = tmp_path / "text.txt"
+    path.write_bytes((text if known == "riverside" else text[:3000]).encode("utf-8"))
+    run = train_tiny(path, tmp_path, task="infill", max_steps=1).path
+    out = chargen.export(run, tmp_path / "en", to="hub", license="mit", language="en")
+    _, sample = card_of(out).split("## A sample")
+    assert ("and that the model has learnt from" in sample) == (known == "riverside")
+    assert "\nIt was autu□□, and the road was full of mud.\n→ It was autu" in sample
+    none = chargen.export(run, tmp_path / "xx", to="hub", license="mit")
+    assert "## A sample" not in card_of(none)
+    assert "chargen infill . □□□□" in card_of(none).replace("'", "")
 
 
 def test_examples_that_can_t_be_used_are_errors(taken: Taken, here: Path) -> None:
