@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from chargen.exporting.head import front_matter
-from chargen.exporting.results import ACCURACY, bits_of
+from chargen.exporting.results import ACCURACY, F1, bits_of
 from chargen.exporting.samples import Sample
 from chargen.exporting.uses import use_of
 from chargen.network.classifier import Classifier
@@ -161,13 +161,16 @@ def _result(export: Export) -> str:
             "infill": "of single gaps filled right",
         }
         found.append(f"{right} {told[model.task]}")
+    if F1 in figures:
+        found.append(f"a macro-F1 of {figures[F1]:.3f}")
     given = ", given the others," if model.task == "infill" else ""
     found.append(f"{figures[bits_of(model.task)]:.3f} {model.unit}{given}")
     split = "the end of the text"
     if model.records:
         split = f"{100 * settings.val_frac:g} % of the texts, spread over all of them"
+    listed = " and ".join([", ".join(found[:-1]), found[-1]] if found[1:] else found)
     return (
-        f"The weights are those after step {loaded.step:,}, with {' and '.join(found)} on the\n"
+        f"The weights are those after step {loaded.step:,}, with {listed} on the\n"
         f"validation split, {split}."
     )
 

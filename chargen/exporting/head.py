@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from chargen.exporting.language import language_of
-from chargen.exporting.results import bits_of
+from chargen.exporting.results import F1, bits_of
 from chargen.options import ExportConfig
 from chargen.runs.loaded import LoadedModel
 
@@ -19,6 +19,7 @@ _PIPELINES = {
 }
 """What the hub calls each task; text2text-generation was merged with text-generation in 2025."""
 _TAGS = {"seq2seq": ["text2text-generation"]}
+_NAMES = {F1: {"name": "macro-F1"}}
 
 
 def front_matter(
@@ -38,7 +39,10 @@ def front_matter(
         "metrics": list(figures) or [bits_of(model.task)],
     }
     if figures:
-        metrics = [{"type": each, "value": round(value, 4)} for each, value in figures.items()]
+        metrics = [
+            {"type": each, **_NAMES.get(each, {}), "value": round(value, 4)}
+            for each, value in figures.items()
+        ]
         data = {"type": corpus.name, "name": corpus.name, "split": "validation"}
         result = {"task": {"type": pipeline}, "dataset": data, "metrics": metrics}
         fields["model-index"] = [{"name": name, "results": [result]}]

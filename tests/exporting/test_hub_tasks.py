@@ -39,7 +39,7 @@ TASKS: dict[str, tuple[str, str, dict[str, Any]]] = {
 }
 """A small text for each task, and the options with which it is learnt."""
 HEADS = {
-    "classify": ("text-classification", ["accuracy", "bits_per_label"]),
+    "classify": ("text-classification", ["accuracy", "f1", "bits_per_label"]),
     "seq2seq": ("text-generation", ["bits_per_character"]),
     "infill": ("fill-mask", ["accuracy", "bits_per_character"]),
     "lm": ("text-generation", ["bits_per_character"]),
@@ -162,6 +162,7 @@ def test_the_card_has_the_task_s_figures_and_command(taken: Taken) -> None:
     values = {each["type"]: each["value"] for each in result["metrics"]}
     recorded = {
         "accuracy": taken.evaluation["accuracy"],
+        "f1": taken.evaluation.get("macro_f1"),
         names[-1]: taken.evaluation["bits_per_char"],
     }
     assert values == {name: pytest.approx(recorded[name], abs=1e-4) for name in names}
