@@ -211,8 +211,11 @@ def test_lines_of_a_shipped_text_stand_in_for_examples(known: str, tmp_path: Pat
     assert "chargen infill . □□□□" in card_of(none).replace("'", "")
 
 
-def test_examples_that_can_t_be_used_are_errors(taken: Taken, here: Path) -> None:
+def test_options_that_can_t_be_used_are_errors(taken: Taken, here: Path) -> None:
     words = ("export", taken.folder, "--to", "hub", "--license", "mit", "-o", "x", "--example")
+    if taken.task == "classify":
+        wrong = the_error(*words[:-1], "--drop-ngrams", 2, status=2)
+        assert "mixes no counts in" in wrong
     if taken.task == "lm":
         assert "writes its sample by itself" in the_error(*words, "春", status=2)
     elif taken.task == "infill":
