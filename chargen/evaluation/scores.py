@@ -40,6 +40,7 @@ class Score:
         nats: −ln p summed over all pieces, plus the extra charge for each ``<unk>``.
         correct: number of characters of which all pieces were the likeliest.
         unseen: number of characters outside the vocabulary.
+        macro_f1: of labels, the mean F1 of those that a text has; else None.
     """
 
     characters: int
@@ -47,6 +48,7 @@ class Score:
     nats: float
     correct: int
     unseen: int
+    macro_f1: float | None = None
 
     def __repr__(self) -> str:
         return (
