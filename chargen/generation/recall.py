@@ -21,9 +21,9 @@ from torch import Tensor
 
 from chargen.cells.fast.rows import whole_shares
 
-_LONGEST = 8
+LONGEST = 8
 """Pieces of a context, at most."""
-_PRIOR = 50.0
+PRIOR = 50.0
 """D at a recall of 1."""
 _LAST = 1 << 16
 """Pieces of a prompt that are remembered: the last ones."""
@@ -76,11 +76,11 @@ class _Row:
     """A text that remembers its prompt: the prior D, and its last pieces."""
 
     def __init__(self, memory: Memory, strength: float, read: Sequence[int]) -> None:
-        self.memory, self.prior, self.last = memory, _PRIOR / strength, list(read[-_LONGEST:])
+        self.memory, self.prior, self.last = memory, PRIOR / strength, list(read[-LONGEST:])
 
     def note(self, id_: int) -> None:
         self.last.append(id_)
-        del self.last[:-_LONGEST]
+        del self.last[:-LONGEST]
 
     def mix(self, p: NDArray[np.float32]) -> None:
         """Mix what the prompt says into probabilities (|V'|,), in place."""
