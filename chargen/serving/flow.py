@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from typing import Protocol
 
 from chargen.generation.requests import Chunk, Drawn, Request, Result
@@ -66,6 +65,7 @@ class Flow:
         self._left = len(self.texts)
         self._news = asyncio.Event()
         self._done = asyncio.Event()
+        self._pause: asyncio.Future[None] | None = None
         self._jobs = [Job(text.request, self._receiver(text)) for text in self.texts]
 
     def begin(self) -> None:
@@ -95,9 +95,19 @@ class Flow:
 
     async def wait(self, seconds: float) -> None:
         """Wait, but not longer than until all texts are done."""
-        with suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                await self._done.wait()
+        if self.done:
+            return
+        loop = asyncio.get_running_loop()
+        self._pause = loop.create_future()
+        timer = loop.call_later(seconds, self._go_on)
+        try:
+            await self._pause
+        finally:
+            timer.cancel()
+
+    def _go_on(self) -> None:
+        if self._pause is not None and not self._pause.done():
+            self._pause.set_result(None)
 
     def _receiver(self, text: Text) -> Callable[[Part], None]:
         def receive(part: Part) -> None:
@@ -113,6 +123,7 @@ class Flow:
                 self.error = part
             if not self._left or self.error is not None:
                 self._done.set()
+                self._go_on()
             self._news.set()
 
         return receive
