@@ -26,11 +26,6 @@ from chargen.serving.models import Model, Models
 from chargen.serving.refusals import RefusedError
 from chargen.serving.threads import in_thread
 
-_EVENTS_PER_SECOND = 400
-"""Of all streams together: each costs time that the engine would have."""
-_SOONEST, _LATEST = 0.02, 1.0
-"""Seconds between two events of a stream."""
-
 _SLOW_READER = 5.0
 """Seconds that a client has to take the last event of a stream that failed."""
 _SHORT = 2000
@@ -53,7 +48,6 @@ class Completions:
         self._models, self._admission = models, admission
         self._metrics, self._config = metrics, config
         self._endings = Endings(config.request_timeout)
-        self._streams = 0
 
     def close(self) -> None:
         """End what still runs: it has no more time."""
@@ -131,21 +125,14 @@ class Completions:
             await exchange.send_json(send, answer.whole(fillings))
 
     async def _stream(self, flow: Flow, answer: Answer, exchange: Exchange, send: Send) -> None:
-        """Send what is new at once at first, and then as often as all streams may together."""
-        self._streams += 1
-        try:
-            while not flow.done:
-                await flow.news()
-                if flow.done:
-                    break
-                await exchange.send_events(send, answer.events(flow))
-                pause = self._streams / _EVENTS_PER_SECOND
-                await flow.wait(min(max(pause, _SOONEST), _LATEST))
-            await flow.finished()
-            last = answer.events(flow) + answer.last_events(flow)
-            await exchange.send_events(send, last, last=True)
-        finally:
-            self._streams -= 1
+        """Send what comes when it comes: the engine hands out as often as all texts may together."""
+        await flow.news()
+        while not flow.done:
+            await exchange.send_events(send, answer.events(flow))
+            await flow.news()
+        await flow.finished()
+        last = answer.events(flow) + answer.last_events(flow)
+        await exchange.send_events(send, last, last=True)
 
 
 async def end_with(error: Exception, exchange: Exchange, send: Send) -> None:

@@ -65,7 +65,6 @@ class Flow:
         self._left = len(self.texts)
         self._news = asyncio.Event()
         self._done = asyncio.Event()
-        self._pause: asyncio.Future[None] | None = None
         self._jobs = [Job(text.request, self._receiver(text)) for text in self.texts]
 
     def begin(self) -> None:
@@ -93,22 +92,6 @@ class Flow:
         await self._news.wait()
         self._news.clear()
 
-    async def wait(self, seconds: float) -> None:
-        """Wait, but not longer than until all texts are done."""
-        if self.done:
-            return
-        loop = asyncio.get_running_loop()
-        self._pause = loop.create_future()
-        timer = loop.call_later(seconds, self._go_on)
-        try:
-            await self._pause
-        finally:
-            timer.cancel()
-
-    def _go_on(self) -> None:
-        if self._pause is not None and not self._pause.done():
-            self._pause.set_result(None)
-
     def _receiver(self, text: Text) -> Callable[[Part], None]:
         def receive(part: Part) -> None:
             if isinstance(part, Chunk):
@@ -123,7 +106,6 @@ class Flow:
                 self.error = part
             if not self._left or self.error is not None:
                 self._done.set()
-                self._go_on()
             self._news.set()
 
         return receive

@@ -16,7 +16,7 @@ from chargen.generation.requests import Chunk, Request, Result
 
 Part = Chunk | Result | Exception
 """What comes of a text: pieces, and last its result or what went wrong."""
-_PACE = 0.015
+_PACE = 0.02
 """Seconds between pieces of a text: nobody reads faster, and each costs the engine time."""
 
 
