@@ -53,10 +53,7 @@ def application(
     more: Sequence[Route],
     lifespan: Lifespan[Starlette],
 ) -> ASGIApp:
-    """The application, without what stands before it.
-
-    Completions are most of what is asked for, and have none of starlette's layers.
-    """
+    """The application, without what stands before it."""
 
     async def embed(scope: Scope, receive: Receive, send: Send) -> None:
         status.check()
@@ -101,6 +98,11 @@ def application(
         lifespan=lifespan,
     )
     made.router.redirect_slashes = False
+    return _before(made, status, completions)
+
+
+def _before(made: ASGIApp, status: Status, completions: Completions) -> ASGIApp:
+    """Completions, which are most of what is asked for, without starlette's layers."""
 
     async def answer(scope: Scope, receive: Receive, send: Send) -> None:
         if scope.get("path") == _COMPLETIONS and scope["method"] == "POST":

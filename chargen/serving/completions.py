@@ -125,7 +125,7 @@ class Completions:
             await exchange.send_json(send, answer.whole(fillings))
 
     async def _stream(self, flow: Flow, answer: Answer, exchange: Exchange, send: Send) -> None:
-        """Send what comes when it comes: the engine hands out as often as all texts may together."""
+        """Send what the engine hands out when it does so: rarely, where there are many texts."""
         await flow.news()
         while not flow.done:
             await exchange.send_events(send, answer.events(flow))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import httptools
 from uvicorn.protocols.http.httptools_impl import (
@@ -26,6 +26,34 @@ _LINGERING = 1.0
 connection, and the answer is lost with it."""
 
 
+class _Joined:
+    """The transport of one answer, whose head is sent with the beginning of its body."""
+
+    def __init__(self, transport: Any, cycle: RequestResponseCycle) -> None:
+        self._transport, self._cycle = transport, cycle
+        self._begun, self._head = False, b""
+
+    def write(self, data: bytes) -> None:
+        if self._cycle.response_started and not self._begun:
+            self._begun, self._head = True, data
+            return
+        self._transport.write(self._head + data)
+        self._head = b""
+
+    def flush(self) -> None:
+        """Send a head without a body."""
+        if self._head:
+            self.write(b"")
+
+    def close(self) -> None:
+        self.flush()
+        self._transport.close()
+
+    def is_closing(self) -> bool:
+        closing: bool = self._transport.is_closing()
+        return closing
+
+
 class Bounded(HttpToolsProtocol):
     """A connection whose headers must come in time, and whose errors are JSON.
 
@@ -36,6 +64,7 @@ class Bounded(HttpToolsProtocol):
     _timer: asyncio.TimerHandle | None = None
     _refused = False
     _answering: RequestResponseCycle | None = None
+    _joined: _Joined
     _in_headers = True
     _pending = 0
     """Bytes that came since headers were complete or a part of a body was there: bytes of headers,
@@ -77,6 +106,9 @@ class Bounded(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         self._pending, self._in_headers = 0, False
+        size = sum(len(name) + len(value) for name, value in self.headers)
+        if len(self.url) + size > HEADER_BYTES:
+            raise RefusedError(431, "The headers are too large.", code="invalid_http")
         hosts = sum(name == b"host" for name, _ in self.headers)
         if hosts > 1 or (not hosts and self.parser.get_http_version() == "1.1"):
             raise RefusedError(400, "A request has one Host header.", code="invalid_http")
@@ -87,8 +119,13 @@ class Bounded(HttpToolsProtocol):
         super().on_body(body)
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
-        self._answering = cycle
+        self._answering, self._joined = cycle, _Joined(self.transport, cycle)
+        cycle.transport = cast("asyncio.Transport", self._joined)
         super()._start_asgi_task(cycle, app)
+
+    def on_response_complete(self) -> None:
+        self._joined.flush()  # an answer to HEAD has no body
+        super().on_response_complete()
 
     def send_400_response(self, msg: str) -> None:  # noqa: ARG002
         error = sys.exception()
