@@ -18,9 +18,9 @@ Part = Chunk | Result | Exception
 """What comes of a text: pieces, and last its result or what went wrong."""
 _PACE = 0.02
 """Seconds between pieces of a text: nobody reads faster, and each costs the engine time."""
-_TOGETHER, _MANY = 0.01, 64
-"""Seconds for which parts are kept, where so many texts run, to be handed over together: whenever
-asyncio wakes, it takes Python's lock from the engine. Where fewer run, they are kept as much less.
+_MANY = 64
+"""Texts of which parts are kept for as long, to be handed over together; of fewer, for less.
+Whenever asyncio wakes, it takes Python's lock from the engine.
 """
 
 
@@ -138,7 +138,7 @@ class Worker:
         if self._last is not None:
             self._steps.append(now - self._last)
         self._last = now
-        if now - self._flushed >= _TOGETHER * min(1.0, len(self._running) / _MANY):
+        if now - self._flushed >= _PACE * min(1.0, len(self._running) / _MANY):
             self._flush()
         with self._lock:
             gone, self._gone = self._gone, []
