@@ -1,4 +1,4 @@
-"""The README says what is true, and is short."""
+"""The README says what is true and is short, and links between documents lead somewhere."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from pathlib import Path
 from chargen.training.presets import PRESETS
 from tests.cli.test_reference import flags_of, real_helps
 
-README = Path(__file__).resolve().parent.parent / "README.md"
+ROOT = Path(__file__).resolve().parent.parent
+README = ROOT / "README.md"
 
 
 def test_the_presets_are_all_there() -> None:
@@ -59,6 +60,31 @@ def test_every_command_line_can_be_given() -> None:
     commands = list(shown_commands())
     assert commands
     assert [wrong for words in commands if (wrong := wrong_with(words))] == []
+
+
+def headings(document: Path) -> set[str]:
+    """The anchors of a document's headings, as hosts of Git make them."""
+    titles = re.findall(r"^#+ (.*)$", document.read_text("utf-8"), re.M)
+    return {re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in titles}
+
+
+def leads_nowhere(document: Path, link: str) -> bool:
+    path, _, anchor = link.partition("#")
+    target = (document.parent / path).resolve() if path else document
+    return not target.exists() or bool(anchor and anchor not in headings(target))
+
+
+def test_links_between_documents_lead_somewhere() -> None:
+    documents = [README, *ROOT.glob(".github/*.md")]
+    documents += [each for room in ("chargen", "tests") for each in (ROOT / room).rglob("*.md")]
+    links = [
+        (str(document.relative_to(ROOT)), link)
+        for document in documents
+        for link in re.findall(r"\]\(([^)\s]+)\)", document.read_text("utf-8"))
+        if "://" not in link
+    ]
+    assert len(links) > 20
+    assert [each for each in links if leads_nowhere(ROOT / each[0], each[1])] == []
 
 
 def test_it_is_short() -> None:

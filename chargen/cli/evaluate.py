@@ -53,7 +53,12 @@ _Out = Annotated[
 @command(
     only(CorpusConfig, "encoding", "errors"),
     only(TrainConfig, "device"),
-    only(SamplingConfig, *_ANSWERING),
+    only(
+        SamplingConfig,
+        *_ANSWERING,
+        recall=0.0,
+        described={"recall": "How strongly all that was read of the text is recalled; 0: off"},
+    ),
 )
 def evaluate(
     run: NamedRun,
@@ -74,8 +79,9 @@ def evaluate(
 
     The text is cut into segments of 2,048 characters, each warmed up on the 512 characters before
     it. Characters outside the vocabulary have a cost, so that models with different vocabularies
-    can be compared. Of a classifier: accuracy, macro-F1, figures of each label, and the
-    confusion matrix.
+    can be compared. With --recall, names and phrases of what was read come back, as those of a
+    prompt do in sample; such bits compare with those of a compressor. Of a classifier: accuracy,
+    macro-F1, figures of each label, and the confusion matrix.
 
     With a run of the task infill, each character of a line is scored given all others. These bits
     don't compare with those of a language model; accuracy is the share of single gaps filled right.
@@ -87,17 +93,16 @@ def evaluate(
     from chargen import api
     from chargen.cli.labels import evaluate_labels, refuse_picture
 
-    device = options.pop("device", "auto")
+    device, recall = options.pop("device", "auto"), options.pop("recall")
     check_order("eval", run, file, runs_dir)
     generator = api.load(run, runs_dir=runs_dir, device=device, ngram=not no_ngram)
+    _check_for_texts(generator, recall=recall, per_char=per_char)
     if generator.loaded.config.model.task == "classify":
         evaluate_labels(generator, file, out, terminal, as_json=as_json, **options)
         return
     refuse_picture(generator, out)
     answering = {name: options.pop(name) for name in _ANSWERING if name in options}
     if generator.answers:
-        if per_char:
-            raise ConfigError("`per_char` is for texts, not for answers.", "Leave it out.")
         judgement = generator.judge_answers(file, form=form, **options, **answering)
         show_judgement(generator, file, judgement, terminal, as_json=as_json)
         return
@@ -105,33 +110,53 @@ def evaluate(
         raise ConfigError(f"`{name}` is for runs that answer lines.", "Leave it out.")
     if generator.loaded.config.model.records:
         score = generator.score_records(file, labels=not no_labels)
-        _show(generator, file, score, terminal, as_json=as_json)
-        return
-    text = api.read_text(file, unwrap=generator.unwrap, **options)
-    say_conversion(terminal, generator, "The text")
-    scores = generator.score_characters(text, batch_size)
-    if per_char:
-        _write_per_char(per_char, generator.as_learnt(text), scores)
-    _remark_on_unknown(scores.total().oov_rate, generator, terminal)
+    else:
+        text = api.read_text(file, unwrap=generator.unwrap, **options)
+        say_conversion(terminal, generator, "The text")
+        scores = generator.score_characters(text, batch_size, recall)
+        score = scores.total()
+        if per_char:
+            _write_per_char(per_char, generator.as_learnt(text), scores)
+        _remark_on_unknown(score.oov_rate, generator, terminal)
     if str(per_char) != "-":
-        _show(generator, file, scores.total(), terminal, as_json=as_json)
+        _show(generator, file, score, terminal, as_json=as_json, recall=recall)
+
+
+def _check_for_texts(generator: Generator, **options: object) -> None:
+    """Raise ConfigError where an option is given that only a run that continues texts has."""
+    model = generator.loaded.config.model
+    if model.task == "lm" and not model.records:
+        return
+    for name in [name for name, value in options.items() if value]:
+        raise ConfigError(f"`{name}` is for runs that continue a text.", "Leave it out.")
 
 
 def _show(
-    generator: Generator, file: Path, score: Score, terminal: Terminal, *, as_json: bool
+    generator: Generator,
+    file: Path,
+    score: Score,
+    terminal: Terminal,
+    *,
+    as_json: bool,
+    recall: float = 0.0,
 ) -> None:
+    """Report a score; with recall, which characters are the likeliest isn't known."""
     if as_json:
         report = {"checkpoint": str(generator.path), "file": str(file), **score.to_dict()}
+        if recall:
+            report["recall"] = recall
+            del report["accuracy"]
         typer.echo(json.dumps(report, ensure_ascii=False))
         return
     given = ", given the others" * (generator.loaded.config.model.task == "infill")
+    given += f", recall {recall:g}" * bool(recall)
     terminal.table(
         f"{generator.path} on {file}",
         [
             (f"bits per character{given}", f"{score.bits_per_char:.4f}"),
             ("nats per character", f"{score.nats_per_char:.4f}"),
             ("perplexity", f"{score.perplexity:.2f}"),
-            ("accuracy", f"{score.accuracy:.2%}"),
+            *([] if recall else [("accuracy", f"{score.accuracy:.2%}")]),
             ("out of vocabulary", f"{score.oov_rate:.3%}"),
             ("characters", f"{score.characters:,} ({score.pieces:,} pieces)"),
         ],

@@ -57,8 +57,6 @@ def inspect(
 
 
 def _run_rows(summary: RunSummary) -> list[tuple[str, str]]:
-    from chargen.terminal.words import duration
-
     model, training, history = summary.config.model, summary.config.training, summary.history
     corpus = summary.config.corpus
     sha256 = summary.weights_sha256 or "unknown"
@@ -71,14 +69,15 @@ def _run_rows(summary: RunSummary) -> list[tuple[str, str]]:
     }
     given = ", ".join(f"{name} {value}" for name, value in own.items())
     cell = f"{model.cell} ({given})" if given else model.cell
+    units = f"{model.num_layers} × {cell} of {model.hidden_size} units{biases}"
     dropout = f"dropout {training.dropout:g}"
     if training.dropout_growth:
         dropout += f", growth {training.dropout_growth:g}"
     rows = [
         (
             "network",
-            f"{model.num_layers} × {cell} of {model.hidden_size} units{biases}; |V| = "
-            f"{model.vocab_size:,} as {entry}; preset {summary.config.preset}",
+            f"{', '.join([units, *model.traits])}; |V| = {model.vocab_size:,} as {entry}; preset "
+            f"{summary.config.preset}",
         ),
         ("parameters", f"{sum(summary.parameters.values()):,}"),
     ]
@@ -95,25 +94,31 @@ def _run_rows(summary: RunSummary) -> list[tuple[str, str]]:
         ),
         ("corpus", f"{corpus.name} ({corpus.characters:,} characters)"),
         ("made from", ", ".join(text.name for text in corpus.sources)),
-        (
-            "history",
-            f"{history.steps:,} of {summary.config.total_steps or '?'} steps in "
-            f"{duration(history.seconds)}, {history.reason or 'not ended'}",
-        ),
+        ("history", _history(summary)),
     ]
     if history.loss is not None:
         rows.append(("last loss", f"{history.loss:.4f} nats"))
     rows += [
         (f"  step {step:,}", f"{bits:.4f} {model.unit}") for step, bits in history.evaluations[-12:]
     ]
-    if history.best_bits_per_char is not None:
-        rows.append(("best", f"{history.best_bits_per_char:.4f} {model.unit}"))
+    if summary.bits_per_char is not None:
+        rows.append(("best", f"{summary.bits_per_char:.4f} {model.unit}"))
     rows += [
         ("weights", f"of step {summary.step_of_best}, sha256 {sha256[:16]}"),
         *_ngram_row(summary),
         ("written by", f"chargen {summary.config.chargen_version}"),
     ]
     return rows
+
+
+def _history(summary: RunSummary) -> str:
+    from chargen.terminal.words import duration
+
+    history, total = summary.history, summary.config.total_steps or "?"
+    if not history.steps and summary.step_of_best:
+        return "unknown: the folder has no record of the training"
+    ended = history.reason or "not ended"
+    return f"{history.steps:,} of {total} steps in {duration(history.seconds)}, {ended}"
 
 
 def _matrices(count: int, shapes: Mapping[str, tuple[int, ...]]) -> str:

@@ -15,6 +15,7 @@ from chargen.corpus.records import Record
 from chargen.corpus.tokenizer import Tokenizer
 from chargen.errors import CorpusError
 from chargen.evaluation.classifying import Judge
+from chargen.evaluation.labels import macro_f1
 from chargen.evaluation.texts import in_chunks, split_of
 
 
@@ -78,7 +79,8 @@ class LabelReport:
     @property
     def macro_f1(self) -> float:
         """The mean F1 of the labels that a text has."""
-        return sum(each.f1 for each in self.figures) / len(self.figures)
+        counts = self.confusion
+        return macro_f1(counts.diagonal(), counts.sum(1), counts.sum(0)) or 0.0
 
     @property
     def figures(self) -> tuple[LabelFigures, ...]:

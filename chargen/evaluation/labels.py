@@ -86,5 +86,21 @@ def score_labels(found: NDArray[np.float64], numbers: NDArray[np.integer[Any]]) 
     rows = np.flatnonzero(numbers)
     values = numbers[rows].astype(np.int64) - 1
     nats = -float(found[rows, values].sum())
-    correct = int((found[rows].argmax(-1) == values).sum())
-    return Score(len(rows), len(rows), nats, correct, 0)
+    told, size = found[rows].argmax(-1), found.shape[1]
+    right = values[told == values]
+    f1 = macro_f1(*(np.bincount(each, minlength=size) for each in (right, values, told)))
+    return Score(len(rows), len(rows), nats, len(right), 0, f1)
+
+
+def macro_f1(
+    right: NDArray[np.int64], texts: NDArray[np.int64], told: NDArray[np.int64]
+) -> float | None:
+    """Return the mean F1 of the values that a text has; None where no text has any.
+
+    Args:
+        right: how many texts with each value are told to have it, (L,).
+        texts: how many have it, (L,).
+        told: how many are told to have it, (L,).
+    """
+    there = texts > 0
+    return float((2 * right[there] / (texts + told)[there]).mean()) if there.any() else None

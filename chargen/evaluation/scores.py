@@ -40,6 +40,7 @@ class Score:
         nats: −ln p summed over all pieces, plus the extra charge for each ``<unk>``.
         correct: number of characters of which all pieces were the likeliest.
         unseen: number of characters outside the vocabulary.
+        macro_f1: of labels, the mean F1 of those that a text has; else None.
     """
 
     characters: int
@@ -47,6 +48,7 @@ class Score:
     nats: float
     correct: int
     unseen: int
+    macro_f1: float | None = None
 
     def __repr__(self) -> str:
         return (
@@ -125,7 +127,6 @@ def score(
     return score_characters(model, tokenizer, ids, batch_size).total()
 
 
-@exact_float32()
 def score_characters(
     model: Predictor,
     tokenizer: Tokenizer,
@@ -135,7 +136,24 @@ def score_characters(
     evidence: Evidence | None = None,
     team: Team = ALONE,
 ) -> CharScores:
-    """Score each character of ``ids``; of several processes, each scores a share of the segments.
+    """Score each character of ``ids``; arguments and errors are those of ``score_pieces``."""
+    scored = score_pieces(model, tokenizer, ids, batch_size, ngram, evidence, team)
+    return by_character(tokenizer, ids, *scored)
+
+
+@exact_float32()
+def score_pieces(
+    model: Predictor,
+    tokenizer: Tokenizer,
+    ids: NDArray[np.integer],
+    batch_size: int = 32,
+    ngram: KneserNey | None = None,
+    evidence: Evidence | None = None,
+    team: Team = ALONE,
+) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """What each piece costs in nats, and whether it was the likeliest, (N,) each.
+
+    Of several processes, each scores a share of the segments.
 
     Args:
         model: the model, on its device; with ``ngram``, a ``CharModel`` that has a gate.
@@ -165,7 +183,7 @@ def score_characters(
         nats = team.gathered(torch.from_numpy(nats[part])).numpy()
         correct = team.gathered(torch.from_numpy(correct[part])).numpy()
         evidence.gather(team)
-    return by_character(tokenizer, ids, nats, correct)
+    return nats, correct
 
 
 def score_by_leader(team: Team, score: Callable[[], Score]) -> Score:

@@ -81,7 +81,8 @@ def total_of(scores: Iterable[Score]) -> Score:
 
 def added(scores: Sequence[Score]) -> Score:
     """The score of several texts together."""
-    return Score(*map(sum, zip(*map(astuple, scores), strict=True)))
+    counts = (astuple(each)[:-1] for each in scores)
+    return Score(*map(sum, zip(*counts, strict=True)))
 
 
 def text_costs(

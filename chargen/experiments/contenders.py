@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +15,18 @@ from torch import nn
 
 from chargen.bench.timing import Stopwatch
 from chargen.corpus.prepared import PreparedCorpus
-from chargen.evaluation.scores import CharScores, score_characters
+from chargen.evaluation.scores import (
+    CharScores,
+    by_character,
+    score_characters,
+    score_pieces,
+)
+from chargen.experiments.curves import LearningCurve
+from chargen.generation.recalled import recalled_costs
 from chargen.machine.allocator import freed_memory_returned
 from chargen.machine.devices import cpu_threads
 from chargen.machine.settings import TrainingSettings
+from chargen.options import SamplingConfig
 from chargen.training.events import Finished
 from chargen.training.loop import session_events
 from chargen.training.plan import TrainRequest, new_run
@@ -142,6 +150,17 @@ class Chargen(Contender):
 
     def score(self, ids: Ids) -> CharScores:
         return score_characters(self._model, self._tokenizer, ids, ngram=self._session.ngram)
+
+    def recalling(self, curve: LearningCurve, ids: Ids) -> LearningCurve:
+        """The end of its curve, where all that was read of ``ids`` is recalled."""
+        with self.settings():
+            nats, correct = score_pieces(
+                self._model, self._tokenizer, ids, ngram=self._session.ngram
+            )
+        costs = recalled_costs(ids, nats, SamplingConfig.recall)
+        bits = by_character(self._tokenizer, ids, costs, correct).total().bits_per_char
+        end = replace(curve.points[-1], bits_per_char=bits)
+        return LearningCurve(f"{curve.name}, recalling", curve.parameters, (end,), bits)
 
     def close(self) -> None:
         self._settings.close()

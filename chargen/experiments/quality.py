@@ -1,6 +1,7 @@
 """Comparison of chargen, a plain PyTorch loop and a small GPT trained for equal time.
 
-Two references that only count stand beside them: a Kneser-Ney model and 7-Zip's PPMd.
+Two references that only count stand beside them: a Kneser-Ney model and 7-Zip's PPMd. Since PPMd
+goes on learning from what it has read, chargen's run is also scored while it recalls that.
 
 All are trained on the same 90 % of the text, alternating in short turns so that other load on the
 machine affects all of them equally. Each has a clock that stops while others train and while it is
@@ -42,7 +43,7 @@ MARKS = (1 / 32, 1 / 16, 1 / 12, 1 / 8, 3 / 16, 1 / 4, 3 / 8, 1 / 2, 5 / 8, 3 / 
 _SLICES = 50
 _SCORED_PIECES = 1 << 16
 _SCORED_AT_THE_END = 1 << 18
-_CURVES = ("chargen", "short", "plain", "gpt", "counting", "ppmd")
+_CURVES = ("chargen", "short", "plain", "gpt", "recalling", "counting", "ppmd")
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,7 @@ class QualityOutcome:
         short: the run of the same preset planned for an eighth of the budget.
         plain: the plain loop with char-rnn's defaults.
         gpt: the small GPT.
+        recalling: the run of the preset, recalling what was read of the validation split.
         counting: a Kneser-Ney model, without a network.
         ppmd: a compressor, which goes on learning while it is scored.
     """
@@ -71,6 +73,7 @@ class QualityOutcome:
     short: LearningCurve
     plain: LearningCurve
     gpt: LearningCurve
+    recalling: LearningCurve
     counting: LearningCurve
     ppmd: LearningCurve
 
@@ -214,6 +217,7 @@ def compare_quality(
             stack.callback(each.close)
         val = head_of_text(corpus.tokenizer, corpus.val, _SCORED_AT_THE_END)
         curves = _learn_by_turns(contenders, corpus.tokenizer, val, on_progress)
+        curves.append(contenders[0].recalling(curves[0], val))
         curves += [counting_alone(corpus, val), ppmd(corpus, val)]
     return QualityOutcome(
         machine=processor_name(),
@@ -237,16 +241,19 @@ def _contenders(
     seed: int,
     device: torch.device,
     threads: int,
-) -> tuple[Contender, ...]:
+) -> tuple[Chargen, Chargen, Plain, SmallGPT]:
     """Make the contenders, with their initial weights."""
+
+    def run(name: str, spent: Budget) -> Chargen:
+        return Chargen(
+            corpus, folder, name, preset, spent, seed=seed, device=device, threads=threads
+        )
+
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        runs = (
-            Chargen(corpus, folder, name, preset, each, seed=seed, device=device, threads=threads)
-            for name, each in ((preset, budget), (f"{preset}, short", budget.part(SHORT)))
-        )
         return (
-            *runs,
+            run(preset, budget),
+            run(f"{preset}, short", budget.part(SHORT)),
             Plain(corpus, budget, device, threads),
             SmallGPT(corpus, budget, device, threads, seed),
         )

@@ -2,120 +2,186 @@
 
 from __future__ import annotations
 
-import json
-import unicodedata
-from collections import Counter
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import dataclass
 
-from chargen.corpus.tokenizer import Tokenizer
-from chargen.exporting.command import sample_command
-from chargen.options import ExportConfig
+from chargen.exporting.head import front_matter
+from chargen.exporting.results import ACCURACY, F1, bits_of
+from chargen.exporting.samples import Sample
+from chargen.exporting.uses import use_of
+from chargen.network.classifier import Classifier
+from chargen.options import ExportConfig, InfillConfig
 from chargen.runs.finding import name_of
 from chargen.runs.loaded import LoadedModel
 
-_METRIC = "bits_per_character"
 _MARK = "```"
+_MOST_LABELS = 40
+_KINDS = {
+    "lm": "language model",
+    "classify": "classifier",
+    "seq2seq": "sequence-to-sequence network",
+    "infill": "infilling network",
+}
 
 
-def card(
-    loaded: LoadedModel, config: ExportConfig, sample: str, training: str, *, alone: bool = False
-) -> str:
-    """The card as Markdown, with YAML at its head.
+@dataclass(frozen=True)
+class Export:
+    """What a card tells of.
 
-    Args:
-        loaded: the run.
+    Attributes:
+        loaded: the run as it is exported.
         config: has the licence, and the language unless the script tells it.
-        sample: a text of the model, by the seed and temperature that ``hub`` names.
         training: the command that trains the run.
+        figures: of its weights on the validation split, as ``measured`` has them.
+        sample: what the model did, or None.
         alone: whether the run's counts were left out.
     """
-    name, corpus, model = name_of(loaded.path), loaded.config.corpus, loaded.config.model
-    numbers = sum(each.numel() for each in loaded.network.parameters())
-    counts = f" and the counts of its {model.ngram}-grams" if loaded.ngram else ""
-    texts = ", ".join(source.name for source in corpus.sources).replace("|", "\\|")
-    kind = f"{model.num_layers} × {model.cell} of {model.hidden_size} units"
-    return f"""{_front_matter(loaded, config, name)}
+
+    loaded: LoadedModel
+    config: ExportConfig
+    training: str
+    figures: Mapping[str, float]
+    sample: Sample | None
+    alone: bool = False
+
+
+def card(export: Export) -> str:
+    """The card as Markdown, with YAML at its head."""
+    loaded, config = export.loaded, export.config
+    name, corpus = name_of(loaded.path), loaded.config.corpus
+    texts = ", ".join(source.name for source in corpus.sources)
+    return f"""{front_matter(loaded, config, name, export.figures)}
 # {name}
 
-A character-level recurrent language model by chargen: {kind}, {numbers:,} parameters, |V| =
-{model.vocab_size:,}{counts}. It writes one character after another, and was trained on
-{corpus.name} alone.
+{_description(loaded)}
 
-{_MARK}sh
-chargen sample .
-{_MARK}
+{_use(export)}
 
 ## The text
 
 | | |
 |---|---|
-| corpus | {corpus.name} ({texts}) |
+| corpus | {_cell(f"{corpus.name} ({texts})")} |
 | characters | {corpus.characters:,}: {corpus.train_characters:,} to learn from, \
 {corpus.val_characters:,} to validate |
-| licence of the weights | {config.license} |
+{_labels(loaded)}| licence of the weights | {config.license} |
 
 ## Training
 
 {_MARK}sh
-{training}
+{export.training}
 {_MARK}
 
-{_result(loaded)}{_made_smaller(config, alone=alone)}
+{_result(export)}{_made_smaller(export)}
 
-## A sample
-
-`{sample_command()}`
-
-{_fenced(sample)}
-
-## Files
+{_sample(export.sample)}## Files
 
 - `config.json`, `tokenizer.model`, `model.safetensors`{_counts_file(loaded)}: the run
 - `tokenizer.json`: the pieces, for programs without SentencePiece
-- `sample.txt`: the sample
-"""
+{_files(export.sample)}"""
 
 
-def _front_matter(loaded: LoadedModel, config: ExportConfig, name: str) -> str:
-    """The YAML between lines of dashes; JSON's values are YAML's."""
-    language = config.language or language_of(loaded.tokenizer)
-    corpus = loaded.config.corpus
-    fields: dict[str, Any] = {"language": language} if language else {}
-    fields |= {
-        "license": config.license,
-        "library_name": "chargen",
-        "pipeline_tag": "text-generation",
-        "tags": ["character-level", "recurrent-neural-network", *_cells(loaded)],
-        "metrics": [_METRIC],
-    }
-    if loaded.bits_per_char is not None:
-        value = {"type": _METRIC, "value": round(loaded.bits_per_char, 4)}
-        data = {"type": corpus.name, "name": corpus.name, "split": "validation"}
-        result = {"task": {"type": "text-generation"}, "dataset": data, "metrics": [value]}
-        fields["model-index"] = [{"name": name, "results": [result]}]
-    lines = [f"{key}: {json.dumps(value, ensure_ascii=False)}" for key, value in fields.items()]
-    return "\n".join(["---", *lines, "---"])
+def _description(loaded: LoadedModel) -> str:
+    model, corpus, origin = loaded.config.model, loaded.config.corpus, loaded.config.init_from
+    numbers = sum(each.numel() for each in loaded.network.parameters())
+    kind = ", ".join(
+        [f"{model.num_layers} × {model.cell} of {model.hidden_size} units", *model.traits]
+    )
+    begun = " alone" if origin is None else f", from the weights of {origin.name}"
+    return f"""A character-level recurrent {_KINDS[model.task]} by chargen: {kind}, \
+{numbers:,} parameters, |V| =
+{model.vocab_size:,}{_counts(loaded)}. {_does(loaded)}, and was trained on
+{corpus.name}{begun}."""
 
 
-def _cells(loaded: LoadedModel) -> list[str]:
-    return list(dict.fromkeys(loaded.config.model.layer_cells()))
+def _counts(loaded: LoadedModel) -> str:
+    order = loaded.config.model.ngram
+    if isinstance(loaded.network, Classifier):
+        known = loaded.network.counted is not None
+        return f", and n-grams of up to {order} characters" if known else ""
+    return f" and the counts of its {order}-grams" if loaded.ngram else ""
 
 
-def _result(loaded: LoadedModel) -> str:
-    if loaded.bits_per_char is None:
+def _does(loaded: LoadedModel) -> str:
+    labels = loaded.config.corpus.labels
+    task = loaded.config.model.task
+    if task == "classify":
+        ((key, values),) = labels.items()
+        return f"It predicts the {key} of a text, one of {len(values):,}"
+    if task == "lm" and labels:
+        return f"It writes texts, of a given {' and '.join(labels)} or of none"
+    return {
+        "lm": "It writes one character after another",
+        "seq2seq": "It answers a line with a line",
+        "infill": f"It fills the gaps of a line, each marked by {InfillConfig.mark}",
+    }[task]
+
+
+def _use(export: Export) -> str:
+    """Three lines of shell and of Python, in the folder of the model."""
+    config, sample = export.loaded.config, export.sample
+    given = None if sample is None else sample.given
+    use = use_of(config.model.task, config.corpus.label_space, given)
+    return f"""{_MARK}sh
+{use.command}
+{_MARK}
+
+{_MARK}python
+import chargen
+
+print(chargen.load(".").{use.call})
+{_MARK}"""
+
+
+def _labels(loaded: LoadedModel) -> str:
+    """A row for each key of labels: its values, with how many texts have each."""
+    rows = []
+    for key, values in loaded.config.corpus.labels.items():
+        shown = ", ".join(f"{value} ({count:,})" for value, count in values[:_MOST_LABELS])
+        more = len(values) - _MOST_LABELS
+        rows.append(f"| {_cell(key)} | {_cell(shown)}{f', and {more:,} more' * (more > 0)} |\n")
+    return "".join(rows)
+
+
+def _cell(text: str) -> str:
+    """A text in a cell of a table."""
+    return text.replace("|", "\\|").replace("\n", " ")
+
+
+def _result(export: Export) -> str:
+    loaded, figures = export.loaded, export.figures
+    model, settings = loaded.config.model, loaded.config.corpus.settings
+    if not figures:
         return f"The weights are those after step {loaded.step:,}; they were not evaluated."
+    found = []
+    if ACCURACY in figures:
+        right = f"{100 * figures[ACCURACY]:.1f} %"
+        told = {
+            "classify": "of the labels predicted right",
+            "infill": "of single gaps filled right",
+        }
+        found.append(f"{right} {told[model.task]}")
+    if F1 in figures:
+        found.append(f"a macro-F1 of {figures[F1]:.3f}")
+    given = ", given the others," if model.task == "infill" else ""
+    found.append(f"{figures[bits_of(model.task)]:.3f} {model.unit}{given}")
+    split = "the end of the text"
+    if model.records:
+        split = f"{100 * settings.val_frac:g} % of the texts, spread over all of them"
+    listed = " and ".join([", ".join(found[:-1]), found[-1]] if found[1:] else found)
     return (
-        f"The weights are those after step {loaded.step:,}, with {loaded.bits_per_char:.3f} bits "
-        "per character on the\nvalidation split, the end of the text."
+        f"The weights are those after step {loaded.step:,}, with {listed} on the\n"
+        f"validation split, {split}."
     )
 
 
-def _made_smaller(config: ExportConfig, *, alone: bool) -> str:
+def _made_smaller(export: Export) -> str:
     """What was done to the run since it was trained."""
-    done = ["the n-gram counts that the run has are left out"] if alone else []
+    config = export.config
+    done = ["the n-gram counts that the run has are left out"] if export.alone else []
     if config.weights == "float16":
         done.append("the weights are rounded to float16")
-    if config.drop_ngrams is not None and not alone:
+    if config.drop_ngrams is not None and export.loaded.ngram:
         done.append(f"{config.drop_ngrams}-grams and longer ones that occur once are left out")
     return "\nSince then, " + " and\n".join(done) + "." if done else ""
 
@@ -124,29 +190,23 @@ def _counts_file(loaded: LoadedModel) -> str:
     return ", `ngram.safetensors`" if loaded.ngram else ""
 
 
+def _sample(sample: Sample | None) -> str:
+    if sample is None:
+        return ""
+    about = f"\n\n{sample.about}" if sample.about else ""
+    return f"## A sample\n\n`{sample.command}`{about}\n\n{_fenced(sample.shown)}\n\n"
+
+
+def _files(sample: Sample | None) -> str:
+    if sample is None:
+        return ""
+    what = "the sample" if sample.given is None else "the texts of the sample"
+    return "".join(f"- `{name}`: {what}\n" for name in sample.files)
+
+
 def _fenced(text: str) -> str:
     """A text between fences that are longer than any run of backticks in it."""
     fence = _MARK
     while fence in text:
         fence += "`"
     return f"{fence}text\n{text}\n{fence}"
-
-
-def language_of(tokenizer: Tokenizer) -> str | None:
-    """The language that most characters of a vocabulary tell: zh, ja, ko, or None.
-
-    A script that several languages share tells none.
-    """
-    scripts = Counter(
-        unicodedata.name(character, "NONE").split()[0]
-        for n in range(tokenizer.size)
-        if (character := tokenizer.piece(n)) and len(character) == 1 and character.isalpha()
-    )
-    most = sum(scripts.values()) / 2
-    han = scripts["CJK"]
-    kana = scripts["HIRAGANA"] + scripts["KATAKANA"]
-    if kana and han + kana > most:
-        return "ja"
-    if scripts["HANGUL"] > most:
-        return "ko"
-    return "zh" if han > most else None

@@ -12,14 +12,13 @@ from chargen.runs.config import RunConfig
 from chargen.training.extent import Extent
 from chargen.training.presets import PRESETS, choose_model, choose_training
 
-SAMPLE = SamplingConfig(temperature=0.7, length=240)
 SEED = 0
 
 
-def sample_command() -> str:
+def sample_command(wanted: SamplingConfig) -> str:
     """The command line that draws the sample from the folder that it is called in."""
     seed = BatchConfig.entries()["seed"].flags[0]
-    words = ["chargen", "sample", ".", *_differing(SAMPLE, SamplingConfig()), seed, str(SEED)]
+    words = ["chargen", "sample", ".", *differing(wanted, SamplingConfig()), seed, str(SEED)]
     return shlex.join(words)
 
 
@@ -38,12 +37,12 @@ def training_command(config: RunConfig) -> str:
     if config.init_from is not None:
         words += [_flag("init-from"), config.init_from.name]
     else:
-        words += _differing(config.model, model)
+        words += differing(config.model, model)
     left_out = {*BUDGETS, *config.asked}
-    words += _differing(config.training, training, left_out)
+    words += differing(config.training, training, left_out)
     if budget is not None:
         words += [_flag("max-steps"), str(budget)]
-    words += _differing(corpus.settings, CorpusConfig())
+    words += differing(corpus.settings, CorpusConfig())
     return shlex.join(words)
 
 
@@ -51,7 +50,7 @@ def _flag(name: str) -> str:
     return f"--{name}"
 
 
-def _differing(config: Config, usual: Config, left_out: Any = ()) -> Iterator[str]:
+def differing(config: Config, usual: Config, left_out: Any = ()) -> Iterator[str]:
     """The flags of options that differ from the usual ones."""
     entries: Mapping[str, Any] = type(config).entries()
     for name, entry in entries.items():

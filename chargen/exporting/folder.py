@@ -23,7 +23,8 @@ def export_run(loaded: LoadedModel, config: ExportConfig, out: Path) -> None:
     """Write an export of a run to the folder ``out``, whole or not at all.
 
     Raises:
-        ConfigError: ``out`` exists, and is not to be replaced or no export.
+        ConfigError: ``out`` exists, and is not to be replaced or no export; or an option is of no
+            use to the run.
         CheckpointError: the run has learnt a task that can't be exported so.
         MissingExtraError: ``onnx`` is wanted and not installed.
     """
@@ -40,6 +41,10 @@ def export_run(loaded: LoadedModel, config: ExportConfig, out: Path) -> None:
 def _with_fewer_counts(loaded: LoadedModel, drop_from: int | None) -> LoadedModel:
     """The run without n-grams of length ``drop_from`` or more that occur once."""
     ngram = loaded.ngram
+    if drop_from is not None and ngram is None:
+        raise ConfigError(
+            f"`drop_ngrams` is given, and {loaded.path} mixes no counts in.", "Leave it out."
+        )
     if ngram is None or drop_from is None or drop_from > ngram.order:
         return loaded
     return replace(loaded, ngram=without_singletons(ngram, drop_from))

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from chargen import __version__
-from chargen.exporting.card import language_of
+from chargen.exporting.language import language_of
 from chargen.exporting.step import traced_step
 from chargen.exporting.tokens import table_of
 from chargen.exporting.tracing import Traced

@@ -9,7 +9,7 @@ from chargen.runs.loaded import LoadedModel
 
 _TASKS: Mapping[str, tuple[str, ...]] = {
     "onnx": ("lm", "seq2seq", "infill"),
-    "hub": ("lm",),
+    "hub": ("lm", "classify", "seq2seq", "infill"),
     "page": ("lm",),
 }
 

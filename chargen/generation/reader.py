@@ -61,9 +61,12 @@ class Reader:
             return text
         return self._converter(text)
 
-    def score(self, text: str, batch_size: int = 32) -> Score:
-        """Bits per character of ``text`` and more, by the fixed protocol of ``evaluation``."""
-        return self.score_characters(text, batch_size).total()
+    def score(self, text: str, batch_size: int = 32, recall: float = 0.0) -> Score:
+        """Bits per character of ``text`` and more, by the fixed protocol of ``evaluation``.
+
+        With ``recall`` what was read of the text is recalled, as a prompt is by ``generate``.
+        """
+        return self.score_characters(text, batch_size, recall).total()
 
     def score_records(self, path: str | Path, *, labels: bool = True) -> Score:
         """Score the records of a file, each with its labels, or with none of them.
@@ -87,15 +90,21 @@ class Reader:
         known = corpus.label_space if labels else Labels({})
         return score_file(loaded.model, loaded.tokenizer, records, known, loaded.ngram)
 
-    def score_characters(self, text: str, batch_size: int = 32) -> CharScores:
-        """What each character of ``text`` costs, in order."""
-        from chargen.evaluation.scores import score_characters
+    def score_characters(self, text: str, batch_size: int = 32, recall: float = 0.0) -> CharScores:
+        """What each character of ``text`` costs, in order; ``recall`` as in ``score``.
+
+        Which characters were the likeliest is told without recall.
+        """
+        from chargen.evaluation.scores import by_character, score_pieces
+        from chargen.generation.recalled import recalled_costs
 
         loaded = self.loaded
         text = self.as_learnt(text)
         ids = loaded.tokenizer.encode(text)
-        scores = score_characters(loaded.model, loaded.tokenizer, ids, batch_size, loaded.ngram)
-        return replace(scores, text=text)
+        nats, correct = score_pieces(loaded.model, loaded.tokenizer, ids, batch_size, loaded.ngram)
+        if recall:
+            nats = recalled_costs(ids, nats, recall)
+        return replace(by_character(loaded.tokenizer, ids, nats, correct), text=text)
 
     def gate_characters(self, text: str) -> list[float]:
         """The network's share of the mixture before each character of ``text``, 0 to 1, in order.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,9 @@ from chargen.errors import CheckpointError, printable
 from chargen.runs.finding import is_finished, name_of, runs_in
 from chargen.runs.folder import RunFolder
 from chargen.runs.history import history_of
+from chargen.runs.layout import MODEL
 from chargen.runs.metrics import read_metrics
+from chargen.runs.tensors import read_facts
 
 
 @dataclass(frozen=True)
@@ -23,7 +26,7 @@ class RunEntry:
         text: what it learns; None where the run can't be read.
         network: its cell, layers and units.
         parameters: number of parameters.
-        steps: training steps made.
+        steps: training steps made; of an exported run, those before its weights.
         minutes: of training.
         bits_per_char: the lowest on the validation split; None: not measured.
         finished: whether its training has come to its end.
@@ -58,11 +61,16 @@ def _entry(path: Path) -> RunEntry:
     run, name = RunFolder(path), name_of(path)
     try:
         config = run.read_config()
-        history = history_of(read_metrics(path))
+        lines = read_metrics(path)
         parameters = sum(run.parameters_by_part(config).values())
     except CheckpointError as error:
         return RunEntry(name, path, problem=error.message)
-    model = config.model
+    history, model = history_of(lines), config.model
+    steps, bits = history.steps, history.best_bits_per_char
+    if not lines:  # an exported run has no record
+        with suppress(CheckpointError):
+            facts = read_facts(path, MODEL)
+            steps, bits = facts.step, facts.bits_per_char
     layers = "" if model.num_layers == 1 else f"{model.num_layers} × "
     return RunEntry(
         name=name,
@@ -70,8 +78,8 @@ def _entry(path: Path) -> RunEntry:
         text=config.corpus.name,
         network=f"{model.cell} {layers}{model.hidden_size}",
         parameters=parameters,
-        steps=history.steps,
+        steps=steps,
         minutes=history.seconds / 60,
-        bits_per_char=history.best_bits_per_char,
+        bits_per_char=bits,
         finished=is_finished(path),
     )

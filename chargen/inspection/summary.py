@@ -27,6 +27,7 @@ class RunSummary:
         history: the course of its training.
         step_of_best: the training step of the weights that sampling uses.
         weights_sha256: SHA-256 of these weights.
+        bits_per_char: of them on the validation split; None: not measured, or not known.
         ngram: order, number of n-grams and bytes of its counts, or None.
         problems: what is wrong with its files, one line each.
         notes: problems that don't affect sampling, such as a missing corpus, one line each.
@@ -39,12 +40,13 @@ class RunSummary:
     history: History
     step_of_best: int | None
     weights_sha256: str | None
+    bits_per_char: float | None
     ngram: dict[str, int] | None
     problems: tuple[str, ...]
     notes: tuple[str, ...]
 
     def __repr__(self) -> str:
-        model, best = self.config.model, self.history.best_bits_per_char
+        model, best = self.config.model, self.bits_per_char
         bits = "" if best is None else f", best {best:.3f} {model.unit}"
         files = "files intact" if not self.problems else f"{len(self.problems)} problems"
         return (
@@ -63,6 +65,7 @@ class RunSummary:
             "history": asdict(self.history),
             "step_of_best": self.step_of_best,
             "weights_sha256": self.weights_sha256,
+            "bits_per_char": self.bits_per_char,
             "ngram": self.ngram,
             "problems": list(self.problems),
             "notes": list(self.notes),
@@ -78,10 +81,10 @@ def summarise_run(path: Path, *, ngram: bool = True) -> RunSummary:
     folder = RunFolder(path)
     config = folder.read_config()
     problems = folder.verify(ngram=ngram)
-    step, sha256, counts = None, None, None
+    step, sha256, bits, counts = None, None, None, None
     if not problems:
         loaded = folder.load_model(ngram=ngram)
-        step, sha256 = loaded.step, loaded.weights_sha256
+        step, sha256, bits = loaded.step, loaded.weights_sha256, loaded.bits_per_char
         if loaded.ngram is not None:
             entries, size = int(loaded.ngram.trie.levels[-1]), (path / NGRAM).stat().st_size
             counts = {"order": loaded.ngram.order, "ngrams": entries, "bytes": size}
@@ -90,14 +93,16 @@ def summarise_run(path: Path, *, ngram: bool = True) -> RunSummary:
     except CheckpointError as error:
         problems.append(error.message)
         lines = []
+    history = history_of(lines)
     return RunSummary(
         path=path,
         config=config,
         parameters=folder.parameters_by_part(config),
         shapes=folder.shapes_by_part(config),
-        history=history_of(lines),
+        history=history,
         step_of_best=step if (path / MODEL).exists() else None,
         weights_sha256=sha256,
+        bits_per_char=history.best_bits_per_char if bits is None else bits,
         ngram=counts,
         problems=tuple(problems),
         notes=tuple(_notes_on_corpus(folder, config)),

@@ -12,7 +12,7 @@ from chargen.ngrams.texts import leave_one_out
 
 _ORDERS = ((256, 8), (2000, 6))
 _LARGE_VOCABULARY = 5
-_LONG = 12
+_LONG = 16
 _LOOKED_AT = 1 << 18
 """Pieces at the beginning of a text by which it is judged."""
 _FEWEST = 1 << 15
@@ -27,7 +27,7 @@ def choose_order(size: int, ids: Ids | None = None, newline: int = 0) -> int:
     beyond it, at any length of text from 1,000 to 3 million pieces. The exception is text that
     repeats itself, such as source code. So with the smallest vocabularies the beginning of the text
     is counted with longer n-grams too, and where these save enough, each position left out of its
-    own counts, the order is 12.
+    own counts, the order is 16.
 
     Args:
         size: |V|.

@@ -35,7 +35,7 @@ class ExportConfig(Config):
         "Number format of the weights of a hub's folder or a page",
         choices={
             "float32": "the command line's texts",
-            "float16": "half the size, other texts",
+            "float16": "half their size, other texts",
         },
     )
     drop_ngrams: int | None = option(
@@ -45,16 +45,24 @@ class ExportConfig(Config):
         low=2,
         default_text="those of the run",
     )
+    example: tuple[str, ...] = option(
+        (),
+        "Text for the sample on the card of a hub, with a gap for infill",
+        escaped=True,
+        default_text="lines of a shipped text, where one has the language",
+    )
     force: bool = option(False, "Replace an existing output")
 
     @classmethod
     def conflicts_in(cls, values: Mapping[str, Any]) -> list[str]:
         to, found = values.get("to", cls.to), []
-        for name in ("license", "language"):
-            if values.get(name) is not None and to != "hub":
+        for name in ("license", "language", "example"):
+            if values.get(name) and to != "hub":
                 found.append(f"`{name}` is for `to=hub`, and `to` is {to}")
         if values.get("weights", cls.weights) != cls.weights and to == "onnx":
             found.append(f"`weights` is for `to=page` and `to=hub`, and `to` is {to}")
         if to == "hub" and not values.get("license"):
             found.append("`to=hub` needs a `license` for its card")
+        if any(not text.strip() for text in values.get("example", ())):
+            found.append("an `example` is blank")
         return found

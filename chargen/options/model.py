@@ -208,6 +208,21 @@ class ModelConfig(Config):
         """What a score of this network is measured in."""
         return "bits per label" if self.task == "classify" else "bits per character"
 
+    @property
+    def traits(self) -> tuple[str, ...]:
+        """How a network of this task reads and what it learns, in words; nothing of a plain one."""
+        if self.task == "infill":
+            return ("read from both ends",)
+        if self.task == "classify":
+            return ("read in both directions",) if self.bidirectional else ()
+        if self.task != "seq2seq":
+            return ()
+        return (
+            f"encoder in {'both directions' if self.bidirectional else 'one direction'}",
+            f"{'no' if self.attention == 'none' else self.attention} attention",
+            *(["pairs learnt the other way round as well"] if self.also_reversed else []),
+        )
+
     def with_ngram_order(self, suited: int) -> Self:
         """The same network with an order in place of ``auto``: ``suited``, or 0 if it can't mix.
 

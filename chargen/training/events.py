@@ -112,6 +112,7 @@ class Evaluation(Event):
         accuracy: share of them that were the likeliest.
         characters: that were scored.
         best: whether no evaluation before was better.
+        macro_f1: the mean F1 of the labels that a text has; None: it isn't labels that are told.
     """
 
     bits_per_char: float
@@ -119,6 +120,13 @@ class Evaluation(Event):
     accuracy: float
     characters: int
     best: bool
+    macro_f1: float | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        found = super().to_dict()
+        return {
+            name: each for name, each in found.items() if name != "macro_f1" or each is not None
+        }
 
 
 @dataclass(frozen=True)

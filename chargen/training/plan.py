@@ -184,7 +184,7 @@ def plan(request: TrainRequest) -> Plan:
     training = choose_training(preset, given, extent, model, recipe)
     training = replace(training, threads=training.threads or torch.get_num_threads())
     check(model, training, also=_problems_with(training, len(corpus.val), request.processes))
-    require_room(model, training, device)
+    require_room(model, training, recipe, device)
     config = RunConfig(
         model=model,
         training=training,

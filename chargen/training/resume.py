@@ -83,7 +83,7 @@ def resumed_run(request: TrainRequest) -> PreparedRun:
     device = resolve_device(config.training.device)
     corpus = _same_corpus(folder, recorded, request)
     folder.require_sizes(config)
-    require_room(config.model, config.training, device)
+    require_room(config.model, config.training, config.recipe, device)
     machine = machine_of(config.training, recorded.machine, processes=request.processes)
     config = replace(config, machine=machine, chargen_version=__version__)
     fresh = folder.last_step() < 0

@@ -217,6 +217,7 @@ class Session:
             accuracy=scores.accuracy,
             characters=scores.characters,
             best=best,
+            macro_f1=scores.macro_f1,
         )
 
     def sample(self) -> Sample:

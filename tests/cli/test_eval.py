@@ -34,6 +34,16 @@ def test_batch_size_changes_no_figure(run: Path, text: Path) -> None:
     assert len(figures) == 1
 
 
+def test_recall_makes_a_text_that_repeats_itself_cheap(run: Path, text: Path) -> None:
+    plain, recalling = (
+        json.loads(call("eval", run, text, "--json", "--recall", n).stdout) for n in (0, 5)
+    )
+    assert recalling["bits_per_char"] < 0.9 * plain["bits_per_char"]
+    assert recalling["recall"] == 5
+    assert "accuracy" in plain
+    assert "accuracy" not in recalling
+
+
 @pytest.mark.parametrize("command", ["eval", "neurons"])
 def test_a_text_and_a_run_in_the_wrong_order(command: str, run: Path, text: Path) -> None:
     for name in (run, run.name):

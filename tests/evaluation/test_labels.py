@@ -178,6 +178,8 @@ def test_a_report_is_that_counted_by_hand(classifier: chargen.Generator) -> None
     assert report.accuracy == pytest.approx(4 / 6)
     assert [each.f1 for each in report.figures] == pytest.approx([2 / 3, 1 / 2, 1])
     assert report.macro_f1 == pytest.approx((2 / 3 + 1 / 2 + 1) / 3)
+    score = score_labels(judge(None), np.array([1, 1, 1, 2, 2, 3]))
+    assert (score.correct, score.macro_f1) == (4, report.macro_f1)
     assert [each.taken_for for each in report.figures] == ["b", "a", None]
     bits = -(4 * np.log2(0.7) + 2 * np.log2(0.1)) / 6
     assert report.bits_per_label == pytest.approx(bits)

@@ -100,6 +100,7 @@ def quality(ours: float) -> QualityOutcome:
         "short": learning_curve("small, short", 12.5, 5.0, 3.5),
         "plain": learning_curve("plain loop", 100, 5.0, 2.5),
         "gpt": learning_curve("small GPT", 80, 5.0, 3.0),
+        "recalling": learning_curve("small, recalling", 1, 2.0, 2.0),
         "counting": learning_curve("counting alone", 1, 4.0, 4.0),
         "ppmd": learning_curve("PPMd", 1, 4.0, 4.0),
     }

@@ -54,6 +54,7 @@ def test_chargens_result_is_that_of_the_train_command(
         text, preset="tiny", max_steps=STEPS, eval_every=STEPS, seed=3, device="cpu"
     )
     assert run.bits_per_char == pytest.approx(outcome.chargen.bits_per_char, rel=1e-6)
+    assert outcome.recalling.bits_per_char < outcome.chargen.bits_per_char
 
 
 def test_the_outcome_is_tables_json_and_a_picture(outcome: QualityOutcome, tmp_path: Path) -> None:
@@ -62,7 +63,7 @@ def test_the_outcome_is_tables_json_and_a_picture(outcome: QualityOutcome, tmp_p
     learnt, reached = outcome.tables()
     assert [row[0] for row in learnt.rows] == [
         *("tiny", "tiny, short", "plain loop", "small GPT"),
-        *("counting alone", "PPMd"),
+        *("tiny, recalling", "counting alone", "PPMd"),
     ]
     assert all(len(row) == len(learnt.header) for row in learnt.rows)
     assert [row[0] for row in reached.rows] == ["tiny", "tiny, short"]

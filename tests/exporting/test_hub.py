@@ -12,7 +12,7 @@ from numpy.testing import assert_array_equal
 
 import chargen
 from chargen.corpus.tokenizer import Tokenizer
-from chargen.exporting.card import language_of
+from chargen.exporting.language import language_of
 from chargen.ngrams import to_arrays, without_singletons
 from tests.support import LEARNABLE, call, train_tiny
 

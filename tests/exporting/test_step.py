@@ -153,8 +153,8 @@ def test_a_task_that_writes_nothing_is_refused(tmp_path: Path, here: Path) -> No
     text = tmp_path / "x.csv"
     text.write_text("text,label\n" + "春眠不觉晓,a\n处处闻啼鸟,b\n" * 9, "utf-8")
     run = train_tiny(text, tmp_path, task="classify", label_key="label", max_steps=1)
-    for form in (["onnx"], ["page"], ["hub", "--license", "mit"]):
-        wrong = the_error("export", run.path, "--to", *form)
+    for form in ("onnx", "page"):
+        wrong = the_error("export", run.path, "--to", form)
         assert "has learnt the task classify, which isn't exported" in wrong
         assert "lm, seq2seq, infill" in wrong
     assert not list(here.glob("*-onnx"))

@@ -10,6 +10,7 @@ import torch
 from chargen.corpus.tokenizer import Tokenizer
 from chargen.generation.engine import Engine
 from chargen.generation.recall import Memory, Recall
+from chargen.generation.recalled import recalled_costs
 from chargen.generation.requests import Request
 from chargen.network.model import CharModel
 from chargen.options import SamplingConfig
@@ -25,7 +26,7 @@ def recalled(
         after = [prompt[n] for n in range(k, len(prompt)) if list(prompt[n - k : n]) == context]
         if len(context) < k or not after:
             return p
-        prior = 50 / strength * len(set(after)) / k
+        prior = (50 * len(set(after)) / k + 10 * len(after) / k**2) / strength
         p = (after.count(x) + prior * p) / (len(after) + prior)
     return p
 
@@ -57,6 +58,16 @@ def test_the_mixture_is_that_of_the_formula(logits: bool) -> None:
     )
     assert wanted.sum(1).tolist() == pytest.approx([1] * 4)
     assert torch.equal(found[0], p[0].log() + 3 if logits else p[0])
+
+
+def test_a_text_that_recalls_itself_costs_what_the_formula_says() -> None:
+    rng = random.Random(5)
+    text = [rng.randrange(3) for _ in range(120)]
+    p = [rng.uniform(0.01, 0.9) for _ in text]
+    found = recalled_costs(np.array(text, np.int32), -np.log(p), 2.0)
+    wanted = [recalled(p[n], text[n], text[:n], text[:n], 2.0) for n in range(len(text))]
+    assert found.tolist() == pytest.approx((-np.log(wanted)).tolist())
+    assert recalled_costs(np.array([1]), np.array([0.5]), 1.0) == pytest.approx([0.5])
 
 
 def test_a_strong_recall_repeats_the_prompt_and_none_changes_nothing(

@@ -30,7 +30,7 @@ def test_the_vocabulary_decides_where_there_is_no_text(size: int, order: int) ->
 
 
 def test_a_text_that_repeats_itself_gets_longer_n_grams() -> None:
-    assert choose_order(60, repeated_text(60_000)) == 12
+    assert choose_order(60, repeated_text(60_000)) == 16
     assert choose_order(60, random_text(60_000, 60)) == 8
 
 

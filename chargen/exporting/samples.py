@@ -1,0 +1,114 @@
+"""What a card shows that its model did: a text it wrote, labels it told, answers, filled gaps."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from chargen.errors import ConfigError
+from chargen.exporting.command import SEED, sample_command
+from chargen.exporting.examples import shipped_lines
+from chargen.exporting.language import language_of
+from chargen.exporting.uses import BEAM, BEST, EXAMPLES, drawing, use_of
+from chargen.generation.generator import Generator
+from chargen.options import ExportConfig, InfillConfig
+from chargen.runs.loaded import LoadedModel
+
+_HIDDEN = 2
+"""Characters of a gap in a line that had none."""
+
+
+@dataclass(frozen=True)
+class Sample:
+    """What a model wrote, or did with a few texts.
+
+    Attributes:
+        command: that shows it again in the exported folder; of texts, the first.
+        shown: it, in lines.
+        about: a sentence on where the texts come from, or nothing.
+        given: the first text that the model was given; None: it was given none.
+        files: what belongs to it in the folder.
+    """
+
+    command: str
+    shown: str
+    about: str = ""
+    given: str | None = None
+    files: Mapping[str, str] = field(default_factory=dict)
+
+
+def sample_of(loaded: LoadedModel, config: ExportConfig) -> Sample | None:
+    """Let a model show what it can do; None where there is no text that it could be given.
+
+    Texts are ``config.example``, or else lines of a shipped text in the language of the run. Those
+    of its own corpus are never shown: they may not be there, and not be meant for others.
+
+    Raises:
+        ConfigError: an example has no gap to fill, or the model needs none.
+        GenerationError: an example has characters that the model can't read.
+    """
+    model, task = Generator(loaded.path, loaded), loaded.config.model.task
+    labels = loaded.config.corpus.label_space
+    if task == "lm":
+        if config.example:
+            raise ConfigError(
+                "`example` is given, but a language model writes its sample by itself.",
+                "Leave it out.",
+            )
+        return _written(model)
+    texts, about = config.example, ""
+    if not texts:
+        language = config.language or language_of(loaded.tokenizer)
+        texts, about = shipped_lines(loaded, language)
+        if task == "infill":
+            texts = tuple(map(_with_gap, texts))
+    if not texts:
+        return None
+    done = zip(texts, _DONE[task](model, texts), strict=True)
+    lines = [f"{text}\n→ {found}" for text, found in done]
+    files = {}
+    if task == "classify":
+        key = loaded.config.corpus.settings.text_key
+        records = (json.dumps({key: text}, ensure_ascii=False) for text in texts)
+        files[EXAMPLES] = "".join(f"{record}\n" for record in records)
+    command = use_of(task, labels, texts[0]).command
+    return Sample(command, "\n".join(lines), about, texts[0], files)
+
+
+def _written(model: Generator) -> Sample:
+    wanted = drawing(model.loaded.config.corpus.label_space)
+    options = {name: getattr(wanted, name) for name in ("temperature", "length", "label")}
+    text = model.generate(seed=SEED, **options)[0]
+    return Sample(sample_command(wanted), text, files={"sample.txt": f"{text}\n"})
+
+
+def _told(model: Generator, texts: Sequence[str]) -> Iterator[str]:
+    for told in model.classify(texts, best=BEST):
+        yield ", ".join(f"{label} {100 * score:.0f} %" for label, score in told.best)
+
+
+def _answered(model: Generator, texts: Sequence[str]) -> Iterator[str]:
+    yield from model.answer(texts, seed=SEED, beam_size=BEAM)
+
+
+def _filled(model: Generator, texts: Sequence[str]) -> Iterator[str]:
+    for text in texts:
+        if InfillConfig.mark not in text:
+            raise ConfigError(
+                f"The `example` {text!r} has no gap.", f"Mark one with {InfillConfig.mark}."
+            )
+    yield from (best.text for best, *_ in model.infill_lines(texts))
+
+
+def _with_gap(line: str) -> str:
+    """A line with a gap, where a verse or a short sentence has no mark."""
+    first = len(line) // 4
+    return f"{line[:first]}{InfillConfig.mark * _HIDDEN}{line[first + _HIDDEN :]}"
+
+
+_DONE: Mapping[str, Callable[[Generator, Sequence[str]], Iterator[str]]] = {
+    "classify": _told,
+    "seq2seq": _answered,
+    "infill": _filled,
+}
