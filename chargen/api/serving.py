@@ -110,7 +110,7 @@ def _others(device: str, threads: int) -> list[tuple[Any, Any]]:
 
 
 def _require_extra() -> None:
-    for package in ("starlette", "uvicorn", "prometheus_client"):
+    for package in ("starlette", "uvicorn", "httptools", "prometheus_client"):
         try:
             __import__(package)
         except ImportError as error:

@@ -30,6 +30,10 @@ def bench_serve(
     length: Annotated[
         int, typer.Option("--length", "-n", min=1, help="Characters of a text.")
     ] = 200,
+    requests: Annotated[
+        int,
+        typer.Option("--requests", min=2, help="Texts of each client in turn, at a steady load."),
+    ] = 4,
     rounds: Annotated[int, typer.Option("--rounds", min=1, help="Timed rounds.")] = 5,
     *,
     options: dict[str, Any],
@@ -41,6 +45,10 @@ def bench_serve(
     The servers run as processes of their own, and the clients in this one. The engine alone has as
     many slots as there are clients; the plainest server answers one request at a time. All of them
     run in each round and ratios are medians over the rounds.
+
+    Once all clients ask at the same time, for a text each over a new connection; then each asks for
+    several, one after the other, of half to one and a half times the length (steady). All texts
+    must be the engine's own.
     """
     from chargen.bench.serve import CLIENTS
     from chargen.bench.serve import bench_serve as measure
@@ -53,7 +61,12 @@ def bench_serve(
     threads = options.pop("threads", 0)
     with cpu_threads(threads):
         report = measure(
-            folder, clients=clients or CLIENTS, length=length, rounds=rounds, threads=threads
+            folder,
+            clients=clients or CLIENTS,
+            length=length,
+            requests=requests,
+            rounds=rounds,
+            threads=threads,
         )
     if as_json:
         typer.echo(json.dumps(asdict(report)))
@@ -65,7 +78,10 @@ def _show(terminal: Terminal, report: ServeReport) -> None:
     terminal.grid(
         f"{report.run}: {report.cell} of {report.hidden_size}, |V| = {report.vocab_size:,}, "
         f"{report.machine}, {report.threads} threads, torch {report.torch}",
-        ("clients", "characters/s", "first character", "slowest", "of the engine", "× plainest"),
+        (
+            *("clients", "characters/s", "first character", "slowest", "of the engine"),
+            *("steady: characters/s", "first character", "of the engine", "× plainest"),
+        ),
         [
             (
                 str(row.clients),
@@ -73,6 +89,9 @@ def _show(terminal: Terminal, report: ServeReport) -> None:
                 f"{row.first_character * 1000:.0f} ms",
                 f"{row.slowest_first_character * 1000:.0f} ms",
                 f"{row.against_engine:.2f}",
+                f"{row.steady_chars_per_second:,.0f}",
+                f"{row.steady_first_character * 1000:.0f} ms",
+                f"{row.steady_against_engine:.2f}",
                 f"{row.against_plain:.1f}",
             )
             for row in report.rows

@@ -4,15 +4,16 @@ A cache in the sense of Kuhn and De Mori ("A cache-based natural language model 
 recognition", 1990), of the prompt alone, so that a text never grows into a loop of its own. After
 the last k pieces, p_k(x) = (c_k(x) + D_k p_{k−1}(x)) / (n_k + D_k), where p_0 is the model's own
 probability, c_k(x) the number of times that x follows these k pieces in the prompt, n_k the sum of
-c_k, and t_k the number of different x; D_k = D t_k / k takes the place of t_k in the interpolation
-of Witten and Bell (1991). tests/benchmarks/generation.md has the measurements.
+c_k, and t_k the number of different x. D_k = 50 t_k / k + 10 n_k / k² takes the place of t_k in
+the interpolation of Witten and Bell (1991): the second term bounds what short contexts say, or else
+a long prompt would outweigh the model. tests/benchmarks/generation.md has the measurements.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from math import prod
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 import torch
@@ -23,10 +24,18 @@ from chargen.cells.fast.rows import whole_shares
 
 LONGEST = 8
 """Pieces of a context, at most."""
-PRIOR = 50.0
-"""D at a recall of 1."""
+_OF_KINDS, _OF_COUNT = 50.0, 10.0
+"""Factors of t_k and n_k at a recall of 1."""
 _LAST = 1 << 16
 """Pieces of a prompt that are remembered: the last ones."""
+
+
+Amount = TypeVar("Amount", float, NDArray[np.float64])
+
+
+def prior(n_k: Amount, t_k: Amount, k: int, strength: float) -> Amount:
+    """Return D_k, what the model's own probability weighs, at a recall of ``strength``."""
+    return (_OF_KINDS * t_k + _OF_COUNT / k * n_k) / (k * strength)
 
 
 class Followers(NamedTuple):
@@ -73,10 +82,10 @@ class Memory:
 
 
 class _Row:
-    """A text that remembers its prompt: the prior D, and its last pieces."""
+    """A text that remembers its prompt: how strongly, and its last pieces."""
 
     def __init__(self, memory: Memory, strength: float, read: Sequence[int]) -> None:
-        self.memory, self.prior, self.last = memory, PRIOR / strength, list(read[-LONGEST:])
+        self.memory, self.strength, self.last = memory, strength, list(read[-LONGEST:])
 
     def note(self, id_: int) -> None:
         self.last.append(id_)
@@ -89,10 +98,11 @@ class _Row:
             found = self.memory.after(tuple(self.last[-k:]))
             if found is None:
                 break
-            prior = self.prior * len(found.ids) / k
+            count = len(found.places)
+            D_k = prior(float(count), float(len(found.ids)), k, self.strength)
             followers.append(found)
-            ones.append(1 / (len(found.places) + prior))
-            rests.append(prior / (len(found.places) + prior))
+            ones.append(1 / (count + D_k))
+            rests.append(D_k / (count + D_k))
         p *= np.float32(prod(rests))
         for n, found in enumerate(followers):
             p[found.ids] += found.counts * np.float32(ones[n] * prod(rests[n + 1 :]))

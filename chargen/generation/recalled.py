@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from chargen.generation.recall import LONGEST, PRIOR
+from chargen.generation.recall import LONGEST, prior
 
 
 def recalled_costs(
@@ -33,8 +33,8 @@ def recalled_costs(
         n_k, c_k = _earlier(context[here], ones), _earlier(with_piece, ones)
         t_k = _earlier(context[here], (c_k == 0).astype(float))
         seen = n_k > 0
-        prior = PRIOR / strength * t_k[seen] / k
-        p[here][seen] = (c_k[seen] + prior * p[here][seen]) / (n_k[seen] + prior)
+        D_k = prior(n_k[seen], t_k[seen], k, strength)
+        p[here][seen] = (c_k[seen] + D_k * p[here][seen]) / (n_k[seen] + D_k)
     recalled: NDArray[np.float64] = -np.log(p)
     return recalled
 

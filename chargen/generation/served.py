@@ -18,8 +18,10 @@ from chargen.generation.slots import Slots
 if TYPE_CHECKING:
     from chargen.generation.engine import Engine
 
-_READERS = 12
+_READERS = 8
 """Texts up to which chunks come at the pace that is asked for; of more, each has fewer."""
+_LATEST = 1.0
+"""Seconds between chunks at most, however many texts there are, unless the pace is slower."""
 _Likely = tuple[tuple[str, float], ...]
 
 
@@ -155,7 +157,6 @@ class ServedSlots(Slots):
             for row, *each in zip(rows, chosen[:, 0].tolist(), likely, gates, strict=True):
                 self._odds[self._texts[row].index].add(*each)
         self._seen = None
-        self._due = self._is_time()
         for part in super()._hand_out(ids, bits):
             self._fresh.discard(part.index)
             if isinstance(part, Chunk):
@@ -165,16 +166,17 @@ class ServedSlots(Slots):
             self._odds.pop(part.index, None)
             yield part
 
+    def _hands_out(self) -> bool:
+        """Whether chunks are due, of all texts or of new ones: the more there are, the rarer."""
+        now = time.perf_counter()
+        pace = max(self._pace, min(self._pace * self._drawing / _READERS, _LATEST))
+        self._due = now - self._shown >= pace
+        if self._due:
+            self._shown = now
+        return self._due or bool(self._fresh)
+
     def _is_due(self, text: SlotText) -> bool:
         return self._due or text.index in self._fresh
-
-    def _is_time(self) -> bool:
-        """Whether some time has passed since chunks were due: the longer, the more there are."""
-        now = time.perf_counter()
-        if now - self._shown < self._pace * max(1.0, self._drawing / _READERS):
-            return False
-        self._shown = now
-        return True
 
     def _rest(self, index: int) -> Iterator[Chunk]:
         """What was not handed out of a text that is done and still in its slot."""

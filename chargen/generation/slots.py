@@ -191,7 +191,7 @@ class Slots:
         self._next[: len(ids)] = ids
         for text, cost in zip(self._texts, bits, strict=False):
             text.bits.append(cost)
-        done = []
+        done, live = [], self._live and self._hands_out()
         for row, (text, id_) in enumerate(zip(self._texts, ids, strict=False)):
             if text.add(id_) or text.failed:
                 done.append(row)
@@ -199,13 +199,17 @@ class Slots:
                 self._limited = True
             if text.failed or text.held:
                 continue
-            if self._live and self._is_due(text) and (new := text.grown.take()):
+            if live and self._is_due(text) and (new := text.grown.take()):
                 yield Chunk(text.index, new)
         for row in done:
             if not self._texts[row].failed:
                 yield self._texts[row].result()
         for row in reversed(done):
             self._leave(row)
+
+    def _hands_out(self) -> bool:
+        """Whether there may be chunks after this step."""
+        return True
 
     def _is_due(self, text: SlotText) -> bool:  # noqa: ARG002 — all are
         """Whether what is new of a text is handed out after this step."""

@@ -35,7 +35,7 @@ class ExportConfig(Config):
         "Number format of the weights of a hub's folder or a page",
         choices={
             "float32": "the command line's texts",
-            "float16": "half the size, other texts",
+            "float16": "half their size, other texts",
         },
     )
     drop_ngrams: int | None = option(

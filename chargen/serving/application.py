@@ -9,7 +9,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
-from starlette.types import Lifespan, Receive, Scope, Send
+from starlette.types import ASGIApp, Lifespan, Receive, Scope, Send
 
 from chargen.serving.completions import Completions
 from chargen.serving.embeddings import Embeddings
@@ -17,6 +17,8 @@ from chargen.serving.metrics import CONTENT_TYPE, Metrics
 from chargen.serving.models import Models
 from chargen.serving.page_files import page_routes
 from chargen.serving.refusals import RefusedError, json_response
+
+_COMPLETIONS = "/v1/completions"
 
 
 class Status:
@@ -50,12 +52,8 @@ def application(
     metrics: Metrics,
     more: Sequence[Route],
     lifespan: Lifespan[Starlette],
-) -> Starlette:
+) -> ASGIApp:
     """The application, without what stands before it."""
-
-    async def complete(scope: Scope, receive: Receive, send: Send) -> None:
-        status.check()
-        await completions(scope, receive, send)
 
     async def embed(scope: Scope, receive: Receive, send: Send) -> None:
         status.check()
@@ -87,7 +85,7 @@ def application(
 
     made = Starlette(
         routes=[
-            Route("/v1/completions", _Endpoint(complete), methods=["POST"]),
+            Route(_COMPLETIONS, _Endpoint(completions), methods=["POST"]),
             Route("/v1/embeddings", _Endpoint(embed), methods=["POST"]),
             Route("/v1/models", list_models),
             Route("/v1/models/{name:path}", one_model),
@@ -100,7 +98,20 @@ def application(
         lifespan=lifespan,
     )
     made.router.redirect_slashes = False
-    return made
+    return _before(made, status, completions)
+
+
+def _before(made: ASGIApp, status: Status, completions: Completions) -> ASGIApp:
+    """Completions, which are most of what is asked for, without starlette's layers."""
+
+    async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope.get("path") == _COMPLETIONS and scope["method"] == "POST":
+            status.check()
+            await completions(scope, receive, send)
+        else:
+            await made(scope, receive, send)
+
+    return answer
 
 
 class _Endpoint:

@@ -121,7 +121,7 @@ class _Reader:
         suffix, prompts = self._suffix(), self._prompts()
         return Asked(
             model=model,
-            requests=self._requests(logprobs),
+            requests=self._requests(prompts, logprobs),
             stream=stream,
             include_usage=self._include_usage(stream),
             logprobs=logprobs,
@@ -130,9 +130,9 @@ class _Reader:
             suffix=suffix,
         )
 
-    def _requests(self, logprobs: int | None) -> tuple[Request, ...]:
+    def _requests(self, prompts: list[str], logprobs: int | None) -> tuple[Request, ...]:
         """The texts: each prompt's have the seeds that ``chargen sample`` would give them."""
-        prompts, n = self._prompts(), self._whole("n", 1, self._limits.max_choices) or 1
+        n = self._whole("n", 1, self._limits.max_choices) or 1
         if n * len(prompts) > self._limits.max_choices:
             self._refuse("n", f"asks for more than {self._limits.max_choices} texts altogether")
         config, form = self._sampling(), self._form()

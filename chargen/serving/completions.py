@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import time
-from collections.abc import Awaitable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 
 from starlette.types import Receive, Scope, Send
 
@@ -18,6 +17,7 @@ from chargen.serving.admission import Admission
 from chargen.serving.answers import END, Answer, event
 from chargen.serving.asked import Asked, read_body
 from chargen.serving.bodies import read_json
+from chargen.serving.endings import Endings, HungUpError
 from chargen.serving.exchange import Exchange
 from chargen.serving.filling import Fillings
 from chargen.serving.flow import Flow
@@ -26,19 +26,10 @@ from chargen.serving.models import Model, Models
 from chargen.serving.refusals import RefusedError
 from chargen.serving.threads import in_thread
 
-_EVENTS_PER_SECOND = 400
-"""Of all streams together: each costs time that the engine would have."""
-_SOONEST, _LATEST = 0.02, 1.0
-"""Seconds between two events of a stream."""
-
 _SLOW_READER = 5.0
 """Seconds that a client has to take the last event of a stream that failed."""
 _SHORT = 2000
 """Characters of prompts that are checked without a thread."""
-
-
-class HungUpError(Exception):
-    """The client has hung up."""
 
 
 class Completions:
@@ -56,8 +47,11 @@ class Completions:
     ) -> None:
         self._models, self._admission = models, admission
         self._metrics, self._config = metrics, config
-        self._streams = 0
-        self.closing = asyncio.Event()  # set when what still runs has no more time
+        self._endings = Endings(config.request_timeout)
+
+    def close(self) -> None:
+        """End what still runs: it has no more time."""
+        self._endings.close()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         exchange: Exchange = scope["state"]["exchange"]
@@ -97,10 +91,12 @@ class Completions:
         answer = Answer(asked, model.name, model.fingerprint, prompts)
         flow.begin()
         try:
-            if asked.stream:
-                await self._guarded(self._stream(flow, answer, exchange, send), exchange, receive)
-            else:
-                await self._guarded(flow.finished(), exchange, receive)
+            async with self._endings.watching(exchange.started, receive):
+                if asked.stream:
+                    await self._stream(flow, answer, exchange, send)
+                else:
+                    await flow.finished()
+            if not asked.stream:
                 await exchange.send_json(send, answer.whole(flow))
         except HungUpError:
             raise
@@ -117,7 +113,8 @@ class Completions:
     ) -> None:
         """Fill gaps; a stream has all of a text in one event, since a gap is filled as a whole."""
         fillings = Fillings(asked.requests, asked.suffix, model)
-        await self._guarded(fillings.finished(), exchange, receive)
+        async with self._endings.watching(exchange.started, receive):
+            await fillings.finished()
         answer = Answer(asked, model.name, model.fingerprint, [()] * len(asked.requests))
         exchange.characters = fillings.characters
         self._metrics.wrote(fillings.characters)
@@ -128,52 +125,14 @@ class Completions:
             await exchange.send_json(send, answer.whole(fillings))
 
     async def _stream(self, flow: Flow, answer: Answer, exchange: Exchange, send: Send) -> None:
-        """Send what is new at once at first, and then as often as all streams may together."""
-        self._streams += 1
-        try:
-            while not flow.done:
-                await flow.news()
-                if flow.done:
-                    break
-                await exchange.send_events(send, answer.events(flow))
-                pause = self._streams / _EVENTS_PER_SECOND
-                await flow.wait(min(max(pause, _SOONEST), _LATEST))
-            await flow.finished()
-            last = answer.events(flow) + answer.last_events(flow)
-            await exchange.send_events(send, last, last=True)
-        finally:
-            self._streams -= 1
-
-    async def _guarded(self, work: Awaitable[None], exchange: Exchange, receive: Receive) -> None:
-        """Do what can end early: the client hangs up, time is up, or the server closes.
-
-        Raises:
-            HungUpError, RefusedError: it ended early, for such a reason.
-        """
-        task = asyncio.ensure_future(work)
-        hung_up = asyncio.ensure_future(_hung_up(receive))
-        closing = asyncio.ensure_future(self.closing.wait())
-        left = self._config.request_timeout - (time.perf_counter() - exchange.started)
-        try:
-            await asyncio.wait(
-                {task, hung_up, closing}, timeout=left, return_when=asyncio.FIRST_COMPLETED
-            )
-            if task.done():
-                return task.result()
-            if hung_up.done():
-                raise HungUpError
-            if closing.done():
-                raise RefusedError(503, "The server is shutting down.", code="shutting_down")
-            raise RefusedError(
-                504,
-                f"The request took longer than {self._config.request_timeout:g} seconds.",
-                code="timeout",
-            )
-        finally:
-            for each in (task, hung_up, closing):
-                each.cancel()
-            with contextlib.suppress(asyncio.CancelledError, Exception):
-                await task
+        """Send what the engine hands out when it does so: rarely, where there are many texts."""
+        await flow.news()
+        while not flow.done:
+            await exchange.send_events(send, answer.events(flow))
+            await flow.news()
+        await flow.finished()
+        last = answer.events(flow) + answer.last_events(flow)
+        await exchange.send_events(send, last, last=True)
 
 
 async def end_with(error: Exception, exchange: Exchange, send: Send) -> None:
@@ -190,11 +149,6 @@ def refusal_of(error: Exception) -> RefusedError:
     if isinstance(error, RefusedError):
         return error
     return RefusedError.of(error) if isinstance(error, ChargenError) else RefusedError.unexpected()
-
-
-async def _hung_up(receive: Receive) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        pass
 
 
 async def _checked(asked: Asked, engine: Engine, generator: Generator) -> Sequence[Sequence[Drawn]]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from typing import Protocol
 
 from chargen.generation.requests import Chunk, Drawn, Request, Result
@@ -92,12 +91,6 @@ class Flow:
         """Wait until there is something new."""
         await self._news.wait()
         self._news.clear()
-
-    async def wait(self, seconds: float) -> None:
-        """Wait, but not longer than until all texts are done."""
-        with suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                await self._done.wait()
 
     def _receiver(self, text: Text) -> Callable[[Part], None]:
         def receive(part: Part) -> None:

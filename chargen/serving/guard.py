@@ -6,6 +6,7 @@ import asyncio
 import hmac
 import ipaddress
 from collections.abc import Callable
+from functools import lru_cache
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -162,6 +163,7 @@ def _status_of(error: Exception) -> int:
     return error.status if isinstance(error, RefusedError) else 500
 
 
+@lru_cache(maxsize=64)
 def host_in(value: str) -> str | None:
     """The host in a Host header, without its port and in lower case; None where there is none."""
     host, port = value.strip().lower(), ""
@@ -177,6 +179,7 @@ def host_in(value: str) -> str | None:
     return host.removesuffix(".") or None
 
 
+@lru_cache(maxsize=64)
 def is_address(host: str) -> bool:
     """Whether a host is an address: no name server is asked for it, so it can't be rebound."""
     try:

@@ -10,6 +10,9 @@ from starlette.responses import Response
 
 from chargen.errors import ChargenError
 
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+"""An encoder that is made once: ``json.dumps`` would make one for each value."""
+
 
 class RefusedError(Exception):
     """A request that is not fulfilled.
@@ -77,9 +80,7 @@ class RefusedError(Exception):
 
 
 def to_json(value: Any) -> bytes:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode(
-        errors="backslashreplace"
-    )
+    return _encode(value).encode(errors="backslashreplace")
 
 
 def json_response(

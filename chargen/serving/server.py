@@ -25,7 +25,7 @@ from chargen.serving.logs import logger
 from chargen.serving.metrics import Metrics
 from chargen.serving.models import Models
 from chargen.serving.poems import Workshop
-from chargen.serving.protocol import HEADER_BYTES, bounded
+from chargen.serving.protocol import bounded
 from chargen.serving.records import Records
 from chargen.serving.refusals import RefusedError
 
@@ -95,7 +95,6 @@ class Server(uvicorn.Server):
                 access_log=False,
                 server_header=False,
                 proxy_headers=False,
-                h11_max_incomplete_event_size=HEADER_BYTES,
                 timeout_graceful_shutdown=_LAST_WORDS,
                 timeout_keep_alive=15,  # longer than clients keep a connection, or they race
             )
@@ -159,7 +158,7 @@ class Server(uvicorn.Server):
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Finish what runs, and refuse what comes; at a second signal end at once."""
         if self._status.draining:
-            self._completions.closing.set()
+            self._completions.close()
             super().handle_exit(sig, frame)
             return
         self._status.draining = True
@@ -173,7 +172,7 @@ class Server(uvicorn.Server):
             async with asyncio.timeout(self._options.shutdown_timeout):
                 while self._admission.taken:
                     await asyncio.sleep(0.02)
-        self._completions.closing.set()
+        self._completions.close()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_LAST_WORDS):
                 while self._admission.taken:

@@ -51,7 +51,7 @@ UNUSABLE: dict[str, tuple[tuple[object, ...], ...]] = {
     "experiment reverse": (("--steps", 0), ("-o", "x.txt")),
     "bench generate": (("--rounds", 0), ("--device", "abacus"), ("--cell", "clockwork")),
     "bench train": (("--rounds", 0), ("--threads", -1)),
-    "bench serve": (("--rounds", 0), ("--clients", 0), ("--threads", -1)),
+    "bench serve": (("--rounds", 0), ("--clients", 0), ("--requests", 1), ("--threads", -1)),
     "bench scale": (("--rounds", 0), ("--preset", "huge"), ("--threads", -1)),
     "serve": (("--port", -1), ("--slots", 0), ("--access-log", "xml"), ("--host", "0.0.0.0")),
 }  # fmt: skip

@@ -112,7 +112,7 @@ def test_float16_is_read_as_it_is(site: Path) -> None:
 TEXTS: list[dict[str, Any]] = [
     {"temperature": 0, "seed": 0},
     {"temperature": 0.3, "seed": 1},
-    {"temperature": 0.8, "seed": 2**40, "top_k": 7},
+    {"temperature": 0.8, "seed": 2**40 + 1, "top_k": 7},
     {"temperature": 1.0, "seed": 3, "top_p": 0.8, "min_p": 0.02},
     {"temperature": 1.2, "seed": 5, "top_k": 9, "top_p": 0.7},
     {"temperature": 1.7, "seed": 4},

@@ -26,7 +26,7 @@ def recalled(
         after = [prompt[n] for n in range(k, len(prompt)) if list(prompt[n - k : n]) == context]
         if len(context) < k or not after:
             return p
-        prior = 50 / strength * len(set(after)) / k
+        prior = (50 * len(set(after)) / k + 10 * len(after) / k**2) / strength
         p = (after.count(x) + prior * p) / (len(after) + prior)
     return p
 

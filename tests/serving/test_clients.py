@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import socket
 import threading
 import time
 from collections.abc import Callable
@@ -51,6 +53,46 @@ def test_a_client_that_hangs_up_frees_its_slots(server: Served, stream: bool) ->
     after = wait_until_idle(server)
     gone = 'chargen_requests_total{outcome="disconnected"}'
     assert after[gone] == before.get(gone, 0) + 1
+    written = after["chargen_characters_total"] - before["chargen_characters_total"]
+    assert written < SLOTS * 4096 / 2
+
+
+def pipelined(*bodies: dict[str, object]) -> bytes:
+    """Requests that are sent without waiting for answers."""
+    parts = []
+    for body in bodies:
+        data = json.dumps(body).encode()
+        parts.append(
+            b"POST /v1/completions HTTP/1.1\r\nHost: localhost\r\n"
+            b"Content-Type: application/json\r\nContent-Length: %d\r\n\r\n%b" % (len(data), data)
+        )
+    return b"".join(parts)
+
+
+def test_requests_in_a_row_are_answered_in_turn(server: Served, model: Generator) -> None:
+    host, _, port = server.address.removeprefix("http://").rpartition(":")
+    bodies = ({"max_tokens": 40, "seed": 1}, {"max_tokens": 2, "seed": 2})
+    want = [model.generate(length=40, seed=1)[0], model.generate(length=2, seed=2)[0]]
+    found = b""
+    with socket.create_connection((host, int(port)), timeout=SECONDS) as connection:
+        connection.sendall(b"HEAD / HTTP/1.1\r\nHost: localhost\r\n\r\n" + pipelined(*bodies))
+        while found.count(b'"usage"') < 2:
+            found += connection.recv(1 << 16)
+    head, *answers = found.split(b"HTTP/1.1 200 OK\r\n")[1:]
+    assert head.endswith(b"\r\n\r\n")
+    answered = [json.loads(each.partition(b"\r\n\r\n")[2]) for each in answers]
+    assert [each["choices"][0]["text"] for each in answered] == want
+
+
+def test_a_client_with_requests_in_a_row_hangs_up(server: Served) -> None:
+    wait_until_idle(server)
+    host, _, port = server.address.removeprefix("http://").rpartition(":")
+    with socket.create_connection((host, int(port)), timeout=SECONDS) as connection:
+        body: dict[str, object] = {"n": SLOTS, "max_tokens": 4096, "stream": True}
+        connection.sendall(pipelined(body, body))
+        connection.recv(1)
+        before = server.metrics()
+    after = wait_until_idle(server)
     written = after["chargen_characters_total"] - before["chargen_characters_total"]
     assert written < SLOTS * 4096 / 2
 

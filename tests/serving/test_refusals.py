@@ -186,6 +186,7 @@ def raw(server: Served, data: bytes) -> tuple[int, Any]:
 
 
 HEAD = b"POST /v1/completions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+CHUNKED = HEAD + b"Transfer-Encoding: chunked\r\n\r\n"
 LAYERS = {
     "no HTTP": (b"nonsense\r\n\r\n", 400),
     "no end of the headers": (b"GET / HTTP/1.1\r\nx: " + b"a" * 200_000, 431),
@@ -195,11 +196,22 @@ LAYERS = {
     ),
     "another name": (b"GET /health HTTP/1.1\r\nHost: evil.example\r\n\r\n", 421),
     "no name": (b"GET /health HTTP/1.0\r\n\r\n", 421),
-    "a large body": (HEAD + b"Content-Length: 9999999\r\n\r\n", 413),
-    "a large body in chunks": (
-        HEAD + b"Transfer-Encoding: chunked\r\n\r\n200000\r\n" + b"a" * 0x200000 + b"\r\n",
-        413,
+    "no name in HTTP/1.1": (b"GET /health HTTP/1.1\r\n\r\n", 400),
+    "two names": (b"GET /health HTTP/1.1\r\nHost: localhost\r\nHost: a.example\r\n\r\n", 400),
+    "another name, and its own after the body": (
+        b"POST /v1/completions HTTP/1.1\r\nHost: evil.example\r\nTransfer-Encoding: chunked\r\n\r\n"
+        b"2\r\n{}\r\n0\r\nHost: localhost\r\n\r\n",
+        421,
     ),
+    "many small headers": (
+        b"GET /health HTTP/1.1\r\nHost: localhost\r\n" + b"a: b\r\n" * 20_000 + b"\r\n",
+        431,
+    ),
+    "no end of the trailers": (CHUNKED + b"2\r\n{}\r\n0\r\n" + b"a: b\r\n" * 50_000, 431),
+    "no end of a chunk's size": (CHUNKED + b"5;" + b"a" * 200_000, 431),
+    "no path": (b"CONNECT a.example:1 HTTP/1.1\r\nHost: localhost\r\n\r\n", 400),
+    "a large body": (HEAD + b"Content-Length: 9999999\r\n\r\n", 413),
+    "a large body in chunks": (CHUNKED + b"200000\r\n" + b"a" * 0x200000 + b"\r\n", 413),
     "another kind of body": (
         b"POST /v1/completions HTTP/1.1\r\nHost: localhost\r\nContent-Type: text/plain\r\n"
         b"Content-Length: 2\r\n\r\n{}",

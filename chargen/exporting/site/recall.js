@@ -1,12 +1,12 @@
 // What a prompt says is said again: see chargen/generation/recall.py.
 
-const LONGEST = 8, PRIOR = 50, LAST = 1 << 16;
+const LONGEST = 8, OF_KINDS = 50, OF_COUNT = 10, LAST = 1 << 16;
 
 export class Recall {
   /** prompt: its pieces; strength: the option recall. */
   constructor(prompt, strength) {
     this.prompt = prompt.slice(-LAST);
-    this.prior = PRIOR / strength;
+    this.strength = strength;
     this.on = strength > 0 && prompt.length > 1;
     this.last = [];
   }
@@ -27,7 +27,7 @@ export class Recall {
       const counts = new Map();
       for (const place of places)
         counts.set(this.prompt[place], (counts.get(this.prompt[place]) ?? 0) + 1);
-      const prior = this.prior * counts.size / k;
+      const prior = (OF_KINDS * counts.size + OF_COUNT / k * places.length) / (k * this.strength);
       said.push({counts, one: 1 / (places.length + prior), rest: prior / (places.length + prior)});
     }
     let left = 1;
