@@ -7,14 +7,17 @@ from dataclasses import replace
 from pathlib import Path
 
 from chargen.errors import ConfigError
-from chargen.exporting.hub import write_hub
+from chargen.exporting.hub import CARD, write_hub
 from chargen.exporting.onnx_file import onnx_files
-from chargen.exporting.page import DATA, write_page
+from chargen.exporting.page import DATA, site_files, write_page
+from chargen.exporting.samples import SAMPLE
 from chargen.exporting.tasks import check_task
 from chargen.exporting.tokens import FILE, table_bytes
+from chargen.exporting.uses import EXAMPLES
 from chargen.files import new_folder
 from chargen.ngrams import without_singletons
 from chargen.options.export import ExportConfig
+from chargen.runs.layout import CONFIG, MODEL, NGRAM, TOKENIZER
 from chargen.runs.loaded import LoadedModel
 from chargen.runs.ngram import write_ngram
 
@@ -23,8 +26,8 @@ def export_run(loaded: LoadedModel, config: ExportConfig, out: Path) -> None:
     """Write an export of a run to the folder ``out``, whole or not at all.
 
     Raises:
-        ConfigError: ``out`` exists, and is not to be replaced or no export; or an option is of no
-            use to the run.
+        ConfigError: ``out`` exists, and is not to be replaced or is more than an export; or an
+            option is of no use to the run.
         CheckpointError: the run has learnt a task that can't be exported so.
         MissingExtraError: ``onnx`` is wanted and not installed.
     """
@@ -56,8 +59,14 @@ def _check_place(out: Path, run: Path, *, force: bool) -> None:
         return
     if not force:
         raise _taken(out)
-    if out.samefile(run) or not any((out / each).is_file() for each in _OWN):
-        what = "is the run itself" if out.samefile(run) else "is no export"
+    what = ""
+    if out.samefile(run):
+        what = "is the run itself"
+    elif not any((out / each).is_file() for each in _OWN):
+        what = "is no export"
+    elif others := sorted({each.name for each in out.iterdir()} - _MADE - site_files().keys()):
+        what = f"holds {others[0]!r}, which no export makes"
+    if what:
         raise ConfigError(f"{out} {what}, and isn't replaced.", "Choose another `out`.")
 
 
@@ -77,6 +86,13 @@ def _write_onnx(folder: Path, loaded: LoadedModel, _config: ExportConfig) -> Non
 
 _OWN = (FILE, DATA)
 """Each export has one of these."""
+_MADE = {
+    *_OWN,
+    *("model.onnx", "encoder.onnx", "decoder.onnx"),
+    *(CONFIG, TOKENIZER, MODEL, NGRAM),
+    *(CARD, SAMPLE, EXAMPLES),
+}
+"""Names of all files of exports, but for those of a page's site."""
 _WRITERS: Mapping[str, Callable[[Path, LoadedModel, ExportConfig], None]] = {
     "onnx": _write_onnx,
     "hub": write_hub,

@@ -20,6 +20,8 @@ from chargen.runs.loaded import LoadedModel
 from chargen.runs.ngram import write_ngram
 from chargen.runs.tensors import write_tensors
 
+CARD = "README.md"
+
 
 def write_hub(folder: Path, loaded: LoadedModel, config: ExportConfig) -> None:
     """Write what every command needs of a run but a resume, a sample and the card.
@@ -43,7 +45,7 @@ def write_hub(folder: Path, loaded: LoadedModel, config: ExportConfig) -> None:
     for name, text in sample.files.items() if sample else ():
         (folder / name).write_text(text, "utf-8")
     export = Export(loaded, config, training, measured(loaded), sample, alone=alone)
-    (folder / "README.md").write_text(card(export), "utf-8")
+    (folder / CARD).write_text(card(export), "utf-8")
 
 
 def _lacks_counts(loaded: LoadedModel) -> bool:

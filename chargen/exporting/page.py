@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from importlib.resources import files
+from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any
 
@@ -29,8 +30,8 @@ _NARROWED_FROM = 256
 def write_page(folder: Path, loaded: LoadedModel, config: ExportConfig) -> None:
     """Write the page of a run, which any static server can serve."""
     step = traced_step(loaded.model, gate=loaded.ngram is not None)
-    for each in files("chargen.exporting").joinpath("site").iterdir():
-        (folder / each.name).write_bytes(each.read_bytes())
+    for name, file in site_files().items():
+        (folder / name).write_bytes(file.read_bytes())
     narrow = config.weights == "float16"
     tensors = {
         name: each.half() if narrow and each.is_floating_point() and _is_long(each) else each
@@ -40,6 +41,11 @@ def write_page(folder: Path, loaded: LoadedModel, config: ExportConfig) -> None:
     write_ngram(folder, loaded.ngram)
     as_json = json.dumps(_described(loaded, step), ensure_ascii=False)
     (folder / DATA).write_text(as_json + "\n", "utf-8")
+
+
+def site_files() -> dict[str, Traversable]:
+    """The files that all pages share, by name."""
+    return {each.name: each for each in files("chargen.exporting").joinpath("site").iterdir()}
 
 
 def _is_long(tensor: torch.Tensor) -> bool:

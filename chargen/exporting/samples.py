@@ -15,6 +15,7 @@ from chargen.generation.generator import Generator
 from chargen.options import ExportConfig, InfillConfig
 from chargen.runs.loaded import LoadedModel
 
+SAMPLE = "sample.txt"
 _HIDDEN = 2
 """Characters of a gap in a line that had none."""
 
@@ -80,7 +81,7 @@ def _written(model: Generator) -> Sample:
     wanted = drawing(model.loaded.config.corpus.label_space)
     options = {name: getattr(wanted, name) for name in ("temperature", "length", "label")}
     text = model.generate(seed=SEED, **options)[0]
-    return Sample(sample_command(wanted), text, files={"sample.txt": f"{text}\n"})
+    return Sample(sample_command(wanted), text, files={SAMPLE: f"{text}\n"})
 
 
 def _told(model: Generator, texts: Sequence[str]) -> Iterator[str]:

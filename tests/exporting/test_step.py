@@ -186,6 +186,11 @@ def test_only_an_export_is_replaced(run: Path, here: Path) -> None:
         before = files_in(folder)
         assert "isn't replaced" in the_error("export", folder, "-o", folder, "--force", status=2)
         assert files_in(folder) == before
+    (hub / ".git").mkdir()  # a clone of what was put on a hub, for one
+    again = ("export", run, "--to", "hub", "--license", "mit", "-o", hub, "--force")
+    assert "holds '.git', which no export makes" in the_error(*again, status=2)
+    (hub / ".git").rmdir()
+    assert call(*again).exit_code == 0
     (here / "empty").mkdir()
     assert call("export", run, "-o", "empty", "--force").exit_code == 0
 
