@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from chargen.exporting.head import front_matter
+from chargen.exporting.markdown import code, fenced, plain
 from chargen.exporting.results import ACCURACY, F1, bits_of
 from chargen.exporting.samples import Sample
 from chargen.exporting.uses import use_of
@@ -14,7 +15,6 @@ from chargen.options import ExportConfig, InfillConfig
 from chargen.runs.finding import name_of
 from chargen.runs.loaded import LoadedModel
 
-_MARK = "```"
 _MOST_LABELS = 40
 _KINDS = {
     "lm": "language model",
@@ -51,7 +51,7 @@ def card(export: Export) -> str:
     name, corpus = name_of(loaded.path), loaded.config.corpus
     texts = ", ".join(source.name for source in corpus.sources)
     return f"""{front_matter(loaded, config, name, export.figures)}
-# {name}
+# {plain(name)}
 
 {_description(loaded)}
 
@@ -61,16 +61,14 @@ def card(export: Export) -> str:
 
 | | |
 |---|---|
-| corpus | {_cell(f"{corpus.name} ({texts})")} |
+| corpus | {plain(f"{corpus.name} ({texts})")} |
 | characters | {corpus.characters:,}: {corpus.train_characters:,} to learn from, \
 {corpus.val_characters:,} to validate |
-{_labels(loaded)}| licence of the weights | {config.license} |
+{_labels(loaded)}| licence of the weights | {plain(config.license or "")} |
 
 ## Training
 
-{_MARK}sh
-{export.training}
-{_MARK}
+{fenced(export.training, "sh")}
 
 {_result(export)}{_made_smaller(export)}
 
@@ -87,11 +85,11 @@ def _description(loaded: LoadedModel) -> str:
     kind = ", ".join(
         [f"{model.num_layers} × {model.cell} of {model.hidden_size} units", *model.traits]
     )
-    begun = " alone" if origin is None else f", from the weights of {origin.name}"
+    begun = " alone" if origin is None else f", from the weights of {plain(origin.name)}"
     return f"""A character-level recurrent {_KINDS[model.task]} by chargen: {kind}, \
 {numbers:,} parameters, |V| =
 {model.vocab_size:,}{_counts(loaded)}. {_does(loaded)}, and was trained on
-{corpus.name}{begun}."""
+{plain(corpus.name)}{begun}."""
 
 
 def _counts(loaded: LoadedModel) -> str:
@@ -107,9 +105,9 @@ def _does(loaded: LoadedModel) -> str:
     task = loaded.config.model.task
     if task == "classify":
         ((key, values),) = labels.items()
-        return f"It predicts the {key} of a text, one of {len(values):,}"
+        return f"It predicts the {plain(key)} of a text, one of {len(values):,}"
     if task == "lm" and labels:
-        return f"It writes texts, of a given {' and '.join(labels)} or of none"
+        return f"It writes texts, of a given {' and '.join(map(plain, labels))} or of none"
     return {
         "lm": "It writes one character after another",
         "seq2seq": "It answers a line with a line",
@@ -119,18 +117,9 @@ def _does(loaded: LoadedModel) -> str:
 
 def _use(export: Export) -> str:
     """Three lines of shell and of Python, in the folder of the model."""
-    config, sample = export.loaded.config, export.sample
-    given = None if sample is None else sample.given
-    use = use_of(config.model.task, config.corpus.label_space, given)
-    return f"""{_MARK}sh
-{use.command}
-{_MARK}
-
-{_MARK}python
-import chargen
-
-print(chargen.load(".").{use.call})
-{_MARK}"""
+    use = use_of(export.loaded, None if export.sample is None else export.sample.given)
+    python = f'import chargen\n\nprint(chargen.load(".").{use.call})'
+    return f"{fenced(use.command, 'sh')}\n\n{fenced(python, 'python')}"
 
 
 def _labels(loaded: LoadedModel) -> str:
@@ -139,13 +128,8 @@ def _labels(loaded: LoadedModel) -> str:
     for key, values in loaded.config.corpus.labels.items():
         shown = ", ".join(f"{value} ({count:,})" for value, count in values[:_MOST_LABELS])
         more = len(values) - _MOST_LABELS
-        rows.append(f"| {_cell(key)} | {_cell(shown)}{f', and {more:,} more' * (more > 0)} |\n")
+        rows.append(f"| {plain(key)} | {plain(shown)}{f', and {more:,} more' * (more > 0)} |\n")
     return "".join(rows)
-
-
-def _cell(text: str) -> str:
-    """A text in a cell of a table."""
-    return text.replace("|", "\\|").replace("\n", " ")
 
 
 def _result(export: Export) -> str:
@@ -194,7 +178,7 @@ def _sample(sample: Sample | None) -> str:
     if sample is None:
         return ""
     about = f"\n\n{sample.about}" if sample.about else ""
-    return f"## A sample\n\n`{sample.command}`{about}\n\n{_fenced(sample.shown)}\n\n"
+    return f"## A sample\n\n{code(sample.command)}{about}\n\n{fenced(sample.shown, 'text')}\n\n"
 
 
 def _files(sample: Sample | None) -> str:
@@ -202,11 +186,3 @@ def _files(sample: Sample | None) -> str:
         return ""
     what = "the sample" if sample.given is None else "the texts of the sample"
     return "".join(f"- `{name}`: {what}\n" for name in sample.files)
-
-
-def _fenced(text: str) -> str:
-    """A text between fences that are longer than any run of backticks in it."""
-    fence = _MARK
-    while fence in text:
-        fence += "`"
-    return f"{fence}text\n{text}\n{fence}"

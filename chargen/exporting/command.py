@@ -50,6 +50,13 @@ def _flag(name: str) -> str:
     return f"--{name}"
 
 
+def escaped(text: str) -> str:
+    r"""A text as the command line reads it, on one line: with ``\n`` for a line end, and so on."""
+    for mark, written in (("\\", "\\\\"), ("\n", "\\n"), ("\r", "\\r"), ("\t", "\\t")):
+        text = text.replace(mark, written)
+    return text
+
+
 def differing(config: Config, usual: Config, left_out: Any = ()) -> Iterator[str]:
     """The flags of options that differ from the usual ones."""
     entries: Mapping[str, Any] = type(config).entries()

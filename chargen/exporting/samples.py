@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from chargen.errors import ConfigError
+from chargen.errors import ConfigError, GenerationError
 from chargen.exporting.command import SEED, sample_command
 from chargen.exporting.examples import shipped_lines
 from chargen.exporting.language import language_of
@@ -16,6 +16,8 @@ from chargen.options import ExportConfig, InfillConfig
 from chargen.runs.loaded import LoadedModel
 
 SAMPLE = "sample.txt"
+_LISTED = 10
+"""Characters that an error names, at most."""
 _HIDDEN = 2
 """Characters of a gap in a line that had none."""
 
@@ -50,7 +52,6 @@ def sample_of(loaded: LoadedModel, config: ExportConfig) -> Sample | None:
         GenerationError: an example has characters that the model can't read.
     """
     model, task = Generator(loaded.path, loaded), loaded.config.model.task
-    labels = loaded.config.corpus.label_space
     if task == "lm":
         if config.example:
             raise ConfigError(
@@ -66,6 +67,8 @@ def sample_of(loaded: LoadedModel, config: ExportConfig) -> Sample | None:
             texts = tuple(map(_with_gap, texts))
     if not texts:
         return None
+    if task != "classify":
+        _check_readable(model, texts)
     done = zip(texts, _DONE[task](model, texts), strict=True)
     lines = [f"{text}\n→ {found}" for text, found in done]
     files = {}
@@ -73,8 +76,22 @@ def sample_of(loaded: LoadedModel, config: ExportConfig) -> Sample | None:
         key = loaded.config.corpus.settings.text_key
         records = (json.dumps({key: text}, ensure_ascii=False) for text in texts)
         files[EXAMPLES] = "".join(f"{record}\n" for record in records)
-    command = use_of(task, labels, texts[0]).command
+    command = use_of(loaded, texts[0]).command
     return Sample(command, "\n".join(lines), about, texts[0], files)
+
+
+def _check_readable(model: Generator, texts: Sequence[str]) -> None:
+    """Raise GenerationError where a text has characters that a model can't read."""
+    tokenizer = model.loaded.tokenizer
+    mark = InfillConfig.mark if model.loaded.config.model.task == "infill" else ""
+    for text in texts:
+        unseen = [each for each in tokenizer.unseen(model.as_learnt(text)) if each != mark]
+        if unseen and not tokenizer.has_bytes:
+            listed = ", ".join(map(repr, unseen[:_LISTED]))
+            raise GenerationError(
+                f"The `example` {text!r} has {listed}, which the model has never seen.",
+                "Choose one without.",
+            )
 
 
 def _written(model: Generator) -> Sample:

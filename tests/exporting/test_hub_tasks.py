@@ -21,7 +21,7 @@ yaml = pytest.importorskip("yaml", reason="the extra bench has PyYAML")
 
 LINES = ("春眠不觉晓", "处处闻啼鸟", "夜来风雨声", "花落知多少")
 LABELLED = "text,author\n" + "".join(
-    f"{line},{'孟李'[n % 2]}\n" for n, line in enumerate(LINES * 8)
+    f"{line},{('孟', '<李>')[n % 2]}\n" for n, line in enumerate(LINES * 8)
 )
 TASKS: dict[str, tuple[str, str, dict[str, Any]]] = {
     "classify": (
@@ -34,7 +34,7 @@ TASKS: dict[str, tuple[str, str, dict[str, Any]]] = {
         "src\ttrg\n" + f"{LINES[0]}\t{LINES[1]}\n{LINES[2]}\t{LINES[3]}\n" * 12,
         {"bidirectional": True, "also_reversed": True, "ngram": 2},
     ),
-    "infill": ("lines.txt", "\n".join(LINES * 10), {}),
+    "infill": ("lines.txt", "\n".join((*LINES, "-`\\n <i>") * 8), {}),
     "lm": ("poems.csv", LABELLED, {"label_key": "author"}),
 }
 """A small text for each task, and the options with which it is learnt."""
@@ -46,8 +46,8 @@ HEADS = {
 }
 EXAMPLES: dict[str, tuple[str, ...]] = {
     "classify": ("春眠不觉晓\n处处闻啼鸟", "花落"),
-    "seq2seq": ("夜来风雨声", "花落知多少"),
-    "infill": ("春眠□□晓", "□落知多少"),
+    "seq2seq": ("夜来\n风雨声", "花落知多少"),
+    "infill": ("-`\\n□□i>", "□落知多少"),
     "lm": (),
 }
 
@@ -167,6 +167,8 @@ def test_the_card_has_the_task_s_figures_and_command(taken: Taken) -> None:
     }
     assert values == {name: pytest.approx(recorded[name], abs=1e-4) for name in names}
     assert taken.again == taken.sha256
+    if taken.task in ("classify", "lm"):
+        assert re.search(r"\| author \| 孟 \(\d+\), \\<李\\> \(\d+\) \|", card)
 
 
 def test_the_card_shows_what_its_commands_show(
@@ -179,9 +181,11 @@ def test_the_card_shows_what_its_commands_show(
     pairs = zip(EXAMPLES[taken.task], taken.done, strict=False)
     expected = [f"{text}\n→ {done}" for text, done in pairs] or taken.done
     assert shown == "\n".join(expected)
-    command = re.search(r"^`chargen (.+)`$", sample, re.M)
+    command = re.search(r"^`+chargen (.+?)`+$", sample, re.M)
     assert command
     out = call(*shlex.split(command[1])).stdout
+    ticks = max(map(len, re.findall("`+", command[1])), default=0)
+    assert f"\n{'`' * (ticks + 1)}chargen {command[1]}{'`' * (ticks + 1)}\n" in sample
     if taken.task == "classify":
         labels = [json.loads(line)["label"] for line in out.splitlines()]
         assert labels == [line.split()[0] for line in taken.done]
@@ -197,7 +201,9 @@ def test_the_card_shows_what_its_commands_show(
 
 
 @pytest.mark.parametrize("known", ["riverside", "other"])
-def test_lines_of_a_shipped_text_stand_in_for_examples(known: str, tmp_path: Path) -> None:
+def test_lines_of_a_shipped_text_stand_in_for_examples(
+    known: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     text = shipped_text("riverside").read_text("utf-8")
     path = tmp_path / "text.txt"
     path.write_bytes((text if known == "riverside" else text[:3000]).encode("utf-8"))
@@ -208,7 +214,10 @@ def test_lines_of_a_shipped_text_stand_in_for_examples(known: str, tmp_path: Pat
     assert "\nIt was autu□□, and the road was full of mud.\n→ It was autu" in sample
     none = chargen.export(run, tmp_path / "xx", to="hub", license="mit")
     assert "## A sample" not in card_of(none)
-    assert "chargen infill . □□□□" in card_of(none).replace("'", "")
+    command = re.search(r"^chargen (infill .+)$", card_of(none), re.M)
+    assert command
+    monkeypatch.chdir(none)
+    assert call(*shlex.split(command[1])).exit_code == 0
 
 
 def test_options_that_can_t_be_used_are_errors(taken: Taken, here: Path) -> None:
@@ -221,6 +230,10 @@ def test_options_that_can_t_be_used_are_errors(taken: Taken, here: Path) -> None
     elif taken.task == "infill":
         assert "has no gap" in the_error(*words, "春眠不觉晓", status=2)
         assert "an --example is blank" in the_error(*words, " ", status=2)
+        assert "The --example '□XY' has 'X', 'Y'" in the_error(*words, "□XY", status=1)
+    elif taken.task == "seq2seq":
+        wrong = the_error(*words, "XY", status=1)
+        assert "The --example 'XY' has 'X', 'Y'" in wrong
     assert not Path("x").exists()
 
 
