@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from chargen.options import (
     ClassifyConfig,
     EmbedConfig,
+    SamplingConfig,
     check,
     keyword_options,
 )
@@ -65,6 +66,10 @@ class Reader:
         """Bits per character of ``text`` and more, by the fixed protocol of ``evaluation``.
 
         With ``recall`` what was read of the text is recalled, as a prompt is by ``generate``.
+
+        Raises:
+            ConfigError: ``recall`` is out of range.
+            CorpusError: the text is empty.
         """
         return self.score_characters(text, batch_size, recall).total()
 
@@ -98,6 +103,7 @@ class Reader:
         from chargen.evaluation.scores import by_character, score_pieces
         from chargen.generation.recalled import recalled_costs
 
+        check(SamplingConfig(recall=recall))
         loaded = self.loaded
         text = self.as_learnt(text)
         ids = loaded.tokenizer.encode(text)

@@ -23,7 +23,7 @@ def recalled_costs(
         nats: what its pieces cost without recall, (N,).
         strength: of the recall, above 0.
     """
-    text, p = np.asarray(ids, np.int64), np.exp(-nats)
+    text, log_p = np.asarray(ids, np.int64), -np.asarray(nats, np.float64)
     context = np.zeros(len(text), np.int64)
     for k in range(1, min(LONGEST, len(text) - 1) + 1):
         here, following = slice(k, None), text[k:]
@@ -34,9 +34,11 @@ def recalled_costs(
         t_k = _earlier(context[here], (c_k == 0).astype(float))
         seen = n_k > 0
         D_k = prior(n_k[seen], t_k[seen], k, strength)
-        p[here][seen] = (c_k[seen] + D_k * p[here][seen]) / (n_k[seen] + D_k)
-    recalled: NDArray[np.float64] = -np.log(p)
-    return recalled
+        with np.errstate(divide="ignore"):
+            log_c = np.log(c_k[seen])  # −∞ where c_k is 0
+        mixed = np.logaddexp(log_c, np.log(D_k) + log_p[here][seen])
+        log_p[here][seen] = mixed - np.log(n_k[seen] + D_k)
+    return -log_p
 
 
 def _numbered(a: NDArray[np.int64], b: NDArray[np.int64]) -> NDArray[np.int64]:

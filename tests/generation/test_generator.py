@@ -73,6 +73,8 @@ def test_characters_never_seen_may_be_left_out(model: Generator) -> None:
 
 
 def test_per_character_costs_add_up(model: Generator) -> None:
+    with pytest.raises(ConfigError, match=r"`recall` is -1, not at least 0"):
+        model.score("夜来风雨声", recall=-1)
     each = model.score_characters("夜来风雨声")
     assert each.total().bits_per_char == model.score("夜来风雨声").bits_per_char
 

@@ -68,6 +68,9 @@ def test_a_text_that_recalls_itself_costs_what_the_formula_says() -> None:
     wanted = [recalled(p[n], text[n], text[:n], text[:n], 2.0) for n in range(len(text))]
     assert found.tolist() == pytest.approx((-np.log(wanted)).tolist())
     assert recalled_costs(np.array([1]), np.array([0.5]), 1.0) == pytest.approx([0.5])
+    unlikely = recalled_costs(np.array([1, 1, 1, 2]), np.array([1.0, 2, 900, 900]), 1.0)
+    assert unlikely[[0, 1, 3]].tolist() == pytest.approx([1, 2, 900], abs=1)
+    assert unlikely[2] < 5  # exp(−900) is 0, and the cost still finite
 
 
 def test_a_strong_recall_repeats_the_prompt_and_none_changes_nothing(
