@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from chargen.corpus.record_fields import LONGEST
 from chargen.errors import ConfigError, GenerationError
 from chargen.exporting.command import SEED, sample_command
 from chargen.exporting.examples import shipped_lines
@@ -48,7 +49,7 @@ def sample_of(loaded: LoadedModel, config: ExportConfig) -> Sample | None:
     of its own corpus are never shown: they may not be there, and not be meant for others.
 
     Raises:
-        ConfigError: an example has no gap to fill, or the model needs none.
+        ConfigError: an example is too long or has no gap to fill, or the model needs none.
         GenerationError: an example has characters that the model can't read.
     """
     model, task = Generator(loaded.path, loaded), loaded.config.model.task
@@ -67,8 +68,7 @@ def sample_of(loaded: LoadedModel, config: ExportConfig) -> Sample | None:
             texts = tuple(map(_with_gap, texts))
     if not texts:
         return None
-    if task != "classify":
-        _check_readable(model, texts)
+    _check(model, texts)
     done = zip(texts, _DONE[task](model, texts), strict=True)
     lines = [f"{text}\n→ {found}" for text, found in done]
     files = {}
@@ -80,16 +80,23 @@ def sample_of(loaded: LoadedModel, config: ExportConfig) -> Sample | None:
     return Sample(command, "\n".join(lines), about, texts[0], files)
 
 
-def _check_readable(model: Generator, texts: Sequence[str]) -> None:
-    """Raise GenerationError where a text has characters that a model can't read."""
-    tokenizer = model.loaded.tokenizer
-    mark = InfillConfig.mark if model.loaded.config.model.task == "infill" else ""
+def _check(model: Generator, texts: Sequence[str]) -> None:
+    """Raise an error where a model can't be given a text."""
+    task, tokenizer = model.loaded.config.model.task, model.loaded.tokenizer
+    mark = InfillConfig.mark if task == "infill" else ""
     for text in texts:
+        if len(text) > LONGEST:
+            raise ConfigError(
+                f"An `example` has {len(text):,} characters, and a record at most {LONGEST:,}.",
+                "Choose a shorter one.",
+            )
+        if mark not in text:
+            raise ConfigError(f"The `example` {text!r} has no gap.", f"Mark one with {mark}.")
         unseen = [each for each in tokenizer.unseen(model.as_learnt(text)) if each != mark]
-        if unseen and not tokenizer.has_bytes:
-            listed = ", ".join(map(repr, unseen[:_LISTED]))
+        if unseen and task != "classify" and not tokenizer.has_bytes:
             raise GenerationError(
-                f"The `example` {text!r} has {listed}, which the model has never seen.",
+                f"The `example` {text!r} has {', '.join(map(repr, unseen[:_LISTED]))}, which the "
+                "model has never seen.",
                 "Choose one without.",
             )
 
@@ -111,11 +118,6 @@ def _answered(model: Generator, texts: Sequence[str]) -> Iterator[str]:
 
 
 def _filled(model: Generator, texts: Sequence[str]) -> Iterator[str]:
-    for text in texts:
-        if InfillConfig.mark not in text:
-            raise ConfigError(
-                f"The `example` {text!r} has no gap.", f"Mark one with {InfillConfig.mark}."
-            )
     yield from (best.text for best, *_ in model.infill_lines(texts))
 
 

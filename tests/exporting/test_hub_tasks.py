@@ -225,6 +225,7 @@ def test_options_that_can_t_be_used_are_errors(taken: Taken, here: Path) -> None
     if taken.task == "classify":
         wrong = the_error(*words[:-1], "--drop-ngrams", 2, status=2)
         assert "mixes no counts in" in wrong
+        assert "has 4,097 characters" in the_error(*words, "春" * 4097, status=2)
     if taken.task == "lm":
         assert "writes its sample by itself" in the_error(*words, "春", status=2)
     elif taken.task == "infill":
