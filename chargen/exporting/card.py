@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import torch
+
 from chargen.exporting.head import front_matter
 from chargen.exporting.markdown import code, fenced, plain
 from chargen.exporting.results import ACCURACY, F1, bits_of
@@ -160,14 +162,24 @@ def _result(export: Export) -> str:
 
 
 def _made_smaller(export: Export) -> str:
-    """What was done to the run since it was trained."""
-    config = export.config
-    done = ["the n-gram counts that the run has are left out"] if export.alone else []
-    if config.weights == "float16":
+    """What was done to the run since it was trained.
+
+    Weights tell of an earlier export too. Counts don't: training leaves rare n-grams out itself.
+    """
+    loaded, dropped, done = export.loaded, export.config.drop_ngrams, []
+    if export.alone:
+        done.append("the n-gram counts of the run are left out")
+    if _is_rounded(loaded):
         done.append("the weights are rounded to float16")
-    if config.drop_ngrams is not None and export.loaded.ngram:
-        done.append(f"{config.drop_ngrams}-grams and longer ones that occur once are left out")
+    if dropped and loaded.ngram and loaded.ngram.dropped_from == dropped:
+        done.append(f"{dropped}-grams and longer ones that occur once are left out")
     return "\nSince then, " + " and\n".join(done) + "." if done else ""
+
+
+def _is_rounded(loaded: LoadedModel) -> bool:
+    """Whether all weights are numbers that float16 has."""
+    state = loaded.network.state_dict().values()
+    return all(torch.equal(each, each.half().float()) for each in state if each.is_floating_point())
 
 
 def _counts_file(loaded: LoadedModel) -> str:

@@ -102,6 +102,12 @@ def test_a_smaller_folder_is_the_run_rounded_with_fewer_counts(
         assert_array_equal(array, expected[name])
     text = (out / "README.md").read_text("utf-8")
     assert "the weights are rounded to float16 and\n2-grams and longer ones" in text
+    again = chargen.export(out, tmp_path / "again", to="hub", license="unknown")
+    told = (again / "README.md").read_text("utf-8")
+    assert "Since then, the weights are rounded to float16." in told
+    longer = {"drop_ngrams": 9, "license": "unknown"}
+    whole = chargen.export(run, tmp_path / "whole", to="hub", **longer)
+    assert "Since then" not in (whole / "README.md").read_text("utf-8")
     sample = re.search(r"^`chargen (sample .+)`$", text, re.M)
     assert sample
     monkeypatch.chdir(out)
@@ -117,7 +123,7 @@ def test_the_network_alone_becomes_a_run_of_its_own(run: Path, here: Path) -> No
     assert alone.generate("春", seed=3) == own.generate("春", seed=3)
     assert chargen.inspect("x").problems == ()
     text = Path("x", "README.md").read_text("utf-8")
-    assert "Since then, the n-gram counts that the run has are left out." in text
+    assert "Since then, the n-gram counts of the run are left out." in text
     assert "they were not evaluated" in text
     assert "model-index" not in text
     assert "--ngram 3" in text
