@@ -6,7 +6,7 @@ import functools
 import inspect
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Annotated, Any, get_type_hints
 
 import typer
@@ -35,6 +35,7 @@ class Selection:
         names: of the options.
         defaults: values of those that the command sets where they aren't given.
         described: how the defaults of some are described.
+        meant: what some mean here, where that isn't what they mean elsewhere.
         several: those that take several values, separated by commas; theirs is a list.
     """
 
@@ -42,6 +43,7 @@ class Selection:
     names: tuple[str, ...]
     defaults: Mapping[str, Any] = field(default_factory=dict)
     described: Mapping[str, str] = field(default_factory=dict)
+    meant: Mapping[str, str] = field(default_factory=dict)
     several: tuple[str, ...] = ()
 
     def problems(self, options: Mapping[str, Any]) -> list[str]:
@@ -51,10 +53,14 @@ class Selection:
 
 
 def only(
-    config: type[Config], *names: str, described: Mapping[str, str] | None = None, **defaults: Any
+    config: type[Config],
+    *names: str,
+    described: Mapping[str, str] | None = None,
+    meant: Mapping[str, str] | None = None,
+    **defaults: Any,
 ) -> Selection:
     """Select the options ``names`` of a config, and those in ``defaults`` with another default."""
-    return Selection(config, (*names, *defaults), defaults, described or {})
+    return Selection(config, (*names, *defaults), defaults, described or {}, meant or {})
 
 
 def each_of(config: type[Config], *several: str) -> Selection:
@@ -125,7 +131,11 @@ def _flags(sources: tuple[type[Config] | Selection, ...]) -> Iterator[_Flag]:
             known = source.config.entries()
             described = {**{n: f"{v}" for n, v in source.defaults.items()}, **source.described}
             for name in source.names:
-                yield _Flag(known[name], described.get(name), name in source.several)
+                entry = known[name]
+                if name in source.meant:
+                    option = replace(entry.option, help=source.meant[name])
+                    entry = replace(entry, option=option)
+                yield _Flag(entry, described.get(name), name in source.several)
         else:
             chosen = (each for each in source.entries().values() if not each.option.derived)
             yield from map(_Flag, chosen)

@@ -56,8 +56,8 @@ _Out = Annotated[
     only(
         SamplingConfig,
         *_ANSWERING,
-        recall=0.0,
-        described={"recall": "How strongly all that was read of the text is recalled; 0: off"},
+        recall=0,
+        meant={"recall": "How strongly names and phrases of what was read come back; 0: off"},
     ),
 )
 def evaluate(

@@ -42,6 +42,8 @@ def test_recall_makes_a_text_that_repeats_itself_cheap(run: Path, text: Path) ->
     assert recalling["recall"] == 5
     assert "accuracy" in plain
     assert "accuracy" not in recalling
+    meaning = "How strongly names and phrases of what was read come back; 0: off. [default: 0]"
+    assert meaning in " ".join(call("eval", "--help").stdout.replace("│", " ").split())
 
 
 @pytest.mark.parametrize("command", ["eval", "neurons"])
