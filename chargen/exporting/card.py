@@ -1,4 +1,4 @@
-"""The card of a model: what a hub shows of it."""
+"""The card of a model: the page that a hub shows."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ _KINDS = {
 
 @dataclass(frozen=True)
 class Export:
-    """What a card tells of.
+    """What a card describes.
 
     Attributes:
         loaded: the run as it is exported.
-        config: has the licence, and the language unless the script tells it.
+        config: has the licence, and the language if it was given.
         training: the command that trains the run.
-        figures: of its weights on the validation split, as ``measured`` has them.
-        sample: what the model did, or None.
+        figures: of its weights on the validation split, as ``measured`` returns them.
+        sample: its sample, or None.
         alone: whether the run's counts were left out.
     """
 
@@ -164,7 +164,7 @@ def _result(export: Export) -> str:
 def _made_smaller(export: Export) -> str:
     """What was done to the run since it was trained.
 
-    Weights tell of an earlier export too. Counts don't: training leaves rare n-grams out itself.
+    Weights show an earlier export too. Counts don't: training itself leaves rare n-grams out.
     """
     loaded, dropped, done = export.loaded, export.config.drop_ngrams, []
     if export.alone:

@@ -1,4 +1,4 @@
-"""Lines for the sample of a card, which a model is given where it writes none by itself."""
+"""Lines of shipped texts for the sample of a card, for models that need a text."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _MARKS = re.compile(r"[^\w\s]+")
 
 
 def shipped_lines(loaded: LoadedModel, language: str | None) -> tuple[tuple[str, ...], str]:
-    """Lines of a text that comes with chargen, and what a card says of them; none if none suits.
+    """Lines of a text that comes with chargen, and a sentence on them; none if no text suits.
 
     They are its first sentences of which the vocabulary has every character. For a vocabulary
     without punctuation they are the first parts of sentences.

@@ -1,4 +1,4 @@
-"""The head of a card: what a hub files a model under."""
+"""The head of a card: the metadata by which a hub lists a model."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The language of a run's text, as far as its script tells it."""
+"""The language of a text, where its script shows it."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from chargen.corpus.tokenizer import Tokenizer
 
 
 def language_of(tokenizer: Tokenizer) -> str | None:
-    """The language that most characters of a vocabulary tell: zh, ja, ko, or None.
+    """The language that most characters of a vocabulary belong to: zh, ja, ko, or None.
 
-    A script that several languages share tells none.
+    None means a script that several languages share.
     """
     scripts = Counter(
         unicodedata.name(character, "NONE").split()[0]

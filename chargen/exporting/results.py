@@ -1,4 +1,4 @@
-"""What a run has recorded of how good it is."""
+"""The figures that a run recorded on its validation split."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from chargen.runs.metrics import read_metrics
 
 ACCURACY, F1 = "accuracy", "f1"
 _WHOLE = ("classify", "infill")
-"""Tasks whose accuracy counts what they are for: labels, and single gaps."""
+"""Tasks whose accuracy says how well they are solved: of labels, and of single gaps."""
 
 
 def measured(loaded: LoadedModel) -> Mapping[str, float]:
     """The figures of a run's weights on its validation split, by the names that a card has.
 
-    The bits stand beside the weights; the others are in the record of the training, where that is
-    still there.
+    The bits are stored with the weights; the others are in the metrics of the training, if the run
+    still has them.
     """
     bits, task = loaded.bits_per_char, loaded.config.model.task
     if bits is None:
@@ -37,7 +37,7 @@ def bits_of(task: str) -> str:
 
 
 def _recorded(loaded: LoadedModel) -> Mapping[str, Any]:
-    """What was recorded of the evaluation that the weights had, if that is there."""
+    """The recorded evaluation of the weights, or nothing."""
     with suppress(CheckpointError):
         for line in reversed(read_metrics(loaded.path)):
             if (

@@ -1,4 +1,4 @@
-"""What a card shows that its model did: a text it wrote, labels it told, answers, filled gaps."""
+"""The sample on a card: a text that the model wrote, or what it made of a few given texts."""
 
 from __future__ import annotations
 
@@ -25,14 +25,15 @@ _HIDDEN = 2
 
 @dataclass(frozen=True)
 class Sample:
-    """What a model wrote, or did with a few texts.
+    """What a model wrote, or made of a few texts.
 
     Attributes:
-        command: that shows it again in the exported folder; of texts, the first.
-        shown: it, in lines.
+        command: shows it again, in the exported folder; of several texts, what is made of the
+            first.
+        shown: the lines of the sample.
         about: a sentence on where the texts come from, or nothing.
-        given: the first text that the model was given; None: it was given none.
-        files: what belongs to it in the folder.
+        given: the first text that the model was given; None if it was given none.
+        files: files of the sample, content by name.
     """
 
     command: str
@@ -43,10 +44,10 @@ class Sample:
 
 
 def sample_of(loaded: LoadedModel, config: ExportConfig) -> Sample | None:
-    """Let a model show what it can do; None where there is no text that it could be given.
+    """Let a model write a sample, or None where there is no text to give it.
 
-    Texts are ``config.example``, or else lines of a shipped text in the language of the run. Those
-    of its own corpus are never shown: they may not be there, and not be meant for others.
+    Texts are ``config.example``, or else lines of a shipped text in the language of the run. Texts
+    of its own corpus are never shown: it may be gone, or not be meant for others.
 
     Raises:
         ConfigError: an example is too long or has no gap to fill, or the model needs none.
@@ -108,7 +109,7 @@ def _written(model: Generator) -> Sample:
     return Sample(sample_command(wanted), text, files={SAMPLE: f"{text}\n"})
 
 
-def _told(model: Generator, texts: Sequence[str]) -> Iterator[str]:
+def _classified(model: Generator, texts: Sequence[str]) -> Iterator[str]:
     for told in model.classify(texts, best=BEST):
         yield ", ".join(f"{label} {100 * score:.0f} %" for label, score in told.best)
 
@@ -128,7 +129,7 @@ def _with_gap(line: str) -> str:
 
 
 _DONE: Mapping[str, Callable[[Generator, Sequence[str]], Iterator[str]]] = {
-    "classify": _told,
+    "classify": _classified,
     "seq2seq": _answered,
     "infill": _filled,
 }

@@ -20,14 +20,14 @@ _SAMPLING = SamplingConfig(temperature=0.7, length=240)
 
 @dataclass(frozen=True)
 class Use:
-    """A command in the model's folder, and what follows ``model.`` in Python."""
+    """A command for the model's folder, and a call of a method of ``chargen.load(".")``."""
 
     command: str
     call: str
 
 
 def drawing(labels: Labels) -> SamplingConfig:
-    """How a text is written: of a run with labels, with the most frequent value of the first."""
+    """The options of a sample, with the most frequent value of the first label, if any."""
     most = [f"{key}={values[0][0]}" for key, values in labels.values.items() if values]
     return SamplingConfig(
         temperature=_SAMPLING.temperature, length=_SAMPLING.length, label=tuple(most[:1])
@@ -57,7 +57,7 @@ def _writing(loaded: LoadedModel, _text: str | None) -> Use:
     return Use(command, f"generate(length=200{given})[0]")
 
 
-def _telling(_loaded: LoadedModel, text: str | None) -> Use:
+def _classifying(_loaded: LoadedModel, text: str | None) -> Use:
     file = "texts.txt" if text is None else EXAMPLES
     command = _command("classify", file, given=ClassifyConfig(best=BEST))
     return Use(command, f"classify([{text or 'a text'!r}], best={BEST})[0].best")
@@ -77,7 +77,7 @@ def _filling(loaded: LoadedModel, text: str | None) -> Use:
 
 _USES: Mapping[str, Callable[[LoadedModel, str | None], Use]] = {
     "lm": _writing,
-    "classify": _telling,
+    "classify": _classifying,
     "seq2seq": _answering,
     "infill": _filling,
 }
