@@ -142,11 +142,11 @@ def _result(export: Export) -> str:
     found = []
     if ACCURACY in figures:
         right = f"{100 * figures[ACCURACY]:.1f} %"
-        told = {
+        what = {
             "classify": "of the labels predicted right",
             "infill": "of single gaps filled right",
         }
-        found.append(f"{right} {told[model.task]}")
+        found.append(f"{right} {what[model.task]}")
     if F1 in figures:
         found.append(f"a macro-F1 of {figures[F1]:.3f}")
     given = ", given the others," if model.task == "infill" else ""
