@@ -154,7 +154,7 @@ class QualityOutcome:
         return "\n".join(
             (
                 "Lower is better, and farther left is sooner. The dotted line is the end of the "
-                f"curve of {self.gpt.name}.",
+                f"curve of {self.gpt.name}. Curves are of the split's beginning, stars of it all.",
                 *self.findings(),
             )
         )
