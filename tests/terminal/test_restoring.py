@@ -10,6 +10,8 @@ LEAVES = b"\x1b[?1049l\x1b[?25h"
 PROGRAM = """
 import os, signal, sys
 from chargen.terminal.restoring import restored_terminal
+if hasattr(signal, "SIGHUP"):
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)  # nohup has it ignored
 with restored_terminal(1):
     {inside}
 os.write(1, b"after")
