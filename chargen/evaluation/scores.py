@@ -127,6 +127,7 @@ def score(
     return score_characters(model, tokenizer, ids, batch_size).total()
 
 
+@exact_float32()
 def score_characters(
     model: Predictor,
     tokenizer: Tokenizer,
@@ -135,25 +136,9 @@ def score_characters(
     ngram: KneserNey | None = None,
     evidence: Evidence | None = None,
     team: Team = ALONE,
+    changed: Callable[[NDArray[np.float64]], NDArray[np.float64]] | None = None,
 ) -> CharScores:
-    """Score each character of ``ids``; arguments and errors are those of ``score_pieces``."""
-    scored = score_pieces(model, tokenizer, ids, batch_size, ngram, evidence, team)
-    return by_character(tokenizer, ids, *scored)
-
-
-@exact_float32()
-def score_pieces(
-    model: Predictor,
-    tokenizer: Tokenizer,
-    ids: NDArray[np.integer],
-    batch_size: int = 32,
-    ngram: KneserNey | None = None,
-    evidence: Evidence | None = None,
-    team: Team = ALONE,
-) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    """What each piece costs in nats, and whether it was the likeliest, (N,) each.
-
-    Of several processes, each scores a share of the segments.
+    """Score each character of ``ids``; of several processes, each scores a share of the segments.
 
     Args:
         model: the model, on its device; with ``ngram``, a ``CharModel`` that has a gate.
@@ -163,6 +148,7 @@ def score_pieces(
         ngram: the counts that are mixed in, or None.
         evidence: gets what the gate could be calibrated by.
         team: the processes that call this function together; all get the whole result.
+        changed: what the nats of the pieces (N,) become, if the text is recalled as it is read.
 
     Raises:
         CorpusError: ``ids`` is empty.
@@ -183,7 +169,7 @@ def score_pieces(
         nats = team.gathered(torch.from_numpy(nats[part])).numpy()
         correct = team.gathered(torch.from_numpy(correct[part])).numpy()
         evidence.gather(team)
-    return nats, correct
+    return by_character(tokenizer, ids, nats if changed is None else changed(nats), correct)
 
 
 def score_by_leader(team: Team, score: Callable[[], Score]) -> Score:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +16,7 @@ from torch import nn
 
 from chargen.bench.timing import Stopwatch
 from chargen.corpus.prepared import PreparedCorpus
-from chargen.evaluation.scores import (
-    CharScores,
-    by_character,
-    score_characters,
-    score_pieces,
-)
+from chargen.evaluation.scores import CharScores, score_characters
 from chargen.experiments.curves import LearningCurve
 from chargen.generation.recalled import recalled_costs
 from chargen.machine.allocator import freed_memory_returned
@@ -148,17 +144,19 @@ class Chargen(Contender):
         """Return whether all steps are made; the last checkpoint and sample are skipped."""
         return self._ended or self.steps == self._session.timetable.total_steps
 
-    def score(self, ids: Ids) -> CharScores:
-        return score_characters(self._model, self._tokenizer, ids, ngram=self._session.ngram)
+    def score(self, ids: Ids, recall: float = 0.0) -> CharScores:
+        return score_characters(
+            self._model,
+            self._tokenizer,
+            ids,
+            ngram=self._session.ngram,
+            changed=partial(recalled_costs, ids, recall) if recall else None,
+        )
 
     def recalling(self, curve: LearningCurve, ids: Ids) -> LearningCurve:
         """The end of its curve, where all that was read of ``ids`` is recalled."""
         with self.settings():
-            nats, correct = score_pieces(
-                self._model, self._tokenizer, ids, ngram=self._session.ngram
-            )
-        costs = recalled_costs(ids, nats, SamplingConfig.recall)
-        bits = by_character(self._tokenizer, ids, costs, correct).total().bits_per_char
+            bits = self.score(ids, SamplingConfig.recall).total().bits_per_char
         end = replace(curve.points[-1], bits_per_char=bits)
         return LearningCurve(f"{curve.name}, recalling", curve.parameters, (end,), bits)
 

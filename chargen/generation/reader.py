@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -100,17 +100,22 @@ class Reader:
 
         Which characters were the likeliest is told without recall.
         """
-        from chargen.evaluation.scores import by_character, score_pieces
+        from chargen.evaluation.scores import score_characters
         from chargen.generation.recalled import recalled_costs
 
         check(SamplingConfig(recall=recall))
         loaded = self.loaded
         text = self.as_learnt(text)
         ids = loaded.tokenizer.encode(text)
-        nats, correct = score_pieces(loaded.model, loaded.tokenizer, ids, batch_size, loaded.ngram)
-        if recall:
-            nats = recalled_costs(ids, nats, recall)
-        return replace(by_character(loaded.tokenizer, ids, nats, correct), text=text)
+        scores = score_characters(
+            loaded.model,
+            loaded.tokenizer,
+            ids,
+            batch_size,
+            loaded.ngram,
+            changed=partial(recalled_costs, ids, recall) if recall else None,
+        )
+        return replace(scores, text=text)
 
     def gate_characters(self, text: str) -> list[float]:
         """The network's share of the mixture before each character of ``text``, 0 to 1, in order.

@@ -11,7 +11,7 @@ from chargen.generation.recall import LONGEST, prior
 
 
 def recalled_costs(
-    ids: NDArray[np.integer[Any]], nats: NDArray[np.float64], strength: float
+    ids: NDArray[np.integer[Any]], strength: float, nats: NDArray[np.float64]
 ) -> NDArray[np.float64]:
     """What each piece of a text costs where those before it are the prompt, in nats, (N,).
 
@@ -20,8 +20,8 @@ def recalled_costs(
 
     Args:
         ids: the text, (N,).
-        nats: what its pieces cost without recall, (N,).
         strength: of the recall, above 0.
+        nats: what its pieces cost without recall, (N,).
     """
     text, log_p = np.asarray(ids, np.int64), -np.asarray(nats, np.float64)
     context = np.zeros(len(text), np.int64)

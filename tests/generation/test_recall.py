@@ -64,11 +64,11 @@ def test_a_text_that_recalls_itself_costs_what_the_formula_says() -> None:
     rng = random.Random(5)
     text = [rng.randrange(3) for _ in range(120)]
     p = [rng.uniform(0.01, 0.9) for _ in text]
-    found = recalled_costs(np.array(text, np.int32), -np.log(p), 2.0)
+    found = recalled_costs(np.array(text, np.int32), 2.0, -np.log(p))
     wanted = [recalled(p[n], text[n], text[:n], text[:n], 2.0) for n in range(len(text))]
     assert found.tolist() == pytest.approx((-np.log(wanted)).tolist())
-    assert recalled_costs(np.array([1]), np.array([0.5]), 1.0) == pytest.approx([0.5])
-    unlikely = recalled_costs(np.array([1, 1, 1, 2]), np.array([1.0, 2, 900, 900]), 1.0)
+    assert recalled_costs(np.array([1]), 1.0, np.array([0.5])) == pytest.approx([0.5])
+    unlikely = recalled_costs(np.array([1, 1, 1, 2]), 1.0, np.array([1.0, 2, 900, 900]))
     assert unlikely[[0, 1, 3]].tolist() == pytest.approx([1, 2, 900], abs=1)
     assert unlikely[2] < 5  # exp(−900) is 0, and the cost still finite
 
