@@ -308,6 +308,34 @@ def test_torchrun_starts_again_after_a_kill_and_the_run_is_the_unbroken_one(
     assert last_state(tmp_path / "killed" / "run") == last_state(changing[0] / "2" / "run")
 
 
+class OnOneGPU(Job):
+    """A job whose processes share a GPU, which NCCL takes for those of two machines."""
+
+    def __call__(self, rank: int) -> Any:
+        os.environ |= {"LOCAL_RANK": "0", "LOCAL_WORLD_SIZE": "1", "NCCL_HOSTID": str(rank)}
+        os.environ |= {"NCCL_SOCKET_IFNAME": "lo", "NCCL_IB_DISABLE": "1"}
+        return super().__call__(rank)
+
+
+@pytest.mark.cuda
+def test_gradients_travel_by_nccl(corpus: Path, tmp_path: Path) -> None:
+    options: dict[str, Any] = {"device": "cuda", "precision": "float32"}
+    whole, rounded, stopped, again = together(
+        2,
+        OnOneGPU(corpus, tmp_path / "2", **options),
+        OnOneGPU(corpus, tmp_path / "b", **{**options, "precision": "bfloat16"}),
+        OnOneGPU(corpus, tmp_path / "s", "stops", **options),
+        OnOneGPU(corpus, tmp_path / "s", resume=True, **options),
+    )
+    assert whole[0] == whole[1]
+    assert whole[0][:2] == rounded[0][:2] == ("done", 12)
+    assert [result[:2] for result in stopped] == [("interrupted", 7)] * 2
+    assert again[0][:3] == whole[0][:3]
+    assert last_state(tmp_path / "s" / "run") == last_state(tmp_path / "2" / "run")
+    train_tiny(corpus, tmp_path / "1", **{**OPTIONS, **options})
+    close(tmp_path / "1" / "run", tmp_path / "2" / "run")
+
+
 def test_a_process_that_cannot_see_the_corpus_makes_its_own_or_says_so(
     corpus: Path, trained: Path, tmp_path: Path
 ) -> None:
