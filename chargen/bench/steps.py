@@ -26,20 +26,20 @@ from chargen.training.accumulation import accumulate_gradient
 from chargen.training.extent import Extent
 from chargen.training.lessons import Passage, Share
 from chargen.training.optimizer import build_optimizer, clip_gradients
-from chargen.training.presets import PRESETS, suited_model
+from chargen.training.presets import PRESETS, choose_model
 
 SETTLING_STEPS = 2
+_CHARACTERS = 10**6
+"""Of the text that a preset is adapted to."""
 _FORMATS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
 
 def config_of(preset: str, vocab_size: int) -> tuple[ModelConfig, int, int]:
     """The network of a preset, its lanes, and the time steps of its windows."""
-    chosen = PRESETS[preset]
-    suited = suited_model(Extent(vocab_size, vocab_size, vocab_size), Recipe())
-    values: dict[str, Any] = {**suited, "ngram": "3", **chosen.model}
-    training = TrainConfig(**chosen.training)
-    model = ModelConfig(vocab_size, **values).with_ngram_order(3)
-    return model, training.batch_size, training.seq_length
+    extent = Extent(vocab_size, _CHARACTERS, _CHARACTERS)
+    model = choose_model(PRESETS[preset], {"ngram": "3"}, extent, Recipe())
+    training = TrainConfig(**PRESETS[preset].training)
+    return model.with_ngram_order(3), training.batch_size, training.seq_length
 
 
 class Trainer:

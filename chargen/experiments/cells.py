@@ -164,6 +164,7 @@ def compare_cells(
                     on_share,
                     cell=cell,
                     hidden_size=widths[cell],
+                    num_layers=1,
                     seed=seed,
                     threads=threads,
                     **budget,
@@ -177,7 +178,7 @@ def compare_cells(
 
 def parameters_of(cell: str, hidden_size: int, extent: Extent) -> int:
     """Return the number of parameters of a network of one layer, ``small`` without n-grams."""
-    chosen = {"cell": cell, "hidden_size": hidden_size, "ngram": "0"}
+    chosen = {"cell": cell, "hidden_size": hidden_size, "num_layers": 1, "ngram": "0"}
     model = choose_model(PRESETS[DEFAULT_PRESET], chosen, extent, Recipe())
     with torch.device("meta"):
         return sum(parameter.numel() for parameter in CharModel(model).parameters())

@@ -4,9 +4,18 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
-from chargen.options import BUDGETS, BatchConfig, Config, CorpusConfig, SamplingConfig
+from chargen.options import (
+    BUDGETS,
+    BatchConfig,
+    Config,
+    CorpusConfig,
+    ModelConfig,
+    Recipe,
+    SamplingConfig,
+)
 from chargen.options.training import MACHINE
 from chargen.runs.config import RunConfig
 from chargen.training.extent import Extent
@@ -23,14 +32,16 @@ def sample_command(wanted: SamplingConfig) -> str:
 
 
 def training_command(config: RunConfig) -> str:
-    """The command line that trains such a run, with the options that differ from the defaults.
+    """The command line that trains such a run, with the options that differ from today's defaults.
 
     What the machine decides, such as the number of threads, is left out.
     """
-    corpus, preset = config.corpus, PRESETS[config.preset]
+    corpus, preset, recipe = config.corpus, PRESETS[config.preset], Recipe()
     extent = Extent(config.model.vocab_size, corpus.train_characters, corpus.train_characters)
-    model = choose_model(preset, {}, extent, config.recipe)
-    training = choose_training(preset, {}, extent, config.model, config.recipe)
+    given = {"cell": config.model.cell, "task": config.model.task}
+    model = choose_model(preset, given, extent, recipe)
+    model = replace(model, cell=ModelConfig.cell, task=ModelConfig.task)
+    training = choose_training(preset, {}, extent, config.model, recipe)
     budget = config.total_steps or config.training.max_steps
     words = ["chargen", "train", *(source.name for source in corpus.sources)]
     words += [_flag("preset"), config.preset]

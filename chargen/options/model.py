@@ -59,7 +59,12 @@ class ModelConfig(Config):
         256, "H, units per layer", low=1, default_text="the preset's", panel=NETWORK
     )
     num_layers: int = option(
-        1, "Number of layers", low=1, high=1000, default_text="the preset's", panel=NETWORK
+        1,
+        "Number of layers",
+        low=1,
+        high=1000,
+        default_text="the preset's, or 2 for 2,500 pieces and more",
+        panel=NETWORK,
     )
     embedding_size: int = option(
         128,

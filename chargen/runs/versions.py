@@ -72,6 +72,7 @@ _LATER: Mapping[str, Any] = {
     "lr_of_ngram_weights": 0.0,
     "lr_of_answers": 1.0,
     "dropout_of_labels": 0.0,
+    "second_layer": 0,
 }
 """Constants that version 2 got later, as they are where they are missing."""
 

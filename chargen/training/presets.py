@@ -70,7 +70,11 @@ def choose_model(
     Its embeddings are tied and n-grams counted where that suits, unless an option says otherwise
     or the network can't.
     """
-    suited = {**suited_model(extent, recipe), "ngram": "auto"} if preset.suits else {}
+    suited: dict[str, Any] = {}
+    if preset.suits:
+        suited = {**suited_model(extent, recipe), "ngram": "auto"}
+        if given.get("task", ModelConfig.task) == ModelConfig.task:
+            suited["num_layers"] = suited_layers(extent, recipe)
     if given.get("task") == "seq2seq":
         suited["attention"] = "dot"
         suited["also_reversed"] = preset.suits and extent.parallel
@@ -120,6 +124,12 @@ def suited_model(extent: Extent, recipe: Recipe) -> dict[str, Any]:
     """
     large = extent.is_large(recipe)
     return {"embedding_size": recipe.embedding_size[large], "tie_weights": large}
+
+
+def suited_layers(extent: Extent, recipe: Recipe) -> int:
+    """How many layers a language model of a corpus has."""
+    many = extent.vocab_size >= recipe.second_layer > 0
+    return 2 if many and extent.characters >= recipe.short_text else 1
 
 
 def suited_training(

@@ -36,7 +36,7 @@ def test_the_width_solves_for_the_parameters(cell: str) -> None:
 
 @pytest.mark.parametrize("cell", CELLS)
 def test_parameters_are_counted_as_they_are(cell: str) -> None:
-    chosen = {"cell": cell, "hidden_size": 24, "ngram": "0"}
+    chosen = {"cell": cell, "hidden_size": 24, "num_layers": 1, "ngram": "0"}
     config = choose_model(PRESETS["small"], chosen, CHINESE, Recipe())
     real = sum(parameter.numel() for parameter in CharModel(config).parameters())
     assert parameters_of(cell, 24, CHINESE) == real

@@ -33,6 +33,23 @@ def test_a_large_vocabulary_shares_its_table() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("preset", "extent", "given", "layers"),
+    [
+        ("small", ENGLISH, {}, 1),
+        ("small", CHINESE, {}, 2),
+        ("small", CHINESE, {"num_layers": 1}, 1),
+        ("small", CHINESE, {"task": "classify"}, 1),
+        ("small", Extent(3257, 60_000, 60_000), {}, 1),
+        ("lecture", CHINESE, {}, 1),
+    ],
+)
+def test_a_language_model_of_a_large_vocabulary_has_a_second_layer(
+    preset: str, extent: Extent, given: dict[str, Any], layers: int
+) -> None:
+    assert choose_model(PRESETS[preset], given, extent, RECIPE).num_layers == layers
+
+
 def test_four_times_the_width_halves_the_rate() -> None:
     one, four = (
         suited_training(CHINESE, network(hidden), ADAMW, RECIPE)["lr"] for hidden in (256, 1024)
