@@ -2,8 +2,8 @@
 
 The plain loop is the usual one: ``nn.Embedding``, ``nn.LSTM``, ``nn.Linear``, ``F.cross_entropy``,
 ``AdamW`` with its defaults, gradients clipped by their norm, and the C library's allocator with its
-defaults. It is compared with chargen's step on the same shape, with the same network and with the
-network that the presets choose for the vocabulary. All candidates alternate.
+defaults. It is compared with chargen's step on the same shape, with the same network and with one
+layer as the presets have it for the vocabulary: embeddings and tying. All candidates alternate.
 """
 
 from __future__ import annotations

@@ -105,6 +105,7 @@ def compare_vanishing(
                     on_share,
                     cell=cell,
                     hidden_size=hidden_size,
+                    num_layers=1,
                     max_steps=steps,
                     seed=seed,
                     threads=threads,

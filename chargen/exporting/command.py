@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -15,6 +15,7 @@ from chargen.options import (
     ModelConfig,
     Recipe,
     SamplingConfig,
+    TrainConfig,
 )
 from chargen.options.training import MACHINE
 from chargen.runs.config import RunConfig
@@ -22,6 +23,8 @@ from chargen.training.extent import Extent
 from chargen.training.presets import PRESETS, choose_model, choose_training
 
 SEED = 0
+_ADAPTED_TO = ("batch_size", "seq_length", "optimizer")
+"""Options of training to which others are adapted."""
 
 
 def sample_command(wanted: SamplingConfig) -> str:
@@ -36,25 +39,42 @@ def training_command(config: RunConfig) -> str:
 
     What the machine decides, such as the number of threads, is left out.
     """
-    corpus, preset, recipe = config.corpus, PRESETS[config.preset], Recipe()
-    extent = Extent(config.model.vocab_size, corpus.train_characters, corpus.train_characters)
-    given = {"cell": config.model.cell, "task": config.model.task}
-    model = choose_model(preset, given, extent, recipe)
-    model = replace(model, cell=ModelConfig.cell, task=ModelConfig.task)
-    training = choose_training(preset, {}, extent, config.model, recipe)
+    corpus = config.corpus
+    model, training = _usual(config)
     budget = config.total_steps or config.training.max_steps
     words = ["chargen", "train", *(source.name for source in corpus.sources)]
     words += [_flag("preset"), config.preset]
+    skipped: set[str] = set()
     if config.init_from is not None:
         words += [_flag("init-from"), config.init_from.name]
-    else:
-        words += differing(config.model, model)
-    left_out = {*BUDGETS, *config.asked}
-    words += differing(config.training, training, left_out)
+        skipped = set(ModelConfig.entries()) - {"task", "bidirectional", "ngram"}
+    words += differing(config.model, model, skipped)
+    words += differing(config.training, training, {*BUDGETS, *config.asked})
     if budget is not None:
         words += [_flag("max-steps"), str(budget)]
     words += differing(corpus.settings, CorpusConfig())
     return shlex.join(words)
+
+
+def _usual(config: RunConfig) -> tuple[ModelConfig, TrainConfig]:
+    """What a run has by default: what its preset says, else what suits its other options."""
+    preset, recipe, corpus = PRESETS[config.preset], Recipe(), config.corpus
+    extent = Extent(config.model.vocab_size, corpus.train_characters, corpus.train_characters)
+    own = {name: getattr(config.model, name) for name in ("cell", "task", "records")}
+    model = choose_model(preset, own, extent, recipe)
+    named = {name: getattr(ModelConfig, name) for name in ("cell", "task")}
+    model = replace(model, **{**named, **_among(preset.model, named)})
+    own = {name: getattr(config.training, name) for name in _ADAPTED_TO}
+    training = choose_training(preset, own, extent, config.model, recipe)
+    named = {name: getattr(TrainConfig, name) for name in _ADAPTED_TO}
+    training = replace(training, **{**named, **_among(preset.training, named)})
+    if config.training.dropout != training.dropout:
+        training = replace(training, dropout_growth=0.0)  # as where dropout alone is given
+    return model, training
+
+
+def _among(values: Mapping[str, Any], names: Container[str]) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if name in names}
 
 
 def _flag(name: str) -> str:

@@ -63,7 +63,7 @@ class ModelConfig(Config):
         "Number of layers",
         low=1,
         high=1000,
-        default_text="the preset's, or 2 for 2,500 pieces and more",
+        default_text="the preset's; 2 in small and base for 3,000 pieces and a long text",
         panel=NETWORK,
     )
     embedding_size: int = option(

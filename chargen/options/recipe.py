@@ -20,9 +20,9 @@ class Recipe:
     Attributes:
         large_vocabulary: the least |V| that counts as large; input and output are then tied.
         embedding_size: length of a character's embedding.
-        second_layer: the least |V| with which a language model has a second layer, unless its text
-            is short: the softmax takes most of the time there, so that a layer costs little; 0:
-            never.
+        second_layer: the least |V| for which an LSTM that continues a text gets a second layer,
+            unless the text is short; 0: never. The softmax dominates there, so that a layer costs
+            little.
         lr: AdamW's learning rate for ``lr_units`` units per layer and ``lr_pieces`` pieces per
             step.
         lr_units, lr_pieces: the rate is inversely proportional to the square root of the units,
@@ -71,7 +71,7 @@ class Recipe:
 
     large_vocabulary: int = 512
     embedding_size: tuple[int, int] = (32, 128)
-    second_layer: int = 2500
+    second_layer: int = 3000
     lr: tuple[float, float] = (1.4e-2, 8e-3)
     lr_units: int = 256
     lr_pieces: int = 2048

@@ -42,6 +42,7 @@ RECIPE_OF_VERSION_1 = Recipe(
     growth_halving=(0.01, 0.025),
     growth_characters=1e6,
     growth_limit=0.5,
+    second_layer=0,
     short_text=70e3,
     short_dropout=0.5,
     short_dropout_halving=0.08,

@@ -73,7 +73,7 @@ def choose_model(
     suited: dict[str, Any] = {}
     if preset.suits:
         suited = {**suited_model(extent, recipe), "ngram": "auto"}
-        if given.get("task", ModelConfig.task) == ModelConfig.task:
+        if _continues_plain_text(given):
             suited["num_layers"] = suited_layers(extent, recipe)
     if given.get("task") == "seq2seq":
         suited["attention"] = "dot"
@@ -126,8 +126,14 @@ def suited_model(extent: Extent, recipe: Recipe) -> dict[str, Any]:
     return {"embedding_size": recipe.embedding_size[large], "tie_weights": large}
 
 
+def _continues_plain_text(given: Mapping[str, Any]) -> bool:
+    """Whether it is an LSTM that continues a text without records: only there layers were tried."""
+    usual = {"task": ModelConfig.task, "cell": ModelConfig.cell, "records": False}
+    return all(given.get(name, value) == value for name, value in usual.items())
+
+
 def suited_layers(extent: Extent, recipe: Recipe) -> int:
-    """How many layers a language model of a corpus has."""
+    """How many layers an LSTM that continues such a text has."""
     many = extent.vocab_size >= recipe.second_layer > 0
     return 2 if many and extent.characters >= recipe.short_text else 1
 

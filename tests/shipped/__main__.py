@@ -16,8 +16,8 @@ from chargen.runs.shipped import STORIES, VERSE
 
 CHECKPOINTS = Path(__file__).resolve().parents[2] / "checkpoints"
 RECIPES: dict[str, tuple[str, dict[str, Any]]] = {
-    STORIES: ("xiaohecun", {"max_steps": 2977, "num_layers": 1}),
-    VERSE: ("jueju", {"max_steps": 360, "hidden_size": 128, "num_layers": 1}),
+    STORIES: ("xiaohecun", {"max_steps": 2977}),
+    VERSE: ("jueju", {"max_steps": 360, "hidden_size": 128}),
 }
 """The text of each model, and the options with which it is trained."""
 SMALL: dict[str, Any] = {"to": "hub", "license": "cc0-1.0", "weights": "float16", "drop_ngrams": 3}

@@ -40,11 +40,13 @@ def test_a_large_vocabulary_shares_its_table() -> None:
         ("small", CHINESE, {}, 2),
         ("small", CHINESE, {"num_layers": 1}, 1),
         ("small", CHINESE, {"task": "classify"}, 1),
+        ("small", CHINESE, {"records": True}, 1),
+        ("small", CHINESE, {"cell": "jordan"}, 1),
         ("small", Extent(3257, 60_000, 60_000), {}, 1),
         ("lecture", CHINESE, {}, 1),
     ],
 )
-def test_a_language_model_of_a_large_vocabulary_has_a_second_layer(
+def test_an_lstm_that_continues_a_text_of_a_large_vocabulary_has_a_second_layer(
     preset: str, extent: Extent, given: dict[str, Any], layers: int
 ) -> None:
     assert choose_model(PRESETS[preset], given, extent, RECIPE).num_layers == layers
