@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Container, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -23,8 +23,9 @@ from chargen.training.extent import Extent
 from chargen.training.presets import PRESETS, choose_model, choose_training
 
 SEED = 0
+_SHAPED_BY = ("cell", "task")
 _ADAPTED_TO = ("batch_size", "seq_length", "optimizer")
-"""Options of training to which others are adapted."""
+"""Options of the network, and of training, to which others are adapted."""
 
 
 def sample_command(wanted: SamplingConfig) -> str:
@@ -60,21 +61,21 @@ def _usual(config: RunConfig) -> tuple[ModelConfig, TrainConfig]:
     """What a run has by default: what its preset says, else what suits its other options."""
     preset, recipe, corpus = PRESETS[config.preset], Recipe(), config.corpus
     extent = Extent(config.model.vocab_size, corpus.train_characters, corpus.train_characters)
-    own = {name: getattr(config.model, name) for name in ("cell", "task", "records")}
+    own = {name: getattr(config.model, name) for name in (*_SHAPED_BY, "records")}
     model = choose_model(preset, own, extent, recipe)
-    named = {name: getattr(ModelConfig, name) for name in ("cell", "task")}
-    model = replace(model, **{**named, **_among(preset.model, named)})
+    model = replace(model, **_defaults(ModelConfig, _SHAPED_BY, preset.model))
     own = {name: getattr(config.training, name) for name in _ADAPTED_TO}
     training = choose_training(preset, own, extent, config.model, recipe)
-    named = {name: getattr(TrainConfig, name) for name in _ADAPTED_TO}
-    training = replace(training, **{**named, **_among(preset.training, named)})
+    training = replace(training, **_defaults(TrainConfig, _ADAPTED_TO, preset.training))
     if config.training.dropout != training.dropout:
         training = replace(training, dropout_growth=0.0)  # as where dropout alone is given
     return model, training
 
 
-def _among(values: Mapping[str, Any], names: Container[str]) -> dict[str, Any]:
-    return {name: value for name, value in values.items() if name in names}
+def _defaults(
+    config: type[Config], names: Iterable[str], preset: Mapping[str, Any]
+) -> dict[str, Any]:
+    return {name: preset.get(name, getattr(config, name)) for name in names}
 
 
 def _flag(name: str) -> str:

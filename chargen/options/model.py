@@ -63,7 +63,7 @@ class ModelConfig(Config):
         "Number of layers",
         low=1,
         high=1000,
-        default_text="the preset's; 2 in small and base for 3,000 pieces and a long text",
+        default_text="the preset's; 2 in small and base for a long text of 3,000 pieces",
         panel=NETWORK,
     )
     embedding_size: int = option(
