@@ -44,6 +44,15 @@ _LONGEST = 1 << 17
 """Bytes of a request."""
 
 
+def kill(pid: int) -> None:
+    """Kill a process that was forked, with all that it has started."""
+    with contextlib.suppress(ProcessLookupError):
+        try:
+            os.killpg(pid, signal.SIGKILL)
+        except ProcessLookupError:  # it leads no session yet, so that it has started nothing
+            os.kill(pid, signal.SIGKILL)
+
+
 class Forks:
     """Serves requests until its clients have left."""
 
@@ -87,7 +96,7 @@ class Forks:
             self._clients.discard(client)
             client.close()
             for pid in [pid for pid, asked in self._running.items() if asked is client]:
-                os.killpg(pid, signal.SIGKILL)  # nobody waits for it
+                kill(pid)  # nobody waits for it
             return
         pid = os.fork()
         if not pid:

@@ -18,6 +18,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Self
 
+from tests import forks
+
 ROOT = Path(__file__).parents[1]
 _CAN_FORK = sys.platform == "linux"
 PIPE, DEVNULL, STDOUT = subprocess.PIPE, subprocess.DEVNULL, subprocess.STDOUT
@@ -145,8 +147,7 @@ class Forked:
     def kill(self) -> None:
         """Kill it with all that it has started."""
         if self.poll() is None:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(self.pid, signal.SIGKILL)
+            forks.kill(self.pid)
 
     def _close_pipes(self) -> None:
         for each in (self.stdin, self.stdout, self.stderr):

@@ -111,6 +111,12 @@ def test_the_campaign_sees_faults(stage: Stage, place: Path) -> None:
     assert fault(Outcome(0, "", "", 0.1, 0.1, 1 << 31, False)) == "too much memory"
 
 
+def test_a_command_is_killed_however_early(stage: Stage, place: Path) -> None:
+    for _ in range(3):
+        killed = run(stage, place, "sample", "run", "-n", "1000000", kill_after=0.0)
+        assert killed.status == KILLED
+
+
 @pytest.mark.parametrize("state", [CLOSED, FULL])
 @pytest.mark.parametrize("command", [SAMPLE, ("inspect", "run"), ("--help",), ("--version",)])
 def test_output_that_cannot_be_written_is_one_error(
