@@ -71,7 +71,7 @@ class PlainView:
             case Planned():
                 self._say(plan_line(event))
             case Sample():
-                self._say(f"--- sample at step {event.step}\n{visible(event.text)}\n---")
+                self._say(f"--- sample at step {event.step:,}\n{visible(event.text)}\n---")
             case _:
                 for line in lines_of(event, self._run.words, self._run.unit):
                     self._say(line)
@@ -81,10 +81,10 @@ class PlainView:
 
     def _step_line(self, event: Step) -> str:
         planned, left = self._run.planned, event.seconds_left
-        of = f"/{planned.total_steps}" if planned else ""
+        of = f"/{planned.total_steps:,}" if planned else ""
         more = f", {duration(left)} left" if planned and left else ""
         return (
-            f"step {event.step}{of}: training {self._run.bits(event.loss):.3f} "
+            f"step {event.step:,}{of}: training {self._run.bits(event.loss):.3f} "
             f"{self._run.unit}, gradient norm {event.grad_norm:.2f}, "
             f"{human(event.chars_per_second)} characters/s{more}"
         )
@@ -99,7 +99,7 @@ def lines_of(event: Event, words: Callable[[str], str], unit: str = Started.unit
         case Started():
             threads = f"{event.threads} thread{'s' if event.threads != 1 else ''}"
             where = threads if event.device == "cpu" else event.device
-            begun = f"continuing at step {event.step}, " if event.step else ""
+            begun = f"continuing at step {event.step:,}, " if event.step else ""
             line = (
                 f"{begun}{human(event.parameters)} parameters, "
                 f"{event.train_characters:,} characters of training text, {where}"
@@ -111,13 +111,13 @@ def lines_of(event: Event, words: Callable[[str], str], unit: str = Started.unit
         case Evaluation():
             mark = " (best so far)" if event.best else ""
             return [
-                f"step {event.step}: validation {event.bits_per_char:.3f} {unit}, "
+                f"step {event.step:,}: validation {event.bits_per_char:.3f} {unit}, "
                 f"accuracy {event.accuracy:.1%}{mark}"
             ]
         case RolledBack():
             return [
-                f"The loss after step {event.failed_step} was not finite: going back to step "
-                f"{event.step}, with the learning rate × {event.lr_scale:g}."
+                f"The loss after step {event.failed_step:,} was not finite: going back to step "
+                f"{event.step:,}, with the learning rate × {event.lr_scale:g}."
             ]
         case Finished():
             why = {
@@ -128,7 +128,7 @@ def lines_of(event: Event, words: Callable[[str], str], unit: str = Started.unit
             }[event.reason]
             best = event.best_bits_per_char
             figure = "" if best is None else f", best validation {best:.3f} {unit}"
-            return [f"{why}: step {event.step}, {duration(event.seconds)}{figure}. {event.run}"]
+            return [f"{why}: step {event.step:,}, {duration(event.seconds)}{figure}. {event.run}"]
     return []
 
 

@@ -25,6 +25,7 @@ def runs(pairs: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         patch.chdir(folder)
         for name, attention in (("run", "dot"), ("code", "none")):
             options = {"task": "seq2seq", "bidirectional": True, "attention": attention}
+            options["precision"] = "float32"
             train_tiny(pairs, folder, max_steps=60, name=name, **options)
     return folder
 

@@ -195,15 +195,16 @@ def test_control_characters_are_visible_on_a_terminal_only(controls: Path) -> No
 def test_a_training_run_is_live_on_a_terminal(
     size: tuple[int, int], corpus: Path, tmp_path: Path
 ) -> None:
-    arguments = ("train", corpus, "--preset", "tiny", "--max-steps", 60, "--name", "run")
+    steps = 1000  # long enough to be drawn once
+    arguments = ("train", corpus, "--preset", "tiny", "--max-steps", steps, "--name", "run")
     shown = on_a_terminal(*arguments, cwd=tmp_path, size=size, resized=size == (120, 40))
     before, live = shown.split("\x1b[?1049h")
     live, after = live.split("\x1b[?1049l")
     assert "characters of training text" in before.replace("\r\n", " ")
     assert "step 1" in live
-    assert "60 of 60" in after
-    assert "sample at step 60" in after
-    assert "Done: step 60" in after.replace("\r\n", " ")
+    assert "1,000 of 1,000" in after
+    assert "sample at step 1,000" in after
+    assert "Done: step 1,000" in after.replace("\r\n", " ")
     assert "\x1b[?25l" not in after  # the cursor is back
     columns = size[0] // 2 if size == (120, 40) else size[0]
     plain = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", after)
