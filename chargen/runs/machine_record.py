@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Self, TypeAlias
 import torch
 
 from chargen import __version__
+from chargen.machine.processor import processor_kind
 from chargen.runs.reading import STRICT
 
 _Device: TypeAlias = torch.device
@@ -16,6 +17,7 @@ _IN_WORDS = {
     "chargen": "chargen",
     "torch": "torch",
     "cpu_capability": "the instruction set of the CPU",
+    "processor": "the processor",
     "device": "the device",
     "threads": "the number of threads",
     "precision": "the precision",
@@ -36,6 +38,7 @@ class MachineRecord:
         precision: of matrix products, ``float32`` or ``bfloat16``.
         spin: the value of ``GOMP_SPINCOUNT``, by which threads wait; None: it wasn't set.
         processes: that trained together, each with so many threads.
+        processor: its model.
     """
 
     __pydantic_config__: ClassVar[Any] = STRICT
@@ -48,6 +51,7 @@ class MachineRecord:
     precision: str | None
     spin: str | None
     processes: int = 1
+    processor: str | None = None
 
     @classmethod
     def here(cls, device: _Device, threads: int, precision: str, processes: int = 1) -> Self:
@@ -64,15 +68,21 @@ class MachineRecord:
             precision=precision,
             spin=os.environ.get("GOMP_SPINCOUNT"),
             processes=processes,
+            processor=processor_kind(),
         )
 
-    def began_in_float32(self, device: _Device) -> bool:
-        """Whether this is a CPU that computed in float32, and ``device`` is a CPU too.
+    def precision_kept(self, device: _Device) -> str | None:
+        """The precision in which a run goes on that leaves it open; None: what suits ``device``.
 
-        What an older release didn't record counts as that.
+        A run that a CPU began in float32 stays in it on any CPU, and one in bfloat16 on the same
+        processor, however fast that is found to be now. What an older release didn't record counts
+        as float32.
         """
-        cpu = device.type == "cpu" and self.device in (None, "cpu")
-        return cpu and self.precision in (None, "float32")
+        if device.type != "cpu" or self.device not in (None, "cpu"):
+            return None
+        precision = self.precision or "float32"
+        same = precision == "float32" or self.processor == processor_kind()
+        return precision if same else None
 
     def differences(self, other: MachineRecord) -> tuple[str, ...]:
         """What decides bits and is different in ``other``, a later record, each in words."""

@@ -41,8 +41,8 @@ def machine_of(
 
     Args:
         training: its config.
-        before: what it was computed by so far, if it goes on: with ``precision="auto"``, a run
-            that was begun on a CPU in float32 stays in it, though this one be faster in bfloat16.
+        before: what it was computed by so far, if it goes on, which may decide what
+            ``precision="auto"`` is.
         processes: that compute it together.
     """
     import torch
@@ -52,7 +52,6 @@ def machine_of(
 
     device = resolve_device(training.device)
     threads = training.threads or torch.get_num_threads()
-    if training.precision == "auto" and before and before.began_in_float32(device):
-        return MachineRecord.here(device, threads, "float32", processes)
-    precision = resolve_precision(training.precision, device)
+    kept = before.precision_kept(device) if before and training.precision == "auto" else None
+    precision = kept or resolve_precision(training.precision, device)
     return MachineRecord.here(device, threads, precision, processes)

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from chargen.machine import devices
+from chargen.machine import devices, processor
 from chargen.machine.devices import autocast
 from chargen.machine.precision import bfloat16_speedup, exact_float32
 from chargen.network.dropout import Dropout
@@ -106,7 +106,10 @@ def test_auto_is_what_a_cpu_is_made_for(
 
 
 def test_a_run_goes_on_in_the_format_it_was_begun_in(
-    corpus: Path, tmp_path: Path, speedup: Callable[[float], None]
+    corpus: Path,
+    tmp_path: Path,
+    speedup: Callable[[float], None],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     def resumed(found: float, steps: int) -> tuple[str | None, list[str]]:
         events: list[Event] = []
@@ -121,9 +124,13 @@ def test_a_run_goes_on_in_the_format_it_was_begun_in(
     assert resumed(7.0, 4) == ("float32", [])
     (tmp_path / "run").rename(tmp_path / "slow")
     assert resumed(7.0, 2) == ("bfloat16", [])
-    precision, (note,) = resumed(1.0, 4)
+    assert resumed(1.0, 4) == ("bfloat16", [])
+    (tmp_path / "cpuinfo").write_text("model name: Abacus\n")
+    monkeypatch.setattr(processor, "_CPUINFO", tmp_path / "cpuinfo")
+    precision, (note,) = resumed(1.0, 6)
     assert precision == "float32"
     assert "the precision was bfloat16, is float32" in note
+    assert ", is Abacus" in note
 
 
 def test_dropout_keeps_the_format_of_what_it_drops() -> None:
