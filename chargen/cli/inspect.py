@@ -103,8 +103,10 @@ def _run_rows(summary: RunSummary) -> list[tuple[str, str]]:
     ]
     if summary.bits_per_char is not None:
         rows.append(("best", f"{summary.bits_per_char:.4f} {model.unit}"))
+    step_of_best = summary.step_of_best
+    of_step = "" if step_of_best is None else f"of step {step_of_best:,}, "
     rows += [
-        ("weights", f"of step {summary.step_of_best}, sha256 {sha256[:16]}"),
+        ("weights", f"{of_step}sha256 {sha256[:16]}"),
         *_ngram_row(summary),
         ("written by", f"chargen {summary.config.chargen_version}"),
     ]
@@ -114,11 +116,12 @@ def _run_rows(summary: RunSummary) -> list[tuple[str, str]]:
 def _history(summary: RunSummary) -> str:
     from chargen.terminal.words import duration
 
-    history, total = summary.history, summary.config.total_steps or "?"
+    history, total = summary.history, summary.config.total_steps
     if not history.steps and summary.step_of_best:
         return "unknown: the folder has no record of the training"
     ended = history.reason or "not ended"
-    return f"{history.steps:,} of {total} steps in {duration(history.seconds)}, {ended}"
+    of = f"{total:,}" if total else "?"
+    return f"{history.steps:,} of {of} steps in {duration(history.seconds)}, {ended}"
 
 
 def _matrices(count: int, shapes: Mapping[str, tuple[int, ...]]) -> str:

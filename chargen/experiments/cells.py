@@ -227,5 +227,5 @@ def _rank(course: Course) -> float:
 
 def _bits(course: Course) -> str:
     if course.best is None:
-        return f"diverged at step {course.diverged_at}"
+        return f"diverged at step {course.diverged_at:,}"
     return f"{course.best:.3f}"

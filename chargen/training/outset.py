@@ -51,7 +51,7 @@ def started_event(
 def diverged(step: int, restarts: int) -> TrainingError:
     """Make the error for a loss that isn't finite, however often training went back."""
     return TrainingError(
-        f"The loss at step {step} is not finite, after {restarts} restarts, each with a lower "
+        f"The loss at step {step:,} is not finite, after {restarts} restarts, each with a lower "
         "learning rate.",
         "Train under a new `name` with a lower `lr`, and with `grad_clip=1` if it was off.",
     )
