@@ -15,6 +15,7 @@ from chargen.errors import CheckpointError, ConfigError, CorpusError, printable
 from chargen.files import sha256_of
 from chargen.options import BUDGETS, CorpusConfig, ModelConfig, TrainConfig, check
 from chargen.runs.finding import name_of
+from chargen.runs.layout import MODEL
 from chargen.training.computing import machine_of, problem_of_processes
 from chargen.training.kinds import settings_of_task
 from chargen.training.plan import (
@@ -73,6 +74,12 @@ def resumed_run(request: TrainRequest) -> PreparedRun:
     path = request.runs_dir / request.name if request.name else find_run(None, request.runs_dir)
     folder = RunFolder(path)
     recorded = folder.read_config()
+    fresh = folder.last_step() < 0
+    if fresh and (path / MODEL).exists():  # copied without what a resume needs
+        raise CheckpointError(
+            f"{path} has weights but nothing to resume from.",
+            "Train under a new `name` with `init_from` set to this run.",
+        )
     config = resumed_config(recorded, request)
     check(also=problem_of_processes(config.training.batch_size, request.processes))
     threads = config.training.threads
@@ -86,7 +93,6 @@ def resumed_run(request: TrainRequest) -> PreparedRun:
     require_room(config.model, config.training, config.recipe, device)
     machine = machine_of(config.training, recorded.machine, processes=request.processes)
     config = replace(config, machine=machine, chargen_version=__version__)
-    fresh = folder.last_step() < 0
     source = _source_again(folder, config) if fresh else None
     notes = () if fresh else _notes(recorded, config)
     made = Plan(config, corpus, notes, source)

@@ -100,6 +100,15 @@ def test_a_run_killed_before_its_first_checkpoint_starts(corpus: Path, tmp_path:
     assert last_state(again.path) == last_state(whole.path)
 
 
+def test_a_run_with_weights_alone_keeps_them(run: Path, corpus: Path) -> None:
+    shutil.rmtree(run / "last")
+    before = files_in(run)
+    with pytest.raises(CheckpointError, match="has weights but nothing to resume from") as error:
+        train_tiny(corpus, run.parent, resume=True, max_steps=50)
+    assert "`init_from`" in error.value.remedy
+    assert files_in(run) == before
+
+
 def test_resume_of_a_name_that_is_not_there_starts_it(corpus: Path, tmp_path: Path) -> None:
     assert train_tiny(corpus, tmp_path, resume=True).steps == 20
 
