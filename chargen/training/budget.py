@@ -173,16 +173,38 @@ class Timetable:
         total = self.affordable_steps(step, spent, each)
         if total is None:
             return None
-        share = recipe.clock_fix * recipe.lr_hold
-        fixed = step >= share * total and spent >= share / 2 * minutes  # a hiccup is no pace
-        if fixed:
-            # After a long hiccup even the steps made so far must have had the rate that is held.
-            total = self.total_steps = max(total, math.ceil((step - 1) / recipe.lr_hold))
-        elif self._estimate / _NEWS < total < self._estimate * _NEWS:
+        if self._is_due(step, total) and spent >= self._fix_share / 2 * minutes:
+            # A hiccup is no pace. After one even the steps so far must have had the rate held.
+            total = max(total, math.ceil((step - 1) / recipe.lr_hold))
+            self._fix(total)
+            return Planned(step, spent, total, minutes, fixed=True)
+        if self._estimate / _NEWS < total < self._estimate * _NEWS:
             return None
         self._estimate = total
         self._set_rhythm(total)
-        return Planned(step, spent, total, minutes, fixed)
+        return Planned(step, spent, total, minutes, fixed=False)
+
+    def plan_resumed(self, step: int, spent: float, each: float | None) -> None:
+        """Fix the number of steps of a run that goes on where the rate is about to fall, or falls.
+
+        A new budget may replace a number by which its rates fell. So they don't count as in
+        ``plan``, whose arguments these are: the minutes that are left do.
+        """
+        total = self.affordable_steps(step, spent, each)
+        if total is not None and self._is_due(step, total):
+            self._fix(total)
+
+    @property
+    def _fix_share(self) -> float:
+        """The share of a run by the clock after which its number of steps is fixed."""
+        return self._recipe.clock_fix * self._recipe.lr_hold
+
+    def _is_due(self, step: int, total: int) -> bool:
+        return step >= self._fix_share * total
+
+    def _fix(self, total: int) -> None:
+        self.total_steps = total
+        self._set_rhythm(total)
 
     def affordable_steps(self, step: int, spent: float, each: float | None) -> int | None:
         """The number of steps that the minutes allow in all; None: too few have been timed."""

@@ -112,16 +112,17 @@ class Session:
             steps_per_epoch=self.material.steps_per_epoch,
             notes=self._notes,
         )
-        total_steps = self.timetable.total_steps
-        self._write_config(total_steps)
+        step, timetable = self.state.step, self.timetable
+        if timetable.total_steps is None and step:
+            # A later sitting may begin where every rate depends on the total.
+            timetable.pace.assume(time_of_step(self._clock, self._try_step))
+            timetable.plan_resumed(step, *self._times())
+        self._write_config(timetable.total_steps)
         if self._saved_step < 0:
             yield self.save()
-        if total_steps is None and self.state.step:
-            # A later sitting may begin where every rate depends on the total.
-            self.timetable.pace.assume(time_of_step(self._clock, self._try_step))
-        if total_steps is not None and total_steps > self.state.step:
-            self.timetable.assumed = time_of_step(self._clock, self._try_step)
-            yield self.timetable.announce(self.state.step, self.seconds)
+        if timetable.total_steps is not None and timetable.total_steps > step:
+            timetable.assumed = time_of_step(self._clock, self._try_step)
+            yield timetable.announce(step, self.seconds)
         self.means.clear()
 
     def _write_config(self, total_steps: int | None) -> None:
@@ -132,13 +133,17 @@ class Session:
     def plan_by_clock(self) -> Iterator[Event]:
         """Report the number of steps, where it isn't known yet, or else a change of their time."""
         unknown = self.timetable.total_steps is None
-        times = self.seconds, self.timetable.pace.seconds_per_step
-        spent, each = self.team.by_leader(lambda: times) if unknown else times
-        planned = self.timetable.plan(self.state.step, spent, each)
+        times = self._times() if unknown else (self.seconds, None)
+        planned = self.timetable.plan(self.state.step, *times)
         if unknown and planned and planned.fixed:
             self._write_config(planned.total_steps)
         if planned:
             yield planned
+
+    def _times(self) -> tuple[float, float | None]:
+        """The seconds of the run so far and of a step, as the leading process has timed them."""
+        times = self.seconds, self.timetable.pace.seconds_per_step
+        return self.team.by_leader(lambda: times)
 
     def reason_to_end(self, stop: Callable[[], bool]) -> str:
         """Why the run ends before the next step; empty: it doesn't."""

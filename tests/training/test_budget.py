@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import shutil
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -92,6 +94,62 @@ def test_no_rate_before_the_plan_differs_from_that_of_the_plan(
     training = RunFolder(run.path).read_config().training
     for event in of_type(events, Step):
         assert event.lr == learning_rate(event.step - 1, run.steps, training, Recipe())
+
+
+def timed(monkeypatch: pytest.MonkeyPatch, clock: Clock) -> None:
+    """Let training go by ``clock``, in which trying a step takes as long as making one."""
+    monkeypatch.setattr(loop, "clip_gradients", clock.clip)
+    monkeypatch.setattr(session, "clip_gradients", clock.clip)
+    monkeypatch.setattr(loop, "Session", partial(session.Session, clock=clock))
+
+
+@pytest.mark.parametrize("minutes", [0.18, 0.25, 0.5])
+@pytest.mark.parametrize("first", [{"max_minutes": 0.15}, {"max_minutes": None, "max_steps": 90}])
+def test_a_run_resumed_with_more_minutes_fills_them_and_ends_its_decay(
+    corpus: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    first: dict[str, float | None],
+    minutes: float,
+) -> None:
+    clock = Clock(slower_after=10**9)
+    timed(monkeypatch, clock)
+    options = {"max_steps": None, "eval_every": 1000, "save_every": 1000}
+    run = train_tiny(corpus, tmp_path / "timed", **{**options, **first})
+    shutil.copytree(tmp_path / "timed", tmp_path / "repeated")
+    before, events = run.steps, list[Event]()
+    options |= {"resume": True, "max_minutes": minutes, "on_event": events.append}
+    again = train_tiny(corpus, tmp_path / "timed", **options)
+    assert again.reason == "done"
+    spent = events[-1].seconds
+    assert 0.9 * minutes < spent / 60 < 1.05 * minutes
+    training = RunFolder(again.path).read_config().training
+    for event in of_type(events, Step):
+        assert event.lr == learning_rate(event.step - 1, again.steps, training, Recipe())
+    assert events[-1].step > before
+    repeated = train_tiny(corpus, tmp_path / "repeated", resume=True, max_steps=again.steps)
+    assert without_best(last_state(repeated.path)) == without_best(last_state(again.path))
+
+
+def test_a_run_resumed_with_more_minutes_is_resumed_exactly(
+    corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = Clock(slower_after=10**9)
+    timed(monkeypatch, clock)
+    options: dict[str, Any] = {"max_steps": None, "resume": True}
+    train_tiny(corpus, tmp_path / "killed", max_minutes=0.15, **options)
+    with pytest.raises(KeyboardInterrupt):
+        train_tiny(corpus, tmp_path / "killed", max_minutes=0.25, on_event=interrupt, **options)
+    total = RunFolder(tmp_path / "killed" / "run").read_config().total_steps
+    clock.left = 0  # slower from here on
+    again = train_tiny(corpus, tmp_path / "killed", max_minutes=0.25, **options)
+    assert RunFolder(again.path).read_config().total_steps == total
+
+
+def interrupt(event: Event) -> None:
+    """Stop the run once it knows its number of steps."""
+    if isinstance(event, Planned):
+        raise KeyboardInterrupt
 
 
 def test_a_run_whose_minutes_are_over_before_it_begins_makes_a_step(
