@@ -64,6 +64,8 @@ class Recipe:
             save, or else it stays; 0: it always stays, and a classifier isn't calibrated.
         evaluated_pieces: the most pieces of the validation split that an evaluation scores.
         forward_share: cost of a forward pass relative to a training step.
+        forward_share_bfloat16: the same on a CPU that makes the steps in bfloat16: evaluations
+            are in float32.
         clock_estimate: share of its minutes after which a timed run estimates its steps.
         clock_fix: share of ``lr_hold`` after which it fixes their number.
         clock_overtime: share of its minutes after which it ends in any case.
@@ -110,6 +112,7 @@ class Recipe:
     gate_worth: float = 1e-3
     evaluated_pieces: int = 1 << 18
     forward_share: float = 1 / 3
+    forward_share_bfloat16: float = 0.8
     clock_estimate: float = 0.03
     clock_fix: float = 0.9
     clock_overtime: float = 1.1

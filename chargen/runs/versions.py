@@ -61,6 +61,7 @@ RECIPE_OF_VERSION_1 = Recipe(
     gate_worth=0.0,
     evaluated_pieces=1 << 18,
     forward_share=1 / 3,
+    forward_share_bfloat16=1 / 3,
     clock_estimate=0.03,
     clock_fix=0.9,
     clock_overtime=1.1,
@@ -74,6 +75,7 @@ _LATER: Mapping[str, Any] = {
     "lr_of_answers": 1.0,
     "dropout_of_labels": 0.0,
     "second_layer": 0,
+    "forward_share_bfloat16": 1 / 3,
 }
 """Constants that version 2 got later, as they are where they are missing."""
 

@@ -32,10 +32,14 @@ def planned_steps(
     return max(1, round(passes * steps_per_epoch))
 
 
-def evaluation_cost(config: TrainConfig, val_characters: int, recipe: Recipe) -> float:
-    """What an evaluation costs, in training steps."""
+def evaluation_cost(config: RunConfig, val_characters: int) -> float:
+    """What an evaluation costs, in training steps; 0 where nothing is kept for one."""
+    recipe, training, machine = config.recipe, config.training, config.machine
+    share = recipe.forward_share
+    if machine and (machine.device, machine.precision) == ("cpu", "bfloat16"):
+        share = recipe.forward_share_bfloat16
     scored = min(val_characters, recipe.evaluated_pieces)
-    return scored * recipe.forward_share / (config.seq_length * config.batch_size)
+    return scored * share / (training.seq_length * training.batch_size)
 
 
 @dataclass(frozen=True)
@@ -47,19 +51,19 @@ class Rhythm:
     save: int
 
     @classmethod
-    def of(
-        cls, config: TrainConfig, total_steps: int | None, val_characters: int, recipe: Recipe
-    ) -> Rhythm:
-        """As the options say; else ten times a run, with a tenth of its time for evaluations."""
+    def of(cls, config: TrainConfig, total_steps: int | None, evaluation: float) -> Rhythm:
+        """As the options say; else ten times a run, with a tenth of its time for evaluations.
+
+        ``evaluation`` is what one costs, in training steps; 0: there are none.
+        """
         if total_steps is None:
-            evaluate = config.eval_every if val_characters else 0
+            evaluate = config.eval_every if evaluation else 0
             return cls(evaluate, config.sample_every, config.save_every)
         tenth = math.ceil(total_steps / 10)
-        cost = evaluation_cost(config, val_characters, recipe)
-        evaluate = config.eval_every or max(tenth, math.ceil(cost * 10))
+        evaluate = config.eval_every or max(tenth, math.ceil(evaluation * 10))
         return cls(
-            evaluate if val_characters else 0,
-            config.sample_every or (evaluate if val_characters else 2 * tenth),
+            evaluate if evaluation else 0,
+            config.sample_every or (evaluate if evaluation else 2 * tenth),
             config.save_every or evaluate,
         )
 
@@ -86,7 +90,7 @@ class Timetable:
         self, config: RunConfig, steps_per_epoch: int, val_characters: int, clock: Clock
     ) -> None:
         self._options, self._recipe = config.training, config.recipe
-        self._val_characters = val_characters
+        self._evaluation = evaluation_cost(config, val_characters)
         self._estimate = 0
         self._announced: Planned | None = None
         self._pauses: dict[int, float] = {}  # seconds of evaluations, samples, checkpoints, by step
@@ -98,7 +102,7 @@ class Timetable:
         self._set_rhythm(self.total_steps)
 
     def _set_rhythm(self, total_steps: int | None) -> None:
-        self.rhythm = Rhythm.of(self._options, total_steps, self._val_characters, self._recipe)
+        self.rhythm = Rhythm.of(self._options, total_steps, self._evaluation)
 
     def due(self, step: int, *, sample: bool = False, save: bool = False) -> Due:
         """What is due after ``step``: what the rhythm says, and what else is asked for.
@@ -130,7 +134,7 @@ class Timetable:
         every = self.rhythm.evaluate or self.rhythm.sample
         if not every:
             return steps * each
-        cost = evaluation_cost(self._options, self._val_characters, self._recipe) * each
+        cost = self._evaluation * each
         if self._pauses:
             cost = sum(self._pauses.values()) / len(self._pauses)
         return steps * each + math.ceil(steps / every) * cost
@@ -211,9 +215,9 @@ class Timetable:
         budget = (self._options.max_minutes or 0.0) * 60
         if each is None:
             return max(step, 1) if spent >= budget else None
-        evaluation = evaluation_cost(self._options, self._val_characters, self._recipe) * each
+        evaluation = self._evaluation * each
         total = step + int((budget - spent) / each)
-        every = Rhythm.of(self._options, total, self._val_characters, self._recipe).evaluate
+        every = Rhythm.of(self._options, total, self._evaluation).evaluate
         if every:
             total = step + int((budget - spent - evaluation) / (each + evaluation / every))
         return max(total, step, 1)

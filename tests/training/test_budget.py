@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 import shutil
 from functools import partial
 from itertools import pairwise
@@ -202,6 +203,20 @@ def test_by_the_clock_and_without_validation_nothing_is_evaluated(
         on_event=events.append,
     )
     assert not of_type(events, Evaluation)
+
+
+@pytest.mark.parametrize(("precision", "share"), [("float32", 1 / 3), ("bfloat16", 0.8)])
+def test_evaluations_take_a_tenth_of_the_time_of_steps_in_their_format(
+    precision: str, share: float, tmp_path: Path, here: Path
+) -> None:
+    Path("half.txt").write_text("天地玄黄宇宙洪荒\n" * 200, encoding="utf-8")
+    events: list[Event] = []
+    small = {"batch_size": 4, "seq_length": 16, "val_frac": 0.5, "max_steps": 140}
+    run = train_tiny("half.txt", tmp_path, precision=precision, on_event=events.append, **small)
+    scored = RunFolder(run.path).read_config().corpus.val_characters
+    every = math.ceil(10 * scored * share / (4 * 16))
+    assert every > 14
+    assert of_type(events, Evaluation)[0].step == every
 
 
 def test_all_steps_of_an_epoch_see_the_text_once(corpus: Path, tmp_path: Path) -> None:
