@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator
 from copy import copy
 from functools import lru_cache
+from typing import TypeVar
 
 import torch
 from torch import Tensor
@@ -33,6 +34,8 @@ from chargen.network.model import CharModel
 from chargen.network.seq2seq import Seq2Seq
 from chargen.ngrams import KneserNey
 from chargen.options import BatchConfig
+
+K = TypeVar("K", bound=Hashable)
 
 
 class Engine:
@@ -116,24 +119,24 @@ class Engine:
 
     def serve(
         self,
-        requests: Iterable[Request | None],
-        cancelled: Callable[[], Iterable[int]],
-        on_failure: Callable[[int, ChargenError], None],
+        requests: Iterable[tuple[K, Request] | None],
+        cancelled: Callable[[], Iterable[K]],
+        on_failure: Callable[[K, ChargenError], None],
         pace: float = 0.0,
-    ) -> Iterator[Chunk | Result]:
+    ) -> Iterator[tuple[K, Chunk | Result]]:
         """As ``stream``, for texts that don't know of each other.
 
         A text that is cancelled leaves its slot at the next character, and has no result. One that
         fails leaves the others alone. Those that asked for alternatives get them with their chunks.
 
         Args:
-            requests: as of ``stream``.
-            cancelled: called before every step; the numbers of texts that are not wanted any more.
-            on_failure: called with a text's number and what is wrong, in place of its result.
+            requests: as of ``stream``, each with a key, which comes with every part of its text.
+            cancelled: called before every step; the keys of texts that are not wanted any more.
+            on_failure: called with a text's key and what is wrong, in place of its result.
             pace: seconds between chunks, which then hold several characters; a text's first one
                 and its last come at once.
         """
-        return ServedSlots(self, requests, cancelled, on_failure, pace).run()
+        return ServedSlots(self, requests, cancelled, on_failure, pace).parts()
 
     def check(self, request: Request) -> None:
         """Raise GenerationError where ``request`` can't be fulfilled."""

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 import torch
 from torch import Tensor
@@ -23,6 +23,7 @@ _READERS = 8
 _LATEST = 1.0
 """Seconds between chunks at most, however many texts there are, unless the pace is slower."""
 _Likely = tuple[tuple[str, float], ...]
+K = TypeVar("K", bound=Hashable)
 
 
 class _Odds:
@@ -51,31 +52,47 @@ class _Odds:
         return tuple(found)
 
 
-class ServedSlots(Slots):
+class ServedSlots(Slots, Generic[K]):
     """A run of the engine over requests of strangers, see ``Engine.serve``."""
 
     def __init__(
         self,
         engine: Engine,
-        requests: Iterable[Request | None],
-        cancelled: Callable[[], Iterable[int]],
-        on_failure: Callable[[int, ChargenError], None],
+        requests: Iterable[tuple[K, Request] | None],
+        cancelled: Callable[[], Iterable[K]],
+        on_failure: Callable[[K, ChargenError], None],
         pace: float,
     ) -> None:
-        super().__init__(engine, requests, live=True)
+        super().__init__(engine, self._noted(requests), live=True)
+        self._keys: dict[int, K] = {}  # of the texts that were taken and have no result yet
         self._cancelled, self._on_failure = cancelled, on_failure
         self._pace, self._shown, self._due = pace, 0.0, True
         self._fresh: set[int] = set()  # texts of which nothing was handed out yet
         self._odds: dict[int, _Odds] = {}
         self._seen: tuple[list[int], Tensor, list[_Likely]] | None = None
 
+    def parts(self) -> Iterator[tuple[K, Chunk | Result]]:
+        """What comes of the texts, each part with the key of its request."""
+        for part in self.run():
+            ended = isinstance(part, Result)
+            yield self._keys.pop(part.index) if ended else self._keys[part.index], part
+
+    def _noted(self, requests: Iterable[tuple[K, Request] | None]) -> Iterator[Request | None]:
+        for each in requests:
+            if each is not None:
+                self._keys[self._taken] = each[0]  # the number that the text will have
+            yield None if each is None else each[1]
+
     def _fill(self) -> Iterator[Chunk | Result]:
         gone = set(self._cancelled())
         if gone:
-            self._failed = [text for text in self._failed if text.index not in gone]
+            numbers = {n for n, key in self._keys.items() if key in gone}
+            self._failed = [text for text in self._failed if text.index not in numbers]
             for row in reversed(range(len(self._texts))):
-                if self._texts[row].index in gone:
+                if self._texts[row].index in numbers:
                     self._remove(row)
+            for n in numbers:
+                del self._keys[n]
         yield from super()._fill()
 
     def _remove(self, row: int) -> None:
@@ -95,14 +112,14 @@ class ServedSlots(Slots):
             try:
                 return super()._take()
             except ChargenError as error:
-                self._on_failure(self._taken - 1, error)
+                self._on_failure(self._keys.pop(self._taken - 1), error)
 
     def _leave(self, row: int) -> None:
         text = self._texts[row]
         try:
             super()._leave(row)
         except ChargenError as error:  # a poem that can't be drawn again; nothing has changed yet
-            self._on_failure(text.index, error)
+            self._on_failure(self._keys.pop(text.index), error)
             self._remove(row)
 
     def _begin_to_draw(self, row: int) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from asyncio import AbstractEventLoop
-from collections import deque
+from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from threading import Condition, Thread
@@ -39,7 +39,6 @@ class Job:
 
     def __init__(self, request: Request, deliver: Callable[[Part], None]) -> None:
         self.request, self.deliver = request, deliver
-        self.index: int | None = None  # in the engine, once it is there
         self.gone = False
 
 
@@ -57,10 +56,9 @@ class Worker:
     ) -> None:
         self._engine, self._loop, self._on_step = engine, loop, on_step
         self._lock = Condition()
-        self._waiting: deque[Job] = deque()
-        self._running: dict[int, Job] = {}
-        self._gone: list[int] = []
-        self._taken = 0
+        self._waiting: OrderedDict[Job, None] = OrderedDict()
+        self._running: set[Job] = set()
+        self._gone: list[Job] = []
         self._stopped = False
         self._made: list[tuple[Job, Part]] = []
         self._steps: list[float] = []
@@ -82,18 +80,17 @@ class Worker:
 
     def submit(self, job: Job) -> None:
         with self._lock:
-            self._waiting.append(job)
+            self._waiting[job] = None
             self._lock.notify()
 
     def cancel(self, job: Job) -> None:
         """Drop a text; nothing more of it is delivered. One that is done already is left alone."""
         with self._lock:
             job.gone = True
-            if job.index is None:
-                with suppress(ValueError):
-                    self._waiting.remove(job)
-            elif self._running.pop(job.index, None) is job:
-                self._gone.append(job.index)
+            self._waiting.pop(job, None)
+            if job in self._running:
+                self._running.remove(job)
+                self._gone.append(job)
 
     def stop(self, timeout: float = 5.0) -> None:
         """Drop all texts, and end the thread."""
@@ -110,18 +107,16 @@ class Worker:
         while not self._stopped:
             try:
                 parts = self._engine.serve(self._requests(), self._gone_now, self._fail, _PACE)
-                for part in parts:
-                    self._keep(part.index, part, last=not isinstance(part, Chunk))
+                for job, part in parts:
+                    self._keep(job, part, last=not isinstance(part, Chunk))
             except Exception as error:
                 with self._lock:
-                    lost = list(self._running.values())
-                    self._running.clear()
+                    lost, self._running = self._running, set()
                     self._gone.clear()
-                    self._taken = 0
                 self._made += [(job, error) for job in lost]
             self._flush()
 
-    def _requests(self) -> Iterator[Request | None]:
+    def _requests(self) -> Iterator[tuple[Job, Request] | None]:
         """What the engine is to do next; waits where nothing is running."""
         while not self._stopped:
             if not self._running:
@@ -132,14 +127,14 @@ class Worker:
                     self._lock.wait_for(lambda: self._waiting or self._stopped)
             self._gather()
             with self._lock:
-                if not self._waiting:
-                    job = None
-                else:
-                    job = self._waiting.popleft()
-                    job.index, self._taken = self._taken, self._taken + 1
-                    self._running[job.index] = job
+                job = self._waiting.popitem(last=False)[0] if self._waiting else None
+                if job is not None:
+                    self._running.add(job)
             self._gathered = job is not None
-            yield None if job is None else job.request
+            if job is not None:
+                yield job, job.request
+            elif self._running:
+                yield None
 
     def _gather(self) -> None:
         """Wait, once before a step, for requests that come together: they are read faster alone.
@@ -151,7 +146,7 @@ class Worker:
             seen = len(self._waiting)
             time.sleep(_QUIET)
 
-    def _gone_now(self) -> Iterable[int]:
+    def _gone_now(self) -> Iterable[Job]:
         """Called before every step."""
         now = time.perf_counter()
         if self._last is not None:
@@ -163,17 +158,16 @@ class Worker:
             gone, self._gone = self._gone, []
         return gone
 
-    def _fail(self, index: int, error: Exception) -> None:
-        self._keep(index, error, last=True)
+    def _fail(self, job: Job, error: Exception) -> None:
+        self._keep(job, error, last=True)
 
-    def _keep(self, index: int, part: Part, *, last: bool) -> None:
+    def _keep(self, job: Job, part: Part, *, last: bool) -> None:
+        if job not in self._running:
+            return
+        self._made.append((job, part))
         if last:
             with self._lock:
-                job = self._running.pop(index, None)
-        else:
-            job = self._running.get(index)
-        if job is not None:
-            self._made.append((job, part))
+                self._running.discard(job)
 
     def _flush(self) -> None:
         """Hand what was made to asyncio, all at once: waking it costs a system call, and more."""

@@ -21,19 +21,24 @@ from tests.generation.conftest import make_counts, make_mixed_model, make_model
 from tests.generation.test_engine import requests, texts
 
 
-def nothing() -> Iterable[int]:
+def nothing() -> Iterable[str]:
     return ()
 
 
-def never(index: int, error: ChargenError) -> None:
+def never(key: str, error: ChargenError) -> None:
     raise error
 
 
-def served(engine: Engine, wanted: Iterable[Request | None]) -> tuple[dict[int, Result], ...]:
+def keyed(wanted: Iterable[Request]) -> Iterator[tuple[str, Request]]:
+    return ((str(n), request) for n, request in enumerate(wanted))
+
+
+def served(engine: Engine, wanted: Iterable[Request]) -> tuple[dict[int, Result], ...]:
     """The results, and the odds of each text's characters."""
     results: dict[int, Result] = {}
     drawn: dict[int, list[Drawn]] = {}
-    for part in engine.serve(wanted, nothing, never):
+    for key, part in engine.serve(keyed(wanted), nothing, never):
+        assert key == str(part.index)
         if isinstance(part, Chunk):
             assert len(part.drawn) in (0, len(part.text))
             drawn.setdefault(part.index, []).extend(part.drawn)
@@ -89,18 +94,18 @@ def test_a_cancelled_text_frees_its_slot_at_the_next_character(
     long = Request("春", SamplingConfig(length=10_000, temperature=1.0), 0)
     reading = Request("春" * 5000, SamplingConfig(length=5), 1)
     short = Request("夏", SamplingConfig(length=3, temperature=1.0), 2)
-    gone: list[int] = []
+    gone: list[str] = []
     steps = 0
 
-    def cancelled() -> Iterable[int]:
+    def cancelled() -> Iterable[str]:
         nonlocal steps
         steps += 1
         if steps == 4:
-            gone.extend([0, 1, 99])
+            gone.extend(["0", "1", "99"])
         return gone
 
     engine = Engine(model, tokenizer, slots=2)
-    parts = list(engine.serve([long, reading, short], cancelled, never))
+    parts = [part for _, part in engine.serve(keyed([long, reading, short]), cancelled, never)]
     assert [part.index for part in parts if isinstance(part, Result)] == [2]
     # The first of the three steps before it reads the newline that precedes every text.
     assert sum(len(part.text) for part in parts if isinstance(part, Chunk)) == 2 + 3
@@ -115,12 +120,12 @@ def test_neighbours_of_a_cancelled_text_are_what_they_are_alone(
     wanted = requests(40, longest=30)
     turn = iter(range(1000))
     engine = Engine(model, tokenizer, slots=6)
-    gone = {3, 7, 8, 20, 39}
-    some = (n for n in gone)
-    parts = engine.serve(wanted, lambda: gone if next(turn) % 3 else some, never)
-    found = {part.index: part for part in parts if isinstance(part, Result)}
+    gone = {"3", "7", "8", "20", "39"}
+    some = (key for key in gone)
+    parts = engine.serve(keyed(wanted), lambda: gone if next(turn) % 3 else some, never)
+    found = {part.index: part for _, part in parts if isinstance(part, Result)}
     alone = texts(engine, wanted)
-    assert set(range(40)) - gone <= set(found)
+    assert set(range(40)) - set(map(int, gone)) <= set(found)
     assert all(found[n] == alone[n] for n in found)
 
 
@@ -144,12 +149,12 @@ def test_a_text_that_fails_leaves_the_others_alone(
         yield unreadable
         yield from plain[3:]
 
-    failures: dict[int, str] = {}
+    failures: dict[str, str] = {}
     engine = Engine(model, tokenizer, slots=3)
-    parts = engine.serve(wanted(), nothing, lambda n, error: failures.update({n: error.message}))
-    found = {part.index: part.text for part in parts if isinstance(part, Result)}
-    assert failures.pop(3) == "No draft."
-    assert "lone surrogate" in failures.pop(4)
+    parts = engine.serve(keyed(wanted()), nothing, lambda n, e: failures.update({n: e.message}))
+    found = {part.index: part.text for _, part in parts if isinstance(part, Result)}
+    assert failures.pop("3") == "No draft."
+    assert "lone surrogate" in failures.pop("4")
     assert failures == {}
     assert list(dict(sorted(found.items())).values()) == [r.text for r in texts(engine, plain)]
 
@@ -163,7 +168,7 @@ def test_whatever_the_pace_chunks_are_the_whole_text(
     ]
     engine = Engine(model, tokenizer, slots=4)
     found, drawn = dict.fromkeys(range(30), ""), dict.fromkeys(range(30), "")
-    for part in engine.serve(wanted, nothing, never, pace):
+    for _, part in engine.serve(keyed(wanted), nothing, never, pace):
         if isinstance(part, Chunk):
             found[part.index] += part.text
             drawn[part.index] += "".join(one.character for one in part.drawn)

@@ -260,6 +260,66 @@ def test_after_a_failure_the_engine_goes_on(trained: Path, monkeypatch: pytest.M
     with_models(work, [trained])
 
 
+def test_a_failure_ends_what_ran_and_nothing_that_waited(
+    trained: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, calls = Engine.serve, []
+
+    def serve(self: Engine, *arguments: Any) -> Any:
+        calls.append(1)
+        for n, part in enumerate(real(self, *arguments)):
+            if len(calls) == 1 and n == 3:
+                raise MemoryError("for a test")
+            yield part
+
+    monkeypatch.setattr(Engine, "serve", serve)
+
+    async def work(models: Models) -> None:
+        async with models.using(None) as model:
+            failed: list[Part] = []
+            running = [Job(LONG, failed.append) for _ in range(2)]
+            short = replace(LONG, config=SamplingConfig(length=2000, temperature=1.0))
+            for job in running:
+                model.worker.submit(job)
+            waiting = asyncio.create_task(text_of(model.worker, short))
+            while not any(isinstance(part, MemoryError) for part in failed):
+                await asyncio.sleep(0)
+            while not (model.worker.running or waiting.done()):  # in the slot of what failed
+                await asyncio.sleep(0)
+            for job in running:
+                model.worker.cancel(job)
+            (want,) = model.generator.generate("春", length=2000, temperature=1.0, seed=1)
+            assert await asyncio.wait_for(waiting, 10) == want
+            assert sum(isinstance(part, MemoryError) for part in failed) == 2
+
+    with_models(work, [trained])
+
+
+def test_the_engine_goes_on_where_all_that_waited_is_cancelled_meanwhile(
+    trained: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, gone = Worker._gather, []
+
+    def gather(self: Worker) -> None:
+        while gone:
+            self.cancel(gone.pop())
+        real(self)
+
+    monkeypatch.setattr(Worker, "_gather", gather)
+
+    async def work(models: Models) -> None:
+        async with models.using(None) as model:
+            short = replace(LONG, config=SamplingConfig(length=5, temperature=1.0))
+            want = await text_of(model.worker, short)
+            gone.append(Job(short, lambda _part: None))
+            model.worker.submit(gone[0])
+            while gone:
+                await asyncio.sleep(0)
+            assert await asyncio.wait_for(text_of(model.worker, short), 10) == want
+
+    with_models(work, [trained])
+
+
 def test_of_the_shipped_runs_that_of_verse_writes_what_has_a_form(trained: Path) -> None:
     shipped = [path for name in SHIPPED if (path := shipped_run(name))]
 
