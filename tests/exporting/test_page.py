@@ -357,6 +357,7 @@ def test_what_can_not_be_written_is_said_and_nothing_keeps_anyone_out(
             assert after[:place] == before[:place]
             assert after[place] == chosen.replace("⏎", "\n") != before[place]
             assert len(after) == 81
+            assert (page.url, page.text_content("#command")) == (f"{address}#", "")
             for name, value, wrong in [
                 ("prompt", "犇", "The model has never seen 犇."),
                 ("seed", "-1", "The seed is a whole number"),

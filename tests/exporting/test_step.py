@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -21,7 +22,7 @@ from chargen.exporting.step import traced_step
 from chargen.exporting.tracing import trace
 from chargen.network.model import CharModel
 from tests.cells.cases import CASES
-from tests.exporting.blocks import blocks
+from tests.exporting.blocks import README, blocks
 from tests.support import call, files_in, small_model, the_error, train_tiny
 
 onnxruntime = pytest.importorskip("onnxruntime", reason="the extra dev has onnxruntime")
@@ -117,11 +118,14 @@ def test_the_readme_s_python_writes_the_engine_s_texts(
 ) -> None:
     monkeypatch.chdir(chargen.export(counted, tmp_path / "onnx", to="onnx"))
     step, counts, *_ = blocks("python")
-    space: dict[str, Any] = {}
-    exec(step, space)
-    model = chargen.load(counted, device="cpu", ngram=False)
-    alone = model.generate("春", temperature=0, loop_penalty=0, length=60)[0]
-    assert space["write"]("春", 60) == alone
+    said = re.search(r"`chargen sample --no-ngram (--temp 0[^`]*)`", README.read_text("utf-8"))
+    assert said is not None
+    for prompt in ("春", "不春不春不春不"):
+        space: dict[str, Any] = {}
+        exec(step, space)
+        text = space["write"](prompt, 60)
+        flags = ("--no-ngram", *said[1].split(), "--prompt", prompt, "-n", 60, "-q")
+        assert call("sample", counted, *flags).stdout == f"{prompt}{text}\n"
     exec(counts, space)
     loaded = chargen.load(counted, device="cpu").loaded
     assert loaded.ngram is not None

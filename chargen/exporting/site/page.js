@@ -88,7 +88,8 @@ async function start(taken = []) {
     return;
   }
   const run = running = {stop() { run.stopped = true; }};
-  if (!taken.length) writeLink(options);
+  if (taken.length) clearLink();
+  else writeLink(options);
   write.textContent = 'Stop';
   hide();
   steps = [];
@@ -197,6 +198,12 @@ function writeLink({labels: chosen, form: poem, ...options}) {
   for (const [name, [flag, usual]] of Object.entries(LIMITS)) if (options[name] !== usual) words.push(flag, options[name]);
   for (const [key, value] of Object.entries(chosen)) if (value) words.push('--label', `${key}=${value}`);
   command.textContent = words.map(word => quoted(String(word))).join(' ');
+}
+
+/** No link and no command says which alternative was taken. */
+function clearLink() {
+  history.replaceState(null, '', '#');
+  command.textContent = '';
 }
 
 const reseed = () => { seed.value = Math.floor(Math.random() * 2 ** 31); };
