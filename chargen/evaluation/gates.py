@@ -12,11 +12,15 @@ from chargen.network.model import CharModel
 
 
 def character_gates(
-    model: CharModel, tokenizer: Tokenizer, ids: NDArray[np.integer]
+    model: CharModel,
+    tokenizer: Tokenizer,
+    ids: NDArray[np.integer],
+    v: NDArray[np.float32] | None = None,
 ) -> NDArray[np.float64]:
     """The gate before each character of ``ids``: 0 is counting alone, 1 the network alone, (N,).
 
-    The gate of a character of several pieces is that of its first one.
+    The gate of a character of several pieces is that of its first one. ``v`` (L,) are the labels of
+    the text, where the model has any.
 
     Raises:
         GenerationError: the model has no gate.
@@ -29,7 +33,8 @@ def character_gates(
     read = np.concatenate([[tokenizer.newline_id], np.asarray(ids[:-1], np.int64)])[: len(ids)]
     with torch.no_grad():
         inputs = torch.from_numpy(read)[:, None].to(model.table.device)
-        s, _ = model(inputs, model.initial_state(1))
+        labels = None if v is None else torch.from_numpy(v)[None].to(model.table.device)
+        s, _ = model(inputs, model.initial_state(1), None, labels)
         gates = model.gate(s.flatten(0, 1)).flatten().double().cpu().numpy()
     found: NDArray[np.float64] = gates[tokenizer.character_starts(ids)]
     return found

@@ -137,6 +137,7 @@ def score_characters(
     evidence: Evidence | None = None,
     team: Team = ALONE,
     changed: Callable[[NDArray[np.float64]], NDArray[np.float64]] | None = None,
+    v: NDArray[np.float32] | None = None,
 ) -> CharScores:
     """Score each character of ``ids``; of several processes, each scores a share of the segments.
 
@@ -149,6 +150,7 @@ def score_characters(
         evidence: gets what the gate could be calibrated by.
         team: the processes that call this function together; all get the whole result.
         changed: what the nats of the pieces (N,) become, if the text is recalled as it is read.
+        v: the labels of the text, (L,), for a ``CharModel`` that has them.
 
     Raises:
         CorpusError: ``ids`` is empty.
@@ -163,7 +165,7 @@ def score_characters(
     spans = _spans(starts, len(ids))
     own = spans[team.share(len(spans))]
     for n in range(0, len(own), batch_size):
-        _score_batch(model, judge, tokenizer, ids, own[n : n + batch_size], nats, correct)
+        _score_batch(model, judge, tokenizer, ids, own[n : n + batch_size], nats, correct, v)
     if team.size > 1:
         part = slice(own[0][1], own[-1][2]) if own else slice(0)
         nats = team.gathered(torch.from_numpy(nats[part])).numpy()
@@ -228,6 +230,7 @@ def _score_batch(
     spans: list[Span],
     nats: NDArray[np.float64],
     correct: NDArray[np.bool_],
+    v: NDArray[np.float32] | None,
 ) -> None:
     """Score the segments ``spans`` as one batch, and store the cost of their charged pieces."""
     rows = [_inputs(tokenizer, ids, span) for span in spans]
@@ -240,11 +243,14 @@ def _score_batch(
     pieces_nats = np.zeros((steps, len(rows)))
     pieces_correct = np.zeros((steps, len(rows)), dtype=bool)
     device = model.table.device
+    labels: tuple[object, ...] = ()
+    if v is not None:
+        labels = (None, torch.from_numpy(v).to(device).expand(len(rows), -1))
     with torch.no_grad():
         state = model.initial_state(len(rows))
         for first in range(0, steps, _TIME_CHUNK):
             part = slice(first, first + _TIME_CHUNK)
-            s, state = model(torch.from_numpy(inputs[part]).to(device), state)
+            s, state = model(torch.from_numpy(inputs[part]).to(device), state, *labels)
             mask = places[part] >= 0
             if mask.any():
                 cost, top = judge(s[torch.from_numpy(mask).to(device)], places[part][mask])

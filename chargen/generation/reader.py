@@ -17,6 +17,9 @@ from chargen.options import (
 )
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from chargen.corpus.records import Record
     from chargen.evaluation.classifying import Judge, Told
     from chargen.evaluation.embedding import Vectors
@@ -95,10 +98,17 @@ class Reader:
         known = corpus.label_space if labels else Labels({})
         return score_file(loaded.model, loaded.tokenizer, records, known, loaded.ngram)
 
-    def score_characters(self, text: str, batch_size: int = 32, recall: float = 0.0) -> CharScores:
+    def score_characters(
+        self, text: str, batch_size: int = 32, recall: float = 0.0, label: Sequence[str] = ()
+    ) -> CharScores:
         """What each character of ``text`` costs, in order; ``recall`` as in ``score``.
 
-        Which characters were the likeliest is told without recall.
+        Which characters were the likeliest is told without recall. ``label`` are labels of the
+        text, as in ``generate``.
+
+        Raises:
+            ConfigError: ``recall`` is out of range, or a label isn't known.
+            CorpusError: the text is empty.
         """
         from chargen.evaluation.scores import score_characters
         from chargen.generation.recalled import recalled_costs
@@ -114,20 +124,29 @@ class Reader:
             batch_size,
             loaded.ngram,
             changed=partial(recalled_costs, ids, recall) if recall else None,
+            v=self._labels(label),
         )
         return replace(scores, text=text)
 
-    def gate_characters(self, text: str) -> list[float]:
+    def gate_characters(self, text: str, label: Sequence[str] = ()) -> list[float]:
         """The network's share of the mixture before each character of ``text``, 0 to 1, in order.
 
+        ``label`` are labels of the text, as in ``generate``.
+
         Raises:
+            ConfigError: a label isn't known.
             GenerationError: the model has no n-gram counts.
         """
         from chargen.evaluation.gates import character_gates
 
         loaded = self.loaded
         ids = loaded.tokenizer.encode(self.as_learnt(text))
-        return list(map(float, character_gates(loaded.model, loaded.tokenizer, ids)))
+        gates = character_gates(loaded.model, loaded.tokenizer, ids, self._labels(label))
+        return list(map(float, gates))
+
+    def _labels(self, asked: Sequence[str]) -> NDArray[np.float32] | None:
+        """The vector of labels that are asked for, (L,); None where there are none."""
+        return self.loaded.config.corpus.label_space.wanted(asked) if asked else None
 
     @keyword_options(EmbedConfig)
     def embed(self, texts: Sequence[str], **options: Any) -> Vectors:

@@ -16,7 +16,7 @@ import chargen
 from chargen.corpus.labels import Labels
 from chargen.corpus.prepared import PreparedCorpus
 from chargen.corpus.records import Record
-from chargen.errors import CorpusError
+from chargen.errors import ConfigError, CorpusError
 from chargen.evaluation.texts import piece_costs, split_of
 from chargen.generation.requests import Request
 from chargen.network.dropout import Dropout
@@ -55,6 +55,18 @@ def prepared(records: Path, tmp_path_factory: pytest.TempPathFactory) -> Prepare
 def run(prepared: PreparedCorpus, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("runs")
     return train_tiny(prepared, folder, max_steps=250, lr=2e-2, label_dropout=0.2, ngram=3).path
+
+
+def test_a_text_is_read_with_its_labels(run: Path) -> None:
+    model = chargen.load(run, device="cpu")
+    calm, upset = (
+        model.score_characters("风雨山水", label=[f"mood={mood}"]).nats.sum() for mood in WORDS
+    )
+    assert calm < upset
+    assert model.gate_characters("风雨", ["mood=calm"]) != model.gate_characters("风雨")
+    for read in (model.score_characters, model.gate_characters):
+        with pytest.raises(ConfigError, match="sad"):
+            read("风雨", label=["mood=sad"])
 
 
 @pytest.mark.parametrize("cell", CELLS)
