@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from chargen.generation.poems import plan
 from chargen.generation.poems.forms import Form
+from chargen.generation.text import most_characters
 from chargen.options import SamplingConfig
 
 
@@ -33,6 +35,13 @@ class Request:
     rank: int = 0
     alternatives: int | None = None
     may_fail: bool = False
+
+    @property
+    def most_characters(self) -> int:
+        """Characters that the text has at most, whatever is drawn."""
+        if self.form is not None:
+            return plan.most_characters(self.form, self.prompt)
+        return most_characters(self.config.length, self.config.end)
 
 
 @dataclass(frozen=True)

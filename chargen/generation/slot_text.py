@@ -67,7 +67,7 @@ class SlotText:
             error = GenerationError(
                 f"The poem with the seed {self.request.seed} kept its rules in none of "
                 f"{self._draft} {drafts}.",
-                "Use `tones=lenient`, another acrostic or prompt, or a larger vocabulary.",
+                "Use `tones=lenient`, another acrostic, pattern or prompt, or a larger vocabulary.",
             )
             if not self.request.may_fail:
                 raise error

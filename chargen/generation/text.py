@@ -40,6 +40,11 @@ _LONGEST = 2
 """Times its length that a text may have while its end is waited for."""
 
 
+def most_characters(length: int, end: str) -> int:
+    """Characters that a text of a length has at most, while its end is waited for."""
+    return length if end == "none" else _LONGEST * length
+
+
 class GrowingText:
     """Pieces in, characters out, until the length, an end or a stop string is reached.
 
@@ -60,7 +65,7 @@ class GrowingText:
     ) -> None:
         self._tokenizer, self._of_piece = tokenizer, tokenizer.characters
         self._length = length
-        self._longest = length if end == "none" else _LONGEST * length
+        self._longest = most_characters(length, end)
         self._end = end
         self._stop = stop
         self._cuts = bool(stop) or end != "none"

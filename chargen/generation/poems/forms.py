@@ -164,10 +164,17 @@ class Form(Config):
                 f"`pattern` has {len(places)} places, but {self.name} has only "
                 f"{size * self.verses} characters"
             ]
-        return [
+        found = [
             f"`pattern` begins verse {n + 1} with {places[n * size]!r}, and `acrostic` with {c!r}"
             for n, c in enumerate(self.acrostic)
             if places[n * size : n * size + 1] not in ("", "_", c)
+        ]
+        given = [set(verse.values()) for verse in self.given(size)]
+        return found + [
+            f"`pattern` gives verses {n} and {n + 1} {min(given[n] & given[n - 1])!r}, but they "
+            "are parallel and share no character"
+            for n in self.parallel
+            if places and given[n] & given[n - 1]
         ]
 
     def _acrostic_conflicts(self) -> list[str]:

@@ -21,6 +21,18 @@ class Plan:
     characters: int
     marks: tuple[str, ...]
 
+    @property
+    def length(self) -> int:
+        """The number of characters of the whole poem, marks included."""
+        return self.verses * self.characters + len("".join(self.marks))
+
+
+def most_characters(form: Form, prompt: str) -> int:
+    """Characters that a poem of a form has at most, whatever model writes it."""
+    if form.name == "couplet":
+        return len(prompt.rstrip(_LINE_END).rpartition(_LINE_END)[2]) + len(_FULL_STOP)
+    return _poem_plan(form).length
+
 
 def plan(form: Form, prompt: str) -> Plan:
     """Return the shape of a poem.

@@ -43,7 +43,7 @@ class Task:
     @property
     def characters(self) -> int:
         """The number of characters of the whole poem."""
-        return self.plan.verses * self.plan.characters + len("".join(self.plan.marks))
+        return self.plan.length
 
     @property
     def may_fail(self) -> bool:

@@ -167,6 +167,11 @@ def test_a_likely_mark_or_line_end_does_not_come_early(tokenizer: Tokenizer) -> 
         (Form("qijue", first_rhyme="yes"), "", "`first_rhyme` needs `rhyme`"),
         (Form("qijue", tones="loose"), "", "`tones` is 'loose'"),
         (Form("wulv", "春江花花"), "", "begins verses 3 and 4 with '花', but they are parallel"),
+        (
+            Form("wulv", pattern="_____/_____/春_夜__/_夜__"),
+            "",
+            "gives verses 3 and 4 '夜', but they are parallel",
+        ),
         (Form("wujue", pattern="_" * 21), "", "21 places, but wujue has only 20 characters"),
         (
             Form("wujue", "春", pattern="花"),
