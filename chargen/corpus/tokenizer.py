@@ -29,6 +29,7 @@ UNENCODABLE = "\0\u2581"
 _SPACE = "\u2581"
 # All code points there are make a model of 20 MB.
 _MOST_BYTES = 1 << 26
+_AT_ONCE = 1 << 20
 
 Ids = NDArray[np.integer[Any]]
 
@@ -170,6 +171,11 @@ class Tokenizer:
             return points.tobytes().decode("utf-32-le")
         used = np.arange(4, dtype=np.int8) < self._utf8_length[array][:, None]
         return self._utf8[array][used].tobytes().decode("utf-8", "replace")
+
+    def utf8_size(self, ids: Ids) -> int:
+        """The bytes of a text in UTF-8, counted in little memory."""
+        parts = range(0, len(ids), _AT_ONCE)
+        return sum(int(self._utf8_length[ids[n : n + _AT_ONCE]].sum(dtype=int)) for n in parts)
 
     def piece(self, id_: int) -> str:
         """Show a piece: its character, ``<0xE4>`` for a byte, ``<unk>`` or ``</s>``."""

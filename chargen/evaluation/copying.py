@@ -14,6 +14,14 @@ _LONGEST = 3000
 """Bytes of a run that are looked at."""
 
 
+def check_size(size: int) -> None:
+    """Raise GenerationError where a corpus of ``size`` bytes is too large to be sorted."""
+    if size > MOST_BYTES:
+        raise GenerationError(
+            f"The corpus has more than {MOST_BYTES >> 20} MiB.", "Use `chargen novelty`."
+        )
+
+
 class CopyFinder:
     """Finds runs of characters of texts that are also in a corpus.
 
@@ -34,10 +42,7 @@ class CopyFinder:
         except ImportError as error:
             raise MissingExtraError("pydivsufsort", "novelty", "Finding copies") from error
         self._corpus = corpus.encode(errors="replace")
-        if len(self._corpus) > MOST_BYTES:
-            raise GenerationError(
-                f"The corpus has more than {MOST_BYTES >> 20} MiB.", "Use `chargen novelty`."
-            )
+        check_size(len(self._corpus))
         self._order = divsufsort(np.frombuffer(self._corpus, np.uint8).copy())
 
     def copies(self, text: str, least: int) -> list[tuple[int, int]]:

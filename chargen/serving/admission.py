@@ -22,13 +22,13 @@ class Admission:
         self.taken = 0
         self._seconds = 1.0  # that a text takes, of late
 
-    def enter(self, count: int) -> None:
-        """Take on ``count`` texts.
+    def enter(self, count: int, *, held: int = 0) -> None:
+        """Take on ``count`` texts of a request that has ``held`` places already.
 
         Raises:
-            RefusedError: 429, there is no room.
+            RefusedError: 400, there is never room for so many, or 429, there is none now.
         """
-        if count > self.capacity:
+        if held + count > self.capacity:
             raise RefusedError(400, f"More than {self.capacity} texts are asked for.", param="n")
         if self.taken + count > self.capacity:
             raise RefusedError(

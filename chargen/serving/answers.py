@@ -15,8 +15,6 @@ from chargen.serving.refusals import to_json
 
 _HERE, _NUMBERS = secrets.token_hex(6), count(1)
 """What ids are made of. Random numbers for each would let go of Python's lock, and wait for it."""
-_REASONS = {"length": "length"}
-"""OpenAI knows two reasons: a text that was long enough, and one that ended (``stop``)."""
 
 
 class Answer:
@@ -74,8 +72,9 @@ class Answer:
             if costs is not None:
                 costs = [*self._prompts[n], *costs]
         self._begun[n] = True
-        result = text.result
-        reason = None if result is None else _REASONS.get(result.finish_reason, "stop")
+        reason = None
+        if text.result is not None:  # OpenAI knows two: long enough, and ended
+            reason = "length" if text.result.finish_reason == "length" else "stop"
         return {
             "index": n,
             "text": new,

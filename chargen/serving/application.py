@@ -11,6 +11,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Lifespan, Receive, Scope, Send
 
+from chargen.errors import ChargenError
 from chargen.serving.completions import Completions
 from chargen.serving.embeddings import Embeddings
 from chargen.serving.metrics import CONTENT_TYPE, Metrics
@@ -74,9 +75,7 @@ def application(
         return Response(metrics.report(), headers={"content-type": CONTENT_TYPE})
 
     async def refused(_request: Request, error: Exception) -> Response:
-        if not isinstance(error, RefusedError):
-            raise error
-        return error.response()
+        return RefusedError.of(error).response()
 
     async def unknown(request: Request, error: Exception) -> Response:
         if not isinstance(error, HTTPException):
@@ -94,7 +93,10 @@ def application(
             *more,
             *page_routes(),
         ],
-        exception_handlers={RefusedError: refused, HTTPException: unknown},
+        exception_handlers={
+            **dict.fromkeys((RefusedError, ChargenError, Exception), refused),
+            HTTPException: unknown,
+        },
         lifespan=lifespan,
     )
     made.router.redirect_slashes = False

@@ -31,12 +31,12 @@ async def read_json(scope: Scope, receive: Receive, most: int) -> bytes:
             415, "The body must be JSON: send Content-Type: application/json.", close=True
         )
     length = headers.get(b"content-length", b"0")
-    if not length.isdigit() or len(length) > 15 or int(length) > most:
-        if b"expect" not in headers:
-            await _discard(receive)
-        raise _too_large(most)
     try:
         async with asyncio.timeout(_SECONDS):
+            if not length.isdigit() or len(length) > 15 or int(length) > most:
+                if b"expect" not in headers:
+                    await _discard(receive)
+                raise _too_large(most)
             return await _read(receive, most)
     except TimeoutError as error:
         raise RefusedError(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Iterable, Sequence
+from functools import partial
 
 from starlette.types import Receive, Scope, Send
 
@@ -60,7 +61,7 @@ class Completions:
         finished = False
         try:
             asked = read_body(await read_json(scope, receive, self._config.max_body), self._config)
-            self._admission.enter(len(asked.requests) - taken)
+            self._admission.enter(len(asked.requests) - taken, held=taken)
             taken = len(asked.requests)
             async with self._models.using(asked.model, form=asked.of_a_form) as model:
                 exchange.model = model.name
@@ -86,12 +87,12 @@ class Completions:
             more = " without a suffix" if task == "infill" else ""
             words = f"{model.name} has learnt the task {task}, and writes no texts{more}."
             raise RefusedError(400, words, param="model")
-        prompts = await _checked(asked, model.engine, model.generator)
         flow = Flow(asked.requests, model.worker, self._metrics, exchange.started)
-        answer = Answer(asked, model.name, model.fingerprint, prompts)
-        flow.begin()
         try:
             async with self._endings.watching(exchange.started, receive):
+                prompts = await _checked(asked, model, model.engine)
+                answer = Answer(asked, model.name, model.fingerprint, prompts)
+                flow.begin()
                 if asked.stream:
                     await self._stream(flow, answer, exchange, send)
                 else:
@@ -101,8 +102,10 @@ class Completions:
         except HungUpError:
             raise
         except Exception as error:
+            if isinstance(error, ChargenError):  # such as a poem that kept its rules in no draft
+                error = RefusedError.of(error, param=_subject(asked.requests[0]))
             if not exchange.streaming:
-                raise
+                raise error
             await end_with(error, exchange, send)
         finally:
             flow.cancel()
@@ -140,18 +143,12 @@ async def end_with(error: Exception, exchange: Exchange, send: Send) -> None:
     exchange.error = error
     try:
         async with asyncio.timeout(_SLOW_READER):
-            await exchange.send_events(send, event(refusal_of(error).body()) + END, last=True)
+            await exchange.send_events(send, event(RefusedError.of(error).body()) + END, last=True)
     except TimeoutError:
         raise HungUpError from error
 
 
-def refusal_of(error: Exception) -> RefusedError:
-    if isinstance(error, RefusedError):
-        return error
-    return RefusedError.of(error) if isinstance(error, ChargenError) else RefusedError.unexpected()
-
-
-async def _checked(asked: Asked, engine: Engine, generator: Generator) -> Sequence[Sequence[Drawn]]:
+async def _checked(asked: Asked, model: Model, engine: Engine) -> Sequence[Sequence[Drawn]]:
     """Check texts that are asked for; what their prompts cost, if that is to be reported.
 
     Raises:
@@ -159,13 +156,19 @@ async def _checked(asked: Asked, engine: Engine, generator: Generator) -> Sequen
     """
     requests = {request.prompt: request for request in asked.requests}
     scored = asked.echo and asked.logprobs is not None
+    if scored and engine.answers:
+        words = f"{model.name} answers lines, and knows no probabilities of the lines themselves."
+        raise RefusedError(400, f"{words} Leave echo or logprobs out.", param="logprobs")
     if scored or sum(map(len, requests)) > _SHORT or asked.requests[0].form is not None:
         await in_thread(lambda: _check(requests.values(), engine))
     else:
         _check(requests.values(), engine)
     if not scored:
         return [()] * len(asked.requests)
-    costs = await in_thread(lambda: {prompt: _costs(generator, prompt) for prompt in requests})
+    costs = {
+        prompt: await in_thread(partial(_costs, model.generator, request), model.turn)
+        for prompt, request in requests.items()
+    }
     return [costs[request.prompt] for request in asked.requests]
 
 
@@ -176,16 +179,22 @@ def _check(requests: Iterable[Request], engine: Engine) -> None:
         except ConfigError as error:  # labels are not known before the run is
             raise RefusedError.of(error, param="label") from error
         except ChargenError as error:
-            raise RefusedError.of(error, param="form" if request.form else "prompt") from error
+            raise RefusedError.of(error, param=_subject(request)) from error
 
 
-def _costs(generator: Generator, prompt: str) -> Sequence[Drawn]:
-    """What each character of a prompt costs."""
+def _subject(request: Request) -> str:
+    """The field that is wrong where a text can't be made."""
+    return "form" if request.form else "prompt"
+
+
+def _costs(generator: Generator, request: Request) -> Sequence[Drawn]:
+    """What each character of a prompt costs, as the text's own do: with its labels."""
+    prompt, label = request.prompt, request.config.label
     if not prompt:
         return ()
-    scores = generator.score_characters(prompt)
+    scores = generator.score_characters(prompt, label=label)
     gates: Sequence[float | None] = [None] * len(scores.text)
     if generator.loaded.ngram is not None:
-        gates = generator.gate_characters(prompt)
+        gates = generator.gate_characters(prompt, label)
     each = zip(scores.text, scores.nats.tolist(), gates, strict=True)
     return [Drawn(character, -nats, (), gate) for character, nats, gate in each]

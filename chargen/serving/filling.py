@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from chargen.errors import ChargenError
 from chargen.generation.requests import Chunk, Request, Result
 from chargen.options import InfillConfig
@@ -39,7 +41,7 @@ class Fillings:
                 words = f"Prompt and suffix can't have the sign {_MARK}, which stands for the gap."
                 raise RefusedError(400, words, param="prompt")
             try:
-                filled = await in_thread(lambda r=request: self._fill(r))  # type: ignore[misc]
+                filled = await in_thread(partial(self._fill, request), self._model.turn)
             except ChargenError as error:
                 raise RefusedError.of(error, param="prompt") from error
             self.characters += len(filled)
@@ -49,8 +51,7 @@ class Fillings:
     def _fill(self, request: Request) -> str:
         line = request.prompt + _MARK * request.config.length + self._suffix
         temperature = request.config.temperature
-        with self._model.turn:  # a filler fills one line at a time
-            (found,) = self._model.generator.infill_lines(
-                [line], seed=request.seed, temperature=temperature
-            )
+        (found,) = self._model.generator.infill_lines(
+            [line], seed=request.seed, temperature=temperature
+        )
         return found[0].filled

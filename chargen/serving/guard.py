@@ -10,7 +10,6 @@ from functools import lru_cache
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from chargen.errors import ChargenError
 from chargen.options import ServeConfig
 from chargen.serving.exchange import Exchange
 from chargen.serving.metrics import Metrics, outcome_of
@@ -82,7 +81,7 @@ class Guard:
         finally:
             status = exchange.status
             if exchange.error is not None:
-                status = _status_of(exchange.error)
+                status = RefusedError.of(exchange.error).status
                 if status == 500:
                     self._on_bug(exchange.error)
             self._metrics.ended(outcome_of(status, gone=exchange.gone))
@@ -100,13 +99,13 @@ class Guard:
                 return
             self._check_key(exchange.scope["path"], headers.get(b"authorization", b""))
             await self._app(exchange.scope, receive, send)
-        except RefusedError as refusal:
-            await refusal.response()(exchange.scope, receive, send)
         except Exception as error:
-            self._on_bug(error)
+            refusal = RefusedError.of(error)
+            if refusal.status == 500:
+                self._on_bug(error)
             if exchange.status:
                 raise
-            await RefusedError.unexpected().response()(exchange.scope, receive, send)
+            await refusal.response()(exchange.scope, receive, send)
 
     def _check_host(self, value: bytes | None) -> None:
         """A page can have its own name point here, but not make a browser send another one."""
@@ -154,13 +153,6 @@ async def _allow(headers: dict[bytes, bytes], send: Send) -> None:
     ]
     await send({"type": "http.response.start", "status": 204, "headers": answer})
     await send({"type": "http.response.body", "body": b""})
-
-
-def _status_of(error: Exception) -> int:
-    """What an answer would have had as its status if it had not begun yet."""
-    if isinstance(error, ChargenError):
-        return 400
-    return error.status if isinstance(error, RefusedError) else 500
 
 
 @lru_cache(maxsize=64)

@@ -7,7 +7,6 @@ import contextlib
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from threading import Lock
 from typing import Any
 
 from chargen.errors import ChargenError
@@ -43,7 +42,7 @@ class Model:
         stamp: of its files when they were read.
         users: requests that it is working for.
         used: a number that grows with each use.
-        turn: held while a gap is filled.
+        turn: held while a text is read or filled beside the engine, one at a time.
     """
 
     name: str
@@ -54,7 +53,7 @@ class Model:
     users: int = 0
     used: int = 0
     retired: bool = field(default=False)
-    turn: Lock = field(default_factory=Lock)
+    turn: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     @property
     def fingerprint(self) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from typing import Any
 
@@ -13,10 +12,11 @@ from starlette.routing import Route
 from chargen.errors import ChargenError
 from chargen.generation.poems.alternatives import fitting
 from chargen.generation.poems.asked import read_form
-from chargen.generation.poems.forms import Form
+from chargen.generation.poems.forms import MOST_CHARACTERS, MOST_VERSES, Form
 from chargen.generation.poems.plan import HANZI
 from chargen.options import ServeConfig
 from chargen.serving.bodies import read_json
+from chargen.serving.fields import Fields
 from chargen.serving.models import Models
 from chargen.serving.refusals import RefusedError, json_response
 from chargen.serving.threads import in_thread
@@ -41,7 +41,8 @@ class Workshop:
 
     async def _fitting(self, request: Request) -> Response:
         body = await read_json(request.scope, request.receive, self._config.max_body)
-        form, poem, place, characters = _asked(body)
+        fields = Fields(body, ("form", "poem", "place", "characters"))
+        form, poem, place, characters = _asked(fields)
         async with self._models.using(request.path_params["name"]) as model:
             engine = model.engine
             if engine is None or engine.answers:
@@ -51,7 +52,7 @@ class Workshop:
                 task = engine.poet.task(form, "")
                 size = task.plan.characters
                 if len(poem) != size * task.plan.verses or place >= len(poem):
-                    raise _wrong("poem", f"should have {size * task.plan.verses} characters")
+                    fields.refuse("poem", f"should have {size * task.plan.verses} characters")
                 verses = [poem[n : n + size] for n in range(0, len(poem), size)]
                 return fitting(verses, place, characters, task)
 
@@ -61,32 +62,27 @@ class Workshop:
                 raise RefusedError.of(error, param="form") from error
 
 
-def _asked(body: bytes) -> tuple[Form, str, int, list[str]]:
+def _asked(fields: Fields) -> tuple[Form, str, int, list[str]]:
     """The form without what it gives, a poem's characters, a place, and what may stand there."""
-    try:
-        values = dict(json.loads(body))
-    except (ValueError, TypeError, RecursionError) as error:
-        raise RefusedError(400, "The body should be a JSON object.") from error
-    given = values.get("form")
+    given = fields.values.get("form")
     if not isinstance(given, (str, dict)):
-        raise _wrong("form", "should be a name or an object")
+        fields.refuse("form", "should be a name or an object")
     form, problems = read_form(given)
     if form is None or form.name == "couplet":
-        raise _wrong("form", problems[0] if problems else "should have verses")
-    poem, place, characters = (values.get(name) for name in ("poem", "place", "characters"))
-    if not isinstance(poem, str) or not all(map(HANZI.fullmatch, poem)):
-        raise _wrong("poem", "should be Chinese characters")
-    if type(place) is not int or place < 0:
-        raise _wrong("place", "should be the number of a character")
+        words = f"{problems[0]}." if problems else "The form should have verses."
+        raise RefusedError(400, words, param="form")
+    longest = MOST_VERSES * MOST_CHARACTERS
+    poem, place = fields.text("poem", longest), fields.whole("place", 0, longest)
+    if poem is None or not all(map(HANZI.fullmatch, poem)):
+        fields.refuse("poem", "should be Chinese characters")
+    if place is None:
+        fields.refuse("place", "should be the number of a character")
+    characters = fields.values.get("characters")
     if not isinstance(characters, list) or not _are_characters(characters):
-        raise _wrong("characters", f"should be a list of at most {_MOST} Chinese characters")
+        fields.refuse("characters", f"should be a list of at most {_MOST} Chinese characters")
     return replace(form, acrostic="", pattern=""), poem, place, characters
 
 
 def _are_characters(values: list[Any]) -> bool:
     few = len(values) <= _MOST
     return few and all(isinstance(each, str) and HANZI.fullmatch(each) for each in values)
-
-
-def _wrong(param: str, what: str) -> RefusedError:
-    return RefusedError(400, f"`{param}` {what}.", param=param)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections import OrderedDict
 from collections.abc import Sequence
 from hashlib import sha256
@@ -18,12 +17,13 @@ from chargen.corpus.prepared import PreparedCorpus
 from chargen.corpus.reading import read_text
 from chargen.corpus.shipped import SHIPPED, shipped_text
 from chargen.errors import ChargenError
-from chargen.evaluation.copying import CopyFinder
+from chargen.evaluation.copying import CopyFinder, check_size
 from chargen.options import ServeConfig
 from chargen.runs.folder import RunFolder
 from chargen.runs.metrics import read_metrics
 from chargen.runs.places import Places
 from chargen.serving.bodies import read_json
+from chargen.serving.fields import Fields
 from chargen.serving.models import Models
 from chargen.serving.refusals import RefusedError, json_response
 from chargen.serving.threads import in_thread
@@ -48,7 +48,7 @@ class Records:
     def __init__(self, models: Models, config: ServeConfig) -> None:
         self._models, self._config = models, config
         self._finders: OrderedDict[Path, CopyFinder] = OrderedDict()
-        self._lock = asyncio.Lock()
+        self._turn = asyncio.Lock()  # one at a time: the engine needs the processor, too
 
     def routes(self) -> list[Route]:
         return [
@@ -66,10 +66,12 @@ class Records:
     async def _copies(self, request: Request) -> Response:
         path = self._models.path_of(request.path_params["name"])
         body = await read_json(request.scope, request.receive, self._config.max_body)
-        text = _text_in(body, self._config.max_prompt + self._config.max_length)
+        fields = Fields(body, ("text",))
+        text = fields.text("text", self._config.max_prompt + self._config.max_length)
+        if text is None:
+            fields.refuse("text", "is missing")
         try:
-            async with self._lock:  # one at a time: the engine needs the processor, too
-                copies = await in_thread(lambda: self._found(path, text))
+            copies = await in_thread(lambda: self._found(path, text), self._turn)
         except ChargenError as error:
             raise RefusedError(404, f"{error.message} {error.remedy}", code="no_corpus") from error
         if copies is None:
@@ -100,6 +102,7 @@ class Records:
 
 def _text_of(corpus: Path) -> str:
     opened = PreparedCorpus.open(corpus)
+    check_size(opened.tokenizer.utf8_size(opened.train))
     return opened.tokenizer.decode(opened.train)
 
 
@@ -114,18 +117,6 @@ def _shipped_text_of(run: Path) -> str | None:
         return None
     text = read_text(path, corpus.settings)
     return text[: corpus.train_characters] if len(text) == corpus.characters else None
-
-
-def _text_in(body: bytes, longest: int) -> str:
-    try:
-        text = json.loads(body)["text"]
-    except (ValueError, TypeError, LookupError, RecursionError) as error:
-        raise RefusedError(400, "The body should be a JSON object with a text.") from error
-    if not isinstance(text, str) or len(text) > longest:
-        raise RefusedError(
-            400, f"The text should be one of at most {longest:,} characters.", param="text"
-        )
-    return text
 
 
 def record_of(lines: Sequence[dict[str, Any]]) -> dict[str, Any]:

@@ -68,14 +68,16 @@ class RefusedError(Exception):
         return json_response(self.body(), self.status, {**self.headers, **(headers or {})})
 
     @classmethod
-    def of(cls, error: ChargenError, *, param: str | None = None) -> RefusedError:
-        """The refusal of what chargen's own checks reject."""
-        remedy = "Change it." if "oov_prompt" in error.remedy else error.remedy
-        return cls(400, f"{error.message} {remedy}".rstrip(), param=param)
+    def of(cls, error: Exception, *, param: str | None = None) -> RefusedError:
+        """What is said of an error: of what chargen's own checks reject, their words and remedy.
 
-    @classmethod
-    def unexpected(cls) -> RefusedError:
-        """What is said of a bug; the log has the rest."""
+        Of a bug little is said; the log has the rest.
+        """
+        if isinstance(error, RefusedError):
+            return error
+        if isinstance(error, ChargenError):
+            remedy = "Change it." if "oov_prompt" in error.remedy else error.remedy
+            return cls(400, f"{error.message} {remedy}".rstrip(), param=param)
         return cls(500, "The server failed. Its log says why.", code="internal_error")
 
 

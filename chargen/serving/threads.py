@@ -11,15 +11,24 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-async def in_thread(work: Callable[[], T]) -> T:
+async def in_thread(work: Callable[[], T], turn: asyncio.Lock | None = None) -> T:
     """Wait for ``work`` in a thread that doesn't keep the process from ending.
 
     asyncio's own pool would be waited for at the end, and a run takes seconds to load.
+
+    Args:
+        work: what is to be done.
+        turn: held until the thread is done, even where nobody waits for it any more. Whoever
+            stops waiting while the lock is held by others leaves their place in the line.
     """
+    if turn is not None:
+        await turn.acquire()
     loop = asyncio.get_running_loop()
     done: asyncio.Future[T] = loop.create_future()
 
     def settle(result: T | None, error: BaseException | None) -> None:
+        if turn is not None:
+            turn.release()
         if done.cancelled():
             return
         if error is not None:
@@ -35,5 +44,10 @@ async def in_thread(work: Callable[[], T]) -> T:
         with suppress(RuntimeError):  # the loop is closed
             loop.call_soon_threadsafe(settle, result, error)
 
-    Thread(target=run, name="work", daemon=True).start()
+    try:
+        Thread(target=run, name="work", daemon=True).start()
+    except RuntimeError:  # there are too many threads
+        if turn is not None:
+            turn.release()
+        raise
     return await done

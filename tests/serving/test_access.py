@@ -15,7 +15,7 @@ import pytest
 
 import chargen
 from chargen import api
-from chargen.errors import ConfigError, MissingExtraError
+from chargen.errors import ConfigError, GenerationError, MissingExtraError
 from chargen.options import ServeConfig
 from chargen.serving.exchange import Exchange
 from chargen.serving.guard import Guard, host_in
@@ -171,6 +171,36 @@ def test_a_bug_is_said_to_the_log_and_not_to_the_client() -> None:
     assert [str(error) for error in found] == ["'a secret'"] or str(found[0]) == "a secret"
     assert '"status": 500' in logged[0]
     assert b'chargen_requests_total{outcome="failed"} 1.0' in metrics.report()
+
+
+def test_every_endpoint_s_errors_have_one_shape(
+    trained: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found: list[BaseException] = []
+    server = server_of(trained, found.append)
+    for error, status in ((LookupError("a secret"), 500), (GenerationError("No.", "Do."), 400)):
+
+        async def fail(raised: Exception = error) -> None:
+            raise raised
+
+        monkeypatch.setattr(server._models, "describe_all", fail)
+        answer = ask(server.config.app)
+        assert answer.status_code == status
+        assert set(answer.json()["error"]) == {"message", "type", "param", "code"}
+        assert answer.json()["error"]["message"] != "a secret"
+    assert answer.json()["error"]["message"] == "No. Do."
+    assert [type(error) for error in found] == [LookupError]
+
+
+def test_more_texts_than_there_can_ever_be_are_refused_for_good(trained: Path) -> None:
+    server = server_of(trained, slots=1, queue=0)
+    answers = [
+        ask(server.config.app, "POST", "/v1/completions", json={"n": n, "max_tokens": 1})
+        for n in (2, 1)
+    ]
+    server._models.stop()
+    assert [answer.status_code for answer in answers] == [400, 200]
+    assert answers[0].json()["error"]["param"] == "n"
 
 
 @pytest.mark.parametrize("stream", [False, True])

@@ -72,16 +72,43 @@ def test_the_limits_are_those_of_the_server() -> None:
         (b'{"n": 3}', "n"),
         (b'{"n": 2, "prompt": ["a", "b"]}', "n"),
         (b'{"form": "wujue"}', "form"),
+        (b'{"form": {"name": "lines", "lines": 2, "characters": 5}}', "form"),
+        (b'{"max_tokens": 6, "end": "sentence"}', "max_tokens"),
+        (b'{"max_tokens": 6, "end": "paragraph"}', "max_tokens"),
     ):
         with pytest.raises(RefusedError) as error:
             read_body(body, limits)
         assert (error.value.status, error.value.param) == (400, param)
 
 
-def test_probabilities_are_bounded() -> None:
-    assert asked(logprobs=20, max_tokens=4096).logprobs == 20
+def test_a_text_that_waits_for_its_end_is_within_the_limits() -> None:
+    limits = ServeConfig(max_length=10, max_prompt=50)
+    for body, length in ((b'{"end": "sentence"}', 5), (b'{"end": "sentence", "max_tokens": 5}', 5)):
+        (request,) = read_body(body, limits).requests
+        assert (request.config.length, request.most_characters) == (length, 10)
+    couplet = {"form": "couplet", "prompt": "a long line before it\n白日依山尽"}
+    (request,) = read_body(json.dumps(couplet).encode(), limits).requests
+    assert request.most_characters == 6
+
+
+LINES = {"name": "lines", "lines": 40, "characters": 100}
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"max_tokens": 4096, "n": 4},
+        {"form": LINES, "n": 4},
+        {"form": LINES, "max_tokens": 1, "n": 64},
+        {"max_tokens": 2048, "end": "sentence", "n": 4},
+        {"prompt": "春" * 10000, "echo": True, "n": 32, "max_tokens": 1},
+    ],
+    ids=["length", "form", "length and form", "end", "echo"],
+)
+def test_probabilities_are_bounded(more: dict[str, Any]) -> None:
+    assert asked(logprobs=20, **{**more, "n": 1}).logprobs == 20
     with pytest.raises(RefusedError) as error:
-        asked(logprobs=20, max_tokens=4096, n=4)
+        asked(logprobs=20, **more)
     assert error.value.param == "logprobs"
 
 
@@ -98,6 +125,7 @@ def test_room_is_counted_in_texts() -> None:
     with pytest.raises(RefusedError) as error:
         room.enter(1)
     assert int(error.value.headers["retry-after"]) == 60
-    with pytest.raises(RefusedError) as error:
-        room.enter(6)
-    assert error.value.status == 400
+    for count, held in ((6, 0), (5, 1)):
+        with pytest.raises(RefusedError) as error:
+            room.enter(count, held=held)
+        assert error.value.status == 400

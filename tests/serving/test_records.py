@@ -8,8 +8,11 @@ from typing import Any
 import pytest
 
 import chargen
+from chargen.corpus.prepared import PreparedCorpus
 from chargen.corpus.shipped import shipped_text
+from chargen.corpus.tokenizer import Tokenizer
 from chargen.errors import GenerationError
+from chargen.evaluation import copying
 from chargen.runs.shipped import VERSE, shipped_run
 from chargen.serving.records import record_of
 from tests.serving.test_access import app_of, ask
@@ -55,14 +58,37 @@ def test_a_long_record_is_thinned_and_one_that_goes_on_has_not_ended() -> None:
 
 @pytest.mark.parametrize(
     ("body", "status"),
-    [({"text": LEARNABLE[:30]}, 200), ({"text": 1}, 400), ([], 400), ({"text": "春" * 99999}, 400)],
-    ids=["text", "number", "list", "long"],
+    [
+        ({"text": LEARNABLE[:30]}, 200),
+        ({"text": 1}, 400),
+        ({}, 400),
+        ([], 400),
+        ({"text": "春" * 99999}, 400),
+    ],
+    ids=["text", "number", "nothing", "list", "long"],
 )
 def test_copies_are_found_where_the_corpus_is(trained: Path, body: Any, status: int) -> None:
     answer = ask(app_of(trained), "POST", f"/runs/{trained.name}/copies", json=body)
     assert answer.status_code == status
     if status == 200:
         assert answer.json()["copies"] == [[0, 30]]
+
+
+def test_a_corpus_that_is_too_large_is_not_even_decoded(
+    trained: Path, corpus: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened = PreparedCorpus.open(corpus)
+    size = len(opened.tokenizer.decode(opened.train).encode())
+    assert opened.tokenizer.utf8_size(opened.train) == size
+
+    def decoded(_tokenizer: Tokenizer, _ids: Any) -> str:
+        raise AssertionError("It has been decoded.")
+
+    monkeypatch.setattr(copying, "MOST_BYTES", size - 1)
+    monkeypatch.setattr(Tokenizer, "decode", decoded)
+    answer = ask(app_of(trained), "POST", f"/runs/{trained.name}/copies", json={"text": "春"})
+    assert answer.status_code == 404
+    assert "novelty" in answer.json()["error"]["message"]
 
 
 def test_without_the_corpus_it_says_so(run: Path) -> None:

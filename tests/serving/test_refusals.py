@@ -74,8 +74,13 @@ WRONG: list[tuple[str, Any]] = [
     ("suffix", "。"),
     ("suffix", 3),
     ("best_of", 2),
+    ("best_of", True),
+    ("best_of", 1.0),
     ("frequency_penalty", 1),
+    ("frequency_penalty", False),
+    ("presence_penalty", []),
     ("logit_bias", {"50256": -100}),
+    ("logit_bias", []),
     ("user", 3),
     ("form", "sonnet"),
     ("form", 3),
@@ -83,6 +88,8 @@ WRONG: list[tuple[str, Any]] = [
     ("form", {}),
     ("form", {"name": "qijue", "acrostic": "春夏秋冬春夏"}),
     ("form", {"name": "lines", "lines": 200, "characters": 100}),
+    ("form", {"name": "wulv", "pattern": "_____/_____/春____/_春___"}),
+    ("form", {"name": "wulv", "pattern": "_____/_____/春春___/花鸟___"}),
     ("label", "author=nobody"),
     ("label", {"author": {"nobody": 1}}),
     ("label", 3),
@@ -108,13 +115,30 @@ def test_a_wrong_value_is_refused_by_name(server: Served, field: str, value: Any
     assert error["message"]
 
 
+IMPOSSIBLE = {"name": "wulv", "pattern": "_____/_____/春春___/花鸟___"}
+
+
+def test_a_poem_that_can_not_be_is_refused_with_its_remedy(server: Served) -> None:
+    """Streamed or not: a poem that may fail is shown when it is whole."""
+    for stream in (False, True):
+        with server.http() as http:
+            answer = http.post("/v1/completions", json={"form": IMPOSSIBLE, "stream": stream})
+        error = answer.json()["error"]
+        assert answer.status_code == 400
+        assert (error["type"], error["param"]) == ("invalid_request_error", "form")
+        assert "kept its rules in none" in error["message"]
+        assert "Use `tones=lenient`, another acrostic, pattern" in error["message"]
+
+
 def test_an_unknown_run_is_not_found(server: Served) -> None:
     with server.client() as client, pytest.raises(openai.NotFoundError) as error:
         client.completions.create(model="../run", prompt="春")
     assert error.value.param == "model"
 
 
+NESTED = [b'{"form":{"name":' + b"[" * n + b"]" * n + b"}}" for n in (100, 900, 930, 963)]
 BODIES = [b"", b"[]", b"{", b'"a"', b"\xff", b'{"seed": NaN}', b"[" * 100_000, b'{"a":' * 5000]
+BODIES += NESTED
 
 
 @pytest.mark.parametrize("body", BODIES, ids=lambda body: repr(body[:8]))
