@@ -184,12 +184,12 @@ def test_it_asks_for_the_key_and_writes_what_sample_writes(
 
 def test_what_is_stopped_can_be_written_again(pages: Pages, run: Path) -> None:
     page = pages.open("#prompt=春")
-    page.fill("#length", "4000")
+    page.fill("#length", "2000")
     page.keyboard.press("Control+Enter")
     until(page, "document.getElementById('text').value.length > 20")
     page.keyboard.press("Escape")
     text = written(page)
-    assert 20 < len(text) < 4000
+    assert 20 < len(text) < 2000
     assert by_command(page, "#command", run) == text
     page.keyboard.press("Control+z")
     assert text_of(page) == "春"
@@ -265,6 +265,42 @@ def test_a_link_writes_the_same_and_another_temperature_marks_what_changes(pages
     assert text_of(page) == after
 
 
+def test_what_was_made_of_another_temperature_or_of_nothing_is_kept(pages: Pages) -> None:
+    page = pages.open(WRITE)
+    before = written(page)
+    slide = (
+        "value => { const t = document.getElementById('temperature');"
+        "t.value = value; t.dispatchEvent(new Event('input')); }"
+    )
+    compared = (
+        "to => document.getElementById('told').textContent.startsWith(`0.90 → ${to.toFixed(2)}`)"
+    )
+    page.evaluate(slide, 1.4)
+    until(page, compared, 1.4)
+    redrawn = text_of(page)
+    page.focus("#text")
+    page.keyboard.press("Control+End")
+    page.keyboard.insert_text("，")
+    page.keyboard.press("Control+z")
+    assert text_of(page) == redrawn
+    page.evaluate(slide, 1.2)
+    until(page, compared, 1.2)
+    again = text_of(page)
+    page.fill("#text", "春")
+    page.route("**/v1/completions", lambda route: None)  # the server is slow to begin
+    page.keyboard.press("Control+Enter")
+    until(page, "document.getElementById('go').textContent.startsWith('Stop')")
+    page.keyboard.insert_text("夜")
+    until(page, "!document.getElementById('go').textContent.startsWith('Stop')")
+    page.unroute_all(behavior="ignoreErrors")
+    rows = page.locator("#branches button")
+    texts = set()
+    for n in range(rows.count()):
+        rows.nth(n).click()
+        texts.add(text_of(page))
+    assert texts >= {before, redrawn, f"{redrawn}，", again, "春", "春夜"}
+
+
 def test_copies_are_underlined_and_a_run_that_is_not_here_is_missed(pages: Pages) -> None:
     text = "春眠不觉晓，处处闻啼鸟。\n风眠不觉晓，处处闻啼鸟。\n夜来".replace("\n", "%0A")
     page = pages.open(f"#run=other&prompt={text}")
@@ -321,6 +357,39 @@ def test_a_poem_is_drawn_around_what_is_locked(pages: Pages, run: Path) -> None:
     page.click(f"{characters} >> nth=19")  # of the poem that is here, whatever comes next
     assert page.input_value("#name") == "wujue"
     assert page.locator("#poem [aria-pressed=true]").all_text_contents() == [second[19]]
+
+
+def test_a_poem_that_can_not_be_says_what_to_do(pages: Pages) -> None:
+    page = pages.open(POEM)
+    page.select_option("#name", "wulv")
+    page.fill("#pattern", "_____\n_____\n春春___\n花鸟___")
+    page.click("#poem-go")
+    page.wait_for_selector("#problem:not([hidden])")
+    assert "Use tones=lenient, another acrostic" in page.text_content("#problem").replace("`", "")
+    assert [each for each in pages.complaints if "400" not in each] == []
+    pages.complaints.clear()
+
+
+def test_it_follows_a_run_in_progress_after_a_look_elsewhere(pages: Pages, run: Path) -> None:
+    page = pages.open(LEARN)
+    steps = 5
+
+    def answer(route: Any) -> None:
+        record = {**route.fetch().json(), "ended": None, "steps": steps, "total_steps": 99}
+        route.fulfill(json=record)
+
+    page.route("**/record", answer)
+    page.clock.install()
+    page.reload()
+    until(page, "document.getElementById('learn-told').textContent.startsWith('5 steps')")
+    page.click("nav [data-view=write]")
+    page.clock.run_for(10_000)
+    steps = 6
+    page.click("nav [data-view=learn]")
+    until(page, "document.getElementById('learn-told').textContent.startsWith('6 steps')")
+    steps = 7
+    page.clock.run_for(2500)
+    until(page, "document.getElementById('learn-told').textContent.startsWith('7 steps')")
 
 
 def test_it_shows_how_a_run_learnt(pages: Pages, run: Path) -> None:

@@ -6,7 +6,7 @@ import {linkOf} from './asked.js';
 const by = id => document.getElementById(id);
 const svg = by('curves'), time = by('time'), AGAIN = 2000;
 const HEIGHT = 300, LEFT = 44, RIGHT = 12, TOP = 12, BOTTOM = 28;
-let run, record, timer, follows = true;
+let run, record, timer, follows = true, left = false;
 
 export const view = {
   get hash() { return linkOf({view: 'learn', run}); },
@@ -17,10 +17,13 @@ export const view = {
     load();
   },
   open() { load(); },
+  /** Follow a run again that goes on, and wasn't followed while the view was hidden. */
+  seen() { if (left) load(); },
 };
 
 async function load() {
   clearTimeout(timer);
+  left = false;
   if (!run) return;
   const asked = run;
   try {
@@ -31,7 +34,7 @@ async function load() {
   } catch (error) {
     by('learn-told').textContent = error.message;
   }
-  if (!record?.ended) timer = setTimeout(() => { if (!view.hidden) load(); }, AGAIN);
+  if (!record?.ended) timer = setTimeout(() => { if (view.hidden) left = true; else load(); }, AGAIN);
 }
 
 function draw() {

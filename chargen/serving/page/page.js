@@ -25,6 +25,7 @@ function show(name) {
     else link.setAttribute('aria-current', 'page');
   }
   list();
+  views[name].seen?.();
 }
 
 /** Look for runs that were begun in the meantime. */

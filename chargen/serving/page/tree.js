@@ -15,7 +15,9 @@ export class Tree {
     return this.now = node;
   }
 
+  /** Take out a version that nothing was made of yet, and go back from it. */
   drop(node) {
+    if (node.children.length) return;
     const {parent} = node;
     parent.children = parent.children.filter(each => each !== node);
     if (parent.last === node) parent.last = parent.children.at(-1);

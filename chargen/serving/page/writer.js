@@ -203,10 +203,10 @@ export class Writer extends EventTarget {
 
   /** Ask what the characters cost that the model hasn't drawn. */
   async score(signal) {
-    const {cells} = this;
+    const {cells} = this, {labels} = this.options();
     if (cells.every(cell => cell.nats !== undefined)) return;
-    const body = {model: this.run, prompt: textOf(cells), max_tokens: 0, echo: true, logprobs: 0};
-    const scored = cellsFrom(await complete(body, signal));
+    const asked = {run: this.run, prompt: textOf(cells), seed: '0', length: 0, labels, echo: true, logprobs: 0};
+    const scored = cellsFrom(await complete(bodyOf(asked), signal));
     if (scored.length !== cells.length) return;
     cells.forEach((cell, n) => {
       if (cell.nats === undefined) Object.assign(cell, {nats: scored[n].nats, gate: scored[n].gate});
