@@ -22,7 +22,7 @@ class Leg:
     Attributes:
         name: of the run.
         options: of ``train``, the corpus among them.
-        until: the share of the run after which it is saved and left, 1: its end.
+        until: the share of the run after whose next evaluation it is saved and left; 1: its end.
     """
 
     name: str
@@ -73,19 +73,26 @@ class TrainWork:
         return Hands(do, {}, leave=left.set)
 
     def _trained(self, leg: Leg, threads: int, left: Callable[[], bool]) -> Ended:
-        """Train a leg to its end, or until ``left``."""
-        from chargen.training.events import Event, Planned
+        """Train a leg to its end, or until ``left``.
 
-        total, step = 0, 0
+        It ends at an evaluation, without which the run can't be judged, and which a leg could not
+        add: the run would no longer be the one that is trained without a break.
+        """
+        from chargen.training.events import Earlier, Evaluation, Event, Planned
+
+        total, evaluated = 0, -1
 
         def on_event(event: Event) -> None:
-            nonlocal total, step
-            step = max(step, event.step)
+            nonlocal total, evaluated
             if isinstance(event, Planned):
                 total = event.total_steps
+            elif isinstance(event, Evaluation):
+                evaluated = event.step
+            elif isinstance(event, Earlier) and event.evaluations:
+                evaluated = event.evaluations[-1][0]
 
         def stop() -> bool:
-            return left() or (leg.until < 1 and total > 0 and step >= leg.until * total)
+            return left() or (leg.until < 1 and total > 0 and evaluated >= leg.until * total)
 
         options: dict[str, Any] = dict(leg.options)
         if threads and not options.get("threads"):

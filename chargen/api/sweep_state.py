@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,7 +23,7 @@ class SweepRun:
 
     Attributes:
         name, values, options: of it; ``options`` are all that ``train`` gets.
-        reports: pairs of rung and bits that were found there.
+        reports: pairs of rung and bits that were found there; None: the loss was not finite.
         state: empty; ``done``, ``stopped``, or ``failed``.
         bits: of its best weights.
         error: why it failed.
@@ -31,7 +32,7 @@ class SweepRun:
     name: str
     values: dict[str, Any]
     options: dict[str, Any]
-    reports: list[tuple[int, float]] = field(default_factory=list)
+    reports: list[tuple[int, float | None]] = field(default_factory=list)
     state: str = ""
     bits: float | None = None
     error: str = ""
@@ -71,7 +72,7 @@ class SweepState:
             )
         for run, each in zip(self._runs, before["runs"], strict=True):
             run.state, run.bits, run.error = each["state"], each["bits"], each["error"]
-            run.reports = [(int(rung), float(bits)) for rung, bits in each["reports"]]
+            run.reports = [(rung, bits) for rung, bits in each["reports"]]
 
     def save(self) -> None:
         names = ("name", "options", "state", "bits", "error", "reports")
@@ -99,10 +100,12 @@ class Judge:
         """Shares of a run after which it is judged."""
         return _RUNGS if self._study else ()
 
-    def behind(self, run: SweepRun, rung: int, bits: float) -> bool:
+    def behind(self, run: SweepRun, rung: int, bits: float | None) -> bool:
         """Note a run's bits at a rung, from 0, and say whether it is to be stopped."""
         if self._study is None:
             return False
-        trial = self._trials.setdefault(run.name, self._study.ask())
-        trial.report(bits, step=2**rung)
+        if run.name not in self._trials:
+            self._trials[run.name] = self._study.ask()
+        trial = self._trials[run.name]
+        trial.report(math.inf if bits is None else bits, step=2**rung)
         return bool(trial.should_prune())

@@ -6,23 +6,21 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from itertools import product
 from pathlib import Path
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
+from chargen.api.combinations import combined, prepare_runs
 from chargen.api.inspecting import compare
 from chargen.api.legs import Ended, Leg, TrainWork
 from chargen.api.sweep_state import Judge, SweepRun, SweepState
 from chargen.errors import ChargenError, CheckpointError, TrainingError
 from chargen.options import (
-    BUDGETS,
     CorpusConfig,
     ModelConfig,
     TrainConfig,
     WorkersConfig,
     check,
-    distribute,
     keyword_options,
 )
 
@@ -108,7 +106,7 @@ def sweep(
         options: as in ``chargen sweep``: what all runs share, and who shares the work.
 
     Raises:
-        ConfigError: options are unknown, out of range or contradictory.
+        ConfigError: options are unknown, out of range or contradictory, in all runs or in one.
         CorpusError: the text can't be read or is too short.
         CheckpointError: the sweep exists already, or was begun with other options.
         WorkerError: workers can't be started or can't go on; the sweep can be resumed.
@@ -125,8 +123,8 @@ def sweep(
     check(workers)
     check_workers(workers)
     judge, folder = Judge(stop_early), runs_folder(runs_dir) / name
-    runs = _runs_of(sets, seeds, {"preset": preset, **options})
-    _prepare_texts(corpus, runs, on_progress)
+    runs = combined(sets, seeds, {"preset": preset, **options})
+    prepare_runs(runs, corpus, on_progress, stop_early=stop_early)
     state = SweepState(folder, runs)
     state.open(resume=resume)
     with ExitStack() as stack:
@@ -143,63 +141,6 @@ def _result(folder: Path, runs: Sequence[SweepRun], out: str | Path | None) -> S
         raise CheckpointError(f"All runs failed: {runs[0].error}", "Correct the options.")
     failed = {run.name: run.error for run in runs if run.state == "failed"}
     return Sweep(folder, _rows(runs), compare(there, out=out), failed)
-
-
-def _runs_of(
-    sets: Mapping[str, Sequence[Any]], seeds: int, options: Mapping[str, Any]
-) -> list[SweepRun]:
-    """The runs of all combinations; ConfigError unless each value is allowed by itself."""
-    known = {
-        entry.parameter: entry
-        for config in (CorpusConfig, ModelConfig, TrainConfig)
-        for entry in config.entries().values()
-        if not entry.option.derived
-    }
-    distribute(dict.fromkeys(sets), CorpusConfig, ModelConfig, TrainConfig)
-    problems = [line for n in sets for v in sets[n] if (line := known[n].problem(v))]
-    problems += [f"`{n}` is the same for all runs" for n in sets if n in (*BUDGETS, "seed")]
-    problems += [f"`{n}` has several values and one as well" for n in sets if n in options]
-    problems += [f"`{n}` has no values" for n in sets if not sets[n]]
-    problems += [] if sets else ["no option is varied"]
-    problems += [] if seeds >= 1 else [f"`seeds` is {seeds}, not at least 1"]
-    check(also=problems)
-    first = options.get("seed", TrainConfig.entries()["seed"].default) or 0
-    found = []
-    for combination in product(*sets.values()):
-        values = dict(zip(sets, combination, strict=True))
-        label = ",".join(f"{n.replace('_', '-')}={_word(v)}" for n, v in values.items())
-        for seed in range(first, first + seeds):
-            found.append(
-                SweepRun(f"{label},seed={seed}", values, {**options, **values, "seed": seed})
-            )
-    return found
-
-
-def _word(value: Any) -> str:
-    text = f"{value:g}" if isinstance(value, float) else str(value)
-    return text.replace("/", "_")
-
-
-def _prepare_texts(
-    corpus: str | Path | Sequence[str | Path] | None,
-    runs: Sequence[SweepRun],
-    on_progress: Callable[[PrepareProgress], None] | None,
-) -> None:
-    """Prepare the text once for each choice of its options, and name that to the runs."""
-    from chargen.corpus.opening import open_corpus
-
-    prepared: dict[str, str] = {}
-    for run in runs:
-        own = {
-            entry.name: entry.normalised(run.options.pop(entry.parameter))
-            for entry in CorpusConfig.entries().values()
-            if entry.parameter in run.options
-        }
-        key = repr(sorted(own.items()))
-        if key not in prepared:
-            path = open_corpus(corpus, own, on_progress).path
-            prepared[key] = str(path.resolve())
-        run.options["corpus"] = prepared[key]
 
 
 def _doer(
@@ -272,9 +213,8 @@ def _note(run: SweepRun, ended: Ended | ChargenError, judge: Judge) -> None:
         run.state, run.bits = "done", ended.bits
     else:
         rung, run.bits = len(run.reports), ended.bits
-        bits = float("inf") if ended.bits is None else ended.bits
-        run.reports.append((rung, bits))
-        run.state = "stopped" if judge.behind(run, rung, bits) else ""
+        run.reports.append((rung, run.bits))
+        run.state = "stopped" if judge.behind(run, rung, run.bits) else ""
 
 
 def _rows(runs: Sequence[SweepRun]) -> tuple[SweptRow, ...]:

@@ -112,7 +112,7 @@ def train(
         require_tensorboard()
     with shown(on_event, on_progress, progress=progress and launch.leads) as (note, preparing):
         about = {"preset": preset, "name": name, "init_from": init_from}
-        request = _request(corpus, runs_dir, options, on_progress=preparing, **about)
+        request = request_of(corpus, runs_dir, options, on_progress=preparing, **about)
         return _trained(request, launch, note, stop, resume, tensorboard)
 
 
@@ -187,7 +187,7 @@ def _interrupt(run: TrainedRun) -> KeyboardInterrupt:
     return error
 
 
-def _request(
+def request_of(
     corpus: Corpus | PreparedCorpus | None,
     runs_dir: str | Path | None,
     options: dict[str, Any],
@@ -270,7 +270,7 @@ def find_lr(
     from chargen.training.plan import plan
 
     about = {"preset": preset, "init_from": init_from, "on_progress": on_progress}
-    made = plan(_request(corpus, runs_dir, options, **about))
+    made = plan(request_of(corpus, runs_dir, options, **about))
     from chargen.training.lr_finder import range_test
 
     test = range_test(made, on_step)

@@ -39,7 +39,8 @@ _StopEarly = Annotated[
     bool,
     typer.Option(
         "--stop-early",
-        help="Stop runs that are behind after a quarter and a half, by successive halving.",
+        help="Successive halving: stop runs that are behind at their first evaluation after a "
+        "quarter and a half.",
     ),
 ]
 

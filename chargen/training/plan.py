@@ -14,21 +14,12 @@ from typing import TYPE_CHECKING, Any
 from chargen import __version__
 from chargen.corpus.opening import Named, Source, is_prepared, open_corpus, texts_of
 from chargen.corpus.sources import find_sources
-from chargen.corpus.windows import fit
 from chargen.errors import CheckpointError, system_error_text
-from chargen.options import CorpusConfig, ModelConfig, Recipe, TrainConfig, check, meant
-from chargen.training.computing import machine_of, problem_of_processes
-from chargen.training.extent import Extent
-from chargen.training.kinds import check_kind, settings_of_task, shape_of
+from chargen.options import Recipe, TrainConfig
+from chargen.training.choice import checked_preset, choose, preset_name, settings_of
+from chargen.training.computing import machine_of
 from chargen.training.notes import notes_on
-from chargen.training.presets import (
-    DEFAULT_PRESET,
-    PRESETS,
-    Preset,
-    choose_model,
-    choose_training,
-    with_ngram_order,
-)
+from chargen.training.presets import with_ngram_order
 
 if TYPE_CHECKING:
     from chargen.corpus.prepared import PreparedCorpus
@@ -151,8 +142,7 @@ def plan(request: TrainRequest) -> Plan:
         CorpusError: a text can't be read, or nothing can be learnt from it.
     """
     source = _source(request)
-    preset_name = request.preset or (source.config.preset if source else DEFAULT_PRESET)
-    preset = _checked_preset(preset_name, request, source)
+    preset = checked_preset(request, source)
     check_name(request)
     if not is_prepared(request.corpus):
         find_sources(texts_of(request.corpus))
@@ -165,39 +155,25 @@ def plan(request: TrainRequest) -> Plan:
     from chargen.runs.finding import name_of
     from chargen.training.room import require_room
 
-    device = resolve_device(asked.device)
-    task = request.model.get("task", source.config.model.task if source else ModelConfig.task)
-    settings = settings_of_task(task, request.settings, prepared=is_prepared(request.corpus))
-    corpus = open_corpus(request.corpus, settings, request.on_progress)
-    check_kind(task, corpus)
-    extent, recipe = Extent.of(corpus), Recipe()
-    batch, window = fit(len(corpus.train), asked.batch_size, asked.seq_length)
-    shape = shape_of(task, corpus)
-    if source is None:
-        model = choose_model(preset, {**shape, **request.model}, extent, recipe)
-    else:
-        ngram = {name: value for name, value in request.model.items() if name == "ngram"}
-        own = source.config.model.for_task(_asked_of_network(request, preset))
-        model = replace(own, vocab_size=extent.vocab_size, **shape, **ngram)
+    device, recipe = resolve_device(asked.device), Recipe()
+    corpus = open_corpus(request.corpus, settings_of(request, source), request.on_progress)
+    model, training = choose(request, preset, source, corpus, recipe)
     model = with_ngram_order(model, corpus)
-    given = {**request.training, "batch_size": batch, "seq_length": window}
-    training = choose_training(preset, given, extent, model, recipe)
     training = replace(training, threads=training.threads or torch.get_num_threads())
-    check(model, training, also=_problems_with(training, len(corpus.val), request.processes))
     require_room(model, training, recipe, device)
     config = RunConfig(
         model=model,
         training=training,
         corpus=CorpusRecord.of(corpus.manifest),
         tokenizer_sha256=corpus.tokenizer.sha256,
-        preset=preset_name,
+        preset=preset_name(request, source),
         chargen_version=__version__,
         init_from=Origin(name_of(source.path), source.weights_sha256) if source else None,
         machine=machine_of(training, processes=request.processes),
         asked={
             name: getattr(asked, name)
             for name in ("batch_size", "seq_length")
-            if getattr(asked, name) != given[name]
+            if getattr(asked, name) != getattr(training, name)
         },
         recipe=recipe,
     )
@@ -213,56 +189,6 @@ def _source(request: TrainRequest) -> LoadedModel | None:
 
     folder = RunFolder(find_run(str(request.init_from), request.runs_dir))
     return folder.load_model(ngram=False)
-
-
-def _checked_preset(name: str, request: TrainRequest, source: LoadedModel | None) -> Preset:
-    """The preset called ``name``, once all options are found to be usable with it.
-
-    Raises:
-        ConfigError: names all that are not.
-    """
-    problems = []
-    if name not in PRESETS:
-        problems.append(
-            f"`preset` is {name!r}{meant(name, PRESETS)}, not one of {', '.join(PRESETS)}"
-        )
-    preset = PRESETS.get(name, PRESETS[DEFAULT_PRESET])
-    if source is None:
-        problems += ModelConfig.problems_in({**preset.model, **request.model})
-    else:
-        own = source.config.model.for_task(_asked_of_network(request, preset))
-        of_preset = name != source.config.preset
-        problems += [
-            f"`{option}` is {value}, but the run of `init_from` has {getattr(own, option)}"
-            for option, value in {**(preset.model if of_preset else {}), **request.model}.items()
-            if option != "ngram" and getattr(own, option) != value
-        ]
-        given = {"ngram": request.model.get("ngram", own.ngram)}
-        problems += ModelConfig.problems_in({**own.to_dict(), **given})
-    problems += TrainConfig.problems_in({**preset.training, **request.training})
-    task = request.model.get("task", source.config.model.task if source else ModelConfig.task)
-    problems += CorpusConfig.problems_in(
-        settings_of_task(task, request.settings, prepared=is_prepared(request.corpus))
-    )
-    if request.training.get("patience") and request.settings.get("val_frac") == 0:
-        problems.append("`patience` needs a validation split, and `val_frac=0` keeps none")
-    check(also=problems)
-    asked = TrainConfig(**{**preset.training, **request.training})
-    check(also=problem_of_processes(asked.batch_size, request.processes))
-    return preset
-
-
-def _asked_of_network(request: TrainRequest, preset: Preset) -> dict[str, Any]:
-    """The options of the network that decide how a run's weights serve another task."""
-    return {**({} if preset.suits else {"ngram": "0"}), **request.model}
-
-
-def _problems_with(training: TrainConfig, val_pieces: int, processes: int) -> list[str]:
-    """Say what only the corpus shows: that patience or the processes don't suit it."""
-    found = problem_of_processes(training.batch_size, processes)
-    if training.patience and not val_pieces:
-        found.append("`patience` needs a validation split, and the corpus has none")
-    return found
 
 
 def check_name(request: TrainRequest, *, may_exist: bool = False) -> None:
