@@ -57,11 +57,11 @@ def _lacks_counts(loaded: LoadedModel) -> bool:
 
 
 def _without_counts(loaded: LoadedModel) -> LoadedModel:
-    """The network of a run as one that has no counts and no gate; it has not been evaluated."""
+    """The network of a run as one that has no counts and no gate."""
     model = replace(loaded.config.model, ngram="0")
     network = build_model(model)
     kept = network.state_dict().keys()
     state = loaded.network.state_dict()
     network.load_state_dict({name: state[name] for name in kept})
     config = replace(loaded.config, model=model)
-    return replace(loaded, network=network, config=config, bits_per_char=None)
+    return replace(loaded, network=network, config=config)

@@ -94,6 +94,9 @@ def summarise_run(path: Path, *, ngram: bool = True) -> RunSummary:
         problems.append(error.message)
         lines = []
     history = history_of(lines)
+    scored = ngram or not config.model.ngram_order  # the scores are those of network and counts
+    if bits is None and scored:
+        bits = history.best_bits_per_char
     return RunSummary(
         path=path,
         config=config,
@@ -102,7 +105,7 @@ def summarise_run(path: Path, *, ngram: bool = True) -> RunSummary:
         history=history,
         step_of_best=step if (path / MODEL).exists() else None,
         weights_sha256=sha256,
-        bits_per_char=history.best_bits_per_char if bits is None else bits,
+        bits_per_char=bits,
         ngram=counts,
         problems=tuple(problems),
         notes=tuple(_notes_on_corpus(folder, config)),

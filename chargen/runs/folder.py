@@ -214,7 +214,8 @@ class RunFolder:
     def load_model(self, *, ngram: bool = True) -> LoadedModel:
         """The best weights, or the last ones before the first evaluation; and its counts.
 
-        With ``ngram=False`` its counts aren't read, and the result has none.
+        With ``ngram=False`` its counts aren't read, and the result has none. The score that is
+        stored with the weights is then left out too: it is that of network and counts.
 
         Raises:
             CheckpointError: a file is missing, damaged, or doesn't fit the others.
@@ -238,6 +239,7 @@ class RunFolder:
         load_weights(model, tensors, self.path / MODEL)
         if not ngram:
             model.drop_counts()
+            bits = None if config.model.ngram_order else bits
         counts = read_ngram(self.path, config.model) if ngram else (None, None)
         return LoadedModel(self.path, model, tokenizer, config, identity, step, bits, *counts)
 

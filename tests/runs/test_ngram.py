@@ -75,6 +75,18 @@ def test_without_counts_it_is_the_network_alone(counted: Path) -> None:
     assert both.generate(**SAMPLED) != alone.generate(**SAMPLED)
 
 
+def test_the_score_of_network_and_counts_is_not_that_of_the_network(counted: Path) -> None:
+    assert chargen.load(counted).loaded.bits_per_char is not None
+    assert chargen.load(counted, ngram=False).loaded.bits_per_char is None
+    assert chargen.inspect(counted).bits_per_char is not None
+    assert chargen.inspect(counted, ngram=False).bits_per_char is None
+    sampled = "sample", counted, "--length", 5, "--device", "cpu"
+    assert "bits per character" in call(*sampled).stderr
+    alone = call(*sampled, "--no-ngram", "--best-of", 2)
+    assert alone.exit_code == 0
+    assert "bits per character" not in alone.stderr
+
+
 def test_the_command_line_asks_for_the_network_alone(counted: Path, tmp_path: Path) -> None:
     text = tmp_path / "text.txt"
     text.write_text(LEARNABLE[:300], encoding="utf-8")
