@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -23,7 +24,25 @@ if TYPE_CHECKING:
     from chargen.terminal.console import Terminal
 
 
+_READING = ("encoding", "errors")
+_BATCH_SIZE = 32
+_DOES = {
+    "text": "continues a text",
+    "lines": "continues lines",
+    "labels": "continues texts with labels",
+    "classify": "tells the labels of texts",
+    "seq2seq": "answers lines",
+    "infill": "fills gaps",
+}
+"""What the runs of each kind do."""
 _ANSWERING = ("match_source_length", "beam_size", "length_penalty")
+_FOR = {
+    **dict.fromkeys(("batch_size", "per_char", "recall"), "text"),
+    "no_labels": "labels",
+    "out": "classify",
+    **dict.fromkeys(("form", *_ANSWERING), "seq2seq"),
+}
+"""The kind of run that has an option; the others are for all."""
 _MANY_UNKNOWN = 0.1
 """Share of characters outside the vocabulary that is remarked on."""
 
@@ -63,7 +82,7 @@ _Out = Annotated[
 def evaluate(
     run: NamedRun,
     file: Annotated[Path, typer.Argument(help="A text, records or pairs.", show_default=False)],
-    batch_size: _BatchSize = 32,
+    batch_size: _BatchSize = _BATCH_SIZE,
     per_char: _PerChar = None,
     runs_dir: RunsDir = None,
     no_ngram: NoNgram = False,
@@ -91,44 +110,57 @@ def evaluate(
     answers that keep the rules of a couplet.
     """
     from chargen import api
-    from chargen.cli.labels import evaluate_labels, refuse_picture
+    from chargen.cli.labels import evaluate_labels
 
-    device, recall = options.pop("device", "auto"), options.pop("recall")
+    device = options.pop("device", "auto")
+    reading = {name: options.pop(name) for name in _READING if name in options}
     check_order("eval", run, file, runs_dir)
     generator = api.load(run, runs_dir=runs_dir, device=device, ngram=not no_ngram)
-    _check_for_texts(generator, recall=recall, per_char=per_char)
-    if generator.loaded.config.model.task == "classify":
-        evaluate_labels(generator, file, out, terminal, as_json=as_json, **options)
+    recall = options.pop("recall")
+    own = {"batch_size": batch_size != _BATCH_SIZE, "per_char": per_char, "recall": recall}
+    own |= {"no_labels": no_labels, "out": out, "form": form}
+    kind = _check_options(generator, [*(name for name in own if own[name]), *options])
+    if kind == "classify":
+        evaluate_labels(generator, file, out, terminal, as_json=as_json, **reading)
         return
-    refuse_picture(generator, out)
-    answering = {name: options.pop(name) for name in _ANSWERING if name in options}
-    if generator.answers:
-        judgement = generator.judge_answers(file, form=form, **options, **answering)
+    if kind == "seq2seq":
+        judgement = generator.judge_answers(file, form=form, **reading, **options)
         show_judgement(generator, file, judgement, terminal, as_json=as_json)
         return
-    for name in [*answering, *(["form"] if form else [])]:
-        raise ConfigError(f"`{name}` is for runs that answer lines.", "Leave it out.")
-    if generator.loaded.config.model.records:
-        score = generator.score_records(file, labels=not no_labels)
-    else:
-        text = api.read_text(file, unwrap=generator.unwrap, **options)
+    if kind == "text":
+        text = api.read_text(file, unwrap=generator.unwrap, **reading)
         say_conversion(terminal, generator, "The text")
         scores = generator.score_characters(text, batch_size, recall)
         score = scores.total()
         if per_char:
             _write_per_char(per_char, generator.as_learnt(text), scores)
         _remark_on_unknown(score.oov_rate, generator, terminal)
+    else:
+        score = generator.score_records(file, labels=not no_labels, **reading)
     if str(per_char) != "-":
         _show(generator, file, score, terminal, as_json=as_json, recall=recall)
 
 
-def _check_for_texts(generator: Generator, **options: object) -> None:
-    """Raise ConfigError where an option is given that only a run that continues texts has."""
+def _check_options(generator: Generator, given: Sequence[str]) -> str:
+    """The kind of a run; ConfigError for all options that only another kind of run has."""
     model = generator.loaded.config.model
-    if model.task == "lm" and not model.records:
-        return
-    for name in [name for name, value in options.items() if value]:
-        raise ConfigError(f"`{name}` is for runs that continue a text.", "Leave it out.")
+    kind: str = model.task
+    if kind == "lm":
+        kind = ("labels" if model.labels else "lines") if model.records else "text"
+    wrong: dict[str, list[str]] = {}
+    for name in given:
+        if _FOR.get(name, kind) != kind:
+            wrong.setdefault(_FOR[name], []).append(f"`{name}`")
+    if wrong:
+        needs = (
+            f"{', '.join(names)} need{'s' * (len(names) == 1)} a run that {_DOES[other]}"
+            for other, names in wrong.items()
+        )
+        raise ConfigError(
+            f"{generator.path} {_DOES[kind]}; {'; '.join(needs)}.",
+            f"Leave {'it' if sum(map(len, wrong.values())) == 1 else 'them'} out.",
+        )
+    return kind
 
 
 def _show(

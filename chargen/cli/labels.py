@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from chargen.cli.embed import reading_of
-from chargen.errors import ConfigError
 
 if TYPE_CHECKING:
     from chargen.evaluation.label_report import LabelReport
@@ -17,15 +16,6 @@ if TYPE_CHECKING:
     from chargen.terminal.console import Terminal
 
 _MOST_COLUMNS = 12
-
-
-def refuse_picture(generator: Generator, out: Path | None) -> None:
-    """Raise ConfigError where a picture is asked for that only a classifier's run has."""
-    if out is not None:
-        raise ConfigError(
-            f"`out` draws the labels of a classifier, and {generator.path} is none.",
-            "Leave `out` out, or name a run of the task classify.",
-        )
 
 
 def evaluate_labels(

@@ -76,10 +76,18 @@ class Reader:
         """
         return self.score_characters(text, batch_size, recall).total()
 
-    def score_records(self, path: str | Path, *, labels: bool = True) -> Score:
+    def score_records(
+        self,
+        path: str | Path,
+        *,
+        labels: bool = True,
+        encoding: str = "auto",
+        errors: str = "strict",
+    ) -> Score:
         """Score the records of a file, each with its labels, or with none of them.
 
-        Each text is read from its beginning, and its end counts as a character.
+        Each text is read from its beginning, and its end counts as a character. ``encoding`` and
+        ``errors`` are those of the file, as in ``chargen prepare``.
 
         Raises:
             CorpusError: the file can't be read as the run's own records were.
@@ -89,7 +97,9 @@ class Reader:
         from chargen.evaluation.texts import score_file
 
         loaded, corpus = self.loaded, self.loaded.config.corpus
-        records = read_records([path], corpus.settings, all_labels=False)
+        settings = replace(corpus.settings, encoding=encoding, errors=errors)
+        check(settings)
+        records = read_records([path], settings, all_labels=False)
         if loaded.config.model.task == "infill":
             from chargen.evaluation.gaps import score_gaps_of_file
             from chargen.network.infiller import Infiller

@@ -95,9 +95,8 @@ def test_what_does_not_fit_says_what_does(
     assert "Give a file of texts" in the_error("embed", classifier, status=2)
     assert "contradict" in the_error("embed", classifier, file, "-c", "山", status=2)
     (here / "text.txt").write_text("春眠\n", encoding="utf-8")
-    assert "is none" in the_error("eval", run, "text.txt", "-o", "a.png", status=2)
-    given = the_error("eval", classifier, file, "--recall", 1, status=2)
-    assert "--recall is for runs that continue a text" in given
+    drawn = the_error("eval", run, "text.txt", "-o", "a.png", status=2)
+    assert "continues a text; --out needs a run that tells the labels of texts" in drawn
     assert "none has a 'kind'" in the_error("eval", classifier, "text.txt")
     (here / "bad.jsonl").write_text('{"text": "山"}\n{"text": \n', encoding="utf-8")
     error = the_error("embed", classifier, "bad.jsonl", "-o", "v.npy")

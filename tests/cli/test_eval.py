@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support import call, the_error
+from tests.support import call, the_error, train_tiny
 
 
 def test_each_character_with_its_bits(run: Path, here: Path) -> None:
@@ -44,6 +44,44 @@ def test_recall_makes_a_text_that_repeats_itself_cheap(run: Path, text: Path) ->
     assert "accuracy" not in recalling
     meaning = "How strongly names and phrases of what was read come back; 0: off. [default: 0]"
     assert meaning in " ".join(call("eval", "--help").stdout.replace("│", " ").split())
+
+
+OF_KINDS: dict[str, list[tuple[object, ...]]] = {
+    "text": [("--batch-size", 7), ("--per-char", "bits.jsonl"), ("--recall", 1)],
+    "labels": [("--no-labels",)],
+    "classify": [("--out", "a.png")],
+    "seq2seq": [("--beam-size", 2, "--length-penalty", 0), ("--match-source-length",)],
+    "lines": [],
+    "infill": [],
+}
+"""The options that only one kind of run has."""
+LABELLED = "".join(f'{{"text": "{c}{n}", "kind": "{c}"}}\n' for n in range(30) for c in "ab")
+FILES = {"labels": LABELLED, "classify": LABELLED, "seq2seq": "src\ttrg\n" + "ab\tba\n" * 40}
+OPTIONS: dict[str, dict[str, object]] = {
+    "labels": {"label_key": "kind"},
+    "classify": {"task": "classify", "label_key": "kind"},
+    "lines": {"records": "lines"},
+    "seq2seq": {"task": "seq2seq"},
+    "infill": {"task": "infill"},
+}
+
+
+@pytest.mark.parametrize("kind", OF_KINDS)
+def test_no_option_is_passed_over(kind: str, here: Path) -> None:
+    suffix = {"labels": "jsonl", "classify": "jsonl", "seq2seq": "tsv"}.get(kind, "txt")
+    file = here / f"texts.{suffix}"
+    file.write_text(FILES.get(kind, "abcd efgh\n" * 60), encoding="utf-8")
+    run = train_tiny(file, here, max_steps=1, **OPTIONS.get(kind, {})).path
+    others = [flags for other, given in OF_KINDS.items() for flags in given if other != kind]
+    error = the_error("eval", run, file, *(each for flags in others for each in flags), status=2)
+    names = {each for flags in others for each in flags if str(each).startswith("--")}
+    assert all(str(name) in error for name in names)
+    for flags in OF_KINDS[kind]:
+        assert str(flags[0]) not in error
+        assert call("eval", run, file, *flags).exit_code == 0
+    file.write_bytes(file.read_bytes().replace(b"b", b"\xffb", 1))
+    assert "doesn't decode as utf-8" in the_error("eval", run, file, "--encoding", "utf-8")
+    assert call("eval", run, file, "--encoding", "utf-8", "--errors", "replace").exit_code == 0
 
 
 @pytest.mark.parametrize("command", ["eval", "neurons"])
