@@ -9,7 +9,17 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from chargen.cli.command import command
-from chargen.cli.flags import Corpus, InitFrom, Json, Picture, Preset, RunsDir
+from chargen.cli.flags import (
+    Corpus,
+    InitFrom,
+    Json,
+    Picture,
+    Preset,
+    RunsDir,
+    Src,
+    Tgt,
+    sides_as_files,
+)
 from chargen.cli.naming import in_flags
 from chargen.options import CorpusConfig, ModelConfig, TrainConfig
 from chargen.terminal.charts import line_chart
@@ -25,6 +35,8 @@ def find_lr(
     corpus: Corpus = None,
     preset: Preset = None,
     init_from: InitFrom = None,
+    src: Src = None,
+    tgt: Tgt = None,
     runs_dir: RunsDir = None,
     out: Picture = None,
     *,
@@ -34,12 +46,14 @@ def find_lr(
 ) -> None:
     """Try learning rates, draw the loss curve, and suggest one; nothing is saved.
 
-    Makes up to 300 steps, each at a higher learning rate than the one before. Takes all options of
-    chargen train, so that its command line can be copied; budgets and intervals have no effect.
+    Makes up to 300 steps, each at a higher learning rate than the one before. Takes the texts and
+    options of chargen train, so that its command line can be copied, without what is for the run
+    folder: --name, --out-dir, --resume and --tensorboard. Budgets and intervals have no effect.
     """
     from chargen import api
     from chargen.terminal.plain import PlainView
 
+    texts, options = sides_as_files(corpus, src, tgt, options)
     view = PlainView(terminal.say)
 
     def on_progress(progress: PrepareProgress) -> None:
@@ -51,7 +65,7 @@ def find_lr(
             show("trying learning rates", done, total)
 
         test = api.find_lr(
-            list(corpus) if corpus else None,
+            texts,
             preset=preset,
             init_from=init_from,
             runs_dir=runs_dir,

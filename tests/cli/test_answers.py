@@ -175,5 +175,7 @@ def test_two_files_are_pairs(runs: Path, tmp_path: Path, monkeypatch: pytest.Mon
     both = ("--src", "first.txt", "--tgt", "second.txt")
     done = call("train", *both, *flags, "--runs", tmp_path)
     assert done.exit_code == 0, done.output
+    tried = call("find-lr", *both, *flags[:2], "--task", "seq2seq", "--device", "cpu", "--json")
+    assert tried.exit_code == 0, tried.output
     assert "--tgt" in the_error("train", "--src", "first.txt", *flags, status=2)
     assert "--task" in the_error("train", *both, status=1)
