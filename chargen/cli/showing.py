@@ -109,12 +109,14 @@ def show_texts(asked: Asked, keep: int, *, tint: str | None) -> None:
         writer.legend(tint)
     if keep > 1:
         _show_ranked(asked, keep, writer, tint)
+    elif tint:
+        _show_all(asked, writer, tint=tint)
     elif len(asked.temperatures) > 1 and one and writer.fits(len(asked.temperatures)):
         _show_beside(asked, writer)
-    elif len(asked.temperatures) == 1 and one and asked.options.get("best_of", 1) == 1 and not tint:
+    elif len(asked.temperatures) == 1 and one and asked.options.get("best_of", 1) == 1:
         _stream(asked, writer)
     else:
-        _show_all(asked, writer, tint=tint)
+        _show_all(asked, writer, tint=None)
 
 
 def _stream(asked: Asked, writer: TextWriter) -> None:
@@ -170,11 +172,13 @@ def _show_ranked(asked: Asked, keep: int, writer: TextWriter, tint: str | None) 
     """The prompt once, and below it the best texts, each with its number and its seed."""
     if before := asked.before():
         writer.prompt(before if before.endswith("\n") else f"{before}\n")
-    for n, (_, each) in enumerate(asked.ranked(keep)):
+    several = len(asked.temperatures) > 1
+    for n, (temperature, each) in enumerate(asked.ranked(keep)):
         if n:
             writer.write("---\n")
+        at = f"temperature {temperature:g}, " if several else ""
         writer.heading(
-            f"{n + 1}. drawn as number {each.number}, seed {each.result.seed}, "
+            f"{at}{n % keep + 1}. drawn as number {each.number}, seed {each.result.seed}, "
             f"{each.distance:.2f} bits from real text, {each.repeated:.0%} repeated"
         )
         _write_text(asked, each.result.text, writer, tint)
