@@ -102,8 +102,8 @@ class Option:
 
 
 def _in_words(number: float) -> str:
-    powers = {2**63: "2^63", 2**64: "2^64"}
-    return powers.get(number) or str(number)  # type: ignore[call-overload]
+    names: Mapping[float, str] = {2**63: "2^63", 2**64: "2^64", 2 / 3: "2/3"}
+    return names.get(number) or str(number)
 
 
 def option(default: Any = MISSING, help: str = "", **facts: Any) -> Any:

@@ -100,7 +100,7 @@ class TrainConfig(Config):
         0.15,
         "Share of characters that are hidden, alone or in a row, so that infill learns long gaps",
         low=0,
-        below=1,
+        high=2 / 3,  # gaps of two characters, one character apart
         panel=LEARNING,
     )
     epochs: float | None = option(

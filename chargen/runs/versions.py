@@ -25,6 +25,7 @@ from chargen.runs.places import Places
 from chargen.runs.reading import TRAIN_ONE, damaged, typed
 
 _MOST_LAYERS = 10_000
+_MOST_GAPS = 2 / 3
 RECIPE_OF_VERSION_1 = Recipe(
     large_vocabulary=512,
     embedding_size=(32, 128),
@@ -106,7 +107,7 @@ def _by_version(values: Any, where: Path) -> RunConfig | _Version1:
         raise _unknown_version(values, where)
     body = {name: value for name, value in values.items() if name not in ("format", "version")}
     _check_known(body, where)
-    body = _with_older_recipe(_with_lines_kept(body))
+    body = _with_older_recipe(_with_lines_kept(_with_gaps_as_made(body)))
     config: RunConfig | _Version1
     if version == 1:
         config = typed(body, _Version1, where)
@@ -147,6 +148,15 @@ def _with_lines_kept(values: dict[str, Any]) -> dict[str, Any]:
     if not isinstance(settings, dict) or "unwrap" in settings:
         return values
     return {**values, "corpus": {**corpus, "settings": {**settings, "unwrap": "no"}}}
+
+
+def _with_gaps_as_made(values: dict[str, Any]) -> dict[str, Any]:
+    """Values in which the share of gaps is at most the 2/3 that were made of any greater one."""
+    training = _dict(values.get("training"))
+    share = training.get("gap_share")
+    if not isinstance(share, float) or not _MOST_GAPS < share < 1:
+        return values
+    return {**values, "training": {**training, "gap_share": _MOST_GAPS}}
 
 
 def _with_older_recipe(values: dict[str, Any]) -> dict[str, Any]:

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from chargen.runs.loaded import LoadedModel
     from chargen.training.plan import TrainRequest
 
+_OF_TASKS = {"gap_share": "infill", "label_dropout": "lm"}
+"""Options of training that only one task has."""
+
 
 def preset_name(request: TrainRequest, source: LoadedModel | None = None) -> str:
     """The preset that is asked for: by default that of the run of ``init_from``, ``source``."""
@@ -69,6 +72,12 @@ def checked_preset(request: TrainRequest, source: LoadedModel | None = None) -> 
         problems += ModelConfig.problems_in({**own.to_dict(), **given})
     problems += TrainConfig.problems_in({**preset.training, **request.training})
     problems += CorpusConfig.problems_in(settings_of(request, source))
+    task = task_of(request, source)
+    problems += [
+        f"`{option}` is for the task {its_own}, and `task` is {task}"
+        for option, its_own in _OF_TASKS.items()
+        if option in request.training and task != its_own
+    ]
     if request.training.get("patience") and request.settings.get("val_frac") == 0:
         problems.append("`patience` needs a validation split, and `val_frac=0` keeps none")
     check(also=problems)
@@ -104,7 +113,10 @@ def choose(
         model = replace(own, vocab_size=extent.vocab_size, **shape, **ngram)
     given = {**request.training, "batch_size": batch, "seq_length": window}
     training = choose_training(preset, given, extent, model, recipe)
-    check(model, training, also=_problems_with(training, len(corpus.val), request.processes))
+    also = _problems_with(training, len(corpus.val), request.processes)
+    if "label_dropout" in request.training and not model.labels:
+        also.append("`label_dropout` leaves labels out, and the corpus has none")
+    check(model, training, also=also)
     return model, training
 
 

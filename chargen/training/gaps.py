@@ -66,14 +66,14 @@ def hidden_spans(
     Args:
         draw: what is drawn from.
         lengths: of the texts, (B,).
-        share: of the pieces that are hidden, in [0, 1).
+        share: of the pieces that are hidden, in [0, 2/3].
 
     Returns:
         Whether each piece is hidden, (n + 2, B); never the frame, nor padding.
     """
     longest = int(lengths.max(initial=0))
     hidden = np.zeros((longest + 2, len(lengths)), bool)
-    begins = min(1.0, share / (1 - share) / _MEAN_GAP)
+    begins = share / (1 - share) / _MEAN_GAP
     uniform = draw.random(hidden.shape)
     for t in range(1, longest + 1):
         stays = uniform[t] < np.where(hidden[t - 1], 1 - 1 / _MEAN_GAP, begins)

@@ -41,6 +41,11 @@ def test_a_run_outlives_the_default_of_an_option_that_its_cell_has_not(run: Path
     assert RunFolder(run).read_config() == before
 
 
+def test_more_gaps_than_there_can_be_are_as_many_as_there_were(run: Path) -> None:
+    change_json(run / "config.json", lambda c: c["training"].update(gap_share=0.9))
+    assert RunFolder(run).read_config().training.gap_share == 2 / 3
+
+
 @pytest.mark.parametrize(
     "content",
     [b"", b"{", b"[]", b"3", b'{"format": "other"}', b"\xff\xfe", b"null"],

@@ -25,7 +25,7 @@ def lines(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return chargen.prepare(text, folder / "lines", records="lines").path
 
 
-@pytest.mark.parametrize("share", [0.0, 0.15, 0.5])
+@pytest.mark.parametrize("share", [0.0, 0.15, 0.5, 2 / 3])
 def test_spans_are_two_long_on_average_and_hide_a_share(share: float) -> None:
     lengths = np.array([*range(1, 400)])
     hidden = hidden_spans(np.random.default_rng(0), lengths, share)

@@ -64,6 +64,9 @@ def test_the_rate_is_that_of_the_batch_which_a_short_text_can_fill(short: Path, 
         ({"preset": "lecture", "tie_weights": True}, "`tie_weights` needs an embedding"),
         ({"patience": 1, "val_frac": 0}, "`val_frac=0`"),
         ({"vocab_size": 0}, "`vocab_size` is 0"),
+        ({"gap_share": 0.1}, "`gap_share` is for the task infill, and `task` is lm"),
+        ({"gap_share": 0.7, "task": "infill"}, "`gap_share` is 0.7, not at least 0 and at most 2/"),
+        ({"label_dropout": 0.1, "task": "infill"}, "`label_dropout` is for the task lm"),
     ],
     ids=str,
 )
@@ -75,6 +78,12 @@ def test_what_is_not_usable_is_told_before_anything_is_written(
         chargen.train(short, **given)
     assert part in caught.value.message
     assert files_in(here) == before
+
+
+def test_a_text_without_labels_has_none_to_leave_out(short: Path, here: Path) -> None:
+    with pytest.raises(ConfigError, match="`label_dropout` leaves labels out, and the corpus has"):
+        chargen.train(short, label_dropout=0.1)
+    assert not (here / "checkpoints").exists()
 
 
 def test_all_that_is_not_usable_is_told_at_once(short: Path, here: Path) -> None:
