@@ -152,6 +152,13 @@ class Comparison:
         found = [f"{name} has no evaluation, only a training loss." for name in without]
         if without and self._differ(lambda run: run.config.tokenizer_sha256):
             found.append("Training losses are per piece, and the runs have different vocabularies.")
+        by_loss = any(len(run.history.evaluations) < 2 for run in self.runs)  # as curves are
+        if by_loss and self._differ(lambda run: run.config.model.ngram_order > 0):
+            counted = ", ".join(run.name for run in self.runs if run.config.model.ngram_order)
+            found.append(
+                f"The training loss with n-gram counts ({counted}) is averaged with that of the "
+                "network alone, and doesn't compare with that of a run without."
+            )
         return tuple(found)
 
     def _differ(

@@ -117,9 +117,9 @@ class Dashboard:
         if run.validation:
             title.append("  ● validation", style=_STYLES["validation"])
             title.append("  ★ best", style=_STYLES["best"])
-        mixed = "  (training: half mixture, half network alone)"
-        if run.started and run.started.mixed and title.cell_len + len(mixed) <= width:
-            title.append(mixed, style="dim")
+        about = f"  (training: {run.training_note})"
+        if run.training_note and title.cell_len + len(about) <= width:
+            title.append(about, style="dim")
         title.truncate(width)
         rows = draw_curves(
             run.training, run.validation, run.best, width=width, height=max(3, height - 1)

@@ -83,9 +83,10 @@ class PlainView:
         planned, left = self._run.planned, event.seconds_left
         of = f"/{planned.total_steps:,}" if planned else ""
         more = f", {duration(left)} left" if planned and left else ""
+        about = f" ({self._run.training_note})" if self._run.training_note else ""
         return (
             f"step {event.step:,}{of}: training {self._run.bits(event.loss):.3f} "
-            f"{self._run.unit}, gradient norm {event.grad_norm:.2f}, "
+            f"{self._run.unit}{about}, gradient norm {event.grad_norm:.2f}, "
             f"{human(event.chars_per_second)} characters/s{more}"
         )
 

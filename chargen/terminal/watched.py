@@ -88,6 +88,12 @@ class Watched:
         """What the curves are in, such as ``bits per character``."""
         return self.started.unit if self.started else Started.unit
 
+    @property
+    def training_note(self) -> str:
+        """What is to be said of the training figures; empty: they are what the unit says."""
+        mixed = self.started is not None and self.started.mixed
+        return "averaged with the network's alone" if mixed else ""
+
     def bits(self, nats: float) -> float:
         """A training loss in nats, in the unit of the curves."""
         if self.started is None:

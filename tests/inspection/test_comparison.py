@@ -91,6 +91,23 @@ def test_a_run_without_validation_is_told(trained: Path, corpus: Path, tmp_path:
     assert "training, bits per piece, over steps" in shown.stdout
 
 
+def test_losses_with_and_without_counts_are_no_figures_of_one_kind(
+    trained: Path, corpus: Path, tmp_path: Path
+) -> None:
+    runs = [
+        train_tiny(corpus, tmp_path, name=name, ngram=order, **options).path
+        for name, order, options in (
+            ("counted", 2, {"max_steps": 1}),
+            ("alone", 0, {"max_steps": 1}),
+            ("long", 2, {"eval_every": 5}),
+        )
+    ]
+    (note,) = api.compare(runs[:2]).notes
+    assert "with n-gram counts (counted) is averaged" in note
+    assert api.compare([runs[0], runs[2]]).notes == ()
+    assert api.compare([trained, runs[2]]).notes == ()  # those are compared by validation
+
+
 def test_runs_of_one_name_are_told_apart(trained: Path, tmp_path: Path) -> None:
     other = shutil.copytree(trained, tmp_path / "run")
     assert [run.name for run in api.compare([trained, other]).runs] == [str(trained), str(other)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import math
+from dataclasses import replace
 
 import pytest
 from rich.cells import cell_len
@@ -162,6 +163,16 @@ def test_lines_of_text_tell_a_rise_once() -> None:
         view.event(trained(100 * n, 3 - n / 10))
         view.event(evaluation(100 * n, bits))
     assert sum("learnt by heart" in line for line in said) == 1
+
+
+@pytest.mark.parametrize("mixed", [True, False])
+def test_a_line_says_what_the_training_figure_of_a_run_with_counts_is(*, mixed: bool) -> None:
+    said: list[str] = []
+    view = PlainView(said.append)
+    view.event(replace(started(), mixed=mixed))
+    view.event(trained(100, 2.0))
+    about = " (averaged with the network's alone)" if mixed else ""
+    assert said[-1].startswith(f"step 100: training 3.250 bits per character{about}, gradient")
 
 
 def test_between_events_the_steps_are_counted() -> None:
