@@ -26,6 +26,17 @@ from chargen.runs.reading import TRAIN_ONE, damaged, typed
 
 _MOST_LAYERS = 10_000
 _MOST_GAPS = 2 / 3
+_LATER: Mapping[str, Any] = {
+    "gate_worth": 0.0,
+    "shifted_passes": False,
+    "lr_of_labels": 1.0,
+    "lr_of_ngram_weights": 0.0,
+    "lr_of_answers": 1.0,
+    "dropout_of_labels": 0.0,
+    "second_layer": 0,
+    "forward_share_bfloat16": 1 / 3,
+}
+"""Constants that version 2 got later, with the values by which they change nothing."""
 RECIPE_OF_VERSION_1 = Recipe(
     large_vocabulary=512,
     embedding_size=(32, 128),
@@ -43,13 +54,11 @@ RECIPE_OF_VERSION_1 = Recipe(
     growth_halving=(0.01, 0.025),
     growth_characters=1e6,
     growth_limit=0.5,
-    second_layer=0,
     short_text=70e3,
     short_dropout=0.5,
     short_dropout_halving=0.08,
     short_dropout_characters=1e5,
     short_dropout_limit=0.8,
-    shifted_passes=False,
     passes_root=1e4,
     passes_limit=20.0,
     neighbour_pieces=1 << 22,
@@ -59,26 +68,13 @@ RECIPE_OF_VERSION_1 = Recipe(
     fresh_after=2048,
     rollback_limit=3,
     rollback_lr=0.5,
-    gate_worth=0.0,
     evaluated_pieces=1 << 18,
     forward_share=1 / 3,
-    forward_share_bfloat16=1 / 3,
     clock_estimate=0.03,
     clock_fix=0.9,
     clock_overtime=1.1,
+    **_LATER,
 )
-
-_LATER: Mapping[str, Any] = {
-    "gate_worth": 0.0,
-    "shifted_passes": False,
-    "lr_of_labels": 1.0,
-    "lr_of_ngram_weights": 0.0,
-    "lr_of_answers": 1.0,
-    "dropout_of_labels": 0.0,
-    "second_layer": 0,
-    "forward_share_bfloat16": 1 / 3,
-}
-"""Constants that version 2 got later, as they are where they are missing."""
 
 
 def config_of(values: Any, where: Path) -> RunConfig:

@@ -2,16 +2,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from chargen.errors import CheckpointError
 from chargen.options import CELLS, CorpusConfig, ModelConfig, TrainConfig
 from chargen.runs import folder
 from chargen.runs.config import CorpusRecord, RunConfig
 from chargen.runs.folder import RunFolder
-from chargen.runs.versions import config_of
+from chargen.runs.versions import RECIPE_OF_VERSION_1, config_of
 from tests.runs.damage import change_json, the_error
 
 
@@ -39,6 +41,19 @@ def test_a_run_outlives_the_default_of_an_option_that_its_cell_has_not(run: Path
     before = RunFolder(run).read_config()
     change_json(run / "config.json", lambda c: c["model"].update(modules=33, dt=0.25))
     assert RunFolder(run).read_config() == before
+
+
+def test_a_constant_that_a_run_is_older_than_is_that_of_version_1(run: Path) -> None:
+    values = json.loads((run / "config.json").read_bytes())
+    del values["sha256"]
+    found = []
+    for name in values["recipe"]:
+        others = {other: each for other, each in values["recipe"].items() if other != name}
+        with suppress(CheckpointError):  # as old as version 1
+            recipe = config_of({**values, "recipe": others}, run).recipe
+            assert getattr(recipe, name) == getattr(RECIPE_OF_VERSION_1, name), name
+            found.append(name)
+    assert {"second_layer", "shifted_passes", "lr_of_labels"} <= set(found)
 
 
 def test_more_gaps_than_there_can_be_are_as_many_as_there_were(run: Path) -> None:
