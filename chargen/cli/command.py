@@ -13,7 +13,7 @@ import typer
 
 from chargen.cli.boundary import bounded
 from chargen.cli.completion import of_option
-from chargen.cli.naming import flags_of, in_flags
+from chargen.cli.naming import in_flags
 from chargen.cli.own import checked_later, lenient, problems_of
 from chargen.errors import ConfigError
 from chargen.options import Config, check
@@ -172,7 +172,7 @@ def _annotation(flag: _Flag) -> Any:
     return Annotated[
         kind | None,
         typer.Option(
-            *flags_of(entry),
+            *entry.flags,
             help=words,
             rich_help_panel=known.panel,
             parser=lenient(kind) if kind in (int, float) else None,
@@ -204,7 +204,7 @@ def _default(entry: Entry) -> str:
     if entry.default is None or entry.default == () or entry.default is False:
         return ""
     if entry.kind is bool:
-        return next(flag for flag in flags_of(entry)).split("/")[0].removeprefix("--")
+        return entry.flags[0].split("/")[0].removeprefix("--")
     return f"{entry.default:g}" if entry.kind is float else str(entry.default)
 
 

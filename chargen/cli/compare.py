@@ -84,12 +84,13 @@ def _figures(mark: str, run: ComparedRun) -> tuple[str, ...]:
         f"{history.steps:,}",
         f"{history.seconds / 60:.1f}",
         "–" if rate is None else human(rate),
-        _bits(history.best_bits_per_char),
-        _bits(history.last_bits_per_char),
+        bits_shown(history.best_bits_per_char),
+        bits_shown(history.last_bits_per_char),
     )
 
 
-def _bits(bits: float | None) -> str:
+def bits_shown(bits: float | None) -> str:
+    """A score in a table; a dash where there is none."""
     return "–" if bits is None else f"{bits:.4f}"
 
 

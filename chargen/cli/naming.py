@@ -40,18 +40,13 @@ def every_option() -> Iterator[Entry]:
         yield from config.entries().values()
 
 
-def flags_of(entry: Entry) -> tuple[str, ...]:
-    """Return the flags of an option, the main one first."""
-    return entry.flags
-
-
 def in_flags(text: str) -> str:
     """Replace the option names in a library message by flags.
 
     ```top_p``` becomes ``--top-p``, ```val_frac=0``` ``--val-frac 0``, ```oov="unk"``` ``--oov
     unk``, and ```bias=False``` ``--no-bias``.
     """
-    flags = {entry.parameter: flags_of(entry)[0] for entry in every_option()} | _OTHERS
+    flags = {entry.parameter: entry.flags[0] for entry in every_option()} | _OTHERS
 
     def flag(match: re.Match[str]) -> str:
         name, value = match[1], match[2]

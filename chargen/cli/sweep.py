@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from chargen.cli.command import command
-from chargen.cli.compare import show_comparison
+from chargen.cli.compare import bits_shown, show_comparison
 from chargen.cli.flags import Corpus, Json, Picture, Preset, RunsDir
-from chargen.cli.naming import flags_of
 from chargen.errors import ConfigError
 from chargen.options import CorpusConfig, ModelConfig, TrainConfig, WorkersConfig, nearest
 
@@ -75,7 +74,7 @@ def sweep(
         view.preparing(progress.phase, progress.done, progress.total)
 
     def on_run(run: str, bits: float | None, ended: int, count: int) -> None:
-        terminal.say(f"{run}: {_bits(bits)}; {ended:,} of {count:,} runs have ended")
+        terminal.say(f"{run}: {bits_shown(bits)}; {ended:,} of {count:,} runs have ended")
 
     found = api.sweep(
         list(corpus) if corpus else None,
@@ -111,11 +110,7 @@ def _show(terminal: Terminal, found: Sweep, varied: Sequence[str]) -> None:
 
 def _row(row: SweptRow) -> tuple[str, ...]:
     values = (f"{v:g}" if isinstance(v, float) else str(v) for v in row.values.values())
-    return (*values, _bits(row.mean), *map(_bits, row.bits), str(row.stopped or "–"))
-
-
-def _bits(bits: float | None) -> str:
-    return "–" if bits is None else f"{bits:.4f}"
+    return (*values, bits_shown(row.mean), *map(bits_shown, row.bits), str(row.stopped or "–"))
 
 
 def _varied(text: str) -> tuple[str, Sequence[Any]]:
@@ -125,7 +120,7 @@ def _varied(text: str) -> tuple[str, Sequence[Any]]:
         for config in (ModelConfig, TrainConfig, CorpusConfig)
         for entry in config.entries().values()
         if not entry.option.derived and entry.kind is not tuple
-        for flag in (*flags_of(entry), f"--{entry.parameter}")
+        for flag in (*entry.flags, f"--{entry.parameter}")
         if "/" not in flag
     }
     known |= {entry.parameter.replace("_", "-"): entry for entry in known.values()}

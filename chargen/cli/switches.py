@@ -8,7 +8,7 @@ from typing import Any
 
 from typer.core import TyperCommand
 
-from chargen.cli.naming import every_option, flags_of
+from chargen.cli.naming import every_option
 from chargen.options import nearest
 from chargen.options.field import Option
 from chargen.options.workers import ADDRESS
@@ -31,7 +31,7 @@ def completed(args: Sequence[str]) -> list[str]:
         flag: entry.option
         for entry in every_option()
         if entry.option.switch is not None
-        for flag in flags_of(entry)
+        for flag in entry.flags
     }
     found: list[str] = []
     for n, given in enumerate(args):

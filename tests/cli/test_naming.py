@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from chargen.cli.naming import flags_of, in_flags
+from chargen.cli.naming import in_flags
 from chargen.options import SamplingConfig, TrainConfig
 
 
@@ -31,6 +31,6 @@ def test_options_are_shown_as_flags(message: str, shown: str) -> None:
 
 
 def test_flags_come_from_the_field() -> None:
-    assert flags_of(SamplingConfig.entries()["temperature"]) == ("--temp", "--temperature", "-t")
-    assert flags_of(SamplingConfig.entries()["length"]) == ("--length", "-n")
-    assert flags_of(TrainConfig.entries()["lr_final"]) == ("--lr-final",)
+    assert SamplingConfig.entries()["temperature"].flags == ("--temp", "--temperature", "-t")
+    assert SamplingConfig.entries()["length"].flags == ("--length", "-n")
+    assert TrainConfig.entries()["lr_final"].flags == ("--lr-final",)

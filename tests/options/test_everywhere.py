@@ -14,7 +14,6 @@ from typer.testing import CliRunner
 
 import chargen
 from chargen.cli.command import command
-from chargen.cli.naming import flags_of
 from chargen.generation.batch.fields import job_schema
 from chargen.generation.poems.forms import Form
 from chargen.options import (
@@ -104,7 +103,7 @@ every_option = pytest.mark.parametrize(("config", "entry"), list(each_option()))
 
 
 def flags(entry: Entry) -> list[str]:
-    return [flag for each in flags_of(entry) for flag in each.split("/")]
+    return [flag for each in entry.flags for flag in each.split("/")]
 
 
 @every_option
