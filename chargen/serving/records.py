@@ -130,6 +130,7 @@ def record_of(lines: Sequence[dict[str, Any]]) -> dict[str, Any]:
     last = lines[-1] if lines else {}
     return {
         "unit": started.get("unit", "bits per character"),
+        "mixed": started.get("mixed", False),
         "steps": last.get("step", 0),
         "seconds": last.get("seconds", 0.0),
         "total_steps": planned.get("total_steps"),

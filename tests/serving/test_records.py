@@ -46,6 +46,10 @@ def test_a_record_has_the_curves_and_the_samples(trained: Path) -> None:
     ]
     assert ask(app_of(trained), path="/runs/nope/record").status_code == 404
     assert record_of([])["steps"] == 0
+    assert [record_of([{"event": "started", "mixed": m}])["mixed"] for m in (True, False)] == [
+        True,
+        False,
+    ]
 
 
 def test_a_long_record_is_thinned_and_one_that_goes_on_has_not_ended() -> None:

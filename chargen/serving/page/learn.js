@@ -38,14 +38,14 @@ async function load() {
 }
 
 function draw() {
-  const {samples, validation, training, steps, seconds, ended, unit, total_steps: total} = record;
+  const {samples, validation, training, steps, seconds, ended, unit, mixed, total_steps: total} = record;
   const best = validation.reduce((a, b) => (a && a[1] <= b[1] ? a : b), undefined);
   by('learn-told').textContent = !steps && !training.length
     ? 'This run has no record of its training: it came from elsewhere. Of a run that is trained here, this page shows the curves, and what it wrote at each step.' :
     `${steps.toLocaleString('en')} steps${!ended && total ? ` of ${total.toLocaleString('en')}` : ''} in ${spent(seconds)}` +
     `${best ? `; best ${best[1].toFixed(3)} ${unit}, at step ${best[0].toLocaleString('en')}` : ''}` +
     `${ended ? '' : '; it has not ended'}.`;
-  by('unit').textContent = unit;
+  by('unit').textContent = `${unit}${mixed ? '; training: averaged with the network’s alone' : ''}`;
   by('curves').parentNode.hidden = !training.length && !validation.length;
   by('then').hidden = !samples.length;
   by('time-label').hidden = samples.length < 2;
