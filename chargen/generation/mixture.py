@@ -41,8 +41,11 @@ class Mixture:
         self._on_cpu = device.type == "cpu"
         self._dense = torch.from_numpy(self.tables.dense).to(device)
         self._together = max(1, _TOGETHER // self.width)
-        # The allocator of a CPU gives back so much memory every time.
-        self._spare = self._dense.new_empty(self._together if self._on_cpu else 0, self.width)
+
+    def spare(self, capacity: int) -> Tensor:
+        """Room for what is counted in the rows of ``capacity`` that are mixed at once."""
+        rows = min(capacity, self._together) if self._on_cpu else 0
+        return self._dense.new_empty(rows, self.width)
 
     def probabilities(self, o: Tensor, contexts: Contexts, *, log: bool = False) -> Tensor:
         """Turn logits into probabilities of the mixture, or their logarithms, in place.
@@ -73,19 +76,23 @@ class Mixture:
             for start in range(0, count, self._together):
                 end = min(start + self._together, count)
                 some = o[start:end]
-                self._mix(some, parts.rows(start, end), gate[start:end], others[start:end])
+                spare = contexts.spare[: end - start]
+                self._mix(some, parts.rows(start, end), gate[start:end], others[start:end], spare)
         if log:
             for part in whole_shares(o):
                 part.log_()
         return o
 
     def _mix(
-        self, o: Tensor, parts: Parts, gate: NDArray[np.float32], others: NDArray[np.float32]
+        self,
+        o: Tensor,
+        parts: Parts,
+        gate: NDArray[np.float32],
+        others: NDArray[np.float32],
+        spare: Tensor,
     ) -> None:
-        """Mix rows on a CPU."""
-        counted = torch.index_select(
-            self._dense, 0, torch.from_numpy(parts.slots), out=self._spare[: len(o)]
-        )
+        """Mix rows on a CPU; ``spare`` (B, |V'|) is overwritten."""
+        counted = torch.index_select(self._dense, 0, torch.from_numpy(parts.slots), out=spare)
         counted.mul_(torch.from_numpy((parts.factors * others)[:, None]))
         torch.softmax(o, 1, out=o).mul_(torch.from_numpy(gate[:, None])).add_(counted)
         self.tables.add(o.numpy(), parts, others)
@@ -115,12 +122,15 @@ class Contexts:
         read: (capacity,) the state of each row, which the caller may copy, change and reorder if
             it calls ``changed`` then.
         gate: (B,) the network's share in the rows that were mixed last.
+        spare: room that the mixture uses. The allocator of a CPU gives back so much memory every
+            time; and several threads may use one mixture, each with contexts of its own.
     """
 
     def __init__(self, mixture: Mixture, capacity: int) -> None:
         self._tables, self._on_cpu = mixture.tables, mixture._on_cpu
         self.read: States = np.zeros(capacity, np.int64)
         self.gate: NDArray[np.float32] = np.ones(0, np.float32)
+        self.spare = mixture.spare(capacity)
         self._parts: Parts | None = None
         self._records: list[Record] = []
 
