@@ -39,6 +39,21 @@ def judge_of(
     return _mixed(cast("Mixer", model), ngram, ids, evidence or Evidence())
 
 
+def judge_of_text(
+    model: Scorer,
+    ids: NDArray[np.integer],
+    ngram: KneserNey | None = None,
+    evidence: Evidence | None = None,
+) -> Judge:
+    """How a network judges the pieces of one text from its beginning; arguments as ``judge_of``."""
+    if ngram is None:
+        return judge_of(model, ids)
+    record = cast("Mixer", model).config.records
+    stream, before = ngrams.preceded(ngram, np.asarray(ids), record=record)
+    judge = judge_of(model, stream, ngram, evidence)
+    return lambda s, at: judge(s, at + before)
+
+
 def _alone(model: Scorer, ids: NDArray[np.integer]) -> Judge:
     """The network alone."""
 

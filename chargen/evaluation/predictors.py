@@ -7,6 +7,8 @@ from typing import Any, Protocol
 
 from torch import Tensor
 
+from chargen.options import ModelConfig
+
 
 class Scorer(Protocol):
     """A network that predicts pieces, such as ``CharModel``, which documents the shapes."""
@@ -28,6 +30,10 @@ class Predictor(Scorer, Protocol):
 
 class Mixer(Scorer, Protocol):
     """A network whose predictions can be mixed with counts."""
+
+    @property
+    def config(self) -> ModelConfig:
+        """The network's options."""
 
     def gate(self, s: Tensor) -> Tensor: ...
 

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from chargen.corpus.tokenizer import Tokenizer
 from chargen.errors import CorpusError
 from chargen.evaluation.gate import Evidence
-from chargen.evaluation.judges import Judge, judge_of
+from chargen.evaluation.judges import Judge, judge_of_text
 from chargen.evaluation.predictors import Predictor
 from chargen.machine.precision import exact_float32
 from chargen.machine.team import ALONE, Team
@@ -161,7 +161,7 @@ def score_characters(
     nats = np.zeros(len(ids))
     correct = np.zeros(len(ids), dtype=bool)
     evidence = evidence or Evidence()
-    judge = judge_of(model, ids, ngram, evidence)
+    judge = judge_of_text(model, ids, ngram, evidence)
     spans = _spans(starts, len(ids))
     own = spans[team.share(len(spans))]
     for n in range(0, len(own), batch_size):

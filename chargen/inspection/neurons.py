@@ -15,7 +15,7 @@ from chargen.corpus.tokenizer import Tokenizer
 from chargen.errors import CorpusError
 from chargen.evaluation.scores import NATS_TO_BITS
 from chargen.inspection.chance import shuffled_orders
-from chargen.ngrams import states_before
+from chargen.ngrams import preceded, states_before
 from chargen.runs.finding import name_of
 from chargen.runs.loaded import LoadedModel
 
@@ -94,6 +94,8 @@ class NeuronReport:
 def inspect_neurons(loaded: LoadedModel, text: str, shown: int = SHOWN) -> NeuronReport:
     """Read ``text`` once from an initial state, and correlate units with properties of it.
 
+    A text of a run with labels is read without any.
+
     Args:
         loaded: the run, on the CPU.
         text: N characters.
@@ -115,9 +117,10 @@ def inspect_neurons(loaded: LoadedModel, text: str, shown: int = SHOWN) -> Neuro
     activations: list[Array] = []
     alternatives: list[Alternatives] = []
     gates: list[Array] = []
+    distributions = _Distributions(loaded, ids)
     for first, outputs in _outputs(loaded, ids):
         targets = ids[first : first + len(outputs)]
-        logp, shares = _distributions(loaded, ids, first, outputs[: len(targets)])
+        logp, shares = distributions.after(first, outputs[: len(targets)])
         nats[first : first + len(targets)] = -logp.gather(1, targets[:, None])[:, 0].numpy()
         # The output at edges[n] has read character n - 1, and expects character n.
         low, high = np.searchsorted(edges, (first, first + len(outputs)))
@@ -152,24 +155,32 @@ def _outputs(loaded: LoadedModel, ids: Tensor) -> Iterator[tuple[int, Tensor]]:
         yield first, s[:, 0]
 
 
-def _distributions(
-    loaded: LoadedModel, ids: Tensor, first: int, s: Tensor
-) -> tuple[Tensor, Tensor | None]:
-    """Return what the model expects at the pieces from ``first`` on, after outputs s (C, H).
+class _Distributions:
+    """What the model expects at each piece of a text ``ids`` (N,)."""
 
-    Returns:
-        The logarithms of the distributions, (C, |V|). With counts, also the network's share of the
-        mixture, and of the probability of the piece that came, (2, C).
-    """
-    alone = torch.log_softmax(loaded.model.logits(s), dim=-1)
-    if loaded.ngram is None:
-        return alone, None
-    states = states_before(loaded.ngram, ids.numpy(), np.arange(first, first + len(s)))
-    counted, gate = torch.from_numpy(loaded.ngram.row(states)), loaded.model.gate(s)
-    mixture = gate * alone.exp() + (1 - gate) * counted
-    came = ids[first : first + len(s), None]
-    own = gate * alone.gather(1, came).exp() / mixture.gather(1, came)
-    return mixture.log(), torch.cat([gate, own], dim=1).T
+    def __init__(self, loaded: LoadedModel, ids: Tensor) -> None:
+        self._model, self._ngram, self._ids = loaded.model, loaded.ngram, ids
+        if loaded.ngram is not None:
+            record = loaded.model.config.records
+            self._read, self._before = preceded(loaded.ngram, ids.numpy(), record=record)
+
+    def after(self, first: int, s: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Return what is expected at the pieces from ``first`` on, after outputs s (C, H).
+
+        Returns:
+            The logarithms of the distributions, (C, |V|). With counts, also the network's share of
+            the mixture, and of the probability of the piece that came, (2, C).
+        """
+        alone = torch.log_softmax(self._model.logits(s), dim=-1)
+        if self._ngram is None:
+            return alone, None
+        at = np.arange(first, first + len(s))
+        states = states_before(self._ngram, self._read, at + self._before)
+        counted, gate = torch.from_numpy(self._ngram.row(states)), self._model.gate(s)
+        mixture = gate * alone.exp() + (1 - gate) * counted
+        came = self._ids[at, None]
+        own = gate * alone.gather(1, came).exp() / mixture.gather(1, came)
+        return mixture.log(), torch.cat([gate, own], dim=1).T
 
 
 def _likeliest(tokenizer: Tokenizer, logp: Tensor) -> list[Alternatives]:

@@ -4,7 +4,7 @@ from chargen.ngrams.frequencies import Neighbours, neighbour_information, piece_
 from chargen.ngrams.model import KneserNey, count
 from chargen.ngrams.order import choose_order
 from chargen.ngrams.pruning import choose_drop, without_singletons
-from chargen.ngrams.records import CountedTexts, beginning, joined
+from chargen.ngrams.records import CountedTexts, beginning, joined, preceded
 from chargen.ngrams.storage import from_arrays, to_arrays
 from chargen.ngrams.texts import leave_one_out, score, states_before
 
@@ -21,6 +21,7 @@ __all__ = [
     "leave_one_out",
     "neighbour_information",
     "piece_counts",
+    "preceded",
     "score",
     "states_before",
     "to_arrays",

@@ -56,6 +56,17 @@ def beginning(model: KneserNey) -> int:
     return int(model.tables.states(state)[0])
 
 
+def preceded(model: KneserNey, ids: Ids, *, record: bool) -> tuple[Ids, int]:
+    """Return a text after all but one of the newlines before it, and how many these are.
+
+    Before a record there are n − 1, as in ``joined``; before any other text there is one.
+    """
+    if not record or model.order <= 2:
+        return ids, 0
+    count = model.order - 2
+    return np.concatenate([np.full(count, model.newline, ids.dtype), ids]), count
+
+
 class CountedTexts:
     """P_n of each piece of texts, without what its own position contributed to the counts.
 

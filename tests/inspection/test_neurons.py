@@ -13,9 +13,12 @@ import pytest
 import torch
 
 from chargen.api import load
+from chargen.generation.generator import engine_of
+from chargen.generation.requests import Request
 from chargen.inspection import neurons
 from chargen.inspection.neurons import inspect_neurons, tracks
 from chargen.inspection.page import neuron_page
+from chargen.options import SamplingConfig
 from tests.support import LEARNABLE, call, train_tiny
 
 TEXT = LEARNABLE[:300]
@@ -33,6 +36,20 @@ def test_surprisal_with_counts_is_what_evaluation_charges(corpus: Path, tmp_path
     report = inspect_neurons(generator.loaded, TEXT)
     charged = generator.score_characters(TEXT)
     np.testing.assert_allclose(report.bits, charged.nats / np.log(2), rtol=1e-4, atol=1e-5)
+
+
+def test_surprisal_of_a_record_is_what_its_writer_drew_from(tmp_path: Path) -> None:
+    file = tmp_path / "lines.txt"
+    file.write_text(LEARNABLE, encoding="utf-8")
+    generator = train_tiny(file, tmp_path, ngram=5, records="lines").load()
+    config = SamplingConfig(length=8)
+    engine = engine_of(generator, slots=1, logprobs=True)
+    (drawn,) = engine.generate([Request("", config, seed=3)])
+    assert drawn.bits_per_char is not None
+    bits = drawn.bits_per_char * drawn.characters
+    text = drawn.text
+    assert generator.score_characters(text).nats.sum() / np.log(2) == pytest.approx(bits, rel=1e-4)
+    assert inspect_neurons(generator.loaded, text).bits.sum() == pytest.approx(bits, rel=1e-4)
 
 
 def test_the_gate_tells_the_network_from_the_counts(corpus: Path, tmp_path: Path) -> None:
