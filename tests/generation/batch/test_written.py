@@ -73,6 +73,16 @@ def test_a_line_that_is_not_of_its_job_is_one_error(
 
 
 @ORDERS
+def test_a_shard_without_jobs_is_finished_however_often_it_is_resumed(
+    batch: Callable[..., tuple[object, ...]], here: Path, order: tuple[str, ...]
+) -> None:
+    for _ in range(3):
+        found = call(*batch(*order, "--shard", "9/9", "--resume"))
+        assert found.exit_code == 0, found.stderr
+        assert (here / "out.jsonl").read_bytes() == b""
+
+
+@ORDERS
 @pytest.mark.parametrize("kept", range(7))
 def test_any_number_of_lines_and_a_torn_one_are_gone_on_with(
     batch: Callable[..., tuple[object, ...]], here: Path, order: tuple[str, ...], kept: int
