@@ -98,6 +98,8 @@ class Novelty:
 def read_texts(path: str | Path) -> dict[str | int, str]:
     """Read texts by id from the output of a batch, or from plain text with ``---`` lines between.
 
+    Where an id is there again, as in several outputs joined, its line is added to it.
+
     Raises:
         CorpusError: the file can't be read.
         GenerationError: it has no texts, or an invalid line.
@@ -124,6 +126,8 @@ def _texts_of_lines(content: str) -> dict[str | int, str]:
             text = "" if "error" in values else values["text"]
             id_ = values.get("id", number)
             key = f"{id_}/{values['sample']}" if "sample" in values else id_
+            while key in found:
+                key = f"{key} (line {number})"
             found[key] = "" if not isinstance(text, str) else text
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise GenerationError(

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -91,6 +92,16 @@ def test_texts_are_read_as_batch_and_sample_write_them(tmp_path: Path) -> None:
     plain = tmp_path / "out.txt"
     plain.write_text("春\n江\n---\n花\n", encoding="utf-8")
     assert read_texts(plain) == {1: "春\n江", 2: "花"}
+
+
+def test_texts_of_one_id_are_all_read(tmp_path: Path) -> None:
+    lines = tmp_path / "joined.jsonl"
+    ids = [{"id": 1}, {"id": 1}, {"id": "1", "sample": 0}, {"id": 1, "sample": 0}, {"id": "1/0"}]
+    ids += [{"id": "a"}, {"id": "a (line 8)"}, {"id": "a"}]
+    lines.write_text("\n".join(json.dumps({**each, "text": str(n)}) for n, each in enumerate(ids)))
+    found = read_texts(lines)
+    assert list(found.values()) == [str(n) for n in range(len(ids))]
+    assert list(found)[:4] == [1, "1 (line 2)", "1/0", "1/0 (line 4)"]
 
 
 @pytest.mark.parametrize(
