@@ -156,9 +156,11 @@ class Form(Config):
         return found
 
     def _pattern_conflicts(self) -> list[str]:
-        size, places = FORMS[self.name].characters or self.characters, self.places
-        if not size or len(self.acrostic) > self.verses:
-            return []  # of a couplet its prompt says more
+        # A verse that answers a line is as long as that one, which isn't known here.
+        size = FORMS[self.name].characters or self.characters or MOST_CHARACTERS
+        places = self.places
+        if len(self.acrostic) > self.verses:
+            return []
         if len(places) > size * self.verses:
             return [
                 f"`pattern` has {len(places)} places, but {self.name} has only "

@@ -10,7 +10,7 @@ from chargen.generation.poems.forms import FORMS, MOST_CHARACTERS, Form
 
 HANZI = re.compile("[\u3007\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U000323af]")
 _COMMA, _FULL_STOP, _LINE_END = "，", "。", "\n"
-_LAST_LINE = re.compile(r"([^\n，。！？；：、,.!?;:]*)([，。！？；：、,.!?;:]*\n?)\Z")
+_MARKS = "，。！？；：、,.!?;:"
 
 
 @dataclass(frozen=True)
@@ -57,8 +57,9 @@ def line_to_answer(prompt: str) -> str:
 
 def _last_line(prompt: str) -> tuple[str, str]:
     """Return the last line of a prompt, and the punctuation at its end."""
-    match = _LAST_LINE.search(prompt)
-    return (match[1], match[2]) if match else ("", "")
+    body = prompt.removesuffix(_LINE_END).rstrip(_MARKS)
+    before = max(body.rfind(mark) for mark in _MARKS + _LINE_END)
+    return body[before + 1 :], prompt[len(body) :]
 
 
 def _poem_plan(form: Form) -> Plan:

@@ -196,13 +196,17 @@ class Poet:
     def may_have(self, given: Mapping[int, str], line: Line, ear: Ear) -> bool:
         """Return whether the characters that are given for a verse may stand in a line.
 
-        The first one is heard as it begins a verse; how others are heard depends on those before
-        them, so that any reading counts here, however rare.
+        Where characters are heard in their verse, the first one is heard as it begins it; how
+        others are heard depends on those before them.
         """
         return all(
-            (self._any_possible if place else ear).keeps(c, line.after(place))
+            (self._possible(ear) if place else ear).keeps(c, line.after(place))
             for place, c in given.items()
         )
+
+    def _possible(self, ear: Ear) -> Ear:
+        """Return what hears a character as ``ear`` may hear it anywhere in a verse."""
+        return self._any_possible if isinstance(ear, InContext) else ear
 
     def _rhyme_groups(self, form: Form, ear: Ear, given: Given, last: int) -> frozenset[str]:
         """Return the rhyme groups that have enough characters, and those that are given."""
@@ -217,7 +221,7 @@ class Poet:
                 "Leave out `rhyme`, or use a shorter form.",
             )
         ends = [verse[last] for verse in (given[n] for n in form.rhyming) if last in verse]
-        known = self._any_possible.heard("".join(ends))
+        known = self._possible(ear).heard("".join(ends))
         shared = enough.intersection(*({r.rhyme for r in found} for found in known))
         if not shared or len(set(ends)) < len(ends):
             raise GenerationError(

@@ -14,6 +14,8 @@ from chargen.corpus.tokenizer import Tokenizer
 from chargen.errors import GenerationError, MissingExtraError
 from chargen.generation.engine import Engine
 from chargen.generation.poems.forms import FORMS, Form
+from chargen.generation.poems.hearing import Line
+from chargen.generation.poems.plan import lead, line_to_answer
 from chargen.generation.poems.pronunciation import Reading, readings
 from chargen.generation.requests import Request
 from chargen.network.model import CharModel
@@ -179,6 +181,9 @@ def test_a_likely_mark_or_line_end_does_not_come_early(tokenizer: Tokenizer) -> 
             "begins verse 1 with '花', and `acrostic` with '春'",
         ),
         (Form("couplet", pattern="___"), "春江", "3 places, and the verse 2"),
+        (Form("couplet", "春", pattern="花"), "春江", "with '花', and `acrostic` with '春'"),
+        (Form("couplet", pattern="_" * 101), "春江", "101 places, but couplet has only 100"),
+        (Form("qijue", tones="lenient", pattern="_年_年"), "", "`pattern` doesn't fit"),
         (Form("wujue", pattern="_？"), "", "can't have '？'"),
         (Form("couplet"), "", "last line has only Chinese characters"),
         (Form("couplet"), "abc", "last line has only Chinese characters"),
@@ -190,6 +195,35 @@ def test_a_form_that_can_not_be_kept_is_an_error_beforehand(
 ) -> None:
     with pytest.raises(GenerationError, match=problem):
         Engine(model, tokenizer).check(Request(prompt, WILD, 0, form))
+
+
+def test_lenient_tones_admit_a_given_character_in_the_readings_in_use_alone(
+    model: CharModel, tokenizer: Tokenizer
+) -> None:
+    engine, form = Engine(model, tokenizer), Form("wujue", tones="lenient", pattern="_年_")
+    poet = engine.poet
+    assert {r.tone for r in readings("年")["年"]} == {"平"}
+    assert {r.tone for r in readings("年", rare=True)["年"]} == {"平", "仄"}
+    assert not poet.may_have({1: "年"}, Line("中仄中平平"), poet.lenient)
+    assert all(way[0][0][1] != "仄" for way in poet.task(form, "").ways)
+
+
+LINE = "白日依山尽"
+
+
+@pytest.mark.parametrize(
+    ("prompt", "line", "closing"),
+    [
+        *[("", "", ""), ("\n", "", "\n"), (LINE, LINE, ""), (f"{LINE}，。\n", LINE, "，。\n")],
+        *[(f"春，{LINE}", LINE, ""), (f"春\n{LINE}.", LINE, "."), (f"{LINE}\n\n", "", "\n")],
+        *[(f"{LINE}。\n，", "", "，"), ("，。\n", "", "，。\n")],
+        ("好" * 1_000_000 + f"，{LINE}", LINE, ""),  # hours where the time is quadratic
+    ],
+    ids=range(10),
+)
+def test_the_last_line_ends_with_its_punctuation(prompt: str, line: str, closing: str) -> None:
+    assert line_to_answer(prompt) == line
+    assert lead(Form("couplet"), prompt) == prompt + ("" if closing else "，")
 
 
 def test_a_stop_string_contradicts_a_form(model: CharModel, tokenizer: Tokenizer) -> None:
