@@ -76,7 +76,8 @@ def best_answer(engine: Engine, request: Request, source: Sequence[int], index: 
     rules = engine.rules(request)
     longest = _LONGEST[0] * len(source) + _LONGEST[1]
     limit = min(config.length, longest) if rules is None else rules.characters
-    key = (tuple(source), config, request.form, limit)
+    # Rules are those of the whole line, also of what the network can't read of it.
+    key = (request.prompt, tuple(source), config, request.form)
     if engine.followed[0] != key:
         search = Search(engine, rules, limit, config.length_penalty)
         engine.followed = key, search.best(source, config.beam_size, config.n_best)

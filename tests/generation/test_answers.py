@@ -318,6 +318,17 @@ def test_the_n_best_come_in_order(model: Seq2Seq, tokenizer: Tokenizer) -> None:
     assert all(b is not None and math.isfinite(b) for b in bits)
 
 
+def test_lines_that_are_read_alike_have_answers_by_their_own_rules(
+    model: Seq2Seq, tokenizer: Tokenizer
+) -> None:
+    lines = ["春龘龘风", "春龘龖风"]  # of each the first character and the last one are read
+    options: dict[str, Any] = {"beam_size": 3, "length": 9}
+    together = Engine(model, tokenizer, oov_prompt="skip")
+    found = [result.text for result in answers(together, lines, Form("couplet"), **options)]
+    assert found[0][1] == found[0][2]
+    assert found[1][1] != found[1][2]
+
+
 # What can't be.
 
 
