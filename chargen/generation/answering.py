@@ -7,10 +7,8 @@ depends on nothing but the number of terms.
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from threading import Lock
 
 import numpy as np
 import torch
@@ -21,14 +19,13 @@ from torch.nn import functional as F
 from chargen.cells.fast.rows import VECTOR, RowProduct, padded, whole_shares
 from chargen.cells.fast.stepper import Stepper, stepper_of
 from chargen.generation.folded import Network, Rows, RowState
+from chargen.generation.prompts import ReadCache
 from chargen.network.attention import FARTHEST, Attention
 from chargen.network.seq2seq import Seq2Seq
 from chargen.ngrams import KneserNey
 
 _FEWEST = 8
 """Memories that a row has room for, at least; always a power of two."""
-_CACHED_NUMBERS = 1 << 24
-"""Numbers that may be kept of texts that were read."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +44,12 @@ class Read:
     memory: Tensor
     keys: Tensor | None
 
+    @property
+    def numbers(self) -> int:
+        """How many numbers these are."""
+        tensors = (*self.state, self.beside, self.memory)
+        return sum(map(Tensor.numel, tensors)) + (0 if self.keys is None else self.keys.numel())
+
 
 class AnswerNetwork(Network):
     """The decoder as ``Network`` folds a language model, an encoder, and attention."""
@@ -64,26 +67,17 @@ class AnswerNetwork(Network):
         if model.attention is not None:
             self.look = Look(model.attention, self.steppers[-1].outputs)
             self.tile = max(self.tile, self.look.tile)
-        self._known: OrderedDict[tuple[int, ...], Read] = OrderedDict()
-        self._lock = Lock()
+        self._known = ReadCache[Read](lambda read: read.numbers)
 
     def rows(self, count: int) -> AnswerRows:
         return AnswerRows(self, padded(count, self.tile))
 
     def read(self, ids: Sequence[int]) -> Read:
         """Read a text, its end piece last; one that was read before is remembered."""
-        key = tuple(ids)
-        with self._lock:
-            if key in self._known:
-                self._known.move_to_end(key)
-                return self._known[key]
-        found = self._read(torch.tensor(key, device=self.device))
-        numbers = found.memory.numel() + sum(part.numel() for part in found.state)
-        room = max(1, _CACHED_NUMBERS // (2 * numbers + found.beside.numel()))
-        with self._lock:
-            self._known[key] = found
-            while len(self._known) > room:
-                self._known.popitem(last=False)
+        found = self._known.find(ids)
+        if found is None:
+            found = self._read(torch.tensor(ids, device=self.device))
+            self._known.keep(ids, found)
         return found
 
     def _read(self, ids: Tensor) -> Read:

@@ -16,7 +16,7 @@ from chargen.corpus.tokenizer import Tokenizer
 from chargen.errors import ChargenError, GenerationError
 from chargen.generation.answering import AnswerNetwork
 from chargen.generation.beams import Found
-from chargen.generation.folded import Network
+from chargen.generation.folded import Network, RowState
 from chargen.generation.loops import kinds_of
 from chargen.generation.masks import Masks
 from chargen.generation.poems.answers import Couplet, RuledText, Rules, SameLength
@@ -24,7 +24,7 @@ from chargen.generation.poems.forms import Form
 from chargen.generation.poems.plan import lead
 from chargen.generation.poems.poet import Poet
 from chargen.generation.poems.verse import Poem
-from chargen.generation.prompts import PromptCache
+from chargen.generation.prompts import ReadCache
 from chargen.generation.recall import Memory
 from chargen.generation.requests import Chunk, Request, Result
 from chargen.generation.sampler import drawing_device
@@ -80,7 +80,7 @@ class Engine:
         ends = tokenizer.end_id if model.config.records else -1
         self.masks = Masks(tokenizer, self.network.width, self.drawing_device, ends)
         self.kinds = kinds_of(tokenizer)
-        self.cache = PromptCache()
+        self.cache = ReadCache[RowState](lambda state: sum(map(Tensor.numel, state)))
         self.memory = lru_cache(slots)(Memory)
         self.followed: tuple[object, list[Found]] = (None, [])
         self.poet = Poet(tokenizer, self.network.width)
