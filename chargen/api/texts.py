@@ -100,7 +100,7 @@ def merge(outputs: Sequence[str | Path], out: str | Path, *, force: bool = False
 
     Args:
         outputs: of ``batch`` with ``shard``, in any order; the files beside them are passed over.
-        out: the file to write.
+        out: the file to write; ``-`` is standard output.
         force: replace an existing file.
 
     Returns:
@@ -110,8 +110,9 @@ def merge(outputs: Sequence[str | Path], out: str | Path, *, force: bool = False
         GenerationError: a shard is missing, there twice, unfinished, damaged or of another batch.
     """
     from chargen.generation.batch.merging import merge
+    from chargen.generation.batch.output import output_path
 
-    return merge([Path(each) for each in outputs], Path(out), force=force)
+    return merge([Path(each) for each in outputs], output_path(out), force=force)
 
 
 def _wanted(

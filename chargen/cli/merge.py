@@ -22,13 +22,14 @@ def merge(
             show_default=False,
         ),
     ],
-    out: Annotated[Path, typer.Option("--out", "-o", help="File to write.")],
+    out: Annotated[str, typer.Option("--out", "-o", help="File to write; - is standard output.")],
     force: Annotated[bool, typer.Option("--force", help="Replace an existing output.")] = False,
     *,
     terminal: Terminal,
 ) -> None:
     """Join the outputs of all shards of a batch, in the order of the jobs."""
     from chargen import api
+    from chargen.generation.batch.output import name_of_output
 
     lines = api.merge(outputs, out, force=force)
-    terminal.say(f"{lines:,} lines to {out}")
+    terminal.say(f"{lines:,} lines to {name_of_output(out)}")

@@ -57,6 +57,27 @@ def test_standard_output_gets_what_a_file_gets(name: str, jobs: Path, trained: P
 
 
 @POSIX
+@pytest.mark.parametrize("name", ["-", "/dev/stdout"])
+def test_shards_are_merged_to_standard_output(name: str, jobs: Path, trained: Path) -> None:
+    for n in (1, 2):
+        shard = ("--shard", f"{n}/2", "--checkpoint", trained, "-n", 5)
+        assert call("batch", jobs, "-o", f"out.{n}", *shard).exit_code == 0
+    assert call("merge", "out.1", "out.2", "-o", "whole").exit_code == 0
+    before = files_in(jobs.parent)
+    done = shell("merge", "out.1", "out.2", "-o", name, cwd=jobs.parent)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == before["whole"]
+    assert b"3 lines to standard output" in done.stderr
+    assert files_in(jobs.parent) == before
+    refused = the_error("merge", "out.1", "out.2", "-o", "whole")
+    assert "Replace it with --force, or" in refused
+    shard = jobs.parent / "out.2"
+    shard.write_bytes(shard.read_bytes()[:-20] + b"\n")
+    damaged = shell("merge", "out.1", "out.2", "-o", name, cwd=jobs.parent)
+    assert (damaged.returncode, damaged.stdout) == (1, b"")
+
+
+@POSIX
 def test_lines_come_one_by_one_and_an_interrupt_is_remarked_on(jobs: Path, trained: Path) -> None:
     with long_batch(jobs, trained, "-") as process:
         assert process.stdout is not None

@@ -13,10 +13,18 @@ from typing import Any, BinaryIO
 from filelock import FileLock, Timeout
 
 from chargen.errors import GenerationError, system_error_text
-from chargen.files import flush, followed, open_regular
+from chargen.files import (
+    errors_about,
+    flush,
+    followed,
+    is_special,
+    open_in_place,
+    open_regular,
+)
 from chargen.generation.batch.output import (
     SIDECAR,
     check_output,
+    name_of_output,
     read_sidecar,
     sidecar_of,
     write_sidecar,
@@ -48,7 +56,7 @@ def merge(paths: Sequence[Path], out: Path, *, force: bool) -> int:
 
     Args:
         paths: the outputs in any order; files that a batch leaves beside them are passed over.
-        out: the file to write.
+        out: the file to write, or a device or pipe; see ``output_path``.
         force: replace an existing file.
 
     Returns:
@@ -60,9 +68,15 @@ def merge(paths: Sequence[Path], out: Path, *, force: bool) -> int:
     """
     outputs = [path for path in paths if not path.name.endswith(_BESIDE) and path != out]
     shards = _all_shards([_described(path) for path in outputs])
-    check_output("-", out, resume=False, force=force)
-    for each in shards:
-        if out.exists() and out.samefile(each.path):
+    check_output("-", out, resume=False, force=True)
+    if is_special(out):
+        return _stream(shards, out)
+    if out.exists():
+        if not force:
+            raise GenerationError(
+                f"{out} exists already.", "Replace it with `force=True`, or choose another `out`."
+            )
+        if any(out.samefile(each.path) for each in shards):
             raise GenerationError(f"{out} is one of the shards.", "Choose another `out`.")
     target = followed(out)
     lock = Path(f"{sidecar_of(target)}.lock")
@@ -135,17 +149,20 @@ def _all_shards(found: list[_Shard]) -> list[_Shard]:
     return [by_number[n] for n in sorted(by_number)]
 
 
+def _stream(shards: Sequence[_Shard], out: Path) -> int:
+    """Write all lines to what isn't a plain file, once all shards have proved whole."""
+    count = sum(1 for _ in _lines(shards))
+    with errors_about(Path(name_of_output(out))), open_in_place(out) as file:
+        file.writelines(_lines(shards))
+    return count
+
+
 def _write(shards: Sequence[_Shard], target: Path) -> int:
     """Write beside the output, and put it into its place when all shards have proved whole."""
     written, new = Written(), target.with_name(target.name + ".new")
     try:
-        with ExitStack() as stack:
-            file = stack.enter_context(new.open("wb"))
-            readers = [
-                _Reader(each, stack.enter_context(open_regular(each.path, links=True)))
-                for each in shards
-            ]
-            for line in _in_order(readers):
+        with new.open("wb") as file:
+            for line in _lines(shards):
                 file.write(line)
                 written.add(line)
         flush(new)
@@ -163,6 +180,17 @@ def _write(shards: Sequence[_Shard], target: Path) -> int:
     finally:
         new.unlink(missing_ok=True)
     return written.lines
+
+
+def _lines(shards: Sequence[_Shard]) -> Iterator[bytes]:
+    """Yield the lines of all shards in the order of the jobs."""
+    with ExitStack() as stack:
+        yield from _in_order(
+            [
+                _Reader(each, stack.enter_context(open_regular(each.path, links=True)))
+                for each in shards
+            ]
+        )
 
 
 def _in_order(readers: Sequence[_Reader]) -> Iterator[bytes]:
