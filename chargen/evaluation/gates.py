@@ -7,7 +7,6 @@ import torch
 from numpy.typing import NDArray
 
 from chargen.corpus.tokenizer import Tokenizer
-from chargen.errors import GenerationError
 from chargen.network.model import CharModel
 
 
@@ -19,22 +18,19 @@ def character_gates(
 ) -> NDArray[np.float64]:
     """The gate before each character of ``ids``: 0 is counting alone, 1 the network alone, (N,).
 
-    The gate of a character of several pieces is that of its first one. ``v`` (L,) are the labels of
-    the text, where the model has any.
+    The gate of a character of several pieces is that of its first one.
 
-    Raises:
-        GenerationError: the model has no gate.
+    Args:
+        model: that has a gate.
+        tokenizer: the model's.
+        ids: the text, of N characters.
+        v: the labels of the text, (L,), where the model has any.
     """
-    if model.w is None:
-        raise GenerationError(
-            "The run has no gate: its network works without n-gram counts.",
-            "Use a run with counts, or colour by surprisal.",
-        )
-    read = np.concatenate([[tokenizer.newline_id], np.asarray(ids[:-1], np.int64)])[: len(ids)]
+    read = np.concatenate([[tokenizer.newline_id], np.asarray(ids[:-1], np.int64)])
     with torch.no_grad():
         inputs = torch.from_numpy(read)[:, None].to(model.table.device)
         labels = None if v is None else torch.from_numpy(v)[None].to(model.table.device)
         s, _ = model(inputs, model.initial_state(1), None, labels)
         gates = model.gate(s.flatten(0, 1)).flatten().double().cpu().numpy()
-    found: NDArray[np.float64] = gates[tokenizer.character_starts(ids)]
+    found: NDArray[np.float64] = gates[np.flatnonzero(tokenizer.character_starts(ids))]
     return found

@@ -8,6 +8,7 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from chargen.errors import GenerationError
 from chargen.options import (
     ClassifyConfig,
     EmbedConfig,
@@ -150,6 +151,11 @@ class Reader:
         from chargen.evaluation.gates import character_gates
 
         loaded = self.loaded
+        if loaded.ngram is None:
+            raise GenerationError(
+                "There is no gate: the network works without n-gram counts.",
+                "Use a run with counts, or colour by surprisal.",
+            )
         ids = loaded.tokenizer.encode(self.as_learnt(text))
         gates = character_gates(loaded.model, loaded.tokenizer, ids, self._labels(label))
         return list(map(float, gates))

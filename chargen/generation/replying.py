@@ -67,11 +67,7 @@ def answers_to(
     from chargen.network.seq2seq import Seq2Seq
 
     generator.loaded.of_task(Seq2Seq)
-    if options.get("n_best", 1) > 1:
-        raise ConfigError(
-            "`n_best` is for one line.", "Use `generate`, or leave it out for the best answer."
-        )
-    (first,) = requests_for("", form, options, {"seed": seed})
+    first = _request_for_best(form, options, {"seed": seed})
 
     def requests() -> Iterator[Request]:
         for number, line in enumerate(lines, 1):
@@ -82,6 +78,20 @@ def answers_to(
         engine.check(request)
     typical = generator.loaded.bits_per_char
     return [result.text for result in in_order(engine, requests(), typical)]
+
+
+def _request_for_best(
+    form: Form | str | Mapping[str, Any] | None,
+    options: Mapping[str, Any],
+    asked: Mapping[str, Any],
+) -> Request:
+    """A request for one answer, for any line; ConfigError where several are asked for."""
+    request = next(requests_for("", form, options, asked))
+    if request.config.n_best > 1:
+        raise ConfigError(
+            "`n_best` is for one line.", "Use `generate`, or leave it out for the best answer."
+        )
+    return request
 
 
 def judge_file(
@@ -95,6 +105,7 @@ def judge_file(
     """Score the answers of a file of pairs, and compare what the model answers with them.
 
     Raises:
+        ConfigError: options that are unknown, out of range or contradictory, all at once.
         CorpusError: the file can't be read as pairs.
     """
     from chargen.corpus.records import read_records
@@ -103,6 +114,6 @@ def judge_file(
 
     loaded = generator.loaded
     corpus = replace(loaded.config.corpus.settings, **settings)
-    (request,) = requests_for("", form, options, {})
+    request = _request_for_best(form, options, {})
     records = read_records([path], corpus)
     return judge(loaded.of_task(Seq2Seq), engine, records, request, loaded.ngram)

@@ -2,10 +2,12 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import chargen
+from chargen.errors import ConfigError
 from tests.exporting.blocks import from_readme
 from tests.pairs import write_pairs
 from tests.support import call, the_error, train_tiny
@@ -74,6 +76,15 @@ def test_eval_answers_with_the_likeliest_characters(runs: Path, tmp_path: Path) 
     ((_, own, _),) = model.judge_answers(tmp_path / "long.tsv", length=120).answers
     assert [own] == model.answer(line, temperature=0, length=120, loop_penalty=0)
     assert [own] != model.answer(line, temperature=0, length=120)
+
+
+def test_several_best_answers_are_of_one_line(runs: Path, pairs: Path) -> None:
+    model = chargen.load(runs / "run")
+    best: dict[str, Any] = {"beam_size": 4, "n_best": 2}
+    with pytest.raises(ConfigError, match="`n_best` is for one line"):
+        model.judge_answers(pairs, **best)
+    with pytest.raises(ConfigError, match="`n_best` is for one line"):
+        model.answer(["abc", "h"], **best)
 
 
 def test_batch_answers_every_line(runs: Path, tmp_path: Path) -> None:

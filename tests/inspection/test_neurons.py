@@ -13,6 +13,7 @@ import pytest
 import torch
 
 from chargen.api import load
+from chargen.errors import GenerationError
 from chargen.generation.generator import engine_of
 from chargen.generation.requests import Request
 from chargen.inspection import neurons
@@ -62,11 +63,14 @@ def test_the_gate_tells_the_network_from_the_counts(corpus: Path, tmp_path: Path
     gate, own = report.gates
     assert ((gate > 0) & (gate < 1)).all()
     np.testing.assert_allclose(generator.gate_characters(TEXT)[:40], gate, rtol=1e-4)
+    assert generator.gate_characters("") == []
     together, network = (np.exp2(-each.bits[:40]) for each in (report, alone))
     np.testing.assert_allclose(own, gate * network / together, rtol=1e-4)
     page = neuron_page(report)
     data = json.loads(page.split('type="application/json">')[1].split("</script>")[0])
     np.testing.assert_allclose(data["gates"], report.gates, atol=1e-3)
+    with pytest.raises(GenerationError, match="without n-gram counts"):
+        load(generator.path, device="cpu", ngram=False).gate_characters(TEXT)
 
 
 def test_activations_are_the_outputs_after_each_character(trained: Path) -> None:
