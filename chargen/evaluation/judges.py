@@ -32,11 +32,11 @@ def judge_of(
         model: the network; with ``ngram``, one that has a gate.
         ids: the text, (N,).
         ngram: the counts that are mixed in, or None.
-        evidence: gets what the gate could be calibrated by.
+        evidence: gets what the gate could be calibrated by, or None.
     """
     if ngram is None:
         return _alone(model, ids)
-    return _mixed(cast("Mixer", model), ngram, ids, evidence or Evidence())
+    return _mixed(cast("Mixer", model), ngram, ids, evidence)
 
 
 def judge_of_text(
@@ -63,7 +63,9 @@ def _alone(model: Scorer, ids: NDArray[np.integer]) -> Judge:
     return judge
 
 
-def _mixed(model: Mixer, ngram: KneserNey, ids: NDArray[np.integer], evidence: Evidence) -> Judge:
+def _mixed(
+    model: Mixer, ngram: KneserNey, ids: NDArray[np.integer], evidence: Evidence | None
+) -> Judge:
     """The mixture of the network and of counting."""
     counted = ngrams.score(ngram, ids).astype(np.float32)
 
@@ -74,7 +76,8 @@ def _mixed(model: Mixer, ngram: KneserNey, ids: NDArray[np.integer], evidence: E
 
         wanted = _on(s, ids[at].astype(np.int64))
         cost, top, own = model.score_mixed(s, wanted, _on(s, counted[at]), rows_of)
-        evidence.add(torch.logit(model.gate(s)), own, counted[at], at)
+        if evidence is not None:
+            evidence.add(torch.logit(model.gate(s)), own, counted[at], at)
         return cost, top
 
     return judge

@@ -160,7 +160,6 @@ def score_characters(
     starts = np.flatnonzero(tokenizer.character_starts(ids))
     nats = np.zeros(len(ids))
     correct = np.zeros(len(ids), dtype=bool)
-    evidence = evidence or Evidence()
     judge = judge_of_text(model, ids, ngram, evidence)
     spans = _spans(starts, len(ids))
     own = spans[team.share(len(spans))]
@@ -170,7 +169,8 @@ def score_characters(
         part = slice(own[0][1], own[-1][2]) if own else slice(0)
         nats = team.gathered(torch.from_numpy(nats[part])).numpy()
         correct = team.gathered(torch.from_numpy(correct[part])).numpy()
-        evidence.gather(team)
+        if evidence is not None:
+            evidence.gather(team)
     return by_character(tokenizer, ids, nats if changed is None else changed(nats), correct)
 
 
