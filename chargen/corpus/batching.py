@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -50,6 +52,20 @@ class RecordBatches:
     def _sorted(self, records: NDArray[np.int64]) -> NDArray[np.int64]:
         """Records by the lengths of their sides; equally long ones stay in order."""
         return records[np.lexsort(self._lengths[::-1, records])]
+
+
+def by_length(lengths: NDArray[np.int64], pieces: int) -> Iterator[NDArray[np.int64]]:
+    """Yield batches of records of similar length, (B,) each.
+
+    Args:
+        lengths: of the sides of the records, (sides, n).
+        pieces: positions that a batch may have, padding included; a longer record is alone.
+    """
+    if not lengths.size:
+        return
+    order = np.lexsort(lengths[::-1])
+    for first, end in pairwise(_cuts(lengths[:, order], pieces).tolist()):
+        yield order[first:end]
 
 
 def _cuts(lengths: NDArray[np.int64], pieces: int) -> NDArray[np.int64]:

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from itertools import islice
-from typing import Any
-
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -15,13 +11,10 @@ from chargen.corpus.record_split import RecordSplit
 from chargen.corpus.tokenizer import Tokenizer
 from chargen.evaluation.gate import Evidence
 from chargen.evaluation.scores import Score, by_character
-from chargen.evaluation.texts import judge_of_texts
+from chargen.evaluation.texts import batches_of, judge_of_texts
 from chargen.machine.precision import exact_float32
 from chargen.network.seq2seq import Seq2Seq
 from chargen.ngrams import KneserNey
-
-_PIECES = 1 << 14
-"""Positions that are scored at once, padding included."""
 
 
 def score_answers(
@@ -58,7 +51,7 @@ def answer_costs(
     nats, correct = np.zeros(int(lengths.sum())), np.zeros(int(lengths.sum()), bool)
     judge, device = judge_of_texts(model, pairs, newline_id, 1, ngram, evidence), model.table.device
     with torch.no_grad():
-        for records in _by_length(pairs):
+        for records in batches_of(pairs, (0, 1)):
             source, source_lengths = padded(pairs, records)
             targets, wide = padded(pairs, records, 1)
             ids = np.concatenate([np.full((1, len(records)), newline_id), targets[:-1]])
@@ -72,18 +65,3 @@ def answer_costs(
             nats[places] = cost.cpu().double().numpy()
             correct[places] = top.cpu().numpy()
     return nats, correct
-
-
-def _by_length(pairs: RecordSplit) -> Iterator[NDArray[np.int64]]:
-    """Batches of pairs of similar lengths, (B,) each, of a bounded number of positions."""
-    both = np.stack([pairs.lengths(0), pairs.lengths(1)])
-    order: NDArray[np.int64] = np.lexsort(both[::-1])
-    longest: NDArray[np.integer[Any]] = np.maximum.accumulate(both[:, order].sum(0))
-    left = iter(order.tolist())
-    done = 0
-    while done < len(order):
-        count = 1
-        while done + count < len(order) and longest[done + count] * (count + 1) <= _PIECES:
-            count += 1
-        yield np.array(list(islice(left, count)))
-        done += count

@@ -14,7 +14,7 @@ from chargen.corpus.labels import Labels
 from chargen.corpus.record_split import RecordSplit
 from chargen.corpus.records import Record
 from chargen.corpus.tokenizer import Tokenizer
-from chargen.evaluation.texts import by_length, in_chunks, split_of
+from chargen.evaluation.texts import batches_of, in_chunks, split_of
 from chargen.machine.precision import exact_float32
 from chargen.network.base import Model
 from chargen.options import EmbedConfig
@@ -49,7 +49,7 @@ def embed_split(
     found: Vectors | None = None
     device = network.table.device
     with torch.no_grad():
-        for records in by_length(split):
+        for records in batches_of(split):
             ids, lengths = (
                 torch.from_numpy(each).to(device) for each in beginnings(split, records, newline_id)
             )

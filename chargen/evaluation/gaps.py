@@ -13,7 +13,7 @@ from chargen.corpus.record_split import RecordSplit
 from chargen.corpus.records import Record
 from chargen.corpus.tokenizer import Tokenizer
 from chargen.evaluation.scores import CharScores, Score, by_character
-from chargen.evaluation.texts import by_length, in_chunks, split_of, total_of
+from chargen.evaluation.texts import batches_of, in_chunks, split_of, total_of
 from chargen.machine.precision import exact_float32
 from chargen.network.infiller import Infiller
 
@@ -33,7 +33,7 @@ def score_gaps(model: Infiller, tokenizer: Tokenizer, split: RecordSplit) -> Cha
     nats, correct = np.zeros(len(split.tokens)), np.zeros(len(split.tokens), bool)
     device = model.table.device
     with torch.no_grad():
-        for records in by_length(split):
+        for records in batches_of(split):
             ids, lengths = framed(split, records, tokenizer.newline_id)
             within = np.arange(len(ids) - 2)[:, None] < lengths
             on_device = torch.from_numpy(ids).to(device)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from chargen.corpus.batching import beginnings
 from chargen.corpus.record_split import RecordSplit
 from chargen.evaluation.scores import Score
-from chargen.evaluation.texts import by_length
+from chargen.evaluation.texts import batches_of
 from chargen.machine.precision import exact_float32
 from chargen.network.classifier import Classifier
 
@@ -28,7 +28,7 @@ def log_probabilities(
     found = np.zeros((len(split), model.config.labels))
     device = model.table.device
     with torch.no_grad():
-        for records in by_length(split):
+        for records in batches_of(split):
             arrays = beginnings(split, records, newline_id)
             o = model(*(torch.from_numpy(each).to(device) for each in arrays))
             found[records] = o.double().log_softmax(-1).cpu().numpy()

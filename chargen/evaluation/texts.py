@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import astuple
 from itertools import islice
-from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from chargen.corpus.batching import padded
+from chargen.corpus.batching import by_length, padded
 from chargen.corpus.labels import Labels
 from chargen.corpus.record_split import RecordSplit
 from chargen.corpus.records import Record
@@ -110,7 +109,7 @@ def piece_costs(
     nats, correct = np.zeros(len(split.tokens)), np.zeros(len(split.tokens), bool)
     judge, device = judge_of_texts(model, split, newline_id, 0, ngram, evidence), model.table.device
     with torch.no_grad():
-        for records in by_length(split):
+        for records in batches_of(split):
             targets, lengths = padded(split, records)
             ids = np.concatenate([np.full((1, len(records)), newline_id), targets[:-1]])
             given = None if v is None else torch.from_numpy(v[records]).to(device)
@@ -144,15 +143,9 @@ def judge_of_texts(
     return lambda s, at: judge(s, places[at])
 
 
-def by_length(split: RecordSplit, pieces: int = _PIECES) -> Iterator[NDArray[np.int64]]:
-    """Batches of records of similar length, (B,) each, of at most so many positions."""
-    lengths: NDArray[np.integer[Any]] = split.lengths()
-    order = np.argsort(lengths, kind="stable")
-    first = 0
-    for n in range(1, len(order) + 1):
-        if n == len(order) or int(lengths[order[n]]) * (n + 1 - first) > pieces:
-            yield order[first:n]
-            first = n
+def batches_of(split: RecordSplit, sides: tuple[int, ...] = (0,)) -> Iterator[NDArray[np.int64]]:
+    """Batches of records whose sides have similar lengths, as many as are scored at once."""
+    return by_length(np.stack([split.lengths(side) for side in sides]), _PIECES)
 
 
 def split_of(records: Sequence[Record], tokenizer: Tokenizer, labels: Labels) -> RecordSplit:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chargen.corpus.batching import RecordBatches, padded
+from chargen.corpus.batching import RecordBatches, by_length, padded
 from chargen.corpus.record_split import RecordSplit
 
 END = 9
@@ -50,6 +50,19 @@ def test_a_batch_depends_on_seed_and_step_alone() -> None:
     assert again != in_order
     first, second = in_order[: one.steps_per_epoch], in_order[one.steps_per_epoch :]
     assert first != second[: len(first)]
+
+
+@given(st.lists(st.tuples(st.integers(1, 30), st.integers(1, 30))), st.integers(1, 200))
+@settings(max_examples=60, deadline=None)
+def test_records_by_length_come_once_in_batches_that_fit(
+    lengths: list[tuple[int, int]], pieces: int
+) -> None:
+    both = np.array(lengths, np.int64).reshape(-1, 2).T
+    found = list(by_length(both, pieces))
+    assert sorted(n for records in found for n in records.tolist()) == list(range(len(lengths)))
+    for records in found:
+        widest = both[:, records].max(axis=1).sum()
+        assert len(records) == 1 or len(records) * widest <= pieces
 
 
 def test_both_sides_of_a_pair_count() -> None:
