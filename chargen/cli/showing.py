@@ -155,17 +155,19 @@ def _write_text(asked: Asked, text: str, writer: TextWriter, tint: str | None) -
         writer.write(text)
         return
     before = asked.before()
-    numbers = _numbers(asked.generator, before + text, tint)
+    numbers = _numbers(asked, before + text, tint)
     writer.tinted(list(zip(before + text, numbers, strict=False))[len(before) :], tint)
 
 
-def _numbers(generator: Generator, text: str, tint: str) -> list[float]:
+def _numbers(asked: Asked, text: str, tint: str) -> list[float]:
     """Return what the colour of each character tells: its bits, or the network's share."""
     if not text:
         return []
+    label = asked.options.get("label", ())
     if tint == "gate":
-        return generator.gate_characters(text)
-    return [nats / math.log(2) for nats in generator.score_characters(text).nats]
+        return asked.generator.gate_characters(text, label)
+    scores = asked.generator.score_characters(text, label=label)
+    return [nats / math.log(2) for nats in scores.nats]
 
 
 def _show_ranked(asked: Asked, keep: int, writer: TextWriter, tint: str | None) -> None:
