@@ -51,9 +51,12 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
             suits=False,
         ),
         "small": Preset("an LSTM of 256 units: good text in a minute or two"),
-        "base": Preset("an LSTM of 384 units: better text in five minutes", {"hidden_size": 384}),
+        "base": Preset(
+            "an LSTM of 384 units: better text in five minutes, and for an hour of Chinese",
+            {"hidden_size": 384},
+        ),
         "large": Preset(
-            "two LSTM layers of 768 units: for an hour, or a GPU",
+            "two LSTM layers of 768 units: for an hour of English, or a GPU",
             {"hidden_size": 768, "num_layers": 2},
             {"batch_size": 64},
         ),
