@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from chargen.corpus.western import WESTERN, is_western
 from chargen.errors import CorpusError
 
 SAMPLE_BYTES = 1 << 16
@@ -216,6 +217,8 @@ def _by_statistics(path: Path, scan: _Scan) -> Detected | None:
     found = _matches(sample)
     if not found:
         return None
+    if is_western(sample) and _decodes(path, WESTERN):
+        return Detected(WESTERN, False, "a guess from its letters, those of Western Europe")
     families = [_family(codec) for codec in found]
     codec = next((c for c in families[0] if _decodes(path, c)), families[0][0])
     high = sum(byte > 0x7F for byte in sample)

@@ -24,8 +24,8 @@ READING = 2
 """Raised where the same files with the same settings become another text or other records, so that
 a corpus of an earlier release isn't taken for what this one would make.
 
-Reading 1 took typographic quotes for Chinese where it joined wrapped lines, and quotes of speech in
-TSV for those of fields.
+Reading 1 took typographic quotes for Chinese where it joined wrapped lines, quotes of speech in TSV
+for those of fields, and Western letters for Central European ones.
 """
 
 Values = dict[str, Any]

@@ -64,11 +64,11 @@ class _Lines:
         """The lines whose turn has not come, up to a number of characters."""
         characters = 0
         for line in self._seen:
-            characters += len(line)
+            characters += len(line) + 1
             yield line
         for line in self._lines:
             self._seen.append(line)
-            characters += len(line)
+            characters += len(line) + 1
             yield line
             if characters > _LONGEST_FIELD:
                 return
