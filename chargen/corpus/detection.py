@@ -219,7 +219,7 @@ def _by_statistics(path: Path, scan: _Scan) -> Detected | None:
         return None
     if is_western(sample) and _decodes(path, WESTERN):
         return Detected(WESTERN, False, "a guess from its letters, those of Western Europe")
-    families = [_family(codec) for codec in found]
+    families = [family_of(codec) for codec in found]
     codec = next((c for c in families[0] if _decodes(path, c)), families[0][0])
     high = sum(byte > 0x7F for byte in sample)
     if len(families[0]) == 1:
@@ -260,7 +260,8 @@ def _matches(sample: bytes) -> list[str]:
     return []
 
 
-def _family(codec: str) -> tuple[str, ...]:
+def family_of(codec: str) -> tuple[str, ...]:
+    """The codecs that share the common characters of one, in the order to try them in."""
     for family in FAMILIES:
         if codec in family:
             return family
