@@ -101,7 +101,7 @@ def _warnings(found: Survey, tokenizer: Tokenizer) -> Iterable[str]:
             )
         if source.replacements:
             yield f"{name}: {source.replacements} undecodable byte sequences became U+FFFD."
-        if source.document is None and is_html(source.path):
+        if not source.document and is_html(source.path):
             yield (
                 f"{name} is a page in HTML, whose tags are learnt with its text. "
                 + command_for("html", name)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import subprocess
 import sys
+import tracemalloc
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 
 from chargen.corpus.documents import READABLE, is_html, kind_of
 from chargen.corpus.preparing import prepare
+from chargen.corpus.reading import open_source, read_sources
 from chargen.corpus.sources import find_sources
 from chargen.errors import CorpusError
 from chargen.options import CorpusConfig
@@ -202,6 +204,21 @@ def test_a_document_is_recorded_as_such_whatever_encoding_is_named(tmp_path: Pat
     assert "Word" in source.encoding_note
     again = prepare([path], tmp_path / "corpus", config)  # the same corpus, not an error
     assert again.manifest.sources == (source,)
+
+
+def test_only_the_paragraph_at_hand_is_in_memory(tmp_path: Path) -> None:
+    pytest.importorskip("lxml")
+    path = docx(tmp_path / "book.docx", ["x" * 1000] * 4000)
+    [file] = find_sources([path])
+    config = CorpusConfig(unwrap="no")
+    tracemalloc.start()
+    try:
+        source = open_source(file, config)
+        assert sum(map(len, read_sources([source], config))) == 1001 * 4000
+        assert tracemalloc.get_traced_memory()[1] < 3_000_000
+    finally:
+        tracemalloc.stop()
+    assert source.byte_count == path.stat().st_size
 
 
 def test_documents_in_a_folder_are_taken(tmp_path: Path) -> None:
