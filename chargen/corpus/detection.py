@@ -16,6 +16,7 @@ from pathlib import Path
 
 from chargen.corpus.western import WESTERN, is_western
 from chargen.errors import CorpusError
+from chargen.options.corpus import is_text_encoding
 
 SAMPLE_BYTES = 1 << 16
 CHUNK_BYTES = 1 << 20
@@ -87,15 +88,11 @@ def codec_of_mark(head: bytes) -> str | None:
 
 def check_codec(name: str) -> str:
     """Return ``name`` if it is a Python codec for text; otherwise raise CorpusError."""
-    try:
-        # Not an empty string: every codec decodes that, even one that isn't for text.
-        b"a".decode(name, "ignore")
-        codecs.getincrementaldecoder(name)
-    except (LookupError, UnicodeError, ValueError) as error:
+    if not is_text_encoding(name):
         raise CorpusError(
             f"There is no text encoding called {name!r:.60}.",
             'Use `encoding="auto"`, or a name such as utf-8, gb18030, big5, utf-16 or shift_jis.',
-        ) from error
+        )
     return name
 
 
