@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import socket
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -160,7 +161,7 @@ def workers(size: int, threads: int) -> Iterator[Workers]:
 
 
 def _serve(launch: Launch, threads: int, pipe: Connection) -> None:
-    os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo")
+    os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo0" if sys.platform == "darwin" else "lo")
     torch.set_num_threads(threads)
     with team_of(launch) as team:
         trainer: Trainer | None = None

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import codecs
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from chargen.corpus.detection import FAMILIES
@@ -11,10 +13,7 @@ from chargen.corpus.reading import Source
 
 PIECE_BYTES = 1 << 23
 _NEAR_BYTES = 1 << 20
-_BY_LINES = frozenset(codec for family in FAMILIES for codec in family) | {
-    *("ascii", "latin-1", "cp1251", "cp1252", "koi8-r")
-}
-"""Codecs without a memory in which the byte 10 is a line end and nothing else."""
+_OF_FAMILIES = frozenset(codecs.lookup(codec).name for family in FAMILIES for codec in family)
 
 
 @dataclass(frozen=True)
@@ -48,8 +47,8 @@ def pieces_of(source: Source, *, whole_lines: bool, size: int | None = None) -> 
     """
     size = size or PIECE_BYTES
     start, end = 0, source.path.stat().st_size
-    codec = source.detected.codec
-    if source.document is None and source.wrapping is None and codec in _BY_LINES | {"utf-8"}:
+    codec = "" if source.document else codecs.lookup(source.detected.codec).name
+    if codec and source.wrapping is None and (codec == "utf-8" or _can_be_cut(codec)):
         by_lines = whole_lines or codec != "utf-8"
         for target in range(size, end - size // 2, size):
             cut = _cut(source.path, target, by_lines=by_lines)
@@ -57,6 +56,18 @@ def pieces_of(source: Source, *, whole_lines: bool, size: int | None = None) -> 
                 yield Piece(source, start, cut)
                 start = cut
     yield Piece(source, start, end)
+
+
+@cache
+def _can_be_cut(codec: str) -> bool:
+    """Whether a codec has no memory, and the byte 10 is a line end and nothing else."""
+    if codec in _OF_FAMILIES:
+        return True
+    decoder = codecs.lookup(codec).incrementaldecoder
+    if getattr(decoder, "__bases__", None) != (codecs.IncrementalDecoder,):
+        return False  # it keeps bytes, or a state
+    text = bytes(range(256)).decode(codec, "replace")
+    return len(text) == 256 and text.find("\n") == text.rfind("\n") == 10
 
 
 def _cut(path: Path, target: int, *, by_lines: bool) -> int | None:

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from chargen import __version__
 from chargen.corpus.documents import command_for, is_html
 from chargen.corpus.manifest import TOKENIZER, Manifest, SourceRecord, Vocabulary
+from chargen.corpus.migration import READING
 from chargen.corpus.reading import Source
 from chargen.corpus.recognition import first_line, keys_of_json, sides_of
 from chargen.corpus.record_formats import listed
@@ -42,6 +43,7 @@ def build_manifest(
         chargen_version=__version__,
         sources=tuple(map(_record, found.sources, found.digests)),
         config=config,
+        reading=READING,
         oov="bytes" if tokenizer.has_bytes else "unk",
         characters=found.characters,
         distinct=len(found.counts),
@@ -99,7 +101,7 @@ def _warnings(found: Survey, tokenizer: Tokenizer) -> Iterable[str]:
             )
         if source.replacements:
             yield f"{name}: {source.replacements} undecodable byte sequences became U+FFFD."
-        if source.document is None and is_html(source.path):
+        if not source.document and is_html(source.path):
             yield (
                 f"{name} is a page in HTML, whose tags are learnt with its text. "
                 + command_for("html", name)

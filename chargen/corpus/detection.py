@@ -14,7 +14,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from chargen.corpus.western import WESTERN, is_western
 from chargen.errors import CorpusError
+from chargen.options.corpus import is_text_encoding
 
 SAMPLE_BYTES = 1 << 16
 CHUNK_BYTES = 1 << 20
@@ -86,15 +88,11 @@ def codec_of_mark(head: bytes) -> str | None:
 
 def check_codec(name: str) -> str:
     """Return ``name`` if it is a Python codec for text; otherwise raise CorpusError."""
-    try:
-        # Not an empty string: every codec decodes that, even one that isn't for text.
-        b"a".decode(name, "ignore")
-        codecs.getincrementaldecoder(name)
-    except (LookupError, UnicodeError, ValueError) as error:
+    if not is_text_encoding(name):
         raise CorpusError(
             f"There is no text encoding called {name!r:.60}.",
             'Use `encoding="auto"`, or a name such as utf-8, gb18030, big5, utf-16 or shift_jis.',
-        ) from error
+        )
     return name
 
 
@@ -216,7 +214,9 @@ def _by_statistics(path: Path, scan: _Scan) -> Detected | None:
     found = _matches(sample)
     if not found:
         return None
-    families = [_family(codec) for codec in found]
+    if is_western(sample) and _decodes(path, WESTERN):
+        return Detected(WESTERN, False, "a guess from its letters, those of Western Europe")
+    families = [family_of(codec) for codec in found]
     codec = next((c for c in families[0] if _decodes(path, c)), families[0][0])
     high = sum(byte > 0x7F for byte in sample)
     if len(families[0]) == 1:
@@ -257,7 +257,8 @@ def _matches(sample: bytes) -> list[str]:
     return []
 
 
-def _family(codec: str) -> tuple[str, ...]:
+def family_of(codec: str) -> tuple[str, ...]:
+    """The codecs that share the common characters of one, in the order to try them in."""
     for family in FAMILIES:
         if codec in family:
             return family

@@ -1,6 +1,6 @@
 """Documents: what is no plain text is recognised by its first bytes, and read or refused.
 
-PDF, DOCX and EPUB are read with pypdf, python-docx and lxml (the extra ``documents``).
+PDF is read with pypdf, DOCX and EPUB with lxml (the extra ``documents``).
 """
 
 from __future__ import annotations
@@ -9,18 +9,14 @@ import logging
 import re
 import zipfile
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from shlex import quote
-from typing import TYPE_CHECKING
 
 from chargen.errors import CorpusError, MissingExtraError
 
-if TYPE_CHECKING:
-    from pypdf import PdfReader
-
 _HEAD_BYTES = 4096
-_MOST_BYTES = 1 << 30  # of a document, unpacked: it is read as a whole
 
 _SIGNATURES = (
     (0, b"%PDF-", "pdf"),
@@ -186,53 +182,43 @@ def read_document(path: Path, kind: str) -> Iterator[str]:
 def _pdf(path: Path) -> Iterator[str]:
     from pypdf import PdfReader
 
+    with _quiet():
+        reader = PdfReader(path)
+        if reader.is_encrypted and not reader.decrypt(""):
+            raise CorpusError(f"{path} is encrypted.", "Save it without a password, and name that.")
+        count = len(reader.pages)
+    for number in range(count):
+        with _quiet():
+            text = reader.pages[number].extract_text()
+        yield text
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Silence pypdf: of harmless faults there are many, in many documents."""
     log = logging.getLogger("pypdf")
     before = log.level
-    log.setLevel(logging.CRITICAL)  # of harmless faults there are many, in many documents
+    log.setLevel(logging.CRITICAL)
     try:
-        return iter(_pages(PdfReader(path), path))
+        yield
     finally:
         log.setLevel(before)
 
 
-def _pages(reader: PdfReader, path: Path) -> list[str]:
-    if reader.is_encrypted and not reader.decrypt(""):
-        raise CorpusError(f"{path} is encrypted.", "Save it without a password, and name that.")
-    return [page.extract_text() for page in reader.pages]
-
-
 def _docx(path: Path) -> Iterator[str]:
-    from docx import Document
-    from docx.table import Table
+    from chargen.corpus.docx import blocks
 
-    _check_size(path)
-    for block in Document(str(path)).iter_inner_content():
-        if isinstance(block, Table):
-            for row in block.rows:
-                yield "\t".join(cell.text for cell in row.cells)
-        else:
-            yield block.text
+    return blocks(path)
 
 
 def _epub(path: Path) -> Iterator[str]:
     from chargen.corpus.epub import chapters
 
-    _check_size(path)
     return chapters(path)
-
-
-def _check_size(path: Path) -> None:
-    with zipfile.ZipFile(path) as archive:
-        size = sum(each.file_size for each in archive.infolist())
-    if size > _MOST_BYTES:
-        raise CorpusError(
-            f"{path} unpacks to {size:,} bytes, more than {_MOST_BYTES:,}.",
-            "Convert it to plain text, and name that.",
-        )
 
 
 _READERS = {
     "pdf": _Reader("pypdf", _pdf),
-    "docx": _Reader("python-docx", _docx),
+    "docx": _Reader("lxml", _docx),
     "epub": _Reader("lxml", _epub),
 }

@@ -12,6 +12,10 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
+from chargen.corpus.archives import read_part
+from chargen.corpus.detection import family_of
+from chargen.errors import CorpusError
+
 _BLOCKS = frozenset(
     tag
     for tags in (
@@ -22,9 +26,12 @@ _BLOCKS = frozenset(
 )
 _SILENT = frozenset(("head", "script", "style", "svg", "rt", "rp"))
 """Elements whose text isn't part of the book; ``rt`` is the reading above Chinese characters."""
+_MOST_BYTES = 1 << 24  # of a page, unpacked: its elements may take 40 times as much
 _DECLARATION = re.compile(r"^\s*<\?xml[^>]*\?>")
+_ENCODING = re.compile(rb"""^\s*<\?xml[^>]*\sencoding\s*=\s*["']([A-Za-z0-9._:-]+)["']""")
 _ENTITY = re.compile(r"&(?!(?:amp|lt|gt|quot|apos);)([A-Za-z][A-Za-z0-9]*);")
 _SPACES = re.compile(r"[ \t\r\n]+")
+_SPACES_WITHIN_LINES = re.compile(r"[ \t\r]+")
 
 
 def chapters(path: Path) -> Iterator[str]:
@@ -32,31 +39,65 @@ def chapters(path: Path) -> Iterator[str]:
 
     Raises:
         ImportError: lxml is not installed.
+        CorpusError: a page is too large, or has bytes that can't be decoded.
         KeyError, ValueError, zipfile.BadZipFile: the book is damaged.
     """
     from lxml import etree
 
     parser = etree.XMLParser(resolve_entities=False, no_network=True, recover=True)
     with zipfile.ZipFile(path) as book:
-        container = etree.fromstring(book.read("META-INF/container.xml"), parser)
+        container = etree.fromstring(_read(book, "META-INF/container.xml"), parser)
         [package, *_] = container.xpath("//*[local-name()='rootfile']/@full-path")
-        content = etree.fromstring(book.read(package), parser)
+        content = etree.fromstring(_read(book, package), parser)
         folder = posixpath.dirname(package)
         places = {
             item.get("id"): posixpath.normpath(posixpath.join(folder, unquote(item.get("href"))))
             for item in content.xpath("//*[local-name()='manifest']/*[local-name()='item']")
         }
-        for number in content.xpath("//*[local-name()='spine']/*[local-name()='itemref']/@idref"):
-            page = etree.fromstring(_as_xml(book.read(places[number])), parser)
+        spine = content.xpath("//*[local-name()='spine']/*[local-name()='itemref']/@idref")
+        for place in dict.fromkeys(places[number] for number in spine):
+            page = etree.fromstring(_as_xml(_read(book, place), f"{place} in {path}"), parser)
             if page is not None:
                 yield text_of(page)
 
 
-def _as_xml(data: bytes) -> bytes:
+def _read(book: zipfile.ZipFile, place: str) -> bytes:
+    return read_part(book, place, _MOST_BYTES)
+
+
+def _as_xml(data: bytes, name: str) -> bytes:
     """A page in UTF-8, without the entities that only HTML knows."""
-    codec = "utf-16" if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else "utf-8-sig"
-    text = _DECLARATION.sub("", data.decode(codec, "replace"))
+    text = _DECLARATION.sub("", _decoded(data, name))
     return _ENTITY.sub(lambda match: entities.html5.get(f"{match[1]};", ""), text).encode()
+
+
+def _decoded(data: bytes, name: str) -> str:
+    first: UnicodeDecodeError | None = None
+    for codec in _codecs_of(data):
+        try:
+            return data.decode(codec)
+        except UnicodeDecodeError as error:
+            first = first or error
+    assert first is not None  # there is always a codec
+    bad = data[first.start : first.end].hex(" ")
+    raise CorpusError(
+        f"{name} doesn't decode as {first.encoding}: {bad} at byte offset {first.start}.",
+        "Convert the book to plain text, and name that.",
+    )
+
+
+def _codecs_of(data: bytes) -> tuple[str, ...]:
+    """The codecs that a page says it has, or may mean; UTF-8 where it says nothing that can be."""
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return ("utf-16",)
+    try:
+        found = _ENCODING.match(data)
+        codec = codecs.lookup(found[1].decode()).name if found else "utf-8"
+        if codec != "utf-8" and b"<?xml".decode(codec) == "<?xml":  # else it can't be what it says
+            return family_of(codec)
+    except (LookupError, UnicodeError, ValueError):
+        pass
+    return ("utf-8-sig",)
 
 
 def text_of(element: Any) -> str:
@@ -65,12 +106,13 @@ def text_of(element: Any) -> str:
     return "\n".join(line.strip(" ") for line in lines if line.strip())
 
 
-def _pieces(element: Any) -> Iterator[str]:
+def _pieces(element: Any, spaces: re.Pattern[str] = _SPACES) -> Iterator[str]:
     tag = element.tag.rpartition("}")[2].lower() if isinstance(element.tag, str) else ""
     if tag and tag not in _SILENT:  # a comment has no tag
         yield "\n" if tag in _BLOCKS or tag == "br" else ""
-        yield _SPACES.sub(" ", element.text or "")
+        inner = _SPACES_WITHIN_LINES if tag == "pre" else spaces
+        yield inner.sub(" ", element.text or "")
         for child in element:
-            yield from _pieces(child)
+            yield from _pieces(child, inner)
         yield "\n" if tag in _BLOCKS else ""
-    yield _SPACES.sub(" ", element.tail or "")
+    yield spaces.sub(" ", element.tail or "")

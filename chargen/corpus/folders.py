@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NoReturn
 
 _TEXT_SUFFIXES = frozenset({".txt", ".text", ".md"})
 _NO_PROSE = frozenset(
@@ -51,7 +52,7 @@ def texts_in(folder: Path) -> FolderTexts:
     settings, data, markup and scripts, unless there is nothing else.
 
     Raises:
-        OSError: a file can't be read.
+        OSError: a file or a folder can't be read.
     """
     passed: Counter[str] = Counter()
     texts, others = [], []
@@ -68,7 +69,7 @@ def texts_in(folder: Path) -> FolderTexts:
 
 
 def _visible_files(folder: Path, passed: Counter[str]) -> Iterator[Path]:
-    for parent, folders, names in os.walk(folder):
+    for parent, folders, names in os.walk(folder, onerror=_raise):
         if kind := _made_by_chargen(set(names)):
             passed[kind] += 1
             folders.clear()
@@ -84,6 +85,10 @@ def _visible_files(folder: Path, passed: Counter[str]) -> Iterator[Path]:
                 yield path
     for kind in [kind for kind, count in passed.items() if not count]:
         del passed[kind]
+
+
+def _raise(error: OSError) -> NoReturn:
+    raise error
 
 
 def _made_by_chargen(names: set[str]) -> str | None:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from chargen.corpus.detection import CHUNK_BYTES
 from chargen.corpus.manifest import Manifest
-from chargen.corpus.migration import FORMAT, VERSION
+from chargen.corpus.migration import FORMAT, READING, VERSION
 from chargen.corpus.progress import ByteCounter, PrepareProgress
 from chargen.corpus.shipped import find_text
 from chargen.corpus.sources import SourceFile, find_sources, unreadable
@@ -73,8 +73,8 @@ class CorpusRequest:
 
     @property
     def key(self) -> str:
-        """Eight hexadecimal digits that differ where content, settings or format differ."""
-        asked = [FORMAT, VERSION, self.digests, self.config.to_dict()]
+        """Eight hexadecimal digits of content, settings, format and reading."""
+        asked = [FORMAT, VERSION, READING, self.digests, self.config.to_dict()]
         text = json.dumps(asked, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:_KEY_DIGITS]
 
@@ -84,9 +84,10 @@ class CorpusRequest:
         return f"{self.name}-{self.key}"
 
     def is_met_by(self, manifest: Manifest) -> bool:
-        """Whether a prepared corpus was made of the same bytes with the same settings."""
+        """Whether a prepared corpus was read from the same bytes in the same way."""
         made_of = tuple(source.sha256 for source in manifest.sources)
-        return made_of == self.digests and manifest.config == self.config
+        same = made_of == self.digests and manifest.config == self.config
+        return same and manifest.reading == READING
 
 
 def corpus_name(paths: Sequence[Path]) -> str:

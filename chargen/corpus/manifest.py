@@ -104,6 +104,7 @@ class Manifest:
         chargen_version: the release that made it.
         sources: the files, in order.
         config: the settings it was made with.
+        reading: the version of what made text of the files.
         oov: what ``auto`` was resolved to: ``bytes`` or ``unk``.
         characters: of the whole text.
         distinct: different characters in it.
@@ -127,6 +128,7 @@ class Manifest:
     chargen_version: str
     sources: tuple[SourceRecord, ...]
     config: CorpusConfig
+    reading: int
     oov: str
     characters: int
     distinct: int

@@ -2,9 +2,10 @@
 
 Version 2 gave the manifest a ``name`` and the ``chargen_version`` that wrote it, and its sources a
 ``name`` in place of the ``path`` that they were given by. Version 3 joins wrapped lines, which the
-setting ``unwrap`` decides; before, all lines were kept. Version 4 knows
-records; before, a corpus was one stream of text. The folder itself is never changed: an older
-manifest is migrated in memory whenever it is read.
+setting ``unwrap`` decides; before, all lines were kept. Version 4 knows records; before, a corpus
+was one stream of text. Version 5 records which ``reading`` made text of the files; before, that was
+the first. The folder itself is never changed: an older manifest is migrated in memory whenever it
+is read.
 """
 
 from __future__ import annotations
@@ -18,7 +19,15 @@ from chargen import __version__
 from chargen.errors import CorpusError
 
 FORMAT = "chargen-corpus"
-VERSION = 4
+VERSION = 5
+READING = 2
+"""Raised where the same files with the same settings become another text or other records, so that
+a corpus of an earlier release isn't taken for what this one would make.
+
+Reading 1 took typographic quotes for Chinese where it joined wrapped lines, quotes of speech in TSV
+for those of fields, and Western letters for Central European ones; of a DOCX it lost content
+controls and doubled merged cells, of an EPUB it lost what wasn't UTF-8.
+"""
 
 Values = dict[str, Any]
 
@@ -76,7 +85,18 @@ def _from_3(values: Values, folder: Path) -> Values:
     return {**values, "config": {**values["config"], **without}, "records": None}
 
 
-_STEPS: dict[int, Callable[[Values, Path], Values]] = {1: _from_1, 2: _from_2, 3: _from_3}
+def _from_4(values: Values, folder: Path) -> Values:
+    """Say that its files were read as before version 5."""
+    del folder
+    return {**values, "reading": 1}
+
+
+_STEPS: dict[int, Callable[[Values, Path], Values]] = {
+    1: _from_1,
+    2: _from_2,
+    3: _from_3,
+    4: _from_4,
+}
 """For each older version, the function that brings a manifest to the next one."""
 
 

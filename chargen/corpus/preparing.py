@@ -17,6 +17,7 @@ from chargen.corpus.manifest import (
     manifest_values,
     read_manifest,
 )
+from chargen.corpus.migration import READING
 from chargen.corpus.prepared import PreparedCorpus
 from chargen.corpus.progress import ByteCounter, PrepareProgress
 from chargen.corpus.record_survey import survey_records
@@ -200,6 +201,8 @@ def _check_same(out: Path, request: CorpusRequest, *, keyed: bool) -> None:
 
 def _difference(request: CorpusRequest, manifest: Manifest) -> str:
     then, now = manifest.config.to_dict(), request.config.to_dict()
+    if then == now and manifest.reading != READING:
+        return "by an earlier chargen, which reads some texts differently"
     if then == now:
         return "from other texts"
     return "with " + ", ".join(

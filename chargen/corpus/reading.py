@@ -62,7 +62,7 @@ class Source:
         crlf, cr: line ends that became LF.
         replacements: undecodable byte sequences that became U+FFFD.
         newline_added: a line end was added after it, before the next file.
-        document: its text in parts, where it is a PDF, DOCX or EPUB.
+        document: its kind, where it is a PDF, DOCX or EPUB.
         wrapping: how its lines are wrapped, and are to be joined; None: they stay as they are.
         joined: lines that were joined to the ones before.
         start, stop: the bytes to read; None: to the end.
@@ -78,7 +78,7 @@ class Source:
     cr: int = 0
     replacements: int = 0
     newline_added: bool = False
-    document: Sequence[str] | None = None
+    document: str | None = None
     wrapping: Wrapping | None = None
     joined: int = 0
     start: int = 0
@@ -114,7 +114,7 @@ def open_source(
         kind = kind_of(file.path)
         if kind in READABLE:
             about = Detected(kind, True, f"the text of {NAMES[kind]}")
-            source = Source(file, about, document=list(read_document(file.path, kind)))
+            source = Source(file, about, document=kind)
         elif kind:
             raise no_text(file.path, kind)
         else:
@@ -212,8 +212,9 @@ def read_text(path: str | Path, config: CorpusConfig | None = None) -> str:
 def _decoded(
     source: Source, errors: str, chunk_bytes: int, on_bytes: Callable[[int], None] | None
 ) -> Generator[str]:
-    if source.document is not None:
-        yield from _text_of_document(source, source.document, on_bytes)
+    if source.document:
+        _note_bytes(source, on_bytes)
+        yield from read_document(source.path, source.document)
         return
     codec = source.detected.codec
     handler = "strict" if errors == "strict" else _HANDLER
@@ -246,17 +247,15 @@ def _decoded(
                 on_bytes(len(chunk))
 
 
-def _text_of_document(
-    source: Source, parts: Sequence[str], on_bytes: Callable[[int], None] | None
-) -> Iterator[str]:
-    """The text that was read from a document; its bytes are hashed as those of a text are."""
-    data = source.path.read_bytes()
-    if source.digest:
-        source.digest.update(data)
-    source.byte_count += len(data)
-    if on_bytes:
-        on_bytes(len(data))
-    yield from parts
+def _note_bytes(source: Source, on_bytes: Callable[[int], None] | None) -> None:
+    """Hash the bytes of a document as those of a text are."""
+    with source.path.open("rb") as file:
+        while chunk := file.read(CHUNK_BYTES):
+            if source.digest:
+                source.digest.update(chunk)
+            source.byte_count += len(chunk)
+            if on_bytes:
+                on_bytes(len(chunk))
 
 
 def _without_surrogates(text: str, source: Source, errors: str) -> str:

@@ -14,6 +14,7 @@ from itertools import zip_longest
 from typing import Any, NoReturn
 
 from chargen.corpus.reading import Source, read_chunks
+from chargen.corpus.tsv import FieldOfSeveralLinesError, tsv_cells
 from chargen.errors import CorpusError, printable
 
 LONGEST_LINE = 1 << 20  # characters
@@ -114,7 +115,7 @@ def _json_rows(lines: Iterable[str], name: str) -> Iterator[Row]:
 
 def _table_rows(lines: Iterable[str], name: str, kind: str) -> Iterator[Row]:
     header: list[str] = []
-    for number, cells in _cells(lines, name, kind):
+    for number, cells in (_tsv_cells if kind == "tsv" else _csv_cells)(lines, name):
         if not header:
             header = _checked_header(cells, name, number)
             continue
@@ -128,19 +129,21 @@ def _table_rows(lines: Iterable[str], name: str, kind: str) -> Iterator[Row]:
         yield Row(number, dict(zip_longest(header, cells, fillvalue="")))
 
 
-def _cells(lines: Iterable[str], name: str, kind: str) -> Iterator[tuple[int, list[str]]]:
-    """The cells of each row that isn't blank, and the number of its first line.
+def _tsv_cells(lines: Iterable[str], name: str) -> Iterator[tuple[int, list[str]]]:
+    try:
+        yield from tsv_cells(lines)
+    except FieldOfSeveralLinesError as error:
+        raise bad_record(
+            name,
+            error.line,
+            "a quoted field goes over several lines, which TSV doesn't allow.",
+            "Save the records as JSON lines or CSV.",
+        ) from error
 
-    Much TSV knows no quoting: a line whose quotes aren't those of fields has them as characters.
-    """
-    last = ""
 
-    def fed() -> Iterator[str]:
-        nonlocal last
-        for last in lines:
-            yield f"{last}\n"
-
-    reader = csv.reader(fed(), delimiter=DELIMITERS[kind], strict=True)
+def _csv_cells(lines: Iterable[str], name: str) -> Iterator[tuple[int, list[str]]]:
+    """The cells of each row that isn't blank, and the number of its first line."""
+    reader = csv.reader((f"{line}\n" for line in lines), strict=True)
     while True:
         number = reader.line_num + 1
         try:
@@ -148,14 +151,12 @@ def _cells(lines: Iterable[str], name: str, kind: str) -> Iterator[tuple[int, li
         except StopIteration:
             return
         except csv.Error as error:
-            if kind != "tsv" or reader.line_num > number:
-                raise bad_record(
-                    name,
-                    number,
-                    f"its fields can't be read ({error}).",
-                    'Write a quoted field as "…", and a quote inside it as two; or use JSON lines.',
-                ) from error
-            cells = last.split("\t")
+            raise bad_record(
+                name,
+                number,
+                f"its fields can't be read ({error}).",
+                'Write a quoted field as "…", and a quote inside it as two; or use JSON lines.',
+            ) from error
         if cells:
             yield number, cells
 

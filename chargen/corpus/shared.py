@@ -137,7 +137,7 @@ def _counted(chunks: Iterator[str], source: Source) -> Counted:
         plain = plain and not any(sign in text for sign in _SIGNS if _may_have(sign, counts))
         last = text[-1]
     points = np.flatnonzero(counts)
-    return Counted(replace(source, document=None), last, points, counts[points], plain)
+    return Counted(source, last, points, counts[points], plain)
 
 
 def _may_have(sign: str, counts: NDArray[np.int64]) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -12,6 +12,7 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
+from chargen.corpus import cutting
 from chargen.corpus.conversion import converter
 from chargen.corpus.cutting import Piece, pieces_of
 from chargen.corpus.detection import VALID_UTF8, codec_of_mark
@@ -26,12 +27,12 @@ from chargen.corpus.split_writer import SplitWriter, Written, verify_round_trip
 from chargen.corpus.splitting import split_chunks, split_point
 from chargen.corpus.survey import Survey, check_learnable, check_unchanged
 from chargen.corpus.tokenizer import CODE_POINTS, Tokenizer
-from chargen.corpus.tokens import Tokens
 from chargen.errors import ChargenError
 from chargen.options import CorpusConfig, WorkersConfig
 from chargen.workers.starting import pool_of
 
 _CHUNK_BYTES = 1 << 20
+_LARGE = 4  # pieces of the usual size
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,11 @@ class _Part:
     first: int
     end: int
     newline: bool
+
+    @property
+    def is_large(self) -> bool:
+        """Whether it is too large for a worker to hold the ids of all of it."""
+        return self.piece.size > _LARGE * cutting.PIECE_BYTES
 
 
 @dataclass
@@ -175,7 +181,7 @@ class SharedText:
         """Encode the text, and verify it; see ``writing.write_corpus``.
 
         The pieces near the cut between the splits are this process's own work, while workers go on
-        with those behind it.
+        with those behind it; so are large ones, whose ids a worker would have to hold.
         """
         target, reach = split_point(found.characters, config.val_frac)
         before = [part for part in self._parts if part.end < target - reach]
@@ -183,20 +189,18 @@ class SharedText:
         near = self._parts[len(before) : len(self._parts) - len(after)]
         digests = [hashlib.sha256() for _ in found.sources]
         errors, model = self._config.errors, tokenizer.to_bytes()
-        tasks = (Task(self._absolute(part.piece), errors, model) for part in [*before, *after])
+        shared = [part for part in [*before, *after] if not part.is_large]
+        tasks = (Task(self._absolute(part.piece), errors, model) for part in shared)
         with (folder / TRAIN).open("wb") as train_file, (folder / VAL).open("wb") as val_file:
             train, val = SplitWriter(train_file), SplitWriter(val_file)
-            newline = tokenizer.encode("\n").astype(tokenizer.dtype)
-            done = _Encoding(results_in_order(self._pool, tasks), newline, digests, counter)
+            results = results_in_order(self._pool, tasks)
+            done = _Encoding(results, self._text, tokenizer, digests, counter)
             unknown = done.write(before, train)
             cut = target - train.characters
             for is_val, text in split_chunks(self._text(near), cut, reach):
-                ids = tokenizer.encode(text).astype(tokenizer.dtype)
-                unknown += verify_round_trip(tokenizer, text, ids)
-                (val if is_val else train).write(ids, len(text))
+                unknown += done.encode(text, val if is_val else train)
             for part in near:
-                _hash(part, digests)
-                counter.add(part.piece.size)
+                done.note(part)
             unknown += done.write(after, val)
         again = [replace(s, digest=d) for s, d in zip(found.sources, digests, strict=True)]
         check_unchanged(found, again)
@@ -218,14 +222,16 @@ class _Encoding:
     """Writes what workers encode.
 
     Attributes:
-        results: of the parts, in their order.
-        newline: the ids of a line end.
+        results: of the parts that aren't large, in their order.
+        text: reads parts.
+        tokenizer: encodes those that are.
         digests: of the files.
         counter: of the bytes read.
     """
 
     results: Iterator[Any]
-    newline: Tokens
+    text: Callable[[Sequence[_Part]], Iterator[str]]
+    tokenizer: Tokenizer
     digests: Sequence[hashlib._Hash]
     counter: ByteCounter
 
@@ -233,29 +239,40 @@ class _Encoding:
         """Write parts that lie in one split; the number of <unk>."""
         unknown = 0
         for part in parts:
-            each = next(self.results)
-            if not isinstance(each, Encoded):
-                raise each
-            if part.newline:
-                writer.write(self.newline, 1)
-            pieces = len(each.data) // self.newline.itemsize
-            writer.write_bytes(each.data, pieces, each.characters)
-            unknown += each.unknown
-            _hash(part, self.digests)
-            self.counter.add(part.piece.size)
+            if part.is_large:
+                unknown += sum(self.encode(text, writer) for text in self.text([part]))
+            else:
+                unknown += self._write_result(next(self.results), part, writer)
+            self.note(part)
         return unknown
+
+    def _write_result(self, found: Any, part: _Part, writer: SplitWriter) -> int:
+        if not isinstance(found, Encoded):
+            raise found
+        if part.newline:
+            self.encode("\n", writer)
+        pieces = len(found.data) // self.tokenizer.dtype.itemsize
+        writer.write_bytes(found.data, pieces, found.characters)
+        return found.unknown
+
+    def encode(self, text: str, writer: SplitWriter) -> int:
+        """Encode and write a text; the number of <unk>."""
+        ids = self.tokenizer.encode(text).astype(self.tokenizer.dtype)
+        writer.write(ids, len(text))
+        return verify_round_trip(self.tokenizer, text, ids)
+
+    def note(self, part: _Part) -> None:
+        """Hash and count the bytes of a part that is written."""
+        with part.piece.source.path.open("rb") as file:
+            file.seek(part.piece.start)
+            for chunk in _chunks(file, part.piece.size):
+                self.digests[part.number].update(chunk)
+        self.counter.add(part.piece.size)
 
 
 def _may_be_utf8(path: Path) -> bool:
     with path.open("rb") as file:
         return kind_of(path) is None and codec_of_mark(file.read(8)) is None
-
-
-def _hash(part: _Part, digests: Sequence[hashlib._Hash]) -> None:
-    with part.piece.source.path.open("rb") as file:
-        file.seek(part.piece.start)
-        for chunk in _chunks(file, part.piece.size):
-            digests[part.number].update(chunk)
 
 
 def _chunks(file: BinaryIO, size: int) -> Iterator[bytes]:

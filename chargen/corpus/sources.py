@@ -71,7 +71,7 @@ def find_sources(paths: Sequence[Path]) -> list[SourceFile]:
 
 def passed_over(paths: Sequence[Path]) -> list[str]:
     """Report what was passed over in each folder among ``paths``, one line each."""
-    found = [(path, texts_in(path)) for path in map(find_text, paths) if path.is_dir()]
+    found = [(path, _texts_in(path)) for path in map(find_text, paths) if path.is_dir()]
     return [f"Passed over in {path}: {inside}." for path, inside in found if inside.passed_over]
 
 

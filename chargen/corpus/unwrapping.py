@@ -32,12 +32,15 @@ _WIDE = re.compile(
 )
 _UNSPACED = re.compile(
     "[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u2e80-\ua4cf\uf900-\ufaff\ufe30-\ufe6f\uff00-\uff60"
-    "\U00020000-\U0003fffd“”‘’—…]"
+    "\U00020000-\U0003fffd]"
 )
 """Characters of scripts without spaces between words: Chinese, Japanese, Thai, Khmer and others."""
+_ANY_SCRIPT = "\"'“”‘’«»…—"
+"""Punctuation of scripts with and without spaces; what stands beside it tells which it is."""
 _ENDS = re.compile("[.!?…。！？：:；;][\"'”’»』」）)\\]]*$|[”』」]$")
 _ITEM = re.compile(r"(?:[-*•·+>|#]|\d{1,3}[.)、]|[（(]?[一二三四五六七八九十\d]{1,3}[)）、])")
 _HYPHEN = re.compile(r"\w[-\u2010]$")
+_DASH_AT_END, _DASH_AT_BEGIN = re.compile(r"\S—$"), re.compile(r"—\S")
 
 
 def columns(line: str) -> int:
@@ -162,7 +165,7 @@ def is_full(
     is kept from the ends of lines.
     """
     following = following.lstrip()
-    if _UNSPACED.match(following):
+    if _UNSPACED.match(following.lstrip(_ANY_SCRIPT)):
         return measure(line) + (1 + slack) * measure(following[0]) > width
     word = _UNSPACED.split(following.split(None, 1)[0], maxsplit=1)[0]
     return measure(line) + 1 + measure(word) >= width
@@ -194,9 +197,17 @@ def joined(line: str, following: str) -> str:
     line, following = line.rstrip(), following.lstrip()
     if line.endswith("\u00ad"):
         return line[:-1] + following
-    if _HYPHEN.search(line) or _UNSPACED.match(line[-1]) or _UNSPACED.match(following[0]):
+    if _HYPHEN.search(line[-2:]) or _joins_without_space(line, following):
         return line + following
     return f"{line} {following}"
+
+
+def _joins_without_space(line: str, following: str) -> bool:
+    """Whether either side is of a script without spaces, or ends in a dash that has none."""
+    sides = line.rstrip(_ANY_SCRIPT)[-1:], following.lstrip(_ANY_SCRIPT)[:1]
+    if any(_UNSPACED.match(side) for side in sides):
+        return True
+    return bool(_DASH_AT_END.search(line[-2:]) or _DASH_AT_BEGIN.match(following))
 
 
 def unwrapped(

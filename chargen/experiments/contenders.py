@@ -29,6 +29,8 @@ from chargen.training.plan import TrainRequest, new_run
 from chargen.training.session import Session
 
 Ids = NDArray[np.integer[Any]]
+PRECISION = "float32"
+"""Of every network, so that none of them trains faster for its format alone."""
 _NEVER = 10**9
 
 
@@ -116,7 +118,13 @@ class Chargen(Contender):
     ) -> None:
         super().__init__(name, budget, threads)
         self._tokenizer = corpus.tokenizer
-        options = {"seed": seed, "device": device.type, "threads": threads, "sample_every": _NEVER}
+        options = {
+            "seed": seed,
+            "device": device.type,
+            "threads": threads,
+            "precision": PRECISION,
+            "sample_every": _NEVER,
+        }
         request = TrainRequest(
             corpus, folder, preset=preset, name=name, training={**budget.options(), **options}
         )

@@ -20,7 +20,7 @@ from chargen.experiments.outcome import ShowProgress, Table, silent
 from chargen.inspection.plots import new_figure, save_figure
 from chargen.machine.processor import processor_name
 from chargen.options import CorpusConfig
-from chargen.training.events import Event, Planned, Step
+from chargen.training.events import Event, ShareDone
 
 _VOCABULARY = 8000
 BOTH, ALONE = "network and counts", "network alone"
@@ -54,6 +54,12 @@ class LabelsOutcome:
     values: int
     models: tuple[Judged, ...]
 
+    @property
+    def best_linear(self) -> Judged:
+        """The linear model with the greatest accuracy."""
+        linear = [each for each in self.models if each.name in LINEAR]
+        return max(linear, key=lambda each: each.report.accuracy)
+
     def tables(self) -> tuple[Table, ...]:
         texts = self.models[0].report.texts
         title = (
@@ -74,7 +80,7 @@ class LabelsOutcome:
 
     def findings(self) -> tuple[str, str]:
         own, *others = self.models
-        best = max((each for each in others if each.name in LINEAR), key=_accuracy)
+        best = self.best_linear
         gap = own.report.accuracy - best.report.accuracy
         how = "more" if gap >= 0 else "less"
         alone = next((each for each in others if each.name == ALONE), own)
@@ -106,7 +112,7 @@ class LabelsOutcome:
         bars.invert_yaxis()
         bars.set_xlim(0, 1.12)
         bars.legend(loc="upper center", bbox_to_anchor=(0.5, -0.08), ncols=2, fontsize="small")
-        own, best = self.models[0], max(self.models[1:], key=_linear_accuracy)
+        own, best = self.models[0], self.best_linear
         f1 = {each.label: each.f1 for each in best.report.figures}
         for each in own.report.figures:
             labels.plot(f1.get(each.label, 0.0), each.f1, "o", color="C0", markersize=4)
@@ -135,14 +141,6 @@ class LabelsOutcome:
         ]
         facts = {name: getattr(self, name) for name in ("file", "key", "machine", "trained")}
         return {**facts, "values": self.values, "models": models}
-
-
-def _accuracy(model: Judged) -> float:
-    return model.report.accuracy
-
-
-def _linear_accuracy(model: Judged) -> float:
-    return model.report.accuracy if model.name in LINEAR else -1.0
 
 
 def compare_classifiers(
@@ -215,16 +213,13 @@ def _trained(
     corpus: PreparedCorpus, folder: Path, name: str, val: list[Record], on_share: Any, **given: Any
 ) -> Judged:
     """Train a classifier, and judge it by texts that it hasn't learnt from."""
-    plans: list[int] = []
+    done, seconds = ShareDone(), [0.0]
 
     def on_event(event: Event) -> None:
-        if isinstance(event, Planned):
-            plans.append(event.total_steps)
-        if isinstance(event, Step) and plans:
-            on_share(min(1.0, event.step / plans[-1]))
+        done.note(event)
+        on_share(done.share)
         seconds.append(event.seconds)
 
-    seconds = [0.0]
     run = api.train(
         corpus,
         name=name.replace(" ", "-"),
@@ -235,8 +230,3 @@ def _trained(
     )
     report = run.load().report_labels(iter(val))
     return Judged(name, report, run.steps, seconds[-1])
-
-
-def _columns(records: list[Record], key: str) -> tuple[list[str], list[str]]:
-    """Texts, and the labels of the same records."""
-    return [each.text for each in records], [each.labels[key] for each in records]

@@ -11,7 +11,6 @@ for an eighth of the time, because the learning rate of the full run is still hi
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -24,26 +23,23 @@ from chargen import api
 from chargen.corpus.prepared import PreparedCorpus
 from chargen.corpus.preparing import prepare
 from chargen.corpus.shipped import PROSE, shipped_text
-from chargen.corpus.tokenizer import Tokenizer
 from chargen.errors import CorpusError
 from chargen.evaluation.scores import head_of_text
-from chargen.experiments.contenders import Budget, Chargen, Contender, Ids
+from chargen.experiments.contenders import PRECISION, Budget, Chargen
 from chargen.experiments.counting import counting_alone, ppmd
-from chargen.experiments.curves import LearningCurve, Point, draw_curves
+from chargen.experiments.curves import LearningCurve, draw_curves
 from chargen.experiments.outcome import ShowProgress, Table, silent
 from chargen.experiments.references import Plain, SmallGPT
+from chargen.experiments.turns import learn_by_turns
 from chargen.machine.devices import resolve_device
 from chargen.machine.processor import processor_name
 from chargen.options import CorpusConfig, TrainConfig, check
 
 SHORT = 8
 """Divisor of the budget for the short run."""
-MARKS = (1 / 32, 1 / 16, 1 / 12, 1 / 8, 3 / 16, 1 / 4, 3 / 8, 1 / 2, 5 / 8, 3 / 4, 7 / 8)
-"""Shares of the budget at which a contender is scored, besides the end."""
-_SLICES = 50
-_SCORED_PIECES = 1 << 16
 _SCORED_AT_THE_END = 1 << 18
-_CURVES = ("chargen", "short", "plain", "gpt", "recalling", "counting", "ppmd")
+_IN_TURNS = ("chargen", "short", "plain", "gpt")
+_CURVES = (*_IN_TURNS, "recalling", "counting", "ppmd")
 
 
 @dataclass(frozen=True)
@@ -51,6 +47,7 @@ class QualityOutcome:
     """The result of ``compare_quality``, and the conditions.
 
     Attributes:
+        precision: the number format in which all networks are trained.
         chargen: the run of a preset.
         short: the run of the same preset planned for an eighth of the budget.
         plain: the plain loop with char-rnn's defaults.
@@ -64,6 +61,7 @@ class QualityOutcome:
     device: str
     threads: int
     torch: str
+    precision: str
     text: str
     vocab_size: int
     train_characters: int
@@ -108,7 +106,7 @@ class QualityOutcome:
         return (
             Table(
                 f"{self.text}, |V| = {self.vocab_size:,}; {self.machine}, {self.threads} threads, "
-                f"{self.device}, torch {self.torch}",
+                f"{self.device}, {self.precision}, torch {self.torch}",
                 ("", "parameters", "steps", "seconds", "bits/character", "to GPT's end"),
                 tuple(
                     (
@@ -117,9 +115,9 @@ class QualityOutcome:
                         f"{curve.points[-1].steps:,}",
                         f"{curve.seconds:.1f}",
                         f"{curve.bits_per_char:.3f}",
-                        "never" if (at := curve.seconds_to(self.goal)) is None else f"{at:.1f} s",
+                        self._time_to_goal(name),
                     )
-                    for curve in self.curves
+                    for name, curve in zip(_CURVES, self.curves, strict=True)
                 ),
             ),
             Table(
@@ -131,6 +129,13 @@ class QualityOutcome:
                 ),
             ),
         )
+
+    def _time_to_goal(self, name: str) -> str:
+        """When a network reaches the goal; the others are scored on a longer text than that."""
+        if name not in _IN_TURNS:
+            return "-"
+        at = getattr(self, name).seconds_to(self.goal)
+        return "never" if at is None else f"{at:.1f} s"
 
     def findings(self) -> tuple[str, str]:
         def against(curve: LearningCurve) -> str:
@@ -216,7 +221,7 @@ def compare_quality(
         for each in contenders:
             stack.callback(each.close)
         val = head_of_text(corpus.tokenizer, corpus.val, _SCORED_AT_THE_END)
-        curves = _learn_by_turns(contenders, corpus.tokenizer, val, on_progress)
+        curves = learn_by_turns(contenders, corpus.tokenizer, val, on_progress)
         curves.append(contenders[0].recalling(curves[0], val))
         curves += [counting_alone(corpus, val), ppmd(corpus, val)]
     return QualityOutcome(
@@ -224,6 +229,7 @@ def compare_quality(
         device=str(place),
         threads=threads or torch.get_num_threads(),
         torch=torch.__version__,
+        precision=PRECISION,
         text=path.name,
         vocab_size=corpus.tokenizer.size,
         train_characters=corpus.manifest.train.characters,
@@ -257,38 +263,3 @@ def _contenders(
             Plain(corpus, budget, device, threads),
             SmallGPT(corpus, budget, device, threads, seed),
         )
-
-
-def _learn_by_turns(
-    contenders: Sequence[Contender], tokenizer: Tokenizer, val: Ids, on_progress: ShowProgress
-) -> list[LearningCurve]:
-    """Train the contenders in turns of a slice of the longest budget until all are done."""
-    longest = max(each.budget.amount for each in contenders)
-    head = head_of_text(tokenizer, val, _SCORED_PIECES)
-    points: list[list[Point]] = [[] for _ in contenders]
-    turn, finished = 0, False
-    while not finished:
-        turn += 1
-        for each, curve in zip(contenders, points, strict=True):
-            with each.settings():
-                _take_turn(each, curve, head, longest * turn / _SLICES)
-        finished = all(each.done for each in contenders)
-        on_progress("training in turns", _SLICES if finished else min(turn, _SLICES), _SLICES)
-    curves = []
-    for each, curve in zip(contenders, points, strict=True):
-        with each.settings():
-            bits = each.score(val).total().bits_per_char
-        curves.append(LearningCurve(each.name, each.parameters, tuple(curve), bits))
-    return curves
-
-
-def _take_turn(contender: Contender, points: list[Point], head: Ids, until: float) -> None:
-    """Train a contender until ``until`` is spent, and score it at each mark it passes."""
-    budget = contender.budget
-    while not contender.done and budget.spent(contender) < until:
-        before = budget.spent(contender) / budget.amount
-        contender.advance()
-        now = budget.spent(contender) / budget.amount
-        if contender.done or any(before < mark <= now for mark in MARKS):
-            bits = contender.score(head).total().bits_per_char
-            points.append(Point(contender.watch(), contender.steps, bits))

@@ -94,9 +94,9 @@ class ReverseOutcome:
             )
 
         return (
-            f"Through the code alone, at least half of the answers are exact up to {reach('none')}"
-            ".",
-            f"With attention, that is up to {reach('dot')}.",
+            "Through the code alone, at least half of the answers are still exact at "
+            f"{reach('none')}.",
+            f"With attention, that holds at {reach('dot')}.",
         )
 
     def draw(self, out: Path) -> None:

@@ -12,7 +12,7 @@ from chargen.corpus.opening import open_corpus
 from chargen.corpus.prepared import PreparedCorpus
 from chargen.corpus.shipped import PROSE, shipped_text
 from chargen.evaluation.scores import NATS_TO_BITS
-from chargen.training.events import Evaluation, Event, Planned, RolledBack, Started, Step
+from chargen.training.events import Evaluation, Event, RolledBack, ShareDone, Started, Step
 
 
 def open_text(corpus: api.Source | None) -> PreparedCorpus:
@@ -73,12 +73,12 @@ def train_course(
         options: as ``chargen.api.train`` takes them; by default nothing is counted.
     """
     events: list[Event] = []
+    done = ShareDone()
 
     def on_event(event: Event) -> None:
         events.append(event)
-        plans = [each.total_steps for each in events if isinstance(each, Planned)]
-        if isinstance(event, Step) and plans:
-            on_share(event.step / plans[-1])
+        done.note(event)
+        on_share(done.share)
 
     def diverged() -> bool:
         return any(isinstance(event, RolledBack) for event in events)

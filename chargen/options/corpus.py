@@ -13,16 +13,22 @@ PREPARING = "Preparation of the text"
 RECORDS = "Records: texts of their own"
 
 
-def _text_encoding(name: str) -> str | None:
-    """Return what is allowed where ``name`` is neither ``auto`` nor a Python codec for text."""
+def is_text_encoding(name: str) -> bool:
+    """Whether ``name`` is a Python codec for text."""
     try:
         # Not an empty string: every codec decodes that, even one that isn't for text.
-        if name != "auto":
-            b"a".decode(name, "ignore")
-            codecs.getincrementaldecoder(name)
+        b"a".decode(name, "ignore")
+        codecs.getincrementaldecoder(name)
     except (LookupError, UnicodeError, ValueError):
-        return "auto or an encoding such as utf-8, gb18030, big5, utf-16 or shift_jis"
-    return None
+        return False
+    return True
+
+
+def _text_encoding(name: str) -> str | None:
+    """Return what is allowed where ``name`` is neither ``auto`` nor a Python codec for text."""
+    if name == "auto" or is_text_encoding(name):
+        return None
+    return "auto or an encoding such as utf-8, gb18030, big5, utf-16 or shift_jis"
 
 
 @dataclass(frozen=True)

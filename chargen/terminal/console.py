@@ -129,6 +129,8 @@ class Terminal:
             TimeRemainingColumn,
         )
 
+        from chargen.terminal.bars import move
+
         columns = (
             TextColumn("{task.description}"),
             BarColumn(),
@@ -143,20 +145,24 @@ class Terminal:
             def update(phase: str, done: float, total: float) -> None:
                 speed = bar.tasks[task].speed
                 rate = f"{human(speed)} {unit}/s" if speed and unit else ""
-                bar.update(task, description=phase, completed=done, total=total or None, rate=rate)
+                move(bar, task, done, total or None, description=phase, rate=rate)
 
             yield update
 
     def _plain_progress(self, what: str, unit: str) -> Callable[[str, float, float], None]:
         began = said = time.monotonic()
+        before = 0.0
 
         def update(phase: str, done: float, total: float) -> None:
-            nonlocal said
+            nonlocal said, began, before
             now = time.monotonic()
+            if not done or done < before:  # another phase
+                began = now
+            before = done
             if now - said >= 10:
                 said = now
                 share = [f"{done / total:.0%}"] if total else []
-                rate = [f"{human(done / (now - began))} {unit}/s"] if unit else []
+                rate = [f"{human(done / (now - began))} {unit}/s"] if unit and now > began else []
                 self.say(f"{phase or what}: {', '.join(share + rate)}")
 
         return update

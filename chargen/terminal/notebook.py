@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
+from chargen.terminal.bars import move
 from chargen.terminal.plain import PHASES, PlainView, TrainingView
 from chargen.training.events import Event, Planned, Step
 
@@ -36,12 +37,8 @@ class NotebookView:
         self._task = progress.add_task("preparing", total=None)
 
     def preparing(self, phase: str, done: float, total: float) -> None:
-        self._progress.update(
-            self._task,
-            description=PHASES.get(phase, phase),
-            completed=done,
-            total=total or None,
-        )
+        words = PHASES.get(phase, phase)
+        move(self._progress, self._task, done, total or None, description=words)
 
     def tick(self) -> None:
         pass
@@ -49,7 +46,7 @@ class NotebookView:
     def event(self, event: Event) -> None:
         match event:
             case Planned():
-                self._progress.update(self._task, total=event.total_steps, completed=event.step)
+                move(self._progress, self._task, event.step, event.total_steps)
             case Step():
                 self._progress.update(
                     self._task, completed=event.step, description=f"loss {event.loss:.3f}"

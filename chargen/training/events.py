@@ -169,3 +169,20 @@ class Finished(Event):
     reason: str
     best_bits_per_char: float | None
     run: str
+
+
+class ShareDone:
+    """The share of a run's steps that is done, by its events.
+
+    Attributes:
+        share: 0 until the steps are planned; it never falls, though their number may grow.
+    """
+
+    def __init__(self) -> None:
+        self.share, self._total = 0.0, 0
+
+    def note(self, event: Event) -> None:
+        if isinstance(event, Planned):
+            self._total = event.total_steps
+        if self._total:
+            self.share = max(self.share, min(1.0, event.step / self._total))

@@ -82,13 +82,12 @@ class Processes:
             self._workers[worker].line.send(list(group))
 
     def wait(self, seconds: float) -> list[tuple[int, Message]]:
-        lines = {each.line: n for n, each in self._workers.items()}
+        numbers: dict[object, int] = {each.line: n for n, each in self._workers.items()}
         found: list[tuple[int, Message]] = []
-        for line in wait(list(lines), seconds):
-            assert isinstance(line, Connection)
-            n = lines[line]
+        for ready in wait([each.line for each in self._workers.values()], seconds):
+            n = numbers[ready]
             try:
-                found.append((n, line.recv()))
+                found.append((n, self._workers[n].line.recv()))
             except (EOFError, OSError):
                 found.append((n, self._loss(n)))
         return found

@@ -28,6 +28,9 @@ _PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes([0, 0, 0, _SETTINGS_FRAME
 """The first words of a client of gRPC, which is HTTP/2; the server answers with its settings."""
 _PREFIX, _LOCK = "chargen-ray-", "driver.lock"
 """Of the folder of a cluster on this machine, and of the file in it that its driver locks."""
+_FOLDERS = Path("/tmp" if os.name == "posix" else tempfile.gettempdir())
+"""Where these folders are. Ray's sockets lie in them, whose paths have at most 103 bytes on macOS
+and 107 on Linux: too few for what TMPDIR may name, and does on macOS."""
 _ADDRESS = re.compile(r"(?:ray://)?(.+):(\d+)")
 
 
@@ -134,9 +137,9 @@ def check_address(address: str) -> None:
 @contextlib.contextmanager
 def _temporary_folder() -> Iterator[str]:
     """A folder that is locked while this process lives; those of killed ones are removed first."""
-    for left in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):
+    for left in _FOLDERS.glob(f"{_PREFIX}*"):
         _remove_if_dead(left)
-    folder = tempfile.mkdtemp(prefix=_PREFIX)
+    folder = tempfile.mkdtemp(prefix=_PREFIX, dir=_FOLDERS)
     with FileLock(Path(folder, _LOCK)):
         try:
             yield folder

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from chargen.corpus.detection import check_codec, detect
+from chargen.corpus.western import is_western
 from chargen.errors import CorpusError
 from tests.corpus.texts import CHINESE, ENGLISH, JAPANESE, KOREAN, TRADITIONAL
 
@@ -46,6 +47,47 @@ def test_an_encoding_is_recognised_and_reads_as_its_utf8_twin(
     assert found is not None
     data = text.encode(codec)
     assert data.decode(found.codec).removeprefix("\ufeff") == text
+
+
+@pytest.mark.parametrize(
+    ("text", "codec"),
+    [
+        (ENGLISH + "It cost £5.\n" + ENGLISH, "latin-1"),
+        ((ENGLISH * 250).replace(", ", "—"), "cp1252"),
+        (ENGLISH * 20 + "“The café’s naïve,” he said.\n", "cp1252"),
+        ("Den gamle mannen gick långsamt ner till sjön, där två små båtar låg på ängen.\n" * 8, ""),
+        ("O velho desceu à margem de manhã, e percebeu que não havia ninguém na estação.\n", ""),
+        (
+            "Den gamle mand gik langsomt ned til åen; små både lå på vandet, og æblerne er røde.\n",
+            "",
+        ),
+        ("Le vieil homme descendit où l’œuvre était amarrée. « Ça va ? », dit-elle.\n", ""),
+        ("Perché non è venuto? La città è già lontana, però più bella di così.\n", ""),
+        ("¿Dónde está el niño? Él miró al cielo y comprendió que llovería mañana.\n", ""),
+        ("Starý muž šel pomalu dolů k řece. Příliš žluťoučký kůň úpěl ďábelské ódy.\n", "cp1250"),
+        (
+            "Stary człowiek poszedł nad rzekę i zrozumiał, że będzie padać. Zażółć gęślą.\n",
+            "cp1250",
+        ),
+        ("Az öreg ember lement a folyóhoz, és tudta, hogy eső lesz. Árvíztűrő tükör.\n", "cp1250"),
+        ("Bătrânul a coborât încet spre râu şi înţelese că va ploua în oraş mâine.\n", "cp1250"),
+        ("Stari čovjek je sišao do rijeke i shvatio da će padati. Đak uči žestoko.\n", "cp1250"),
+    ],
+    ids=lambda value: value[:12],
+)
+def test_letters_of_western_and_of_central_europe_are_told_apart(
+    tmp_path: Path, text: str, codec: str
+) -> None:
+    data = text.encode(codec or "cp1252")
+    found = detect(write(tmp_path, data))
+    assert found is not None
+    assert data.decode(found.codec) == text
+    assert not found.sure
+
+
+def test_few_bytes_of_chinese_are_not_western() -> None:
+    assert not is_western("中".encode("gbk"))
+    assert not is_western(("Go，" * 9 + "好").encode("gbk"))
 
 
 @pytest.mark.parametrize("text", [CHINESE, ENGLISH, "你好，世界。\n再见。"])

@@ -5,13 +5,16 @@ from __future__ import annotations
 import gzip
 import subprocess
 import sys
+import tracemalloc
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 from chargen.corpus.documents import READABLE, is_html, kind_of
 from chargen.corpus.preparing import prepare
+from chargen.corpus.reading import open_source, read_sources
 from chargen.corpus.sources import find_sources
 from chargen.errors import CorpusError
 from chargen.options import CorpusConfig
@@ -48,18 +51,29 @@ def pdf(path: Path, lines: list[str]) -> Path:
     return path
 
 
+W = "http://schemas.openxmlformats.org/wordprocessingml/2006/main"
+MC = "http://schemas.openxmlformats.org/markup-compatibility/2006"
+
+
 def docx(path: Path, lines: list[str]) -> Path:
-    document = pytest.importorskip("docx").Document()
-    for line in lines:
-        document.add_paragraph(line)
-    document.save(str(path))
+    return docx_of(path, "".join(f"<w:p><w:r><w:t>{line}</w:t></w:r></w:p>" for line in lines))
+
+
+def docx_of(path: Path, body: str) -> Path:
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as made:
+        made.writestr(
+            "word/document.xml",
+            '<?xml version="1.0" encoding="UTF-8" standalone="yes"?>'
+            f'<w:document xmlns:w="{W}" xmlns:mc="{MC}">'
+            f"<w:body>{body}<w:sectPr/></w:body></w:document>",
+        )
     return path
 
 
-def epub(path: Path, pages: list[str]) -> Path:
+def epub(path: Path, pages: Sequence[str | bytes]) -> Path:
     items = "".join(f'<item id="p{n}" href="text/p%20{n}.xhtml"/>' for n in range(len(pages)))
     spine = "".join(f'<itemref idref="p{n}"/>' for n in range(len(pages)))
-    with zipfile.ZipFile(path, "w") as book:
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as book:
         book.writestr("mimetype", "application/epub+zip")
         book.writestr(
             "META-INF/container.xml",
@@ -90,6 +104,83 @@ def test_a_word_document_is_read_paragraph_by_paragraph(tmp_path: Path) -> None:
     assert prepared_text(docx(tmp_path / "book.docx", lines), tmp_path) == "\n".join(lines) + "\n"
 
 
+def run(text: str) -> str:
+    return f"<w:r><w:t>{text}</w:t></w:r>"
+
+
+def test_content_controls_and_insertions_are_text_and_deletions_are_not(tmp_path: Path) -> None:
+    pytest.importorskip("lxml")
+    body = (
+        "<w:p><w:pPr><w:tabs><w:tab/></w:tabs></w:pPr>"
+        f"{run('a')}<w:ins>{run('b')}</w:ins><w:del><w:r><w:delText>no</w:delText></w:r></w:del>"
+        f"<w:moveFrom>{run('no')}</w:moveFrom><w:moveTo>{run('c')}</w:moveTo>"
+        f"<w:sdt><w:sdtPr/><w:sdtContent>{run('d')}</w:sdtContent></w:sdt>"
+        f"<w:hyperlink>{run('e')}</w:hyperlink><w:r><w:tab/><w:t>f</w:t><w:br/><w:t>g</w:t></w:r></w:p>"
+        f"<w:sdt><w:sdtContent><w:p>{run('h')}</w:p><w:p>{run('i')}</w:p></w:sdtContent></w:sdt>"
+        "<w:p><w:r><w:ruby><w:rt><w:r><w:t>hua</w:t></w:r></w:rt><w:rubyBase><w:r><w:t>花</w:t></w:r>"
+        "</w:rubyBase></w:ruby></w:r><mc:AlternateContent><mc:Choice><w:txbxContent>"
+        f"<w:p>{run('box')}</w:p></w:txbxContent></mc:Choice><mc:Fallback><w:txbxContent>"
+        f"<w:p>{run('box')}</w:p></w:txbxContent></mc:Fallback></mc:AlternateContent>{run('j')}</w:p>"
+    )
+    found = prepared_text(docx_of(tmp_path / "book.docx", body), tmp_path)
+    assert found == "abcde\tf\ng\nh\ni\n花j\nbox\n"
+
+
+def test_a_merged_cell_of_a_table_is_there_once(tmp_path: Path) -> None:
+    pytest.importorskip("lxml")
+
+    def cell(text: str, properties: str = "") -> str:
+        return f"<w:tc><w:tcPr>{properties}</w:tcPr><w:p>{run(text)}</w:p></w:tc>"
+
+    wide, down = '<w:gridSpan w:val="2"/>', "<w:vMerge/>"
+    rows = (
+        cell("wide", wide) + cell("x"),
+        cell("tall", '<w:vMerge w:val="restart"/>') + cell("y") + cell("z"),
+        cell("", down) + f"<w:sdt><w:sdtContent>{cell('u')}</w:sdtContent></w:sdt>" + cell("v"),
+        f"<w:tc><w:tbl><w:tr>{cell('in')}</w:tr></w:tbl><w:p/></w:tc>" + cell("w", wide),
+    )
+    table = "".join(f"<w:tr>{row}</w:tr>" for row in rows)
+    found = prepared_text(docx_of(tmp_path / "book.docx", f"<w:tbl>{table}</w:tbl>"), tmp_path)
+    assert found == "wide\tx\ntall\ty\tz\nu\tv\nin\n\tw\n"
+
+
+@pytest.mark.parametrize("codec", ["gb2312", "big5", "iso-8859-1", "utf-16", "utf-8-sig"])
+def test_pages_of_an_epub_are_decoded_as_they_say(tmp_path: Path, codec: str) -> None:
+    pytest.importorskip("lxml")
+    text = "café" if codec.startswith("iso") else "春眠不覺曉" if codec == "big5" else "春眠镕"
+    said = codec.removesuffix("-sig")
+    page = f"<?xml version='1.0' encoding='{said}'?><html><body><p>{text}</p></body></html>"
+    data = page.encode("gbk" if codec == "gb2312" else codec)
+    assert prepared_text(epub(tmp_path / "book.epub", [data]), tmp_path) == f"{text}\n"
+
+
+def test_a_page_of_an_epub_that_cant_be_decoded_is_an_error(tmp_path: Path) -> None:
+    pytest.importorskip("lxml")
+    page = "<html><body><p>春眠不觉晓</p></body></html>".encode("gbk")
+    with pytest.raises(
+        CorpusError, match=r"OPS/text/p 0\.xhtml.*doesn't decode as utf-8: b4 at"
+    ) as e:
+        prepared_text(epub(tmp_path / "book.epub", [page]), tmp_path)
+    assert e.value.remedy
+
+
+def test_lines_of_preformatted_text_stay_lines(tmp_path: Path) -> None:
+    pytest.importorskip("lxml")
+    page = "<html><body><p>a\nb</p><pre>春眠\n  <b>不觉晓\n</b>处处</pre><p>c\nd</p></body></html>"
+    found = prepared_text(epub(tmp_path / "book.epub", [page]), tmp_path)
+    assert found == "a b\n春眠\n不觉晓\n处处\nc d\n"
+
+
+def test_what_unpacks_to_too_much_is_refused(tmp_path: Path) -> None:
+    pytest.importorskip("lxml")
+    page = epub(tmp_path / "book.epub", ["<html>" + "<b/>" * (1 << 22) + "a</html>"])
+    text = docx_of(tmp_path / "book.docx", " " * (1 << 26))
+    for path in (page, text):
+        with pytest.raises(CorpusError, match=r"unpacks to .* bytes, more than") as error:
+            prepare([path], tmp_path / "corpus", CorpusConfig())
+        assert "plain text" in error.value.remedy
+
+
 def test_an_epub_is_read_in_the_order_of_its_spine(tmp_path: Path) -> None:
     pytest.importorskip("lxml")
     head = (
@@ -113,6 +204,21 @@ def test_a_document_is_recorded_as_such_whatever_encoding_is_named(tmp_path: Pat
     assert "Word" in source.encoding_note
     again = prepare([path], tmp_path / "corpus", config)  # the same corpus, not an error
     assert again.manifest.sources == (source,)
+
+
+def test_only_the_paragraph_at_hand_is_in_memory(tmp_path: Path) -> None:
+    pytest.importorskip("lxml")
+    path = docx(tmp_path / "book.docx", ["x" * 1000] * 4000)
+    [file] = find_sources([path])
+    config = CorpusConfig(unwrap="no")
+    tracemalloc.start()
+    try:
+        source = open_source(file, config)
+        assert sum(map(len, read_sources([source], config))) == 1001 * 4000
+        assert tracemalloc.get_traced_memory()[1] < 3_000_000
+    finally:
+        tracemalloc.stop()
+    assert source.byte_count == path.stat().st_size
 
 
 def test_documents_in_a_folder_are_taken(tmp_path: Path) -> None:

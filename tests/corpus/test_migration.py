@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from chargen import __version__
+from chargen.corpus.identity import CorpusRequest
 from chargen.corpus.manifest import read_manifest
-from chargen.corpus.migration import VERSION
+from chargen.corpus.migration import READING, VERSION
 from chargen.corpus.prepared import PreparedCorpus
 from chargen.corpus.preparing import prepare
 from chargen.errors import CorpusError
@@ -50,14 +51,30 @@ def test_a_corpus_of_every_version_opens(version: int) -> None:
     assert [source.name for source in corpus.manifest.sources] == ["harbour.txt"]
 
 
-@pytest.mark.parametrize("version", VERSIONS)
-def test_a_corpus_of_every_version_is_reused(version: int, tmp_path: Path) -> None:
-    folder = Path(shutil.copytree(FORMATS / f"corpus-v{version}", tmp_path / "copy"))
+def test_a_corpus_of_this_reading_is_reused(tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(FORMATS / f"corpus-v{VERSION}", tmp_path / "copy"))
     before = (folder / "manifest.json").read_bytes()
-    settings = settings_of(version)
-    corpus = prepare([TEXT], folder, settings)
+    corpus = prepare([TEXT], folder, SETTINGS)
     assert (folder / "manifest.json").read_bytes() == before
-    assert corpus.manifest.files == prepare([TEXT], tmp_path / "new", settings).manifest.files
+    assert corpus.manifest.files == prepare([TEXT], tmp_path / "new", SETTINGS).manifest.files
+
+
+@pytest.mark.parametrize("version", range(1, 5))
+def test_a_corpus_of_an_earlier_reading_isnt_taken_for_a_new_one(
+    version: int, tmp_path: Path
+) -> None:
+    folder = Path(shutil.copytree(FORMATS / f"corpus-v{version}", tmp_path / "copy"))
+    settings = settings_of(version)
+    with pytest.raises(CorpusError, match="by an earlier chargen, which reads some") as error:
+        prepare([TEXT], folder, settings)
+    assert "force" in error.value.remedy
+    assert prepare([TEXT], folder, settings, force=True).manifest.reading == READING
+
+
+def test_the_key_of_a_corpus_tells_readings_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = CorpusRequest.of([TEXT], SETTINGS).folder_name
+    monkeypatch.setattr("chargen.corpus.identity.READING", READING + 1)
+    assert CorpusRequest.of([TEXT], SETTINGS).folder_name != now
 
 
 def test_records_of_version_4_are_those_of_their_file(tmp_path: Path) -> None:
@@ -83,11 +100,12 @@ def test_records_of_version_4_are_those_of_their_file(tmp_path: Path) -> None:
 
 def test_all_versions_say_the_same() -> None:
     manifests = [read_manifest(FORMATS / f"corpus-v{version}") for version in VERSIONS]
-    assert [each.name for each in manifests] == ["corpus-v1", "harbour", "harbour", "harbour"]
+    assert [each.name for each in manifests] == ["corpus-v1", *["harbour"] * (VERSION - 1)]
     newest = manifests[-1]
     for version, old in zip(VERSIONS, manifests, strict=True):
         same = replace(old, name=newest.name, chargen_version=newest.chargen_version)
-        assert replace(same, config=SETTINGS) == newest
+        assert replace(same, config=SETTINGS, reading=newest.reading) == newest
+        assert old.reading == (1 if version < 5 else 2)
         assert old.config == settings_of(version)
 
 
@@ -107,7 +125,7 @@ def test_an_unknown_version_is_refused_in_one_line(version: Any, tmp_path: Path)
     with pytest.raises(CorpusError, match="format version") as error:
         PreparedCorpus.open(folder)
     assert "written by chargen 7.1.0" in error.value.message
-    assert f"chargen {__version__} reads versions 1, 2, 3 and 4" in error.value.message
+    assert f"chargen {__version__} reads versions 1, 2, 3, 4 and 5" in error.value.message
     assert "\n" not in error.value.message
     assert error.value.remedy
 

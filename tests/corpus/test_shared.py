@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,11 +14,16 @@ from chargen.corpus.cutting import pieces_of
 from chargen.corpus.detection import Detected
 from chargen.corpus.preparing import prepare
 from chargen.corpus.reading import Source
+from chargen.corpus.shared import Task, results_in_order
 from chargen.corpus.sources import find_sources
 from chargen.errors import ChargenError
 from chargen.options import CorpusConfig, WorkersConfig
+from chargen.workers.pool import Pool
 from tests.support import files_in
 
+CUT = ["utf-8", "utf8", "UTF-8", "gb18030", "GBK", "shift-jis", "euc-kr", "latin_1", "latin-1"]
+CUT += ["koi8_r", "koi8-r", "cp1250", "cp1252", "iso8859_2", "mac_roman", "ascii"]
+NOT_CUT = ["utf-16", "utf-32-le", "utf-7", "utf-8-sig", "hz", "iso2022_jp", "cp037"]
 TWO = WorkersConfig(workers=2)
 CHINESE = "春眠不觉晓，处处闻啼鸟。夜来风雨声，花落知多少。𠮷"
 
@@ -62,6 +69,45 @@ def test_pieces_are_the_file_cut_at_whole_characters(texts: Path, names: str, si
             assert not piece.endswith(b"\r") or name == "e"
         if name not in "ce" and not (name == "f" and size > len(data)):
             assert len(pieces) >= len(data) // (size + 300)
+
+
+@pytest.mark.parametrize("codec", CUT)
+def test_a_codec_without_a_memory_is_cut_however_it_is_spelt(tmp_path: Path, codec: str) -> None:
+    assert count_of_pieces(tmp_path, codec) == 4
+
+
+@pytest.mark.parametrize(
+    "codec", ["utf-16", "utf-32-le", "utf-7", "utf-8-sig", "hz", "iso2022_jp", "cp037"]
+)
+def test_a_codec_with_a_memory_or_other_line_ends_is_not_cut(tmp_path: Path, codec: str) -> None:
+    assert count_of_pieces(tmp_path, codec) == 1
+
+
+def count_of_pieces(folder: Path, codec: str) -> int:
+    (folder / "a.txt").write_bytes(b"a line\n" * 40)
+    [file] = find_sources([folder / "a.txt"])
+    source = Source(file, Detected(codec, True, ""))
+    return len(list(pieces_of(source, whole_lines=False, size=70)))
+
+
+def test_no_worker_holds_the_ids_of_a_large_piece(
+    texts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    encoded: list[int] = []
+
+    def noted(pool: Pool, tasks: Iterable[Task]) -> Iterator[Any]:
+        tasks = list(tasks)
+        encoded.extend(task.piece.size for task in tasks if task.model)
+        return results_in_order(pool, tasks)
+
+    monkeypatch.setattr("chargen.corpus.shared_text.results_in_order", noted)
+    monkeypatch.setattr(cutting, "PIECE_BYTES", 500)
+    paths = [texts / f"{name}.txt" for name in "aeg"]
+    prepare(paths, tmp_path / "alone", CorpusConfig(vocab_size=12))
+    prepare(paths, tmp_path / "shared", CorpusConfig(vocab_size=12), workers=TWO)
+    assert files_in(tmp_path / "shared") == files_in(tmp_path / "alone")
+    assert (texts / "e.txt").stat().st_size > 2000 > max(encoded)
+    assert len(encoded) > 20
 
 
 def test_workers_prepare_the_same_corpus(

@@ -58,6 +58,21 @@ def test_what_a_folder_holds_besides_texts_is_passed_over_and_told(tmp_path: Pat
     assert passed_over([tmp_path / "src"]) == []
 
 
+@pytest.mark.skipif(os.mkdir not in os.supports_dir_fd, reason="makes folders by descriptors")
+def test_a_folder_that_cant_be_read_is_an_error(tmp_path: Path) -> None:
+    write(tmp_path, b"text")
+    here = os.open(tmp_path, os.O_RDONLY)
+    for _ in range(25):  # deeper than a path can name, which holds for root too
+        os.mkdir("d" * 200, dir_fd=here)
+        inner = os.open("d" * 200, os.O_RDONLY, dir_fd=here)
+        os.close(here)
+        here = inner
+    os.close(here)
+    with pytest.raises(CorpusError, match="Can't read a text") as error:
+        find_sources([tmp_path])
+    assert error.value.remedy
+
+
 def test_scripts_and_data_are_taken_where_there_is_nothing_else(tmp_path: Path) -> None:
     for name in ("a.sh", "b.json"):
         write(tmp_path, b"text\n", name)

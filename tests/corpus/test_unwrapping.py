@@ -64,6 +64,16 @@ def test_words_are_joined_by_spaces() -> None:
     assert unwrap(text)[0] == "\n\n".join(whole) + "\n"
 
 
+def test_typographic_quotes_change_nothing_about_that() -> None:
+    speech = (
+        "He walked slowly,” he said. “Evening,” said the boys’ house in the dusk… and a fog—or "
+        "what ‘we’ took for it—came over the “harbour” where the old man’s boat lay, “asleep.” "
+    )
+    whole = [f"“{(speech * 4)[: 250 + 7 * n].rsplit(' ', 1)[0]}.”" for n in range(80)]
+    text = "\n\n".join(textwrap.fill(each, 72) for each in whole) + "\n"
+    assert unwrap(text)[0] == "\n\n".join(whole) + "\n"
+
+
 @pytest.mark.parametrize("chunk", [1, 7, 100])
 def test_chunks_may_be_cut_anywhere(chunk: int) -> None:
     text = wrapped(PROSE, 40, "\n\n")
@@ -116,6 +126,19 @@ def test_verse_and_lists_within_a_wrapped_text_stay() -> None:
         ("안개가 물", "위를", "안개가 물 위를"),
         ("他用 Python", "写", "他用 Python写"),
         ("ตอน", "เช้า", "ตอนเช้า"),
+        ("slowly,”", "he said", "slowly,” he said"),
+        ("he said.", "“Evening", "he said. “Evening"),
+        ("the boys’", "house", "the boys’ house"),
+        ("Well…", "he said", "Well… he said"),
+        ("a fog—", "or smoke", "a fog—or smoke"),
+        ("a fog", "—or smoke", "a fog—or smoke"),
+        ("a fog —", "or smoke", "a fog — or smoke"),
+        ("a fog", "— or smoke", "a fog — or smoke"),
+        ("他说：“", "今天", "他说：“今天"),
+        ("会下雨。”", "“是的", "会下雨。”“是的"),
+        ('会下雨。"', '"是的', '会下雨。""是的'),
+        ("他说……", "“是的", "他说……“是的"),
+        ("他叫“Tom”", "，是的", "他叫“Tom”，是的"),
     ],
 )
 def test_the_script_says_what_joins(line: str, following: str, whole: str) -> None:

@@ -104,7 +104,7 @@ def quality(ours: float) -> QualityOutcome:
         "counting": learning_curve("counting alone", 1, 4.0, 4.0),
         "ppmd": learning_curve("PPMd", 1, 4.0, 4.0),
     }
-    return QualityOutcome("machine", "cpu", 1, "2", "text", 9, 9, 9, 0, **made)
+    return QualityOutcome("machine", "cpu", 1, "2", "float32", "text", 9, 9, 9, 0, **made)
 
 
 def test_quality() -> None:
@@ -116,6 +116,11 @@ def test_quality() -> None:
     worse, never = quality(3.25).findings()
     assert "0.750 more than plain loop and 0.250 more than small GPT." in worse
     assert never == "It doesn't reach the end of the curve of small GPT."
+
+
+def test_only_what_was_scored_on_the_same_text_has_a_time_to_the_gpts_end() -> None:
+    table, _ = quality(2.0).tables()
+    assert [row[-1] for row in table.rows] == ["66.7 s", "never", "80.0 s", "80.0 s", *"---"]
 
 
 def test_the_picture_of_quality_says_what_to_see(

@@ -14,7 +14,7 @@ import chargen
 from chargen.bench.timing import Stopwatch
 from chargen.corpus.prepared import PreparedCorpus
 from chargen.errors import ConfigError
-from chargen.experiments.contenders import Budget
+from chargen.experiments.contenders import Budget, Chargen
 from chargen.experiments.counting import counting_alone, ppmd
 from chargen.experiments.curves import LearningCurve, Point
 from chargen.experiments.quality import QualityOutcome, compare_quality
@@ -50,11 +50,21 @@ def test_each_learns_for_the_same_budget_and_gets_better(outcome: QualityOutcome
 def test_chargens_result_is_that_of_the_train_command(
     outcome: QualityOutcome, text: Path, here: Path
 ) -> None:
-    run = chargen.train(
-        text, preset="tiny", max_steps=STEPS, eval_every=STEPS, seed=3, device="cpu"
-    )
+    options = {"max_steps": STEPS, "eval_every": STEPS, "seed": 3, "device": "cpu"}
+    run = chargen.train(text, preset="tiny", precision="float32", **options)
     assert run.bits_per_char == pytest.approx(outcome.chargen.bits_per_char, rel=1e-6)
     assert outcome.recalling.bits_per_char < outcome.chargen.bits_per_char
+
+
+def test_all_learn_in_the_precision_of_the_outcome(
+    corpus: Path, tmp_path: Path, outcome: QualityOutcome
+) -> None:
+    prepared, budget = PreparedCorpus.open(corpus), Budget(1, in_steps=True)
+    run = Chargen(prepared, tmp_path, "a", "tiny", budget, seed=0, device=CPU, threads=1)
+    run.close()
+    assert run._session.config.precision == outcome.precision == "float32"
+    assert next(SmallGPT(prepared, budget, CPU)._model.parameters()).dtype == torch.float32
+    assert "float32" in outcome.tables()[0].title
 
 
 def test_the_outcome_is_tables_json_and_a_picture(outcome: QualityOutcome, tmp_path: Path) -> None:
