@@ -17,7 +17,7 @@ _SURE = 15.0
 """Bound of the gate's logit: no piece may lose all of its probability by rounding."""
 _SINGLY = 4
 """Up to so many rows are mixed one by one."""
-_TOGETHER = 1 << 17
+_TOGETHER = 1 << 18
 """Numbers in the rows that are mixed at once, few enough for a processor's cache."""
 
 
