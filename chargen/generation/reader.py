@@ -82,23 +82,24 @@ class Reader:
         path: str | Path,
         *,
         labels: bool = True,
-        encoding: str = "auto",
-        errors: str = "strict",
+        encoding: str | None = None,
+        errors: str | None = None,
     ) -> Score:
         """Score the records of a file, each with its labels, or with none of them.
 
         Each text is read from its beginning, and its end counts as a character. ``encoding`` and
-        ``errors`` are those of the file, as in ``chargen prepare``.
+        ``errors`` are as in ``chargen prepare``; None: those of the run's own records.
 
         Raises:
-            CorpusError: the file can't be read as the run's own records were.
+            CorpusError: the file can't be read so.
         """
         from chargen.corpus.labels import Labels
         from chargen.corpus.records import read_records
         from chargen.evaluation.texts import score_file
 
         loaded, corpus = self.loaded, self.loaded.config.corpus
-        settings = replace(corpus.settings, encoding=encoding, errors=errors)
+        own = corpus.settings
+        settings = replace(own, encoding=encoding or own.encoding, errors=errors or own.errors)
         check(settings)
         records = read_records([path], settings, all_labels=False)
         if loaded.config.model.task == "infill":

@@ -36,11 +36,10 @@ class Request:
     alternatives: int | None = None
     may_fail: bool = False
 
-    @property
-    def most_characters(self) -> int:
-        """Characters that the text has at most, whatever is drawn."""
+    def most_characters(self, *, answers: bool = False) -> int:
+        """Characters that the text has at most, whatever is drawn; ``answers``: to the line."""
         if self.form is not None:
-            return plan.most_characters(self.form, self.prompt)
+            return plan.most_characters(self.form, self.prompt, answers=answers)
         return most_characters(self.config.length, self.config.end)
 
 

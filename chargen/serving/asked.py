@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +14,7 @@ from chargen.generation.seeds import text_seeds
 from chargen.generation.text import most_characters
 from chargen.options import BatchConfig, SamplingConfig, ServeConfig
 from chargen.serving.fields import Fields
-from chargen.serving.refusals import RefusedError
+from chargen.serving.refusals import RefusedError, to_json
 
 MOST_LOGPROBS = 20
 MOST_STOPS, LONGEST_STOP = 16, 200
@@ -74,6 +74,34 @@ class Asked:
     def of_a_form(self) -> bool:
         return self.requests[0].form is not None
 
+    def check_lengths(self, limits: ServeConfig, *, answers: bool = False) -> None:
+        """Check how long texts may become, and how many probabilities there may be with them.
+
+        Args:
+            limits: of the server.
+            answers: whether the run answers lines.
+
+        Raises:
+            RefusedError: it is too much; ``param`` names the field.
+        """
+        longest = [request.most_characters(answers=answers) for request in self.requests]
+        most = limits.max_length
+        if max(longest) > most:
+            if self.of_a_form:
+                Fields.refuse("form", f"asks for more than {most:,} characters")
+            Fields.refuse(
+                "max_tokens",
+                f"asks for more than {most:,} characters: with end, a text may have "
+                f"{max(longest):,} before it ends",
+            )
+        if self.logprobs is None:
+            return
+        odds = sum(longest) * (1 + self.logprobs)
+        if self.echo:
+            odds += sum(len(request.prompt) for request in self.requests)
+        if odds > _MOST_ODDS:
+            Fields.refuse("logprobs", f"asks for more than {_MOST_ODDS:,} probabilities altogether")
+
 
 def read_body(data: bytes, limits: ServeConfig) -> Asked:
     """Read a body.
@@ -81,7 +109,9 @@ def read_body(data: bytes, limits: ServeConfig) -> Asked:
     Raises:
         RefusedError: it isn't what it should be; ``param`` names the field.
     """
-    return _Reader(data, limits).asked()
+    asked = _Reader(data, limits).asked()
+    asked.check_lengths(limits)
+    return asked
 
 
 class _Reader(Fields):
@@ -95,7 +125,7 @@ class _Reader(Fields):
         for name, (kind, nothing) in _UNUSED.items():
             value = self.values.get(name, nothing)
             if isinstance(value, bool) or not isinstance(value, kind) or value != nothing:
-                self.refuse(name, f"is not supported, but as {nothing}")
+                self.refuse(name, f"should be left out or {to_json(nothing).decode()}")
         model, stream = self.text("model"), self.flag("stream")
         logprobs = self.whole("logprobs", 0, MOST_LOGPROBS)
         self.text("user")
@@ -122,38 +152,11 @@ class _Reader(Fields):
         given = self.values.get("seed")
         if given is not None and (problem := BatchConfig.entries()["seed"].problem(given)):
             raise RefusedError(400, f"{problem}.", param="seed")
-        found = tuple(
+        return tuple(
             Request(prompt, config, seed, form, alternatives=logprobs)
             for prompt in prompts
             for seed in text_seeds(secrets.randbelow(2**31) if given is None else given, n)
         )
-        self._check_lengths(found[::n], n)
-        return found
-
-    def _check_lengths(self, requests: Sequence[Request], n: int) -> None:
-        """Check how long texts may become, and how many probabilities there may be with them.
-
-        Args:
-            requests: the first text of each prompt.
-            n: texts of each.
-        """
-        longest, most = [request.most_characters for request in requests], self._limits.max_length
-        if max(longest) > most:
-            if requests[0].form is not None:
-                self.refuse("form", f"asks for more than {most:,} characters")
-            self.refuse(
-                "max_tokens",
-                f"asks for more than {most:,} characters: with end, a text may have "
-                f"{max(longest):,} before it ends",
-            )
-        logprobs = requests[0].alternatives
-        if logprobs is None:
-            return
-        odds = n * sum(longest) * (1 + logprobs)
-        if self.flag("echo"):
-            odds += n * sum(len(request.prompt) for request in requests)
-        if odds > _MOST_ODDS:
-            self.refuse("logprobs", f"asks for more than {_MOST_ODDS:,} probabilities altogether")
 
     def _prompts(self) -> list[str]:
         self.values.setdefault("prompt", "")

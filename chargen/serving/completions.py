@@ -90,7 +90,7 @@ class Completions:
         flow = Flow(asked.requests, model.worker, self._metrics, exchange.started)
         try:
             async with self._endings.watching(exchange.started, receive):
-                prompts = await _checked(asked, model, model.engine)
+                prompts = await _checked(asked, model, model.engine, self._config)
                 answer = Answer(asked, model.name, model.fingerprint, prompts)
                 flow.begin()
                 if asked.stream:
@@ -148,12 +148,16 @@ async def end_with(error: Exception, exchange: Exchange, send: Send) -> None:
         raise HungUpError from error
 
 
-async def _checked(asked: Asked, model: Model, engine: Engine) -> Sequence[Sequence[Drawn]]:
+async def _checked(
+    asked: Asked, model: Model, engine: Engine, limits: ServeConfig
+) -> Sequence[Sequence[Drawn]]:
     """Check texts that are asked for; what their prompts cost, if that is to be reported.
 
     Raises:
         RefusedError: the run can't do what is asked for.
     """
+    if engine.answers:
+        asked.check_lengths(limits, answers=True)
     requests = {request.prompt: request for request in asked.requests}
     scored = asked.echo and asked.logprobs is not None
     if scored and engine.answers:

@@ -56,7 +56,9 @@ class Embeddings:
 
     def __init__(self, models: Models, admission: Admission, config: ServeConfig) -> None:
         self._models, self._admission, self._config = models, admission, config
-        self._turn = asyncio.Lock()  # one request at a time: each takes all threads of torch
+        # One request at a time, since each takes all threads of torch. Those that wait hold no run;
+        # whoever hangs up leaves the line, while its thread keeps its turn.
+        self._line, self._turn = asyncio.Lock(), asyncio.Lock()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         exchange: Exchange = scope["state"]["exchange"]
@@ -74,7 +76,7 @@ class Embeddings:
             self._admission.leave(1)
 
     async def _answer(self, asked: _Asked, exchange: Exchange) -> bytes:
-        async with self._models.using(asked.model) as model:
+        async with self._line, self._models.using(asked.model) as model:
             exchange.model = name = model.name
             embed = model.generator.embed
             try:

@@ -89,7 +89,8 @@ class Fields:
         except UnicodeEncodeError:
             self.refuse(name, "has a lone surrogate, which is not a character")
 
-    def refuse(self, name: str, problem: str) -> NoReturn:
+    @staticmethod
+    def refuse(name: str, problem: str) -> NoReturn:
         raise RefusedError(400, f"The field {name} {problem}.", param=name)
 
 

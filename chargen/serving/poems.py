@@ -51,8 +51,10 @@ class Workshop:
             def found() -> list[str]:
                 task = engine.poet.task(form, "")
                 size = task.plan.characters
-                if len(poem) != size * task.plan.verses or place >= len(poem):
+                if len(poem) != size * task.plan.verses:
                     fields.refuse("poem", f"should have {size * task.plan.verses} characters")
+                if place >= len(poem):
+                    fields.refuse("place", f"should be less than {len(poem)}")
                 verses = [poem[n : n + size] for n in range(0, len(poem), size)]
                 return fitting(verses, place, characters, task)
 

@@ -6,7 +6,7 @@ import asyncio
 import json
 import socket
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +30,10 @@ def nothing(_about: object) -> None:
 
 
 def server_of(
-    run: Path, on_bug: Callable[[BaseException], None] = nothing, **options: Any
+    run: Path,
+    on_bug: Callable[[BaseException], None] = nothing,
+    more: Sequence[Path] = (),
+    **options: Any,
 ) -> Server:
     """A server that isn't started, but takes requests."""
     listener = Listener(nothing, nothing, nothing, on_bug)
@@ -38,7 +41,7 @@ def server_of(
     def load(path: Path) -> chargen.generation.generator.Generator:  # type: ignore[name-defined]
         return chargen.load(path, device="cpu")
 
-    made = Server(ServeConfig(**options), [run], None, load, listener)
+    made = Server(ServeConfig(**options), [run, *more], None, load, listener)
     made._status.loading = False
     return made
 

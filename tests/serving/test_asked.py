@@ -85,10 +85,16 @@ def test_a_text_that_waits_for_its_end_is_within_the_limits() -> None:
     limits = ServeConfig(max_length=10, max_prompt=50)
     for body, length in ((b'{"end": "sentence"}', 5), (b'{"end": "sentence", "max_tokens": 5}', 5)):
         (request,) = read_body(body, limits).requests
-        assert (request.config.length, request.most_characters) == (length, 10)
+        assert (request.config.length, request.most_characters()) == (length, 10)
     couplet = {"form": "couplet", "prompt": "a long line before it\n白日依山尽"}
     (request,) = read_body(json.dumps(couplet).encode(), limits).requests
-    assert request.most_characters == 6
+    assert request.most_characters() == 6
+    long = {"form": "couplet", "prompt": "白日依山尽，" * 3 + "春眠不觉晓，"}
+    (request,) = read_body(json.dumps(long).encode(), limits).requests
+    assert (request.most_characters(), request.most_characters(answers=True)) == (6, 25)
+    with pytest.raises(RefusedError) as error:
+        read_body(json.dumps(long).encode(), limits).check_lengths(limits, answers=True)
+    assert error.value.param == "form"
 
 
 LINES = {"name": "lines", "lines": 40, "characters": 100}

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import shutil
 import threading
+import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from threading import Event
@@ -25,13 +27,17 @@ from tests.support import train_tiny
 COMPLETIONS = "/v1/completions"
 
 
-def all_of(server: Server, *bodies: dict[str, Any]) -> list[httpx.Response]:
-    """The answers to requests that come at once."""
+def all_of(
+    server: Server, *bodies: dict[str, Any], path: str = COMPLETIONS
+) -> list[httpx.Response]:
+    """The answers to requests that come at once, when the first run is loaded."""
 
     async def asked() -> list[httpx.Response]:
         transport = httpx.ASGITransport(server.config.app, raise_app_exceptions=False)
+        async with server._models.using(None):
+            pass
         async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
-            posts = [client.post(COMPLETIONS, json=body, timeout=30) for body in bodies]
+            posts = [client.post(path, json=body, timeout=30) for body in bodies]
             return await asyncio.wait_for(asyncio.gather(*posts), 30)
 
     answers = asyncio.run(asked())
@@ -94,6 +100,23 @@ def test_gaps_are_filled_in_time_and_one_at_a_time(here: Path, held: Callable[[s
     assert filling.calls == 1
     # The others didn't wait in threads, where they would be filled for nobody.
     wait_until(lambda: sum(each.name == "work" for each in threading.enumerate()) == 1)
+
+
+def test_embeddings_wait_for_their_turn_before_they_take_a_run(
+    trained: Path, here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = shutil.copytree(trained, here / "other")
+    real = Generator.embed
+
+    def slow(generator: Generator, *arguments: Any, **options: Any) -> Any:
+        time.sleep(0.1)
+        return real(generator, *arguments, **options)
+
+    monkeypatch.setattr(Generator, "embed", slow)
+    server = server_of(trained, more=[other], loaded_runs=1)
+    bodies = [{"model": name, "input": "春"} for name in (trained.name, "other")]
+    answers = all_of(server, *bodies, path="/v1/embeddings")
+    assert [answer.status_code for answer in answers] == [200, 200]
 
 
 def test_a_turn_ends_with_its_thread_and_whoever_leaves_the_line_has_none() -> None:

@@ -27,10 +27,13 @@ class Plan:
         return self.verses * self.characters + len("".join(self.marks))
 
 
-def most_characters(form: Form, prompt: str) -> int:
-    """Characters that a poem of a form has at most, whatever model writes it."""
+def most_characters(form: Form, prompt: str, *, answers: bool = False) -> int:
+    """Characters that a poem of a form has at most.
+
+    A run that answers lines answers the whole prompt by a couplet, others its last verse.
+    """
     if form.name == "couplet":
-        return len(prompt.rstrip(_LINE_END).rpartition(_LINE_END)[2]) + len(_FULL_STOP)
+        return len(prompt if answers else line_to_answer(prompt)) + len(_FULL_STOP)
     return _poem_plan(form).length
 
 
