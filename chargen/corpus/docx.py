@@ -1,7 +1,7 @@
 """The text of a DOCX: a paragraph a line, a row of a table a line with tabs.
 
-What is read is the document as it is shown with all changes accepted: content controls and tracked
-insertions are text, tracked deletions are not, a merged cell is there once.
+It is read with all changes accepted: content controls and tracked insertions are text, tracked
+deletions are not (but the ends of paragraphs stay), a merged cell is there once.
 """
 
 from __future__ import annotations
@@ -48,7 +48,8 @@ def blocks(path: Path) -> Iterator[str]:
         ):
             within += 1 if event == "start" else -1
             if within == 0:
-                yield from _block(element)
+                if not any(map(_is_left_out, element.iterancestors())):
+                    yield from _block(element)
                 element.clear(keep_tail=True)
                 while element.getprevious() is not None:
                     del element.getparent()[0]
@@ -60,6 +61,10 @@ def _name(element: Any) -> str:
         return ""
     namespace, _, name = element.tag[1:].partition("}")
     return name if namespace in _NAMESPACES else ""
+
+
+def _is_left_out(element: Any) -> bool:
+    return _name(element) in _LEFT_OUT or element.tag == _SECOND_COPY
 
 
 def _block(element: Any) -> Iterator[str]:
@@ -74,7 +79,7 @@ def _block(element: Any) -> Iterator[str]:
         for row in _below(element, "tr"):
             cells = [cell for cell in _below(row, "tc") if not _goes_on(cell)]
             yield "\t".join("\n".join(_block(cell)) for cell in cells)
-    elif name not in _LEFT_OUT and element.tag != _SECOND_COPY:
+    elif not _is_left_out(element):
         for child in element:
             yield from _block(child)
 

@@ -94,7 +94,8 @@ def _codecs_of(data: bytes) -> tuple[str, ...]:
         found = _ENCODING.match(data)
         codec = codecs.lookup(found[1].decode()).name if found else "utf-8"
         if codec != "utf-8" and b"<?xml".decode(codec) == "<?xml":  # else it can't be what it says
-            return family_of(codec)
+            # Many pages are UTF-8 whatever they declare, and hardly any other text is valid UTF-8.
+            return family_of(codec) if data.isascii() else ("utf-8", *family_of(codec))
     except (LookupError, UnicodeError, ValueError):
         pass
     return ("utf-8-sig",)

@@ -73,10 +73,11 @@ def checked_preset(request: TrainRequest, source: LoadedModel | None = None) -> 
     problems += TrainConfig.problems_in({**preset.training, **request.training})
     problems += CorpusConfig.problems_in(settings_of(request, source))
     task = task_of(request, source)
+    defaults = {name: entry.default for name, entry in TrainConfig.entries().items()}
     problems += [
         f"`{option}` is for the task {its_own}, and `task` is {task}"
         for option, its_own in _OF_TASKS.items()
-        if option in request.training and task != its_own
+        if task != its_own and request.training.get(option, defaults[option]) != defaults[option]
     ]
     if request.training.get("patience") and request.settings.get("val_frac") == 0:
         problems.append("`patience` needs a validation split, and `val_frac=0` keeps none")
@@ -114,7 +115,7 @@ def choose(
     given = {**request.training, "batch_size": batch, "seq_length": window}
     training = choose_training(preset, given, extent, model, recipe)
     also = _problems_with(training, len(corpus.val), request.processes)
-    if "label_dropout" in request.training and not model.labels:
+    if request.training.get("label_dropout") and not model.labels:
         also.append("`label_dropout` leaves labels out, and the corpus has none")
     check(model, training, also=also)
     return model, training

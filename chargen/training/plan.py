@@ -71,12 +71,14 @@ class Plan:
         corpus: what it learns from.
         notes: what the user should know before it begins, one line each.
         source: a run whose weights are the initial ones, or None.
+        rebudgeted: whether another budget takes the place of a number of steps that was known.
     """
 
     config: RunConfig
     corpus: PreparedCorpus
     notes: tuple[str, ...] = ()
     source: LoadedModel | None = None
+    rebudgeted: bool = False
 
 
 @dataclass(frozen=True)

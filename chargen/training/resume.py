@@ -95,7 +95,8 @@ def resumed_run(request: TrainRequest) -> PreparedRun:
     config = replace(config, machine=machine, chargen_version=__version__)
     source = _source_again(folder, config) if fresh else None
     notes = () if fresh else _notes(recorded, config)
-    made = Plan(config, corpus, notes, source)
+    rebudgeted = recorded.total_steps is not None and config.total_steps is None
+    made = Plan(config, corpus, notes, source, rebudgeted)
     request.on_plan(made)
     return PreparedRun(folder, made)
 

@@ -66,7 +66,7 @@ class Session:
     ) -> None:
         began, self._clock, self.team = clock(), clock, team
         self.folder, self.config, self.corpus = run.folder, run.plan.config, run.plan.corpus
-        self._notes = run.plan.notes
+        self._notes, self._rebudgeted = run.plan.notes, run.plan.rebudgeted
         corpus, options = self.corpus, self.config.training
         self.means = StepMeans(clock, corpus.manifest.train)
         self.device = resolve_device(options.device)
@@ -113,8 +113,8 @@ class Session:
             notes=self._notes,
         )
         step, timetable = self.state.step, self.timetable
-        if timetable.total_steps is None and step:
-            # A later sitting may begin where every rate depends on the total.
+        if self._rebudgeted and timetable.total_steps is None and step:
+            # It may go on where every rate depends on the total.
             timetable.pace.assume(time_of_step(self._clock, self._try_step))
             timetable.plan_resumed(step, *self._times())
         self._write_config(timetable.total_steps)

@@ -52,8 +52,8 @@ def run_of_team(
         return _joined(request, team, stop)
 
     def told(plan: Plan) -> None:
-        place = str(plan.corpus.path.absolute())
-        team.tell(_PLAN, json.dumps({"config": plan.config.to_dict(), "corpus": place}))
+        words = {"config": plan.config.to_dict(), "corpus": str(plan.corpus.path.absolute())}
+        team.tell(_PLAN, json.dumps({**words, "rebudgeted": plan.rebudgeted}))
 
     run = prepare_run(replace(request, on_plan=told), resume=resume)
     team.tell(_FOLDER, str(run.folder.path.absolute()))
@@ -73,7 +73,8 @@ def _joined(request: TrainRequest, team: Group, stop: Callable[[], bool]) -> Pre
     corpus = corpus_here(Path(told["corpus"]), config, request)
     counts = Counts.of(corpus, config.model)
     folder = FollowedFolder(Path(team.hear(_FOLDER, stop)))
-    return PreparedRun(folder, Plan(config, corpus), None, counts)
+    plan = Plan(config, corpus, rebudgeted=told["rebudgeted"])
+    return PreparedRun(folder, plan, None, counts)
 
 
 def corpus_here(place: Path, config: RunConfig, request: TrainRequest) -> PreparedCorpus:

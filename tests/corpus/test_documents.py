@@ -122,8 +122,13 @@ def test_content_controls_and_insertions_are_text_and_deletions_are_not(tmp_path
         f"<w:p>{run('box')}</w:p></w:txbxContent></mc:Choice><mc:Fallback><w:txbxContent>"
         f"<w:p>{run('box')}</w:p></w:txbxContent></mc:Fallback></mc:AlternateContent>{run('j')}</w:p>"
     )
+    body += (
+        f"<mc:AlternateContent><mc:Choice><w:p>{run('k')}</w:p></mc:Choice>"
+        f"<mc:Fallback><w:p>{run('k')}</w:p></mc:Fallback></mc:AlternateContent>"
+        f"<w:moveFrom><w:p>{run('no')}</w:p></w:moveFrom>"
+    )
     found = prepared_text(docx_of(tmp_path / "book.docx", body), tmp_path)
-    assert found == "abcde\tf\ng\nh\ni\n花j\nbox\n"
+    assert found == "abcde\tf\ng\nh\ni\n花j\nbox\nk\n"
 
 
 def test_a_merged_cell_of_a_table_is_there_once(tmp_path: Path) -> None:
@@ -152,6 +157,13 @@ def test_pages_of_an_epub_are_decoded_as_they_say(tmp_path: Path, codec: str) ->
     page = f"<?xml version='1.0' encoding='{said}'?><html><body><p>{text}</p></body></html>"
     data = page.encode("gbk" if codec == "gb2312" else codec)
     assert prepared_text(epub(tmp_path / "book.epub", [data]), tmp_path) == f"{text}\n"
+
+
+@pytest.mark.parametrize("said", ["iso-8859-1", "us-ascii", "gb2312"])
+def test_a_page_in_utf_8_is_read_as_such_whatever_it_says(tmp_path: Path, said: str) -> None:
+    pytest.importorskip("lxml")
+    page = f"<?xml version='1.0' encoding='{said}'?><html><body><p>café “春”</p></body></html>"
+    assert prepared_text(epub(tmp_path / "book.epub", [page]), tmp_path) == "café “春”\n"
 
 
 def test_a_page_of_an_epub_that_cant_be_decoded_is_an_error(tmp_path: Path) -> None:

@@ -149,6 +149,36 @@ def test_a_run_resumed_with_more_minutes_is_resumed_exactly(
     assert RunFolder(again.path).read_config().total_steps == total
 
 
+def test_a_run_killed_before_its_steps_are_known_keeps_their_rates(
+    corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = Clock(slower_after=10**9)
+    timed(monkeypatch, clock)
+    options: dict[str, Any] = {"max_steps": None, "max_minutes": 0.25, "save_every": 50}
+    options |= {"eval_every": 1000, "resume": True, "precision": "float32"}
+
+    rates: dict[int, float] = {}
+
+    def kill(event: Event) -> None:
+        if isinstance(event, Step):
+            rates[event.step] = event.lr
+        if isinstance(event, Checkpoint) and event.step == 50:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train_tiny(corpus, tmp_path / "killed", on_event=kill, **options)
+    clock.left = 0  # slower from here on
+    events: list[Event] = []
+    run = train_tiny(corpus, tmp_path / "killed", on_event=events.append, **options)
+    before = max(rates)
+    rates |= {event.step: event.lr for event in of_type(events, Step)}
+    config = RunFolder(run.path).read_config()
+    assert config.total_steps is not None
+    assert before == 50
+    for step, rate in rates.items():
+        assert rate == learning_rate(step - 1, config.total_steps, config.training, Recipe())
+
+
 def interrupt(event: Event) -> None:
     """Stop the run once it knows its number of steps."""
     if isinstance(event, Planned):

@@ -66,7 +66,7 @@ def test_the_rate_is_that_of_the_batch_which_a_short_text_can_fill(short: Path, 
         ({"vocab_size": 0}, "`vocab_size` is 0"),
         ({"gap_share": 0.1}, "`gap_share` is for the task infill, and `task` is lm"),
         ({"gap_share": 0.7, "task": "infill"}, "`gap_share` is 0.7, not at least 0 and at most 2/"),
-        ({"label_dropout": 0.1, "task": "infill"}, "`label_dropout` is for the task lm"),
+        ({"label_dropout": 0.3, "task": "infill"}, "`label_dropout` is for the task lm"),
     ],
     ids=str,
 )
@@ -83,6 +83,7 @@ def test_what_is_not_usable_is_told_before_anything_is_written(
 def test_a_text_without_labels_has_none_to_leave_out(short: Path, here: Path) -> None:
     with pytest.raises(ConfigError, match="`label_dropout` leaves labels out, and the corpus has"):
         chargen.train(short, label_dropout=0.1)
+    assert train_tiny(short, short.parent, label_dropout=0, gap_share=0.15, max_steps=1).steps == 1
     assert not (here / "checkpoints").exists()
 
 
