@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from shlex import quote
+from typing import TypeAlias
 
 from chargen.errors import CorpusError, MissingExtraError
 
@@ -94,10 +95,14 @@ READABLE = ("pdf", "docx", "epub")
 """The kinds that are read."""
 
 
+Replaced: TypeAlias = Callable[[int], None]
+"""Is told how many undecodable bytes became U+FFFD."""
+
+
 @dataclass(frozen=True)
 class _Reader:
     package: str
-    read: Callable[[Path], Iterator[str]]
+    read: Callable[[Path, Replaced | None], Iterator[str]]
 
 
 def kind_of(path: Path) -> str | None:
@@ -145,8 +150,10 @@ def no_text(path: Path, kind: str) -> CorpusError:
     return CorpusError(f"{path} is {NAMES[kind]}, not a text.", command_for(kind, path.name))
 
 
-def read_document(path: Path, kind: str) -> Iterator[str]:
+def read_document(path: Path, kind: str, replaced: Replaced | None = None) -> Iterator[str]:
     """Read the text of a PDF, DOCX or EPUB in parts, each ending in a line end.
+
+    Bytes that can't be decoded become U+FFFD, of which ``replaced`` is told; None: are an error.
 
     Raises:
         CorpusError: it is damaged, encrypted, too large, or has no text.
@@ -155,7 +162,7 @@ def read_document(path: Path, kind: str) -> Iterator[str]:
     reader = _READERS[kind]
     empty = True
     try:
-        for part in reader.read(path):
+        for part in reader.read(path, replaced):
             # A document may hold code points that no text can be encoded with.
             clean = part.encode("utf-8", "replace").decode("utf-8").replace("\0", "")
             if clean.strip():
@@ -179,7 +186,7 @@ def read_document(path: Path, kind: str) -> Iterator[str]:
         )
 
 
-def _pdf(path: Path) -> Iterator[str]:
+def _pdf(path: Path, _: Replaced | None) -> Iterator[str]:
     from pypdf import PdfReader
 
     with _quiet():
@@ -205,16 +212,16 @@ def _quiet() -> Iterator[None]:
         log.setLevel(before)
 
 
-def _docx(path: Path) -> Iterator[str]:
+def _docx(path: Path, _: Replaced | None) -> Iterator[str]:
     from chargen.corpus.docx import blocks
 
     return blocks(path)
 
 
-def _epub(path: Path) -> Iterator[str]:
+def _epub(path: Path, replaced: Replaced | None) -> Iterator[str]:
     from chargen.corpus.epub import chapters
 
-    return chapters(path)
+    return chapters(path, replaced)
 
 
 _READERS = {

@@ -6,7 +6,7 @@ import codecs
 import posixpath
 import re
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from html import entities
 from pathlib import Path
 from typing import Any
@@ -34,12 +34,12 @@ _SPACES = re.compile(r"[ \t\r\n]+")
 _SPACES_WITHIN_LINES = re.compile(r"[ \t\r]+")
 
 
-def chapters(path: Path) -> Iterator[str]:
-    """Yield the text of each chapter.
+def chapters(path: Path, replaced: Callable[[int], None] | None) -> Iterator[str]:
+    """Yield the text of each chapter; ``replaced`` as of ``documents.read_document``.
 
     Raises:
         ImportError: lxml is not installed.
-        CorpusError: a page is too large, or has bytes that can't be decoded.
+        CorpusError: a page is too large, or has bytes that can't be decoded and aren't replaced.
         KeyError, ValueError, zipfile.BadZipFile: the book is damaged.
     """
     from lxml import etree
@@ -56,7 +56,8 @@ def chapters(path: Path) -> Iterator[str]:
         }
         spine = content.xpath("//*[local-name()='spine']/*[local-name()='itemref']/@idref")
         for place in dict.fromkeys(places[number] for number in spine):
-            page = etree.fromstring(_as_xml(_read(book, place), f"{place} in {path}"), parser)
+            text = _decoded(_read(book, place), f"{place} in {path}", replaced)
+            page = etree.fromstring(_as_xml(text), parser)
             if page is not None:
                 yield text_of(page)
 
@@ -65,13 +66,13 @@ def _read(book: zipfile.ZipFile, place: str) -> bytes:
     return read_part(book, place, _MOST_BYTES)
 
 
-def _as_xml(data: bytes, name: str) -> bytes:
+def _as_xml(text: str) -> bytes:
     """A page in UTF-8, without the entities that only HTML knows."""
-    text = _DECLARATION.sub("", _decoded(data, name))
+    text = _DECLARATION.sub("", text)
     return _ENTITY.sub(lambda match: entities.html5.get(f"{match[1]};", ""), text).encode()
 
 
-def _decoded(data: bytes, name: str) -> str:
+def _decoded(data: bytes, name: str, replaced: Callable[[int], None] | None) -> str:
     first: UnicodeDecodeError | None = None
     for codec in _codecs_of(data):
         try:
@@ -79,10 +80,14 @@ def _decoded(data: bytes, name: str) -> str:
         except UnicodeDecodeError as error:
             first = first or error
     assert first is not None  # there is always a codec
+    if replaced is not None:
+        text = data.decode(first.encoding, "replace")
+        replaced(text.count("\ufffd"))
+        return text
     bad = data[first.start : first.end].hex(" ")
     raise CorpusError(
         f"{name} doesn't decode as {first.encoding}: {bad} at byte offset {first.start}.",
-        "Convert the book to plain text, and name that.",
+        'Read such bytes as U+FFFD with `errors="replace"`, or convert the book to plain text.',
     )
 
 

@@ -95,6 +95,9 @@ class Source:
     def add_joined(self, count: int) -> None:
         self.joined += count
 
+    def add_replaced(self, count: int) -> None:
+        self.replacements += count
+
 
 def open_source(
     file: SourceFile,
@@ -214,7 +217,8 @@ def _decoded(
 ) -> Generator[str]:
     if source.document:
         _note_bytes(source, on_bytes)
-        yield from read_document(source.path, source.document)
+        replaced = None if errors == "strict" else source.add_replaced
+        yield from read_document(source.path, source.document, replaced)
         return
     codec = source.detected.codec
     handler = "strict" if errors == "strict" else _HANDLER

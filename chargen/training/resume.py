@@ -220,9 +220,15 @@ def _refuse(
             f"{run} was trained with {was}, not {given}.",
             f"Leave {', '.join(f'`{name}`' for name in changed)} out, or {anew}",
         )
-    what = f"{_listed(differing)} differs" if differing else "its files differ"
+    if not differing:
+        raise CheckpointError(
+            f"{run} was trained on another text of the same files: their order differs, or chargen "
+            f"{config.chargen_version} read them otherwise.",
+            f"Give them in that order, continue with that release, or {anew}",
+        )
     raise CheckpointError(
-        f"The corpus has changed since {run} began: {what}.", f"Restore the old text, or {anew}"
+        f"The corpus has changed since {run} began: {_listed(differing)} differs.",
+        f"Restore the old text, or {anew}",
     )
 
 

@@ -173,7 +173,11 @@ def test_a_page_of_an_epub_that_cant_be_decoded_is_an_error(tmp_path: Path) -> N
         CorpusError, match=r"OPS/text/p 0\.xhtml.*doesn't decode as utf-8: b4 at"
     ) as e:
         prepared_text(epub(tmp_path / "book.epub", [page]), tmp_path)
-    assert e.value.remedy
+    assert 'errors="replace"' in e.value.remedy
+    corpus = prepare(
+        [tmp_path / "book.epub"], tmp_path / "replaced", CorpusConfig(errors="replace", val_frac=0)
+    )
+    assert corpus.manifest.replacements > 0
 
 
 def test_lines_of_preformatted_text_stay_lines(tmp_path: Path) -> None:
