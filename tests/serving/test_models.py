@@ -236,33 +236,9 @@ def test_a_text_without_characters_is_done_at_once(trained: Path) -> None:
     with_models(work, [trained])
 
 
-def test_after_a_failure_the_engine_goes_on(trained: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    real = Engine.serve
-    calls = []
-
-    def serve(self: Engine, *arguments: Any) -> Any:
-        calls.append(1)
-        for n, part in enumerate(real(self, *arguments)):
-            if len(calls) == 1 and n == 3:
-                raise MemoryError("for a test")
-            yield part
-
-    monkeypatch.setattr(Engine, "serve", serve)
-
-    async def work(models: Models) -> None:
-        async with models.using(None) as model:
-            with pytest.raises(MemoryError):
-                await text_of(model.worker, LONG)
-            short = replace(LONG, config=SamplingConfig(length=5, temperature=1.0))
-            (want,) = model.generator.generate("春", length=5, temperature=1.0, seed=1)
-            assert await text_of(model.worker, short) == want
-
-    with_models(work, [trained])
-
-
-def test_a_failure_ends_what_ran_and_nothing_that_waited(
-    trained: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def engine_fails_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The engine's first run ends at its fourth part."""
     real, calls = Engine.serve, []
 
     def serve(self: Engine, *arguments: Any) -> Any:
@@ -274,6 +250,22 @@ def test_a_failure_ends_what_ran_and_nothing_that_waited(
 
     monkeypatch.setattr(Engine, "serve", serve)
 
+
+@pytest.mark.usefixtures("engine_fails_once")
+def test_after_a_failure_the_engine_goes_on(trained: Path) -> None:
+    async def work(models: Models) -> None:
+        async with models.using(None) as model:
+            with pytest.raises(MemoryError):
+                await text_of(model.worker, LONG)
+            short = replace(LONG, config=SamplingConfig(length=5, temperature=1.0))
+            (want,) = model.generator.generate("春", length=5, temperature=1.0, seed=1)
+            assert await text_of(model.worker, short) == want
+
+    with_models(work, [trained])
+
+
+@pytest.mark.usefixtures("engine_fails_once")
+def test_a_failure_ends_what_ran_and_nothing_that_waited(trained: Path) -> None:
     async def work(models: Models) -> None:
         async with models.using(None) as model:
             failed: list[Part] = []
