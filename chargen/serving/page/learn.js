@@ -83,7 +83,7 @@ function picture(training, validation, best, last) {
   }
   const stride = nice(last / (WIDTH < 500 ? 3 : 5));
   for (let step = 0; step <= last; step += stride)
-    parts.push(node('text', {x: x(step), y: HEIGHT - 8, 'text-anchor': step ? 'middle' : 'start'}, step.toLocaleString('en')));
+    parts.push(node('text', {x: x(step), y: HEIGHT - 8, 'text-anchor': !step ? 'start' : x(step) > WIDTH - RIGHT - 20 ? 'end' : 'middle'}, step.toLocaleString('en')));
   for (const [name, points] of Object.entries({training, validation}))
     parts.push(node('polyline', {class: name, points: points.map(([step, value]) => `${x(step)},${y(value)}`).join(' ')}));
   for (const [step, value] of validation)
