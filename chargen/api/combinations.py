@@ -67,6 +67,8 @@ def _label(values: Mapping[str, Any]) -> str:
 
 def _word(value: Any) -> str:
     text = f"{value:g}" if isinstance(value, float) else str(value)
+    if isinstance(value, bool):
+        text = text.lower()
     return text.replace("/", "_")
 
 

@@ -57,6 +57,8 @@ def inspect(
 
 
 def _run_rows(summary: RunSummary) -> list[tuple[str, str]]:
+    from chargen.terminal.words import counted
+
     model, training, history = summary.config.model, summary.config.training, summary.history
     corpus = summary.config.corpus
     sha256 = summary.weights_sha256 or "unknown"
@@ -90,7 +92,8 @@ def _run_rows(summary: RunSummary) -> list[tuple[str, str]]:
             "training",
             f"{training.optimizer}, lr {training.lr:g}, batch {training.batch_size}, windows of "
             f"{training.seq_length}, {dropout}, clip {training.grad_clip:g}, "
-            f"seed {training.seed}, {training.threads} threads, {summary.config.precision}",
+            f"seed {training.seed}, {counted(training.threads, 'thread')}, "
+            f"{summary.config.precision}",
         ),
         ("corpus", f"{corpus.name} ({corpus.characters:,} characters)"),
         ("made from", ", ".join(text.name for text in corpus.sources)),

@@ -156,8 +156,8 @@ class Comparison:
         if by_loss and self._differ(lambda run: run.config.model.ngram_order > 0):
             counted = ", ".join(run.name for run in self.runs if run.config.model.ngram_order)
             found.append(
-                f"The training loss with n-gram counts ({counted}) is averaged with that of the "
-                "network alone, and doesn't compare with that of a run without."
+                f"The training loss of a run with n-gram counts ({counted}) is the mean with and "
+                "without them, and doesn't compare with that of a run that has none."
             )
         return tuple(found)
 

@@ -63,7 +63,7 @@ class ModelConfig(Config):
         "Number of layers",
         low=1,
         high=1000,
-        default_text="the preset's; 2 in small and base for a long text of 3,000 pieces",
+        default_text="the preset's; 2 in small and base for a long text with a vocabulary of 3,000",
         panel=NETWORK,
     )
     embedding_size: int = option(

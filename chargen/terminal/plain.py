@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from chargen.terminal.watched import Watched
-from chargen.terminal.words import duration, human, visible
+from chargen.terminal.words import counted, duration, human, visible
 from chargen.training.events import (
     Evaluation,
     Event,
@@ -98,8 +98,7 @@ def lines_of(event: Event, words: Callable[[str], str], unit: str = Started.unit
     """
     match event:
         case Started():
-            threads = f"{event.threads} thread{'s' if event.threads != 1 else ''}"
-            where = threads if event.device == "cpu" else event.device
+            where = counted(event.threads, "thread") if event.device == "cpu" else event.device
             begun = f"continuing at step {event.step:,}, " if event.step else ""
             line = (
                 f"{begun}{human(event.parameters)} parameters, "

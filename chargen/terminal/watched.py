@@ -92,7 +92,7 @@ class Watched:
     def training_note(self) -> str:
         """What is to be said of the training figures; empty: they are what the unit says."""
         mixed = self.started is not None and self.started.mixed
-        return "averaged with the network's alone" if mixed else ""
+        return "the mean with and without counts" if mixed else ""
 
     def bits(self, nats: float) -> float:
         """A training loss in nats, in the unit of the curves."""

@@ -61,3 +61,8 @@ def wrapped(line: str, width: int) -> str:
         used += size if first else 1 + size
         first = False
     return "\n".join(lines)
+
+
+def counted(count: int, noun: str) -> str:
+    """A number of things, such as ``1 thread`` or ``1,024 threads``."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"

@@ -29,7 +29,7 @@ class Started(Event):
         seq_length, batch_size: a step reads a window of T characters in B lanes.
         bits_per_nat, unknown_bits: a training loss of x nats per piece is ``x * bits_per_nat +
             unknown_bits`` in the unit of evaluations.
-        mixed: whether the loss is that with counts averaged with the network's alone.
+        mixed: whether the loss is the mean of that with counts and that without.
         notes: what the user should know, one line each.
         unit: of evaluations, such as ``bits per character``.
     """

@@ -118,7 +118,7 @@ def test_nobody_is_stopped_without_a_validation_split(here: Path) -> None:
 
 def test_every_combination_is_checked_before_one_is_trained(corpus: Path, here: Path) -> None:
     sets = {"embedding_size": [16, 0], "tie_weights": [True, False]}
-    with pytest.raises(ConfigError, match=r"embedding-size=0,tie-weights=True: .*`tie_weights`"):
+    with pytest.raises(ConfigError, match=r"embedding-size=0,tie-weights=true: .*`tie_weights`"):
         chargen.sweep(corpus, sets=sets, runs_dir=here / "runs", preset="tiny", **SHARED)
     with pytest.raises(CorpusError, match="task=infill: The corpus holds one stream"):
         chargen.sweep(corpus, sets={"task": ["lm", "infill"]}, runs_dir=here / "runs", **SHARED)

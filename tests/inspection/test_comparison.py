@@ -103,7 +103,7 @@ def test_losses_with_and_without_counts_are_no_figures_of_one_kind(
         )
     ]
     (note,) = api.compare(runs[:2]).notes
-    assert "with n-gram counts (counted) is averaged" in note
+    assert "with n-gram counts (counted) is the mean" in note
     assert api.compare([runs[0], runs[2]]).notes == ()
     assert api.compare([trained, runs[2]]).notes == ()  # those are compared by validation
 

@@ -171,7 +171,7 @@ def test_a_line_says_what_the_training_figure_of_a_run_with_counts_is(*, mixed: 
     view = PlainView(said.append)
     view.event(replace(started(), mixed=mixed))
     view.event(trained(100, 2.0))
-    about = " (averaged with the network's alone)" if mixed else ""
+    about = " (the mean with and without counts)" if mixed else ""
     assert said[-1].startswith(f"step 100: training 3.250 bits per character{about}, gradient")
 
 

@@ -45,7 +45,7 @@ function draw() {
     `${steps.toLocaleString('en')} steps${!ended && total ? ` of ${total.toLocaleString('en')}` : ''} in ${spent(seconds)}` +
     `${best ? `; best ${best[1].toFixed(3)} ${unit}, at step ${best[0].toLocaleString('en')}` : ''}` +
     `${ended ? '' : '; it has not ended'}.`;
-  by('unit').textContent = `${unit}${mixed ? '; training: averaged with the network’s alone' : ''}`;
+  by('unit').textContent = `${unit}${mixed ? '; training: the mean with and without counts' : ''}`;
   by('curves').parentNode.hidden = !training.length && !validation.length;
   by('then').hidden = !samples.length;
   by('time-label').hidden = samples.length < 2;
