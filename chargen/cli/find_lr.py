@@ -47,7 +47,7 @@ def find_lr(
     """Try learning rates, draw the loss curve, and suggest one; nothing is saved.
 
     Makes up to 300 steps, each at a higher learning rate than the one before. Takes the texts and
-    options of chargen train, so that its command line can be copied, without what is for the run
+    options of chargen train, so that its command line can be copied, but not those for the run
     folder: --name, --out-dir, --resume and --tensorboard. Budgets and intervals have no effect.
     """
     from chargen import api

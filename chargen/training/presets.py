@@ -52,7 +52,7 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
         ),
         "small": Preset("an LSTM of 256 units: good text in a minute or two"),
         "base": Preset(
-            "an LSTM of 384 units: better text in five minutes, and for an hour of Chinese",
+            "an LSTM of 384 units: better text in five minutes, the best in an hour of Chinese",
             {"hidden_size": 384},
         ),
         "large": Preset(
