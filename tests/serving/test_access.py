@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import socket
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import httpx
 import pytest
@@ -259,6 +260,21 @@ def test_a_port_in_use_is_an_error(trained: Path) -> None:
     taken = socket.create_server(("127.0.0.1", 0))
     with taken, pytest.raises(ConfigError, match="can't be listened on"):
         api.serve([trained], port=taken.getsockname()[1])
+
+
+def test_garbage_is_not_looked_for_among_imports_while_runs_are_served(trained: Path) -> None:
+    counts = []
+
+    def load(_path: Path) -> NoReturn:
+        counts.append(gc.get_freeze_count())
+        raise GenerationError("This run is broken.", "Take another one.")
+
+    before = gc.get_freeze_count()
+    listener = Listener(nothing, nothing, nothing, nothing)
+    with pytest.raises(GenerationError, match="broken"):
+        Server(ServeConfig(port=0), [trained], None, load, listener).serve_until_told()
+    assert counts[0] > before + 50_000
+    assert gc.get_freeze_count() == 0
 
 
 def test_the_extra_is_named_where_it_is_missing(
