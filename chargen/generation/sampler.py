@@ -59,6 +59,14 @@ def tempered_softmax(logits: Tensor, inverse_temperature: Tensor) -> Tensor:
     return torch.softmax(logits.mul_(inverse_temperature), 1, out=logits)
 
 
+def by_roots(p: Tensor) -> None:
+    """p^(1/0.8) = p · ⁴√p, in place, for p ≥ 0; each step is exactly rounded.
+
+    Logarithm, product and softmax take twice as long.
+    """
+    p.mul_(p.rsqrt().rsqrt_())
+
+
 def largest(p: Tensor, count: int) -> Tensor:
     """The largest numbers of each row in descending order: (B, |V'|) to (B, count).
 
@@ -213,13 +221,13 @@ class Sampler:
         return self._choose(tempered_softmax(logits, s.inverse_temperature), best, uniforms, s)
 
     def changes_all(self, count: int) -> bool:
-        """Whether temperature or penalty change each of the first rows: all need logarithms."""
+        """Whether temperature or penalty change the logarithms of each of the first rows."""
         return self._current(count).changes_all
 
     def draw_from_mixture(self, p: Tensor, uniforms: Tensor) -> Tensor:
         """As ``draw``, where probabilities are given instead of logits.
 
-        Penalties act on their logarithms. Rows that need none are drawn from as they are.
+        Penalties act on their logarithms, and so do temperatures, but for the default one.
 
         Args:
             p: (B, |V'|), masked already; overwritten.
@@ -230,8 +238,7 @@ class Sampler:
         if loops:
             loops.of_others(s.changed).lower_probabilities(p)
         if s.changed is not None:
-            every = len(s.changed) == len(p)
-            some = p if every else p[s.changed]
+            some = p if s.changes_all else p[s.changed]
             for part in whole_shares(some):
                 part.log_()
             if loops:
@@ -240,8 +247,13 @@ class Sampler:
                 recent = torch.from_numpy(self._recent[: len(p)]).to(self._device)
                 penalize(some, recent[s.changed], s.penalty[s.changed])
             tempered_softmax(some, s.inverse_temperature[s.changed])
-            if not every:
+            if not s.changes_all:
                 p[s.changed] = some
+        if s.rooted is not None:
+            some = p if s.roots_all else p[s.rooted]
+            by_roots(some)
+            if not s.roots_all:
+                p[s.rooted] = some
         best = None if s.greedy is None else p[s.greedy].argmax(1)
         return self._choose(p, best, uniforms, s)
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from chargen.generation import drawing
 from chargen.generation.loops import Loops
-from chargen.generation.sampler import Sampler, Uniforms, drawing_device
+from chargen.generation.sampler import Sampler, Uniforms, by_roots, drawing_device
 from chargen.generation.seeds import sample_seed
 from chargen.options import SamplingConfig
 from tests.generation.test_loops import naive_penalties
@@ -194,3 +194,15 @@ def test_sample_seeds_are_stable_small_and_apart() -> None:
 @pytest.mark.parametrize(("logits", "drawn"), [("cpu", "cpu"), ("cuda", "cuda"), ("mps", "cpu")])
 def test_pieces_are_drawn_where_there_is_float64(logits: str, drawn: str) -> None:
     assert drawing_device(torch.device(logits)) == torch.device(drawn)
+
+
+def test_the_default_temperature_by_roots_is_the_power() -> None:
+    p = torch.from_numpy(np.exp(random_logits(40, 6) - 30))
+    p[:, ::3] = 0
+    want = p.double() ** (1 / SamplingConfig().temperature)
+    together, alone = p.clone(), p.clone()
+    by_roots(together)
+    for row in alone:
+        by_roots(row)
+    assert torch.allclose(together.double(), want, rtol=1e-6, atol=0)
+    assert torch.equal(together, alone)
