@@ -99,8 +99,8 @@ def _warnings(found: Survey, tokenizer: Tokenizer) -> Iterable[str]:
                 f"{name} was read as {source.detected.codec}, which is not certain: "
                 f"{source.detected.note}. Look at the text, or name its `encoding`."
             )
-        if source.replacements:
-            yield f"{name}: {source.replacements} undecodable byte sequences became U+FFFD."
+        if lost := source.replacements:
+            yield f"{name}: {lost:,} undecodable byte sequence{'s' * (lost > 1)} became U+FFFD."
         if not source.document and is_html(source.path):
             yield (
                 f"{name} is a page in HTML, whose tags are learnt with its text. "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Iterable, Sequence
 from functools import partial
@@ -23,7 +24,8 @@ from chargen.serving.exchange import Exchange
 from chargen.serving.filling import Fillings
 from chargen.serving.flow import Flow
 from chargen.serving.metrics import Metrics
-from chargen.serving.models import Model, Models
+from chargen.serving.model import Model
+from chargen.serving.models import Models
 from chargen.serving.refusals import RefusedError
 from chargen.serving.threads import in_thread
 
@@ -63,7 +65,13 @@ class Completions:
             asked = read_body(await read_json(scope, receive, self._config.max_body), self._config)
             self._admission.enter(len(asked.requests) - taken, held=taken)
             taken = len(asked.requests)
-            async with self._models.using(asked.model, form=asked.of_a_form) as model:
+            async with contextlib.AsyncExitStack() as stack:
+                using = self._models.using(asked.model, form=asked.of_a_form)
+                if self._models.is_there(asked.model, form=asked.of_a_form):
+                    model = await stack.enter_async_context(using)
+                else:
+                    async with self._endings.watching(exchange.started, receive):
+                        model = await stack.enter_async_context(using)
                 exchange.model = model.name
                 await self._answer(asked, model, exchange, receive, send)
             finished = exchange.status == 200

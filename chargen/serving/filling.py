@@ -8,7 +8,7 @@ from chargen.errors import ChargenError
 from chargen.generation.requests import Chunk, Request, Result
 from chargen.options import InfillConfig
 from chargen.serving.flow import Text
-from chargen.serving.models import Model
+from chargen.serving.model import Model
 from chargen.serving.refusals import RefusedError
 from chargen.serving.threads import in_thread
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -17,52 +17,18 @@ from chargen.options import ServeConfig
 from chargen.runs.config import RunConfig
 from chargen.runs.finding import distinct_names, runs_in
 from chargen.runs.folder import RunFolder
-from chargen.runs.layout import CONFIG, MODEL, NGRAM
+from chargen.runs.layout import CONFIG
 from chargen.runs.shipped import STORIES, VERSE, is_shipped
 from chargen.serving.metrics import Metrics
+from chargen.serving.model import Model, Stamp, stamp_of
 from chargen.serving.refusals import RefusedError
 from chargen.serving.threads import in_thread
 from chargen.serving.worker import Worker
 
-Stamp = tuple[tuple[int, int] | None, ...]
 _WRITING = ("lm", "seq2seq")
 """Tasks whose runs write texts; those of the others can be embedded."""
 _POLL = 1.0
 """Seconds between two looks at the files of runs."""
-
-
-@dataclass
-class Model:
-    """A run in memory.
-
-    Attributes:
-        name: by which it is asked for.
-        generator: the run.
-        engine, worker: what generates; None in a run that writes no texts.
-        stamp: of its files when they were read.
-        users: requests that it is working for.
-        used: a number that grows with each use.
-        turn: held while a text is read or filled beside the engine, one at a time.
-    """
-
-    name: str
-    generator: Generator
-    engine: Engine | None
-    worker: Worker | None
-    stamp: Stamp
-    users: int = 0
-    used: int = 0
-    retired: bool = field(default=False)
-    turn: asyncio.Lock = field(default_factory=asyncio.Lock)
-
-    @property
-    def fingerprint(self) -> str:
-        """What identifies the weights."""
-        return self.generator.loaded.weights_sha256
-
-    def stop(self, timeout: float = 5.0) -> None:
-        if self.worker is not None:
-            self.worker.stop(timeout)
 
 
 class Models:
@@ -91,6 +57,8 @@ class Models:
         self._metrics, self._say = metrics, say
         self._loaded: dict[str, Model] = {}
         self._lock = asyncio.Lock()
+        self._reading: dict[str, asyncio.Task[None]] = {}
+        self._wanted: Counter[str] = Counter()  # by those who wait for a run
         self._uses = 0
         self._retired: list[Model] = []
 
@@ -110,6 +78,10 @@ class Models:
             return dict(self._named)
         here = {path.name: path for path in runs_in(self._folder)}
         return {**here, **self._named}
+
+    def is_there(self, name: str | None, *, form: bool = False) -> bool:
+        """Whether ``using`` needs not wait."""
+        return self._chosen(name, form=form) in self._loaded
 
     def workers(self) -> list[Worker]:
         models = (*self._loaded.values(), *self._retired)
@@ -138,7 +110,7 @@ class Models:
         Raises:
             RefusedError: there is no such run, it can't be read, or there is no room for it.
         """
-        model = await self._get(name or (self.default_for_forms if form else self.default))
+        model = await self._get(self._chosen(name, form=form))
         model.users += 1
         self._uses += 1
         model.used = self._uses
@@ -148,23 +120,47 @@ class Models:
             model.users -= 1
             self._clear()
 
+    def _chosen(self, name: str | None, *, form: bool) -> str:
+        return name or (self.default_for_forms if form else self.default)
+
     async def _get(self, name: str) -> Model:
-        if name in self._loaded:
-            return self._loaded[name]
+        if name not in self._loaded:
+            await self._come(name)
+        return self._loaded[name]
+
+    async def _come(self, name: str) -> None:
+        """Wait for a run. Whoever stops waiting leaves it to be read for those who ask next."""
+        reading = self._reading.get(name) or self._begin_to_read(name)
+        self._wanted[name] += 1
+        try:
+            await asyncio.shield(reading)
+        finally:
+            self._wanted -= Counter((name,))
+
+    def _begin_to_read(self, name: str) -> asyncio.Task[None]:
         path = self.path_of(name)
-        async with self._lock:
-            if name not in self._loaded:
+
+        async def read() -> None:
+            async with self._lock:
                 self._make_room()
                 try:
                     self._loaded[name] = await self._read(name, path)
                 except ChargenError as error:
                     raise RefusedError.of(error, param="model") from error
-            return self._loaded[name]
+
+        def done(task: asyncio.Task[None]) -> None:
+            del self._reading[name]
+            if not task.cancelled():
+                task.exception()  # it is not lost where nobody waits any more
+
+        self._reading[name] = task = asyncio.create_task(read())
+        task.add_done_callback(done)
+        return task
 
     def _make_room(self) -> None:
         if len(self._loaded) < self._config.loaded_runs:
             return
-        idle = [model for model in self._loaded.values() if not model.users]
+        idle = [m for m in self._loaded.values() if not (m.users or self._wanted[m.name])]
         if not idle:
             raise RefusedError(
                 503,
@@ -273,16 +269,3 @@ def _facts(config: RunConfig) -> dict[str, Any]:
 
 def _age(path: Path) -> int:
     return int((path / CONFIG).stat().st_mtime)
-
-
-def stamp_of(path: Path) -> Stamp:
-    """What changes when a run is trained further: time and size of each file that is read."""
-
-    def of(name: str) -> tuple[int, int] | None:
-        try:
-            facts = (path / name).stat()
-        except OSError:
-            return None
-        return facts.st_mtime_ns, facts.st_size
-
-    return tuple(map(of, (CONFIG, MODEL, NGRAM)))

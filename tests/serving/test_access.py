@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import gc
 import json
+import shutil
 import socket
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from threading import Event
 from typing import Any, NoReturn
 
 import httpx
@@ -260,6 +262,19 @@ def test_a_port_in_use_is_an_error(trained: Path) -> None:
     taken = socket.create_server(("127.0.0.1", 0))
     with taken, pytest.raises(ConfigError, match="can't be listened on"):
         api.serve([trained], port=taken.getsockname()[1])
+
+
+def test_the_time_of_a_request_includes_that_of_loading_its_run(
+    trained: Path, tmp_path: Path
+) -> None:
+    other, loading = tmp_path / "other", Event()
+    shutil.copytree(trained, other)
+    server = server_of(trained, more=[other], request_timeout=0.2)
+    server._models._load = lambda _path: loading.wait()
+    body = {"model": "other", "prompt": "春", "max_tokens": 3}
+    answer = ask(server.config.app, "POST", "/v1/completions", json=body)
+    loading.set()
+    assert (answer.status_code, answer.json()["error"]["code"]) == (504, "timeout")
 
 
 def test_garbage_is_not_looked_for_among_imports_while_runs_are_served(trained: Path) -> None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import shutil
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import pytest
@@ -338,3 +340,51 @@ def test_shipped_runs_come_after_those_of_ones_own(run: Path) -> None:
     shutil.copytree(run, own / STORIES)  # a run of one's own that has the name of a shipped one
     assert served_runs((), own)[1:] == [shipped_run(VERSE)]
     assert served_runs((run,), own) == [run]
+
+
+def test_who_stops_waiting_for_a_run_leaves_it_to_others(trained: Path, tmp_path: Path) -> None:
+    paths, read, go = copies(trained, tmp_path, "a", "b"), [], Event()
+
+    def slowly(path: Path) -> Generator:
+        read.append(path.name)
+        go.wait()
+        return load(path)
+
+    async def work(models: Models) -> None:
+        async def use(name: str) -> str:
+            async with models.using(name) as model:
+                return model.name
+
+        models._load = slowly
+        first, second = (asyncio.create_task(use("a")) for _ in range(2))
+        while not read:
+            await asyncio.sleep(0)
+        first.cancel()
+        await asyncio.wait([first])
+        go.set()
+        assert await second == "a"
+        assert first.cancelled()
+        assert await use("b") == "b"
+        assert read == ["a", "b"]
+        assert not models.is_there("a")
+        assert models.is_there("b")
+
+    with_models(work, paths, loaded_runs=1)
+
+
+def test_a_run_that_nobody_waits_for_any_more_may_be_broken(
+    trained: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def work(models: Models) -> None:
+        async with models.using(None):
+            asked = asyncio.create_task(models.using("b").__aenter__())
+            await asyncio.sleep(0)
+            asked.cancel()
+            while "b" in models._reading:
+                await asyncio.sleep(0)
+
+    paths = copies(trained, tmp_path, "a", "b")
+    (paths[1] / "model.safetensors").write_bytes(b"")
+    with_models(work, paths)
+    gc.collect()
+    assert not caplog.records
