@@ -10,7 +10,7 @@ import typer
 
 from chargen.cli.command import command
 from chargen.cli.compare import bits_shown, show_comparison
-from chargen.cli.flags import Corpus, Json, Picture, Preset, RunsDir
+from chargen.cli.flags import Corpus, Json, Picture, Preset, RunsDir, Src, Tgt, sides_as_files
 from chargen.errors import ConfigError
 from chargen.options import CorpusConfig, ModelConfig, TrainConfig, WorkersConfig, nearest
 
@@ -56,6 +56,8 @@ def sweep(
         bool, typer.Option("--resume", help="Continue the sweep, or begin it.")
     ] = False,
     stop_early: _StopEarly = False,
+    src: Src = None,
+    tgt: Tgt = None,
     out: Picture = None,
     *,
     options: dict[str, Any],
@@ -64,6 +66,7 @@ def sweep(
 ) -> None:
     """Train a run for every combination of values, and compare them; can be resumed."""
     varied = dict(map(_varied, sets or []))
+    texts, options = sides_as_files(corpus, src, tgt, options)
 
     from chargen import api
     from chargen.terminal.plain import PlainView
@@ -77,7 +80,7 @@ def sweep(
         terminal.say(f"{run}: {bits_shown(bits)}; {ended:,} of {count:,} runs have ended")
 
     found = api.sweep(
-        list(corpus) if corpus else None,
+        texts,
         sets=varied,
         seeds=seeds,
         name=name,

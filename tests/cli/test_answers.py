@@ -188,5 +188,7 @@ def test_two_files_are_pairs(runs: Path, tmp_path: Path, monkeypatch: pytest.Mon
     assert done.exit_code == 0, done.output
     tried = call("find-lr", *both, *flags[:2], "--task", "seq2seq", "--device", "cpu", "--json")
     assert tried.exit_code == 0, tried.output
+    swept = call("sweep", *both, *flags, "--set", "lr=0.01", "--runs", tmp_path)
+    assert json.loads(swept.stdout)["rows"][0]["lr"] == 0.01
     assert "--tgt" in the_error("train", "--src", "first.txt", *flags, status=2)
     assert "--task" in the_error("train", *both, status=1)
