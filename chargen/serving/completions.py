@@ -43,18 +43,19 @@ class Completions:
         admission: counts texts.
         metrics: counts the rest.
         config: the limits.
+        endings: end answers early.
     """
 
     def __init__(
-        self, models: Models, admission: Admission, metrics: Metrics, config: ServeConfig
+        self,
+        models: Models,
+        admission: Admission,
+        metrics: Metrics,
+        config: ServeConfig,
+        endings: Endings,
     ) -> None:
         self._models, self._admission = models, admission
-        self._metrics, self._config = metrics, config
-        self._endings = Endings(config.request_timeout)
-
-    def close(self) -> None:
-        """End what still runs: it has no more time."""
-        self._endings.close()
+        self._metrics, self._config, self._endings = metrics, config, endings
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         exchange: Exchange = scope["state"]["exchange"]

@@ -14,6 +14,7 @@ from chargen.errors import ChargenError
 from chargen.options import EmbedConfig, ServeConfig
 from chargen.serving.admission import Admission
 from chargen.serving.bodies import read_json
+from chargen.serving.endings import Endings, HungUpError
 from chargen.serving.exchange import Exchange
 from chargen.serving.fields import Fields
 from chargen.serving.models import Models
@@ -52,10 +53,14 @@ class Embeddings:
         models: the runs.
         admission: counts texts.
         config: the limits.
+        endings: end answers early.
     """
 
-    def __init__(self, models: Models, admission: Admission, config: ServeConfig) -> None:
-        self._models, self._admission, self._config = models, admission, config
+    def __init__(
+        self, models: Models, admission: Admission, config: ServeConfig, endings: Endings
+    ) -> None:
+        self._models, self._admission = models, admission
+        self._config, self._endings = config, endings
         # One request at a time, since each takes all threads of torch. Those that wait hold no run;
         # whoever hangs up leaves the line, while its thread keeps its turn.
         self._line, self._turn = asyncio.Lock(), asyncio.Lock()
@@ -65,13 +70,11 @@ class Embeddings:
         self._admission.enter(1)
         try:
             asked = _read(await read_json(scope, receive, self._config.max_body), self._config)
-            try:
-                async with asyncio.timeout(self._config.request_timeout):
-                    answer = await self._answer(asked, exchange)
-            except TimeoutError as error:
-                words = f"took longer than {self._config.request_timeout:g} seconds."
-                raise RefusedError(504, f"The request {words}", code="timeout") from error
+            async with self._endings.watching(exchange.started, receive):
+                answer = await self._answer(asked, exchange)
             await exchange.send_json(send, answer)
+        except HungUpError:
+            exchange.gone = True
         finally:
             self._admission.leave(1)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
@@ -142,11 +143,18 @@ class Models:
 
         async def read() -> None:
             async with self._lock:
-                self._make_room()
+                self._spare()
                 try:
-                    self._loaded[name] = await self._read(name, path)
+                    fresh = await self._read(name, path)
                 except ChargenError as error:
                     raise RefusedError.of(error, param="model") from error
+                try:  # a run that can't be read takes no other one's place
+                    if spare := self._spare():
+                        self._retire(spare)
+                except RefusedError:
+                    fresh.stop(timeout=0)
+                    raise
+                self._loaded[name] = fresh
 
         def done(task: asyncio.Task[None]) -> None:
             del self._reading[name]
@@ -157,9 +165,10 @@ class Models:
         task.add_done_callback(done)
         return task
 
-    def _make_room(self) -> None:
+    def _spare(self) -> Model | None:
+        """The run that has to make room for another one; None: there is room."""
         if len(self._loaded) < self._config.loaded_runs:
-            return
+            return None
         idle = [m for m in self._loaded.values() if not (m.users or self._wanted[m.name])]
         if not idle:
             raise RefusedError(
@@ -168,13 +177,14 @@ class Models:
                 code="no_room_for_run",
                 retry_after=5,
             )
-        self._retire(min(idle, key=lambda model: model.used))
+        return min(idle, key=lambda model: model.used)
 
     async def _read(self, name: str, path: Path) -> Model:
         """Read a run in a thread of its own, and start its engine."""
         slots = self._config.slots
 
         def read() -> tuple[Stamp, Generator, Engine | None]:
+            gc.collect()  # what runs of before leave are cycles, too few objects to be looked for
             before = stamp_of(path)
             generator = self._load(path)
             writes = generator.loaded.config.model.task in _WRITING
@@ -200,23 +210,41 @@ class Models:
 
     async def watch(self) -> None:
         """Take over what is trained further, for as long as the server runs."""
+        failed: dict[str, Stamp | None] = {}
         while True:
             await asyncio.sleep(_POLL)
-            for name, model in list(self._loaded.items()):
-                path = model.generator.path
-                if await in_thread(lambda p=path: stamp_of(p)) == model.stamp:  # type: ignore[misc]
-                    continue
-                try:
-                    fresh = await self._read(name, path)
-                except ChargenError as error:  # it is being written, or damaged: the old one stays
-                    self._say(f"{name} can't be taken over yet: {error.message}")
-                    continue
-                whole = await in_thread(lambda p=path: stamp_of(p)) == fresh.stamp  # type: ignore[misc]
-                if whole and self._loaded.get(name) is model:
-                    self._retire(model)
-                    self._loaded[name] = fresh
-                else:  # it changed while it was read, or isn't wanted any more
-                    fresh.stop(timeout=0)
+            for name in tuple(self._loaded):
+                failed[name] = await self._take_over(name, failed.get(name))
+
+    async def _take_over(self, name: str, failed: Stamp | None) -> Stamp | None:
+        """Read a run again if it has changed.
+
+        Args:
+            name: of the run.
+            failed: the stamp of files that can't be read, which is not tried again.
+
+        Returns:
+            Such a stamp.
+        """
+        model = self._loaded.get(name)
+        if model is None:
+            return None
+        path = model.generator.path
+        stamp = await in_thread(lambda: stamp_of(path))
+        if stamp in (model.stamp, failed):
+            return failed
+        try:
+            fresh = await self._read(name, path)
+        except ChargenError as error:  # it is being written, or damaged: the old one stays
+            self._say(f"{name} can't be taken over yet: {error.message}")
+            return stamp
+        whole = await in_thread(lambda: stamp_of(path)) == fresh.stamp
+        if whole and self._loaded.get(name) is model:
+            self._retire(model)
+            self._loaded[name] = fresh
+        else:  # it changed while it was read, or isn't wanted any more
+            fresh.stop(timeout=0)
+        return None
 
     async def describe(self, name: str) -> dict[str, Any]:
         """What a run is, as ``GET /v1/models/ID`` shows it; RefusedError where it can't be read."""

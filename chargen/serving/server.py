@@ -21,6 +21,7 @@ from chargen.serving.admission import Admission
 from chargen.serving.application import Status, application
 from chargen.serving.completions import Completions
 from chargen.serving.embeddings import Embeddings
+from chargen.serving.endings import Endings
 from chargen.serving.guard import Guard
 from chargen.serving.logs import logger
 from chargen.serving.metrics import Metrics
@@ -29,9 +30,11 @@ from chargen.serving.poems import Workshop
 from chargen.serving.protocol import bounded
 from chargen.serving.records import Records
 from chargen.serving.refusals import RefusedError
+from chargen.serving.threads import wait_for_threads
 
 _LAST_WORDS = 3
-"""Seconds that connections have to close after the last answer."""
+"""Seconds that connections have to close after the last answer; and that work which nobody waits
+for has to end."""
 
 
 @dataclass(frozen=True)
@@ -73,12 +76,15 @@ class Server(uvicorn.Server):
         self._failure: BaseException | None = None
         self._models = Models(paths, folder, load, config, self._metrics, listener.say)
         self._admission = Admission(config.slots, config.queue)
-        self._completions = Completions(self._models, self._admission, self._metrics, config)
+        self._endings = Endings(config.request_timeout)
+        completions = Completions(
+            self._models, self._admission, self._metrics, config, self._endings
+        )
         self._measure()
         app = application(
             self._status,
-            self._completions,
-            Embeddings(self._models, self._admission, config),
+            completions,
+            Embeddings(self._models, self._admission, config, self._endings),
             self._models,
             self._metrics,
             [*Records(self._models, config).routes(), *Workshop(self._models, config).routes()],
@@ -125,8 +131,11 @@ class Server(uvicorn.Server):
         listening = _listen(self._options.host, self._options.port)
         host, port = listening.getsockname()[:2]
         self._address = f"http://{f'[{host}]' if ':' in host else host}:{port}"
-        with listening, _imports_frozen():
-            self.run(sockets=[listening])
+        try:
+            with listening, _imports_frozen():
+                self.run(sockets=[listening])
+        finally:
+            wait_for_threads(_LAST_WORDS)
         if self._failure is not None:
             raise self._failure
 
@@ -159,7 +168,7 @@ class Server(uvicorn.Server):
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Finish what runs, and refuse what comes; at a second signal end at once."""
         if self._status.draining:
-            self._completions.close()
+            self._endings.close()
             super().handle_exit(sig, frame)
             return
         self._status.draining = True
@@ -173,7 +182,7 @@ class Server(uvicorn.Server):
             async with asyncio.timeout(self._options.shutdown_timeout):
                 while self._admission.taken:
                     await asyncio.sleep(0.02)
-        self._completions.close()
+        self._endings.close()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_LAST_WORDS):
                 while self._admission.taken:

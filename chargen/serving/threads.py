@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from threading import Thread
 from typing import TypeVar
 
 T = TypeVar("T")
+_working: set[Thread] = set()
 
 
 async def in_thread(work: Callable[[], T], turn: asyncio.Lock | None = None) -> T:
@@ -41,13 +43,24 @@ async def in_thread(work: Callable[[], T], turn: asyncio.Lock | None = None) -> 
             result, error = work(), None
         except BaseException as raised:
             result, error = None, raised
+        _working.discard(thread)
         with suppress(RuntimeError):  # the loop is closed
             loop.call_soon_threadsafe(settle, result, error)
 
+    thread = Thread(target=run, name="work", daemon=True)
+    _working.add(thread)
     try:
-        Thread(target=run, name="work", daemon=True).start()
+        thread.start()
     except RuntimeError:  # there are too many threads
+        _working.discard(thread)
         if turn is not None:
             turn.release()
         raise
     return await done
+
+
+def wait_for_threads(seconds: float) -> None:
+    """Let what was begun end, for so long: a process that ends while torch computes is aborted."""
+    until = time.monotonic() + seconds
+    for thread in tuple(_working):
+        thread.join(max(0.0, until - time.monotonic()))

@@ -264,17 +264,52 @@ def test_a_port_in_use_is_an_error(trained: Path) -> None:
         api.serve([trained], port=taken.getsockname()[1])
 
 
+def server_that_loads(trained: Path, tmp_path: Path, until: Event, **options: Any) -> Server:
+    """A server whose run ``other`` is loading ``until`` something happens."""
+    shutil.copytree(trained, tmp_path / "other")
+    server = server_of(trained, more=[tmp_path / "other"], **options)
+    server._models._load = lambda _path: until.wait()
+    return server
+
+
+SLOW = {
+    "/v1/completions": {"model": "other", "prompt": "春", "max_tokens": 3},
+    "/v1/embeddings": {"model": "other", "input": "春"},
+}
+
+
+@pytest.mark.parametrize("path", SLOW)
 def test_the_time_of_a_request_includes_that_of_loading_its_run(
-    trained: Path, tmp_path: Path
+    trained: Path, tmp_path: Path, path: str
 ) -> None:
-    other, loading = tmp_path / "other", Event()
-    shutil.copytree(trained, other)
-    server = server_of(trained, more=[other], request_timeout=0.2)
-    server._models._load = lambda _path: loading.wait()
-    body = {"model": "other", "prompt": "春", "max_tokens": 3}
-    answer = ask(server.config.app, "POST", "/v1/completions", json=body)
-    loading.set()
+    loaded = Event()
+    server = server_that_loads(trained, tmp_path, loaded, request_timeout=0.2)
+    answer = ask(server.config.app, "POST", path, json=SLOW[path])
+    loaded.set()
     assert (answer.status_code, answer.json()["error"]["code"]) == (504, "timeout")
+
+
+@pytest.mark.parametrize("path", SLOW)
+def test_who_hangs_up_while_a_run_is_loaded_is_gone(
+    trained: Path, tmp_path: Path, path: str
+) -> None:
+    loaded, sent = Event(), []
+    server = server_that_loads(trained, tmp_path, loaded)
+    messages = iter([{"type": "http.request", "body": json.dumps(SLOW[path]).encode()}])
+    headers = [(b"host", b"localhost"), (b"content-type", b"application/json")]
+    scope = {"type": "http", "method": "POST", "path": path, "headers": headers}
+
+    async def receive() -> Any:
+        return next(messages, {"type": "http.disconnect"})
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    asyncio.run(server.config.app({**scope, "query_string": b""}, receive, send))
+    loaded.set()
+    assert sent == []
+    assert server._admission.taken == 0
+    assert b'requests_total{outcome="disconnected"} 1' in server._metrics.report()
 
 
 def test_garbage_is_not_looked_for_among_imports_while_runs_are_served(trained: Path) -> None:
