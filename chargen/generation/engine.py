@@ -223,7 +223,7 @@ class Engine:
                 "An answer by rules ends where they say, not at a stop string.",
                 "Leave one of them out.",
             )
-        if form is not None and (form.name != "couplet" or form.acrostic or form.rhyme):
+        if form is not None and form != Form("couplet"):
             raise GenerationError(
                 "A run that answers lines writes no poems, but the second lines of couplets.",
                 "Use `form=couplet` without further details.",

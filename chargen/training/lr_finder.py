@@ -37,6 +37,11 @@ _RECENT = 8
 """The test ends when the mean over this many steps has lost half of what was gained."""
 _NOISE = 0.5
 """Nats by which losses may go up and down where little was gained."""
+_SCATTER = 4.0
+"""Standard errors of the mean over these steps by which it may rise by chance."""
+_EARLIEST = 1.0
+"""The share of the configured rate below which no rise of the loss ends the test: little is learnt
+there, and small batches differ by more."""
 
 
 @dataclass(frozen=True)
@@ -94,7 +99,8 @@ def range_test(plan: Plan, on_step: Callable[[int, int], None] | None = None) ->
         for loss in tried:
             if on_step:
                 on_step(len(losses) + 1, STEPS)
-            diverged = not math.isfinite(loss) or _has_diverged([*losses, loss])
+            late = rates[len(losses)] >= _EARLIEST * configured
+            diverged = not math.isfinite(loss) or (late and _has_diverged([*losses, loss]))
             if diverged:
                 break
             losses.append(loss)
@@ -141,11 +147,16 @@ def _losses(plan: Plan, rates: Sequence[float]) -> Generator[float, None, None]:
 
 
 def _has_diverged(losses: Sequence[float]) -> bool:
-    """Whether the newest losses have lost half of what was gained since the first."""
+    """Whether the newest losses have lost half of what was gained since the first.
+
+    Losses of small batches scatter; by how much, their differences from step to step tell.
+    """
     if len(losses) < 2 * _RECENT:
         return False
     means = np.convolve(losses, np.full(_RECENT, 1 / _RECENT), mode="valid")
-    return bool(means[-1] - means.min() > max(means[0] - means.min(), _NOISE) / 2)
+    error = float(np.diff(losses).std()) / math.sqrt(2 * _RECENT)
+    gained = max(means[0] - means.min(), _NOISE)
+    return bool(means[-1] - means.min() > max(gained / 2, _SCATTER * error))
 
 
 def _smoothed(rates: Sequence[float], losses: Sequence[float]) -> list[float]:

@@ -355,6 +355,7 @@ def test_a_language_model_answers_nothing(options: dict[str, Any], tokenizer: To
         (lambda: Request("春" * 5000, SamplingConfig(), 0), "5,000 characters"),
         (lambda: Request("春", SamplingConfig(), 0, Form("qijue")), "no poems"),
         (lambda: Request("春", SamplingConfig(stop=("天",)), 0, Form("couplet")), "stop string"),
+        (lambda: Request("春", SamplingConfig(), 0, Form("couplet", pattern="月")), "no poems"),
         (lambda: Request("春 风", SamplingConfig(), 0, Form("couplet")), "Chinese characters"),
         (lambda: Request("春", SamplingConfig(label=("a=b",)), 0), "no labels"),
     ],

@@ -85,6 +85,14 @@ def test_rates_that_are_all_too_low_are_told(poems: Path, monkeypatch: pytest.Mo
     assert test.lr[-1] == pytest.approx(1e-5)
 
 
+def test_no_rise_by_chance_ends_the_test(poems: Path) -> None:
+    losses = np.random.default_rng(1).normal(5, 0.5, 200).tolist()
+    assert not any(lr_finder._has_diverged(losses[:n]) for n in range(200))
+    assert lr_finder._has_diverged([*losses, *np.linspace(5, 9, 20)])
+    test = api.find_lr(poems, **{**OPTIONS, "batch_size": 1})
+    assert test.lr[-1] > 0.9 * test.configured_lr
+
+
 def test_the_smooth_curve_lags_behind_nothing() -> None:
     rates = np.logspace(-4, 0, 81)
     valley = [abs(np.log10(lr) + 2) for lr in rates]
