@@ -13,7 +13,7 @@ from torch import Tensor
 from chargen.corpus.labels import Labels
 from chargen.corpus.record_fields import LONGEST
 from chargen.corpus.tokenizer import Tokenizer
-from chargen.errors import ChargenError, GenerationError
+from chargen.errors import ChargenError, ConfigError, GenerationError
 from chargen.generation.answering import AnswerNetwork
 from chargen.generation.beams import Found
 from chargen.generation.folded import Network, RowState
@@ -139,7 +139,7 @@ class Engine:
         return ServedSlots(self, requests, cancelled, on_failure, pace).parts()
 
     def check(self, request: Request) -> None:
-        """Raise GenerationError where ``request`` can't be fulfilled."""
+        """Raise ConfigError or GenerationError where ``request`` can't be fulfilled."""
         if self.answers:
             self.source_ids(request.prompt)
         else:
@@ -202,7 +202,8 @@ class Engine:
         """An answer by the rules that are asked for, nothing of it written yet; None: no rules.
 
         Raises:
-            GenerationError: the model has no use for what is asked for, or it can't be done.
+            ConfigError: the model has no use for what is asked for.
+            GenerationError: it can't be done.
         """
         if not self.answers:
             self._check_for_answers(request)
@@ -219,12 +220,12 @@ class Engine:
         if form is None and not config.match_source_length:
             return None
         if config.stop:
-            raise GenerationError(
+            raise ConfigError(
                 "An answer by rules ends where they say, not at a stop string.",
                 "Leave one of them out.",
             )
         if form is not None and form != Form("couplet"):
-            raise GenerationError(
+            raise ConfigError(
                 "A run that answers lines writes no poems, but the second lines of couplets.",
                 "Use `form=couplet` without further details.",
             )
@@ -237,7 +238,7 @@ class Engine:
     def _check_for_answers(self, request: Request) -> None:
         for name in ("match_source_length", "beam_size"):
             if getattr(request.config, name):
-                raise GenerationError(
+                raise ConfigError(
                     f"`{name}` is for runs that answer lines, and this one continues texts.",
                     "Leave it out, or train a run with `task=seq2seq`.",
                 )
@@ -245,7 +246,7 @@ class Engine:
     def poem(self, request: Request, form: Form) -> Poem:
         """The poem that a request asks for, nothing of it written yet."""
         if request.config.stop:
-            raise GenerationError(
+            raise ConfigError(
                 "A form ends where the form says, not at a stop string.", "Leave one of them out."
             )
         return Poem(self.poet, self.poet.task(form, self._convert(request.prompt)))

@@ -189,8 +189,9 @@ def _check(requests: Iterable[Request], engine: Engine) -> None:
     for request in requests:
         try:
             engine.check(request)
-        except ConfigError as error:  # labels are not known before the run is
-            raise RefusedError.of(error, param="label") from error
+        except ConfigError as error:  # what a run can do isn't known before it is there
+            param = "label" if request.config.label else _subject(request)
+            raise RefusedError.of(error, param=param) from error
         except ChargenError as error:
             raise RefusedError.of(error, param=_subject(request)) from error
 

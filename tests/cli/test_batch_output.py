@@ -125,7 +125,7 @@ def test_a_reader_that_leaves_ends_a_batch_quietly(jobs: Path, trained: Path) ->
 
 
 def test_standard_output_is_not_resumed(jobs: Path, trained: Path) -> None:
-    error = the_error("batch", jobs, "-o", "-", "--checkpoint", trained, "--resume")
+    error = the_error("batch", jobs, "-o", "-", "--checkpoint", trained, "--resume", status=2)
     assert "standard output, not a file that can be resumed" in error
 
 

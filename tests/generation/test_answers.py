@@ -344,7 +344,7 @@ def test_more_best_than_a_beam_has_is_an_error(options: dict[str, Any], what: st
 @pytest.mark.parametrize("options", [{"beam_size": 2}, {"match_source_length": True}], ids=str)
 def test_a_language_model_answers_nothing(options: dict[str, Any], tokenizer: Tokenizer) -> None:
     engine = Engine(make_model(tokenizer), tokenizer)
-    with pytest.raises(GenerationError, match="continues texts"):
+    with pytest.raises(ConfigError, match="continues texts"):
         engine.check(Request("春", SamplingConfig(**options), 0))
 
 

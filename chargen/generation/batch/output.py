@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from chargen.errors import GenerationError
+from chargen.errors import ConfigError, GenerationError
 from chargen.files import flush, followed, is_special, read_json
 
 STANDARD_OUTPUT = Path("/dev/stdout")
@@ -36,10 +36,15 @@ def name_of_output(out: str | Path) -> str:
 
 
 def check_output(name: str, out: Path, *, resume: bool, force: bool) -> None:
-    """Raise GenerationError if the output can't be written, or must not be changed."""
+    """Check that the output can be written, and may be changed.
+
+    Raises:
+        ConfigError: it is no file that can be resumed.
+        GenerationError: it can't be written, or must not be changed.
+    """
     if is_special(out):
         if resume:
-            raise GenerationError(
+            raise ConfigError(
                 f"The output is {name_of_output(out)}, not a file that can be resumed.",
                 "Leave out `resume`, or choose a file as `out`.",
             )

@@ -16,7 +16,7 @@ import pytest
 from filelock import FileLock
 
 from chargen.corpus.tokenizer import Tokenizer
-from chargen.errors import GenerationError
+from chargen.errors import ConfigError, GenerationError
 from chargen.generation import asking, slot_text
 from chargen.generation.batch.asked import BatchOptions, BatchProgress
 from chargen.generation.batch.jobs import Defaults, Job
@@ -288,7 +288,7 @@ def test_a_pipe_gets_its_lines_in_place(
             pass
         assert [json.loads(line) for line in read.result(20).splitlines()] == whole
     assert [path.name for path in folder.iterdir()] == ["pipe"]
-    with pytest.raises(GenerationError, match="not a file that can be resumed"):
+    with pytest.raises(ConfigError, match="not a file that can be resumed"):
         run(engine, jobs_text(9), folder / "pipe", resume=True)
 
 

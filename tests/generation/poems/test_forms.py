@@ -11,7 +11,7 @@ import torch
 from pypinyin import Style, pinyin
 
 from chargen.corpus.tokenizer import Tokenizer
-from chargen.errors import GenerationError, MissingExtraError
+from chargen.errors import ConfigError, GenerationError, MissingExtraError
 from chargen.generation.engine import Engine
 from chargen.generation.poems.forms import FORMS, Form
 from chargen.generation.poems.hearing import Line
@@ -228,7 +228,7 @@ def test_the_last_line_ends_with_its_punctuation(prompt: str, line: str, closing
 
 def test_a_stop_string_contradicts_a_form(model: CharModel, tokenizer: Tokenizer) -> None:
     request = Request("", SamplingConfig(stop=("。",)), 0, Form("wujue"))
-    with pytest.raises(GenerationError, match="stop string"):
+    with pytest.raises(ConfigError, match="stop string"):
         Engine(model, tokenizer).check(request)
 
 
