@@ -10,6 +10,7 @@ import typer
 
 from chargen.cli.command import command, unescape
 from chargen.cli.flags import Json, Run, RunsDir
+from chargen.errors import ConfigError
 
 if TYPE_CHECKING:
     from chargen.terminal.console import Terminal
@@ -20,7 +21,12 @@ _FAINT = 0.05
 @command()
 def attention(
     run: Run = None,
-    prompt: Annotated[str, typer.Option("--prompt", "-p", help="Line to answer.")] = "",
+    prompt: Annotated[
+        str | None,
+        typer.Option(
+            "--prompt", "-p", help=r"Line to answer; \n and other escapes are understood."
+        ),
+    ] = None,
     answer: Annotated[
         str | None,
         typer.Option("--answer", help="Answer to look at. \\[default: the likeliest one]"),
@@ -40,6 +46,8 @@ def attention(
     """
     from chargen import api
 
+    if prompt is None:
+        raise ConfigError("There is no line to answer.", "Give one as `prompt`.")
     report = api.attention(unescape(prompt), run, answer=answer, runs_dir=runs_dir, out=out)
     if as_json:
         typer.echo(json.dumps(report.to_dict(), ensure_ascii=False))

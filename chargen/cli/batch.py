@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextlib
 import json
 import sys
+from collections import Counter
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -14,8 +16,10 @@ from chargen.cli.boundary import Terminated
 from chargen.cli.command import command
 from chargen.cli.flags import Checkpoint, NoNgram, Run, RunsDir
 from chargen.cli.sample import run_named, say_conversion, texts_wanted
+from chargen.files import is_special
 from chargen.generation.poems.forms import Form
 from chargen.options import BatchConfig, SamplingConfig, WorkersConfig
+from chargen.terminal.words import counted
 
 if TYPE_CHECKING:
     from chargen.generation.batch.asked import BatchProgress
@@ -80,28 +84,26 @@ def batch(
     from chargen.runs.finding import shown
 
     piped = output_path(out) == STANDARD_OUTPUT
+    keep_going = wanted.get("keep_going", False)
+    noun = "line" if keep_going else "text"  # a line may be an error
     reached: list[BatchProgress] = []
 
     def on_begin(model: Generator, texts: int) -> None:
-        noun = "text" if texts == 1 else "texts"
-        terminal.say(f"{shown(model.path)}: {texts:,} {noun} to {name_of_output(out)}")
+        terminal.say(f"{shown(model.path)}: {counted(texts, noun)} to {name_of_output(out)}")
         say_conversion(terminal, model, "Each prompt")
 
     # A live display would mix with texts on the same terminal.
     live = not (piped and sys.stdout.isatty())
     with (
-        _remark_on_interrupt(terminal, reached, resumable=not piped),
+        _remark_on_interrupt(terminal, reached, noun, resumable=not piped),
         terminal.progress("generating", "characters", live=live) as show,
     ):
 
         def on_progress(progress: BatchProgress) -> None:
             reached[:] = [progress]
             share = progress.characters / max(1, progress.texts - progress.before)
-            show(
-                f"{progress.texts:,} of {progress.total:,} texts",
-                progress.characters,
-                share * (progress.total - progress.before),
-            )
+            phase = f"{progress.texts:,} of {counted(progress.total, noun)}"
+            show(phase, progress.characters, share * (progress.total - progress.before))
 
         api.batch(
             jobs,
@@ -113,11 +115,20 @@ def batch(
             on_progress=on_progress,
             **wanted,
         )
+    if keep_going and not terminal.quiet and not is_special(output_path(out)):
+        terminal.say(_contents(Path(out)))
+
+
+def _contents(out: Path) -> str:
+    """How many lines of an output are texts, and how many errors."""
+    with out.open("rb") as file:
+        counts = Counter("error" in json.loads(line) for line in file)
+    return f"{counted(counts[False], 'text')} and {counted(counts[True], 'error')} in {out}"
 
 
 @contextlib.contextmanager
 def _remark_on_interrupt(
-    terminal: Terminal, reached: list[BatchProgress], *, resumable: bool
+    terminal: Terminal, reached: list[BatchProgress], noun: str, *, resumable: bool
 ) -> Iterator[None]:
     """Say how far an interrupted batch has come, and how to continue it."""
     try:
@@ -126,5 +137,6 @@ def _remark_on_interrupt(
         if reached:
             (last,) = reached
             advice = "; run the same command with --resume to continue" if resumable else ""
-            terminal.say(f"Interrupted after {last.texts:,} of {last.total:,} texts{advice}.")
+            share = f"{last.texts:,} of {counted(last.total, noun)}"
+            terminal.say(f"Interrupted after {share}{advice}.")
         raise

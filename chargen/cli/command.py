@@ -36,7 +36,7 @@ class Selection:
         defaults: values of those that the command sets where they aren't given.
         described: how the defaults of some are described.
         meant: what some mean here, where that isn't what they mean elsewhere.
-        several: those that take several values, separated by commas; theirs is a list.
+        several: those that take several values, repeated or separated by commas; theirs is a list.
     """
 
     config: type[Config]
@@ -167,7 +167,7 @@ def _keyword(name: str, annotation: Any, default: Any = None) -> inspect.Paramet
 def _annotation(flag: _Flag) -> Any:
     """Return the annotation of an option, whose value is None or empty if it isn't given."""
     entry, known = flag.entry, flag.entry.option
-    kind: Any = str if flag.several else list[str] if entry.kind is tuple else entry.kind
+    kind: Any = list[str] if flag.several or entry.kind is tuple else entry.kind
     words = help_of(entry, flag.default_text, several=flag.several)
     return Annotated[
         kind | None,
@@ -195,7 +195,7 @@ def help_of(entry: Entry, default_text: str | None = None, *, several: bool = Fa
     if known.escaped:
         words += r", \n and other escapes are understood"
     if several:
-        words += "; several, separated by commas: a text with each"
+        words += "; repeatable, or several separated by commas: a text with each"
     default = default_text or known.default_text or _default(entry)
     return f"{words}." + (f" \\[default: {default}]" if default else "")
 
@@ -215,10 +215,10 @@ def _value(flag: _Flag, given: Any) -> Any:
         return None
     if flag.several:
         try:
-            return [entry.kind(part) for part in given.split(",")]
+            return [entry.kind(part) for text in given for part in text.split(",")]
         except ValueError:
             raise ConfigError(
-                f"`{entry.name}` is {given!r}, not numbers separated by commas.",
+                f"`{entry.name}` is {','.join(given)!r}, not numbers separated by commas.",
                 "Give numbers such as 0.5,0.8,1.1.",
             ) from None
     return [unescape(text) for text in given] if entry.option.escaped else given

@@ -95,6 +95,9 @@ def bits_shown(bits: float | None) -> str:
 
 
 def _value(value: Any) -> str:
+    """A value of an option in a table; a dash where there is none."""
+    if isinstance(value, (tuple, list)):
+        return ", ".join(map(_value, value)) or "–"
     return "–" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
 
 

@@ -38,14 +38,14 @@ def embed(
         typer.Option("--text", "-c", help="A text, whose vector is printed as a JSON array."),
     ] = None,
     out: Annotated[
-        Path | None,
+        Path,
         typer.Option(
             "--out",
             "-o",
-            help="A .npy file of the vectors, a row each, or a file of JSON lines; by default "
-            "JSON lines on standard output.",
+            help="A .npy file of the vectors, a row each, or a file of JSON lines; - is standard "
+            "output, as JSON lines.",
         ),
-    ] = None,
+    ] = Path("-"),
     runs_dir: RunsDir = None,
     *,
     options: dict[str, Any],
@@ -75,7 +75,7 @@ def embed(
     assert file is not None
     records = judged_texts(file, reading_of(model, **reading))
     found = model.embed_records(records, **options)
-    if out is None:
+    if str(out) == "-":
         for line in lines_of(found):
             typer.echo(line)
         return

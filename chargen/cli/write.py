@@ -32,7 +32,7 @@ def write(
 
     Commands such as /retry, /undo, /best, /keep and /temp begin with a slash; /help lists them.
     Ctrl-C stops a text, Ctrl-D ends the session. Where standard input is no terminal, each of its
-    lines is continued on its own, with lines of --- between the texts.
+    lines is continued on its own, with lines of --- between the texts; an error ends the session.
     """
     from chargen import api
     from chargen.cli.lines import typed_lines
@@ -46,9 +46,12 @@ def write(
     )
     say_run(terminal, generator, seed)
     say_conversion(terminal, generator, "What you type")
-    alone = not sys.stdin.isatty() or generator.answers
-    if sys.stdin.isatty():
-        terminal.say("Type a line, and the model goes on. /help lists the commands.")
+    typed = sys.stdin.isatty()
+    if typed:
         options = {"length": 120, "end": "sentence", **options}
-    session = Session(generator, TextWriter(), terminal.say, options, alone=alone, seed=seed)
+    session = Session(generator, TextWriter(), terminal.say, options, typed=typed, seed=seed)
+    session.alone = not typed or generator.answers
+    session.check()
+    if typed:
+        terminal.say("Type a line, and the model goes on. /help lists the commands.")
     hold(session, typed_lines([f"/{name}" for name in COMMANDS]))

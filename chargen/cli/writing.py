@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from chargen.errors import ChargenError, ConfigError, system_error_text
+from chargen.cli.naming import in_flags
+from chargen.errors import ChargenError, ConfigError, GenerationError, system_error_text
 
 if TYPE_CHECKING:
     from chargen.generation.generator import Generator
@@ -48,6 +49,7 @@ class Session:
         say: prints a line about the session.
         options: of sampling.
         alone: whether each line begins a new text.
+        typed: whether someone types the lines: then an error is shown, and the session goes on.
         seed: of the next addition; None: a random one.
         form: of the next poem; None: prose.
         turns: the additions so far; the text is that of the last.
@@ -59,6 +61,7 @@ class Session:
     say: Callable[[str], None]
     options: dict[str, Any] = field(default_factory=dict)
     alone: bool = False
+    typed: bool = True
     seed: int | None = None
     form: str | None = None
     turns: list[Turn] = field(default_factory=list)
@@ -69,8 +72,12 @@ class Session:
         """All that is written so far."""
         return self.turns[-1].text if self.turns else ""
 
+    def check(self) -> None:
+        """Raise ChargenError if the model can't write, or not with these options."""
+        self.generator.stream("", **self.asked())
+
     def answer(self, line: str) -> bool:
-        """Act on a line that was typed; False: the session is over."""
+        """Act on a line; False: the session is over. Errors are raised unless it is typed."""
         name, _, rest = line[1:].partition(" ")
         if line.startswith("/") and name in _ENDS:
             return False
@@ -80,26 +87,26 @@ class Session:
             elif name in COMMANDS:
                 COMMANDS[name].run(self, rest.strip())
             else:
-                self.say(f"There is no /{name}: /help lists the commands.")
+                raise ConfigError(f"There is no /{name}.", "/help lists the commands.")
         except ChargenError as error:
-            self.say(f"{error.message} {error.remedy}")
+            if not self.typed:
+                raise
+            self.say(in_flags(f"{error.message} {error.remedy}"))
         return True
 
     def _go_on(self, line: str) -> None:
         """Add a line after the text, on a line of its own, and let the model go on."""
         before = "" if self.alone else self.text
-        if self.alone and self.turns:
-            self.writer.write("---\n")
         glue = "\n" if before and not before.endswith("\n") else ""
-        self.draw(f"{before}{glue}{line}")
+        self.draw(f"{before}{glue}{line}", "---\n" if self.alone and self.turns else "")
 
-    def draw(self, prompt: str) -> None:
+    def draw(self, prompt: str, separator: str = "") -> None:
         """Let the model go on after ``prompt``, showing what it adds as it comes."""
         seed, self.seed = self.next_seed(), None
         pieces = self.generator.stream(prompt, seed=seed, **self.asked())
         apart = self.form is not None or self.generator.answers
         drawn = "\n" if apart and prompt[-1:] not in ("", "\n") else ""
-        self.writer.write(drawn)
+        self.writer.write(separator + drawn)
         try:
             for piece in pieces:
                 self.writer.write(piece)
@@ -164,8 +171,9 @@ def _keep(session: Session, rest: str) -> None:
         with path.open("a", encoding="utf-8") as file:
             file.write(("---\n" if there else "") + session.text.rstrip("\n") + "\n")
     except OSError as error:
-        session.say(f"The text can't be kept: {system_error_text(error)}. Name another file.")
-        return
+        raise GenerationError(
+            f"The text can't be kept: {system_error_text(error)}.", "Name another file."
+        ) from error
     session.say(f"Kept in {path}.")
 
 
@@ -278,7 +286,11 @@ _ENDS = ("quit", "exit", "q")
 
 
 def hold(session: Session, lines: Iterator[str]) -> None:
-    """Hold a session over the lines that are typed."""
-    for line in lines:
-        if line.strip() and not session.answer(line):
-            return
+    """Hold a session over its lines; an error that ends it says which line is to blame."""
+    for number, line in enumerate(lines, 1):
+        try:
+            if line.strip() and not session.answer(line):
+                return
+        except ChargenError as error:
+            kind = ConfigError if isinstance(error, ConfigError) else GenerationError
+            raise kind(f"Line {number:,}: {error.message}", error.remedy) from error

@@ -19,7 +19,11 @@ class InfillConfig(Config):
 
     mark: str = option("□", "Sign that stands for a missing character", rule=_one_sign)
     num_samples: int = option(
-        1, "Fillings of each line, the likeliest first", low=1, high=1000, aliases=("-n",)
+        1,
+        "Fillings of each line, the likeliest first; with a temperature, in the order drawn",
+        low=1,
+        high=1000,
+        aliases=("-n",),
     )
     beam_size: int = option(
         32, "Fillings that are followed side by side at temperature 0", low=1, high=4096

@@ -38,6 +38,16 @@ def test_batch_writes_a_line_a_job_and_resumes(jobs: Path, trained: Path, here: 
     assert call(*command, "--force", "--quiet").stderr == ""
 
 
+def test_texts_and_errors_are_told_apart(trained: Path, here: Path) -> None:
+    (here / "jobs.jsonl").write_text('{"prompt": "春", "length": 0}\nbad\nbad\n', "utf-8")
+    command = ("batch", "jobs.jsonl", "-o", "out.jsonl", "--checkpoint", trained, "--keep-going")
+    for more in ((), ("--resume",)):
+        said = call(*command, *more).stderr
+        assert "3 lines to out.jsonl" in said
+        assert said.endswith("1 text and 2 errors in out.jsonl\n")
+    assert "3 lines to standard output" in call(*command[:3], "-", *command[4:]).stderr
+
+
 def test_batch_stands_in_a_pipe(trained: Path, here: Path) -> None:
     options = ("-o", "piped.jsonl", "--checkpoint", trained, "-n", 2)
     assert call("batch", "-", *options, stdin="春\n夜\n").exit_code == 0

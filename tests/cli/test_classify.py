@@ -60,6 +60,11 @@ def test_vectors_are_the_same_in_each_format(classifier: Path, file: Path, here:
     np.testing.assert_array_equal(array, found.astype(np.float32))
     call("embed", classifier, file, "--pooling", "mean", "-o", "v.jsonl")
     assert Path("v.jsonl").read_text("utf-8").splitlines() == lines
+    assert call("embed", classifier, file, "--pooling", "mean", "-o", "-").stdout.split("\n") == [
+        *lines,
+        "",
+    ]
+    assert not Path("-").exists()
     text = next(labelled(1))["text"]
     alone = json.loads(call("embed", classifier, "-c", text, "--pooling", "mean").stdout)
     np.testing.assert_allclose(alone, found[0], rtol=1e-5, atol=1e-6)

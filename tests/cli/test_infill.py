@@ -110,8 +110,9 @@ def test_what_cant_be_filled_is_an_error(filler: Path, tmp_path: Path) -> None:
     assert "not UTF-8" in the_error("infill", filler, "-f", bad)
 
 
-def test_other_commands_say_what_the_run_is_for(filler: Path) -> None:
-    error = the_error("sample", filler)
+@pytest.mark.parametrize("command", ["sample", "write"])
+def test_other_commands_say_what_the_run_is_for(command: str, filler: Path) -> None:
+    error = the_error(command, filler)
     assert "has learnt the task infill" in error
     assert "for the commands infill and eval" in error
 

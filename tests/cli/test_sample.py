@@ -193,6 +193,9 @@ def test_several_temperatures_give_a_text_each_from_the_same_seed(run: Path) -> 
     swept = call("sample", run, "-n", 20, "--seed", 5, "--temp", "0.5,1.5", "--json")
     found = [json.loads(line) for line in swept.stdout.splitlines()]
     assert [each["temperature"] for each in found] == [0.5, 1.5]
+    repeated = ("--temp", "0.5", "-t", "1.5")
+    again = call("sample", run, "-n", 20, "--seed", 5, *repeated, "--json")
+    assert again.stdout == swept.stdout
     for each in found:
         alone = call("sample", run, "-n", 20, "--seed", 5, "--temp", each["temperature"], "-q")
         assert alone.stdout == each["text"] + "\n"

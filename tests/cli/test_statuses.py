@@ -35,7 +35,7 @@ UNUSABLE: dict[str, tuple[tuple[object, ...], ...]] = {
     "embed": ((), ("x", "y", "--pooling", "max"), ("x", "y", "-c", "z")),
     "classify": ((), ("x",), ("x", "y", "-k", 0), ("x", "y", "--threshold", 2)),
     "infill": (("x", "y□", "--mark", "ab"), ("x", "y□", "--beam-size", 0), ("x", "y", "-f", "z")),
-    "attention": (("-o", "x.gif"), ("x", "y")),
+    "attention": ((), ("-o", "x.gif"), ("x", "y")),
     "inspect": (("x", "y"),),
     "compare": ((), ("x", "--over", "weeks"), ("x", "-o", "x.jpeg")),
     "plot": (("-o", "x.jpg"), ("-o", "x")),

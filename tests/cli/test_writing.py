@@ -9,7 +9,7 @@ import pytest
 import chargen
 from chargen.cli.writing import COMMANDS, Session, hold
 from chargen.terminal.texts import TextWriter
-from tests.support import call
+from tests.support import call, the_error
 
 
 @pytest.fixture
@@ -82,11 +82,11 @@ def test_texts_are_kept_in_a_file(session: Session, here: Path, said: list[str])
     ("line", "told"),
     [
         ("/temp warm", "'warm' is not a number"),
-        ("/temp -1", "`temperature` is -1.0, not at least 0"),
-        ("/end word", "`end` is 'word', not one of none, sentence, paragraph"),
-        ("/form ode", "`form` is 'ode'"),
+        ("/temp -1", "--temp is -1.0, not at least 0"),
+        ("/end word", "--end is 'word', not one of none, sentence, paragraph"),
+        ("/form ode", "--form is 'ode'"),
         ("/pick 1", "There is nothing to pick from"),
-        ("/sing", "There is no /sing: /help lists"),
+        ("/sing", "There is no /sing. /help lists"),
     ],
 )
 def test_what_can_not_be_is_said_and_the_session_goes_on(
@@ -103,6 +103,22 @@ def test_a_poem_is_written_on_lines_of_its_own(session: Session) -> None:
     title, *verses = session.text.split("\n")
     assert title == "春"
     assert len("".join(verses)) == 24
+
+
+def test_a_run_or_an_option_that_cannot_write_is_refused_before_the_session(run: Path) -> None:
+    """Nothing is read: there is not even a line."""
+    assert "--beam-size is for runs that answer" in the_error("write", run, "--beam-size", 3)
+    error = the_error("write", run, "--label", "author=x", status=2)
+    assert "--label is given, but this run has no labels" in error
+
+
+def test_without_a_terminal_an_error_ends_the_session(run: Path, here: Path) -> None:
+    lines = {"/temp -1": 2, "/sing": 2, "/keep none/it.txt": 1, "/form ode": 2}
+    for line, status in lines.items():
+        done = call("write", run, "-n", 3, "-q", stdin=f"春\n{line}\n夜\n")
+        assert done.exit_code == status
+        assert "error: Line 2: " in done.stderr
+        assert len(done.stdout.splitlines()) == 1
 
 
 def test_help_lists_every_command(session: Session, said: list[str]) -> None:

@@ -113,6 +113,15 @@ def test_runs_of_one_name_are_told_apart(trained: Path, tmp_path: Path) -> None:
     assert [run.name for run in api.compare([trained, other]).runs] == [str(trained), str(other)]
 
 
+def test_lists_are_told_as_names(trained: Path, tmp_path: Path) -> None:
+    texts = tmp_path / "texts.jsonl"
+    lines = [json.dumps({"text": "春眠不觉晓。", "author": n, "form": n}) + "\n" for n in "ab"]
+    texts.write_text("".join(lines) * 60, encoding="utf-8")
+    labelled = train_tiny(texts, tmp_path, label_key=("author", "form"), max_steps=1).path
+    shown = call("compare", trained, labelled).stdout
+    assert ["label_key", "–", "author,", "form"] in [row.split() for row in shown.splitlines()]
+
+
 def test_from_the_command_line(trained: Path, gru: Path, here: Path) -> None:
     other = other_text(here)
     shown = call("compare", trained, other, trained, "--over", "minutes")
