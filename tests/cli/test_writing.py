@@ -107,7 +107,8 @@ def test_a_poem_is_written_on_lines_of_its_own(session: Session) -> None:
 
 def test_a_run_or_an_option_that_cannot_write_is_refused_before_the_session(run: Path) -> None:
     """Nothing is read: there is not even a line."""
-    assert "--beam-size is for runs that answer" in the_error("write", run, "--beam-size", 3)
+    error = the_error("write", run, "--beam-size", 3, status=2)
+    assert "--beam-size is for runs that answer" in error
     error = the_error("write", run, "--label", "author=x", status=2)
     assert "--label is given, but this run has no labels" in error
 
