@@ -25,6 +25,11 @@ WRITE, POEM, LEARN = (
     "#view=poem",
     "#view=learn",
 )
+SLIDE = """value => {
+  const temperature = document.getElementById('temperature');
+  temperature.value = value;
+  temperature.dispatchEvent(new Event('input'));
+}"""
 LATER = 10
 """Seconds after which a test that waits has failed."""
 
@@ -51,8 +56,14 @@ def own(run: Path) -> Generator:
 
 
 @pytest.fixture(scope="module")
-def site(run: Path) -> Iterator[Served]:
-    served = start(run, "--api-key", KEY)
+def second(corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of another name, which has no counts."""
+    return train_tiny(corpus, tmp_path_factory.mktemp("page"), name="second").path
+
+
+@pytest.fixture(scope="module")
+def site(run: Path, second: Path) -> Iterator[Served]:
+    served = start(run, second, "--api-key", KEY)
     yield served
     served.process.kill()
     served.process.wait(60)
@@ -251,10 +262,7 @@ def test_a_link_writes_the_same_and_another_temperature_marks_what_changes(pages
     again = pages.open(page.evaluate("location.hash"))
     assert "seed=7" in again.evaluate("location.hash")  # at once, whatever is still written
     assert written(again) == before
-    page.evaluate(
-        "const t = document.getElementById('temperature');"
-        "t.value = 1.4; t.dispatchEvent(new Event('input'))"
-    )
+    page.evaluate(SLIDE, 1.4)
     until(page, "document.getElementById('told').textContent.startsWith('0.90 → 1.40')")
     after = text_of(page)
     differing = [n for n, (a, b) in enumerate(zip(before, after, strict=True)) if a != b]
@@ -268,14 +276,10 @@ def test_a_link_writes_the_same_and_another_temperature_marks_what_changes(pages
 def test_what_was_made_of_another_temperature_or_of_nothing_is_kept(pages: Pages) -> None:
     page = pages.open(WRITE)
     before = written(page)
-    slide = (
-        "value => { const t = document.getElementById('temperature');"
-        "t.value = value; t.dispatchEvent(new Event('input')); }"
-    )
     compared = (
         "to => document.getElementById('told').textContent.startsWith(`0.90 → ${to.toFixed(2)}`)"
     )
-    page.evaluate(slide, 1.4)
+    page.evaluate(SLIDE, 1.4)
     until(page, compared, 1.4)
     redrawn = text_of(page)
     page.focus("#text")
@@ -283,7 +287,7 @@ def test_what_was_made_of_another_temperature_or_of_nothing_is_kept(pages: Pages
     page.keyboard.insert_text("，")
     page.keyboard.press("Control+z")
     assert text_of(page) == redrawn
-    page.evaluate(slide, 1.2)
+    page.evaluate(SLIDE, 1.2)
     until(page, compared, 1.2)
     again = text_of(page)
     page.fill("#text", "春")
@@ -299,6 +303,55 @@ def test_what_was_made_of_another_temperature_or_of_nothing_is_kept(pages: Pages
         rows.nth(n).click()
         texts.add(text_of(page))
     assert texts >= {before, redrawn, f"{redrawn}，", again, "春", "春夜"}
+
+
+def test_what_another_run_says_takes_the_place_of_what_the_first_one_said(
+    pages: Pages, run: Path, second: Path
+) -> None:
+    page = pages.open(WRITE)
+    before = written(page)
+    page.click("#again")
+    page.keyboard.press("Control+z")
+    assert text_of(page) == "春"
+    asked: list[dict[str, Any]] = []
+    page.on("request", lambda request: asked.append(request.post_data_json or {}))
+    page.select_option("#run", second.name)
+    page.click(f"#branches button:has-text('{before[1:4]}')")
+    assert text_of(page) == before
+    page.focus("#text")
+    page.keyboard.press("Control+Home")
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("Alt+ArrowDown")
+    page.wait_for_selector("#menu:not([hidden])")
+    assert "network" not in page.text_content("#menu p")
+    page.keyboard.press("Escape")
+    page.evaluate(SLIDE, 1.4)
+    until(page, "document.getElementById('told').textContent.startsWith('0.90 → 1.40')")
+    page.click("#again")
+    written(page)
+    models = [each["model"] for each in asked if each.get("max_tokens")]
+    assert models == [second.name] * 3
+
+
+def test_a_problem_is_shown_until_something_else_is_done(pages: Pages) -> None:
+    page = pages.open("#prompt=春")
+    page.check("[value=copied]", force=True)
+    page.fill("#length", "")
+    page.click("#go")
+    assert "number of characters" in page.text_content("#problem")
+    page.fill("#length", "20")
+    page.click("#options summary")
+    page.fill("#top_p", "5")
+    page.keyboard.press("Control+Enter")
+    until(page, "document.getElementById('problem').textContent.includes('top_p')")
+    until(page, "document.getElementById('legend').textContent")  # what is asked for afterwards
+    assert page.is_visible("#problem")
+    page.focus("#text")
+    page.keyboard.press("Control+End")
+    page.keyboard.insert_text("夜")
+    assert not page.is_visible("#problem")
+    assert [each for each in pages.complaints if "400" not in each] == []
+    pages.complaints.clear()
 
 
 def test_copies_are_underlined_and_a_run_that_is_not_here_is_missed(pages: Pages) -> None:

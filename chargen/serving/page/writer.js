@@ -19,8 +19,14 @@ export class Writer extends EventTarget {
     this.typed = 0;
   }
 
-  changed(problem) {
-    this.dispatchEvent(new CustomEvent('change', {detail: problem}));
+  changed() {
+    this.dispatchEvent(new Event('change'));
+  }
+
+  /** Say what went wrong, until something else is done. */
+  fail(problem) {
+    this.problem = problem;
+    this.changed();
   }
 
   get cells() { return this.tree.now.cells; }
@@ -39,9 +45,20 @@ export class Writer extends EventTarget {
     this.running = undefined;
   }
 
+  /** Go on with another run: what the one before it says of any version holds no more. */
+  use(run) {
+    this.stop();
+    this.forget();
+    this.run = run;
+    for (const {node} of this.tree.listed())
+      for (const cell of node.cells) delete cell.likely, delete cell.nats, delete cell.gate;
+    this.pad.refresh();
+    this.later();
+  }
+
   /** Drop what was said of the version before. */
   forget() {
-    this.suggestion = this.remark = this.copied = undefined;
+    this.suggestion = this.remark = this.copied = this.problem = undefined;
     this.pad.suggest('');
     this.pad.changed.clear();
     this.pad.copies = [];
@@ -92,7 +109,8 @@ export class Writer extends EventTarget {
   async write(before = this.cells, {kind = 'written', asked, parent = this.tree.now} = {}) {
     this.stop();
     const {pinned, ...options} = this.options();
-    if (pinned && !whole(pinned)) return this.changed('The seed is a whole number from 0 to 18446744073709551615.');
+    if (pinned && !whole(pinned)) return this.fail('The seed is a whole number from 0 to 18446744073709551615.');
+    if (!(options.length >= 1)) return this.fail('The number of characters is a whole number, 1 or more.');
     asked ??= {run: this.run, prompt: textOf(before), seed: pinned || newSeed(), ...options};
     const node = this.tree.add([...before], {kind, asked: {...asked}, begun: before.length}, parent);
     const running = new AbortController();
@@ -129,7 +147,8 @@ export class Writer extends EventTarget {
       this.pad.grow(node.cells);
       this.pad.show(node.cells, node.cells.length);
     }
-    this.changed(problem);
+    if (problem) this.fail(problem);
+    else this.changed();
     this.later();
   }
 
@@ -147,7 +166,7 @@ export class Writer extends EventTarget {
     if (!asked) return this.write();
     const {pinned, ...options} = this.options();
     const seed = pinned ? String((BigInt(asked.seed) + 1n) % 2n ** 64n) : newSeed();
-    return this.write(now.cells.slice(0, begun), {asked: {...asked, ...options, seed}, parent: now.parent});
+    return this.write(now.cells.slice(0, begun), {asked: {...asked, ...options, run: this.run, seed}, parent: now.parent});
   }
 
   /** The same draws at another temperature: the characters that differ are marked. */
@@ -156,14 +175,14 @@ export class Writer extends EventTarget {
     if (!base.how.asked || this.writing) return;
     this.redrawing?.abort();
     const running = this.redrawing = new AbortController();
-    const asked = {...base.how.asked, temperature};
+    const asked = {...base.how.asked, run: this.run, temperature};
     let cells = base.cells;
-    if (temperature !== base.how.asked.temperature) {
+    if (temperature !== base.how.asked.temperature || this.run !== base.how.asked.run) {
       let choice;
       try {
         choice = await complete(bodyOf(asked), running.signal);
       } catch (error) {
-        return error.name === 'AbortError' ? undefined : this.changed(error.message);
+        return error.name === 'AbortError' ? undefined : this.fail(error.message);
       }
       if (this.tree.now !== now) return;
       cells = [...base.cells.slice(0, base.how.begun), ...cellsFrom(choice)];
