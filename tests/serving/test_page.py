@@ -30,6 +30,19 @@ SLIDE = """value => {
   temperature.value = value;
   temperature.dispatchEvent(new Event('input'));
 }"""
+ENDLESS = r"""() => {
+  const {fetch} = window;
+  window.fetch = async (path, options) => {
+    const answer = await fetch(path, options);
+    if (!options.body?.includes('"stream":true')) return answer;
+    const events = (await answer.text()).replace('data: [DONE]\n\n', '');
+    return new Response(new ReadableStream({start(stream) {
+      stream.enqueue(new TextEncoder().encode(events));
+      options.signal.addEventListener('abort', () => stream.error(options.signal.reason));
+    }}));
+  };
+}"""
+"""Leaves a stream of events open when it has sent all there is."""
 LATER = 10
 """Seconds after which a test that waits has failed."""
 
@@ -352,6 +365,68 @@ def test_a_problem_is_shown_until_something_else_is_done(pages: Pages) -> None:
     assert not page.is_visible("#problem")
     assert [each for each in pages.complaints if "400" not in each] == []
     pages.complaints.clear()
+
+
+def test_what_fails_leaves_what_was_shown_and_what_is_cut_short_is_linked(
+    pages: Pages, run: Path
+) -> None:
+    page = pages.open(WRITE)
+    before = written(page)
+    page.route("**/v1/completions", lambda route: route.fulfill(status=429, json={}))
+    for _ in range(2):  # the second of two that were begun at once, too
+        page.evaluate("for (let n = 0; n < 2; n++) document.getElementById('again').click()")
+        page.wait_for_selector("#problem:not([hidden])")
+        assert text_of(page) == before
+    assert page.locator("#branches li").count() in (0, 3)
+    page.unroute_all()
+
+    def cut(route: Any) -> None:
+        first = json.loads(route.fetch().text().split("\n\n")[0].removeprefix("data: "))
+        (choice,) = first["choices"]
+        choice["logprobs"] = {name: each[:1] for name, each in choice["logprobs"].items()}
+        parts = [first, {"error": {"message": "The server ends."}}]
+        body = "".join(f"data: {json.dumps(part)}\n\n" for part in parts)
+        route.fulfill(body=body, content_type="text/event-stream")
+
+    page.route("**/v1/completions", cut)
+    page.click("#again")
+    until(page, "document.getElementById('problem').textContent === 'The server ends.'")
+    text = text_of(page)
+    assert len(text) == 2
+    page.unroute_all()
+    assert by_command(page, "#command", run) == text
+    assert [each for each in pages.complaints if "429" not in each] == []
+    pages.complaints.clear()
+
+
+def test_what_is_composed_while_the_model_writes_stays(pages: Pages) -> None:
+    page = pages.open("#prompt=春")
+    keyboard = page.context.new_cdp_session(page)
+
+    def compose(text: str) -> None:
+        place = {"selectionStart": len(text), "selectionEnd": len(text)}
+        keyboard.send("Input.imeSetComposition", {"text": text, **place})
+
+    page.check("#numbers", force=True)
+    page.fill("#seed", "7")
+    page.evaluate(ENDLESS)
+    page.focus("#text")
+    page.keyboard.press("Control+Home")
+    page.keyboard.press("Control+Enter")
+    until(page, "document.getElementById('text').value.length > 1")
+    page.keyboard.press("Control+Home")
+    compose("n")
+    until(page, "document.getElementById('go').textContent.startsWith('Continue')")
+    text = text_of(page)
+    assert text.startswith("n春")
+    compose("")
+    page.wait_for_selector("#mirror > :nth-child(2)[data-mark]")  # as it was, odds included
+    assert text_of(page) == text[1:]
+    compose("ye")
+    keyboard.send("Input.insertText", {"text": "夜"})
+    assert text_of(page) == f"夜{text[1:]}"
+    page.keyboard.press("Control+z")
+    assert text_of(page) == text[1:]
 
 
 def test_copies_are_underlined_and_a_run_that_is_not_here_is_missed(pages: Pages) -> None:

@@ -19,19 +19,21 @@ export class Writer extends EventTarget {
     this.typed = 0;
   }
 
-  changed() {
-    this.dispatchEvent(new Event('change'));
-  }
-
-  /** Say what went wrong, until something else is done. */
-  fail(problem) {
+  /** Tell of a change; problem: what went wrong, which is said until something else is done. */
+  changed(problem = this.problem) {
     this.problem = problem;
-    this.changed();
+    this.dispatchEvent(new Event('change'));
   }
 
   get cells() { return this.tree.now.cells; }
 
   get writing() { return this.running !== undefined; }
+
+  /** The version to go back to where nothing comes: not one that nothing has come of yet. */
+  get kept() {
+    const {now} = this.tree;
+    return this.writing && now.cells.length === now.how.begun ? now.how.kept : now;
+  }
 
   /** What would write the present text again, or go on from it. */
   get asked() {
@@ -91,28 +93,36 @@ export class Writer extends EventTarget {
 
   /** Take the text as it was edited in the field. */
   edit(composing = false) {
+    const {now} = this.tree, {pad} = this;
+    if (this.writing) now.cells.length = pad.cells.length;  // what wasn't shown yet isn't edited
+    this.composing = composing;
     this.stop();
     this.forget();
-    const {now} = this.tree, cells = edited(this.pad.cells, this.pad.field.value);
-    this.pad.show(cells);
-    this.pad.refresh();
-    if (composing || textOf(now.cells) === textOf(cells)) return;
-    const burst = Date.now() - this.typed < BURST && now.how.kind === 'typed' && !now.children.length;
-    if (burst) now.cells = cells;
-    else this.tree.add(cells, {kind: 'typed'});
-    this.typed = Date.now();
+    let cells = edited(pad.cells, pad.field.value);
+    const same = textOf(now.cells) === textOf(cells);
+    if (same) ({cells} = now);  // with their odds, if what was composed is gone again
+    pad.show(cells);
+    pad.refresh();
+    if (composing) return;
+    if (!same) {
+      const burst = Date.now() - this.typed < BURST && now.how.kind === 'typed' && !now.children.length;
+      if (burst) now.cells = cells;
+      else this.tree.add(cells, {kind: 'typed'});
+      this.typed = Date.now();
+    }
     this.changed();
     this.later();
   }
 
   /** Continue some cells, which are those of the present version by default. */
   async write(before = this.cells, {kind = 'written', asked, parent = this.tree.now} = {}) {
+    const {kept} = this;
     this.stop();
     const {pinned, ...options} = this.options();
-    if (pinned && !whole(pinned)) return this.fail('The seed is a whole number from 0 to 18446744073709551615.');
-    if (!(options.length >= 1)) return this.fail('The number of characters is a whole number, 1 or more.');
+    if (pinned && !whole(pinned)) return this.changed('The seed is a whole number from 0 to 18446744073709551615.');
+    if (!(options.length >= 1)) return this.changed('The number of characters is a whole number, 1 or more.');
     asked ??= {run: this.run, prompt: textOf(before), seed: pinned || newSeed(), ...options};
-    const node = this.tree.add([...before], {kind, asked: {...asked}, begun: before.length}, parent);
+    const node = this.tree.add([...before], {kind, asked: {...asked}, begun: before.length, kept}, parent);
     const running = new AbortController();
     this.show();
     this.running = running;
@@ -136,19 +146,19 @@ export class Writer extends EventTarget {
     } catch (error) {
       if (error.name !== 'AbortError') problem = error.message;
     }
-    if (this.running !== running) {  // stopped: what is here is what is asked for again
+    const stopped = this.running !== running;
+    if (!stopped) this.running = undefined;
+    if (stopped || problem)  // what is here is what is asked for again
       Object.assign(node.how.asked, {length: node.cells.length - before.length, end: 'none'});
-    } else this.running = undefined;
     if (node.cells.length === before.length && (problem || kind === 'written')) {
-      this.tree.drop(node);
-      if (this.tree.now === parent) this.show();
+      this.tree.drop(node, kept);
+      if (this.tree.now === kept && !this.composing) this.show();
     }
-    if (this.tree.now === node) {
+    if (this.tree.now === node && !this.composing) {
       this.pad.grow(node.cells);
       this.pad.show(node.cells, node.cells.length);
     }
-    if (problem) this.fail(problem);
-    else this.changed();
+    this.changed(problem);
     this.later();
   }
 
@@ -182,7 +192,7 @@ export class Writer extends EventTarget {
       try {
         choice = await complete(bodyOf(asked), running.signal);
       } catch (error) {
-        return error.name === 'AbortError' ? undefined : this.fail(error.message);
+        return error.name === 'AbortError' ? undefined : this.changed(error.message);
       }
       if (this.tree.now !== now) return;
       cells = [...base.cells.slice(0, base.how.begun), ...cellsFrom(choice)];
@@ -208,7 +218,7 @@ export class Writer extends EventTarget {
     this.asking = new AbortController();
     this.timer = setTimeout(async () => {
       const {signal} = this.asking;
-      if (this.writing) return;
+      if (this.writing || this.composing) return;
       try {
         await this.score(signal);
         await Promise.all([this.findCopies(signal), this.suggest(signal)]);
