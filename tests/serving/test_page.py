@@ -487,6 +487,32 @@ def test_a_poem_is_drawn_around_what_is_locked(pages: Pages, run: Path) -> None:
     assert page.locator("#poem [aria-pressed=true]").all_text_contents() == [second[19]]
 
 
+def test_the_rules_of_a_poem_come_back_with_it(pages: Pages, run: Path) -> None:
+    page = pages.open(POEM)
+    page.select_option("#name", "wujue")
+    page.select_option("#tones", "lenient")
+    page.evaluate(SLIDE.replace("'temperature'", "'poem-temperature'"), 0.5)
+    page.click("#poem-go")
+    page.wait_for_selector("#poem button")
+    rules = "['acrostic', 'tones', 'poem-temperature'].map(id => document.getElementById(id).value)"
+    for key in ("ArrowRight", "2"):
+        page.focus("#poem button >> nth=0")
+        page.keyboard.press(key)
+    until(page, "document.getElementById('pattern').value")
+    assert "tones=lenient" in page.evaluate("location.hash")
+    taken = page.locator("#poem button").all_text_contents()
+    assert re.findall(r"\w", by_command(page, "#poem-command", run)) == taken
+    page.click("#poem-free")
+    page.fill("#acrostic", "春")
+    page.select_option("#tones", "none")
+    page.evaluate(SLIDE.replace("'temperature'", "'poem-temperature'"), 0.9)
+    until(page, "document.getElementById('poem-told').textContent.endsWith('changed')")
+    page.click("#poem-undo")
+    assert page.evaluate(rules) == ["", "lenient", "0.5"]
+    page.click("#poem-redo")
+    assert page.evaluate(rules) == ["春", "none", "0.9"]
+
+
 def test_a_poem_that_can_not_be_says_what_to_do(pages: Pages) -> None:
     page = pages.open(POEM)
     page.select_option("#name", "wulv")
