@@ -349,6 +349,11 @@ def test_what_another_run_says_takes_the_place_of_what_the_first_one_said(
 def test_a_problem_is_shown_until_something_else_is_done(pages: Pages) -> None:
     page = pages.open("#prompt=春")
     page.check("[value=copied]", force=True)
+    page.focus("#seed")
+    page.keyboard.type("007")
+    page.keyboard.press("Control+z")
+    assert text_of(page) == "春"  # what was typed last is in the field
+    page.fill("#seed", "007")
     page.fill("#length", "")
     page.click("#go")
     assert "number of characters" in page.text_content("#problem")
@@ -363,6 +368,9 @@ def test_a_problem_is_shown_until_something_else_is_done(pages: Pages) -> None:
     page.keyboard.press("Control+End")
     page.keyboard.insert_text("夜")
     assert not page.is_visible("#problem")
+    page.fill("#top_p", "1")
+    page.keyboard.press("Control+Enter")
+    assert written(page).startswith("春夜")
     assert [each for each in pages.complaints if "400" not in each] == []
     pages.complaints.clear()
 

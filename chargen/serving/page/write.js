@@ -223,7 +223,8 @@ view.key = event => {
     if (menu.isOpen()) menu.close();
     else if (writer.writing) writer.stop();
     else if (!writer.dropSuggestion()) return;
-  } else if (key === 'z' && command && event.shiftKey || key === 'y' && command) writer.redo();
+  } else if (event.target !== field && event.target.matches('input:not([type=range], [type=radio], [type=checkbox])')) return;
+  else if (key === 'z' && command && event.shiftKey || key === 'y' && command) writer.redo();
   else if (key === 'z' && command) writer.undo();
   else return;
   event.preventDefault();
