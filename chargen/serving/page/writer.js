@@ -76,20 +76,11 @@ export class Writer extends EventTarget {
     this.later();
   }
 
-  undo() {
-    this.tree.undo();
-    this.show();
-  }
+  undo() { this.tree.undo(); this.show(); }
 
-  redo() {
-    this.tree.redo();
-    this.show();
-  }
+  redo() { this.tree.redo(); this.show(); }
 
-  go(node) {
-    this.tree.go(node);
-    this.show();
-  }
+  go(node) { this.tree.go(node); this.show(); }
 
   /** Take the text as it was edited in the field. */
   edit(composing = false) {
