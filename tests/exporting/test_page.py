@@ -300,9 +300,9 @@ LINK = "#prompt=%E6%98%A5&seed=5&temperature=0.8&length=80"
 
 @pytest.mark.browser
 def test_a_link_writes_the_command_s_text_in_a_browser(
-    corpus: Path, tmp_path: Path, browser: Any
+    mixed: Any, tmp_path: Path, browser: Any
 ) -> None:
-    run = train_tiny(corpus, tmp_path, ngram=3, max_steps=40).path
+    run = train_tiny(mixed, tmp_path, ngram=3, max_steps=40).path
     folder = chargen.export(run, tmp_path / "page", to="page")
     model = chargen.load(run, device="cpu")
     limits = {"top_k": 9, "top_p": 0.9, "min_p": 0.01}
@@ -318,6 +318,13 @@ def test_a_link_writes_the_command_s_text_in_a_browser(
         words = shlex.split(page.text_content("#command"))
         with shown(browser, page.url) as again:
             assert written(again) == text
+        page.evaluate("document.getElementById('told').textContent = ''")
+        page.evaluate("location.hash = 'prompt=春 %20%09雨&seed=6&name=wujue'")
+        poem = f"春  \t雨\n{written(page)}"
+        assert page.text_content("#text") == poem
+        assert page.input_value("#top_k") == "0"
+        given = shlex.split(page.inner_text("#command"))
+        assert call("sample", run, *given[3:], "-q").stdout == f"{poem.removesuffix(chr(10))}\n"
     assert words[:3] == ["chargen", "sample", "run"]
     assert call("sample", run, *words[3:], "-q").stdout == f"春{text}\n"
     own = {f"/{path.name} 200" for path in folder.iterdir()} | {"/ 200"}

@@ -25,6 +25,24 @@ WRITE, POEM, LEARN = (
     "#view=poem",
     "#view=learn",
 )
+SLIDE = """value => {
+  const temperature = document.getElementById('temperature');
+  temperature.value = value;
+  temperature.dispatchEvent(new Event('input'));
+}"""
+ENDLESS = r"""() => {
+  const {fetch} = window;
+  window.fetch = async (path, options) => {
+    const answer = await fetch(path, options);
+    if (!options.body?.includes('"stream":true')) return answer;
+    const events = (await answer.text()).replace('data: [DONE]\n\n', '');
+    return new Response(new ReadableStream({start(stream) {
+      stream.enqueue(new TextEncoder().encode(events));
+      options.signal.addEventListener('abort', () => stream.error(options.signal.reason));
+    }}));
+  };
+}"""
+"""Leaves a stream of events open when it has sent all there is."""
 LATER = 10
 """Seconds after which a test that waits has failed."""
 
@@ -51,8 +69,14 @@ def own(run: Path) -> Generator:
 
 
 @pytest.fixture(scope="module")
-def site(run: Path) -> Iterator[Served]:
-    served = start(run, "--api-key", KEY)
+def second(corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of another name, which has no counts."""
+    return train_tiny(corpus, tmp_path_factory.mktemp("page"), name="second").path
+
+
+@pytest.fixture(scope="module")
+def site(run: Path, second: Path) -> Iterator[Served]:
+    served = start(run, second, "--api-key", KEY)
     yield served
     served.process.kill()
     served.process.wait(60)
@@ -251,10 +275,7 @@ def test_a_link_writes_the_same_and_another_temperature_marks_what_changes(pages
     again = pages.open(page.evaluate("location.hash"))
     assert "seed=7" in again.evaluate("location.hash")  # at once, whatever is still written
     assert written(again) == before
-    page.evaluate(
-        "const t = document.getElementById('temperature');"
-        "t.value = 1.4; t.dispatchEvent(new Event('input'))"
-    )
+    page.evaluate(SLIDE, 1.4)
     until(page, "document.getElementById('told').textContent.startsWith('0.90 → 1.40')")
     after = text_of(page)
     differing = [n for n, (a, b) in enumerate(zip(before, after, strict=True)) if a != b]
@@ -268,14 +289,10 @@ def test_a_link_writes_the_same_and_another_temperature_marks_what_changes(pages
 def test_what_was_made_of_another_temperature_or_of_nothing_is_kept(pages: Pages) -> None:
     page = pages.open(WRITE)
     before = written(page)
-    slide = (
-        "value => { const t = document.getElementById('temperature');"
-        "t.value = value; t.dispatchEvent(new Event('input')); }"
-    )
     compared = (
         "to => document.getElementById('told').textContent.startsWith(`0.90 → ${to.toFixed(2)}`)"
     )
-    page.evaluate(slide, 1.4)
+    page.evaluate(SLIDE, 1.4)
     until(page, compared, 1.4)
     redrawn = text_of(page)
     page.focus("#text")
@@ -283,7 +300,7 @@ def test_what_was_made_of_another_temperature_or_of_nothing_is_kept(pages: Pages
     page.keyboard.insert_text("，")
     page.keyboard.press("Control+z")
     assert text_of(page) == redrawn
-    page.evaluate(slide, 1.2)
+    page.evaluate(SLIDE, 1.2)
     until(page, compared, 1.2)
     again = text_of(page)
     page.fill("#text", "春")
@@ -299,6 +316,125 @@ def test_what_was_made_of_another_temperature_or_of_nothing_is_kept(pages: Pages
         rows.nth(n).click()
         texts.add(text_of(page))
     assert texts >= {before, redrawn, f"{redrawn}，", again, "春", "春夜"}
+
+
+def test_what_another_run_says_takes_the_place_of_what_the_first_one_said(
+    pages: Pages, run: Path, second: Path
+) -> None:
+    page = pages.open(WRITE)
+    before = written(page)
+    page.click("#again")
+    page.keyboard.press("Control+z")
+    assert text_of(page) == "春"
+    asked: list[dict[str, Any]] = []
+    page.on("request", lambda request: asked.append(request.post_data_json or {}))
+    page.select_option("#run", second.name)
+    page.click(f"#branches button:has-text('{before[1:4]}')")
+    assert text_of(page) == before
+    page.focus("#text")
+    page.keyboard.press("Control+Home")
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("Alt+ArrowDown")
+    page.wait_for_selector("#menu:not([hidden])")
+    assert "network" not in page.text_content("#menu p")
+    page.keyboard.press("Escape")
+    page.evaluate(SLIDE, 1.4)
+    until(page, "document.getElementById('told').textContent.startsWith('0.90 → 1.40')")
+    page.click("#again")
+    written(page)
+    models = [each["model"] for each in asked if each.get("max_tokens")]
+    assert models == [second.name] * 3
+
+
+def test_a_problem_is_shown_until_something_else_is_done(pages: Pages) -> None:
+    page = pages.open("#prompt=春")
+    page.check("[value=copied]", force=True)
+    page.focus("#seed")
+    page.keyboard.type("007")
+    page.keyboard.press("Control+z")
+    assert text_of(page) == "春"  # what was typed last is in the field
+    page.fill("#seed", "007")
+    page.fill("#length", "")
+    page.click("#go")
+    assert "number of characters" in page.text_content("#problem")
+    page.fill("#length", "20")
+    page.click("#options summary")
+    page.fill("#top_p", "5")
+    page.keyboard.press("Control+Enter")
+    until(page, "document.getElementById('problem').textContent.includes('top_p')")
+    until(page, "document.getElementById('legend').textContent")  # what is asked for afterwards
+    assert page.is_visible("#problem")
+    page.focus("#text")
+    page.keyboard.press("Control+End")
+    page.keyboard.insert_text("夜")
+    assert not page.is_visible("#problem")
+    page.fill("#top_p", "1")
+    page.keyboard.press("Control+Enter")
+    assert written(page).startswith("春夜")
+    assert [each for each in pages.complaints if "400" not in each] == []
+    pages.complaints.clear()
+
+
+def test_what_fails_leaves_what_was_shown_and_what_is_cut_short_is_linked(
+    pages: Pages, run: Path
+) -> None:
+    page = pages.open(WRITE)
+    before = written(page)
+    page.route("**/v1/completions", lambda route: route.fulfill(status=429, json={}))
+    for _ in range(2):  # the second of two that were begun at once, too
+        page.evaluate("for (let n = 0; n < 2; n++) document.getElementById('again').click()")
+        page.wait_for_selector("#problem:not([hidden])")
+        assert text_of(page) == before
+    assert page.locator("#branches li").count() in (0, 3)
+    page.unroute_all()
+
+    def cut(route: Any) -> None:
+        first = json.loads(route.fetch().text().split("\n\n")[0].removeprefix("data: "))
+        (choice,) = first["choices"]
+        choice["logprobs"] = {name: each[:1] for name, each in choice["logprobs"].items()}
+        parts = [first, {"error": {"message": "The server ends."}}]
+        body = "".join(f"data: {json.dumps(part)}\n\n" for part in parts)
+        route.fulfill(body=body, content_type="text/event-stream")
+
+    page.route("**/v1/completions", cut)
+    page.click("#again")
+    until(page, "document.getElementById('problem').textContent === 'The server ends.'")
+    text = text_of(page)
+    assert len(text) == 2
+    page.unroute_all()
+    assert by_command(page, "#command", run) == text
+    assert [each for each in pages.complaints if "429" not in each] == []
+    pages.complaints.clear()
+
+
+def test_what_is_composed_while_the_model_writes_stays(pages: Pages) -> None:
+    page = pages.open("#prompt=春")
+    keyboard = page.context.new_cdp_session(page)
+
+    def compose(text: str) -> None:
+        place = {"selectionStart": len(text), "selectionEnd": len(text)}
+        keyboard.send("Input.imeSetComposition", {"text": text, **place})
+
+    page.check("#numbers", force=True)
+    page.fill("#seed", "7")
+    page.evaluate(ENDLESS)
+    page.focus("#text")
+    page.keyboard.press("Control+Home")
+    page.keyboard.press("Control+Enter")
+    until(page, "document.getElementById('text').value.length > 1")
+    page.keyboard.press("Control+Home")
+    compose("n")
+    until(page, "document.getElementById('go').textContent.startsWith('Continue')")
+    text = text_of(page)
+    assert text.startswith("n春")
+    compose("")
+    page.wait_for_selector("#mirror > :nth-child(2)[data-mark]")  # as it was, odds included
+    assert text_of(page) == text[1:]
+    compose("ye")
+    keyboard.send("Input.insertText", {"text": "夜"})
+    assert text_of(page) == f"夜{text[1:]}"
+    page.keyboard.press("Control+z")
+    assert text_of(page) == text[1:]
 
 
 def test_copies_are_underlined_and_a_run_that_is_not_here_is_missed(pages: Pages) -> None:
@@ -357,6 +493,32 @@ def test_a_poem_is_drawn_around_what_is_locked(pages: Pages, run: Path) -> None:
     page.click(f"{characters} >> nth=19")  # of the poem that is here, whatever comes next
     assert page.input_value("#name") == "wujue"
     assert page.locator("#poem [aria-pressed=true]").all_text_contents() == [second[19]]
+
+
+def test_the_rules_of_a_poem_come_back_with_it(pages: Pages, run: Path) -> None:
+    page = pages.open(POEM)
+    page.select_option("#name", "wujue")
+    page.select_option("#tones", "lenient")
+    page.evaluate(SLIDE.replace("'temperature'", "'poem-temperature'"), 0.5)
+    page.click("#poem-go")
+    page.wait_for_selector("#poem button")
+    rules = "['acrostic', 'tones', 'poem-temperature'].map(id => document.getElementById(id).value)"
+    for key in ("ArrowRight", "2"):
+        page.focus("#poem button >> nth=0")
+        page.keyboard.press(key)
+    until(page, "document.getElementById('pattern').value")
+    assert "tones=lenient" in page.evaluate("location.hash")
+    taken = page.locator("#poem button").all_text_contents()
+    assert re.findall(r"\w", by_command(page, "#poem-command", run)) == taken
+    page.click("#poem-free")
+    page.fill("#acrostic", "春")
+    page.select_option("#tones", "none")
+    page.evaluate(SLIDE.replace("'temperature'", "'poem-temperature'"), 0.9)
+    until(page, "document.getElementById('poem-told').textContent.endsWith('changed')")
+    page.click("#poem-undo")
+    assert page.evaluate(rules) == ["", "lenient", "0.5"]
+    page.click("#poem-redo")
+    assert page.evaluate(rules) == ["春", "none", "0.9"]
 
 
 def test_a_poem_that_can_not_be_says_what_to_do(pages: Pages) -> None:

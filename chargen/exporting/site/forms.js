@@ -11,6 +11,9 @@ export const hanziIn = pieces => pieces.flatMap((piece, id) => HANZI.test(piece)
 export const knowsForms = ({pieces}) =>
   MARKS.join('').split('').every(mark => pieces.includes(mark)) && hanziIn(pieces).length >= 28;
 
+/** What stands before the text: a poem begins on a line of its own. */
+export const before = (prompt, form) => form && prompt && !prompt.endsWith('\n') ? `${prompt}\n` : prompt;
+
 /** What a poem may have at each of its places: a list of ids for each; an error where it can't be. */
 export function placesOf({name, acrostic = ''}, {pieces}) {
   const [verses, size] = FORMS[name], first = [...acrostic], hanzi = hanziIn(pieces);

@@ -1,6 +1,6 @@
 // The page: what is asked for, the text as it comes, and the alternatives of its characters.
 
-import {knowsForms, placesOf} from './forms.js';
+import {before, knowsForms, placesOf} from './forms.js';
 import {readTensors} from './tensors.js';
 import {Writer} from './writer.js';
 
@@ -49,6 +49,10 @@ async function load() {
   by('form-label').hidden = !knowsForms(described.tokens);
   write.disabled = by('another').disabled = false;
   if (readLink()) start();
+  addEventListener('hashchange', () => {
+    form.reset();  // what a link doesn't say is as usual
+    if (readLink()) start();
+  });
 }
 
 /** What is asked for, or an error that says what can't be. */
@@ -95,7 +99,7 @@ async function start(taken = []) {
   steps = [];
   const given = document.createElement('span');
   given.className = 'given';
-  given.textContent = options.prompt;
+  given.textContent = before(options.prompt, options.form);
   text.replaceChildren(given);
   const began = performance.now(), writing = writer.write({...options, taken});
   for (let done = false; !done && !run.stopped;) {
@@ -191,7 +195,7 @@ function writeLink({labels: chosen, form: poem, ...options}) {
   for (const [key, value] of Object.entries(chosen)) if (value) link.set(`label.${key}`, value);
   history.replaceState(null, '', `#${link}`);
   const quoted = word => /^[\w.,=:/-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
-  const begun = options.prompt.replaceAll('\\', '\\\\').replaceAll('\n', '\\n');
+  const begun = options.prompt.replace(/[\\\n\t]/g, c => ({'\\': '\\\\', '\n': '\\n', '\t': '\\t'})[c]);
   const words = ['chargen', 'sample', described.name, ...(begun ? ['--prompt', begun] : []),
     ...(poem ? ['--form', poem.name, ...(poem.acrostic ? ['--acrostic', poem.acrostic] : [])] : ['-n', options.length]),
     '--temp', options.temperature, '--seed', options.seed];

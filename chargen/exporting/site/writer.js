@@ -1,7 +1,7 @@
 // A model that writes: the network, the counts, the pieces and the draw together.
 
 import {KneserNey} from './ngrams.js';
-import {placesOf} from './forms.js';
+import {before, placesOf} from './forms.js';
 import {Network, softmax} from './network.js';
 import {Recall} from './recall.js';
 import {Loops, Uniforms, bytesAfter, draw, limit, mayBegin} from './sampling.js';
@@ -55,8 +55,7 @@ export class Writer {
     const {newline, end} = this.described.tokens, waiting = [...taken];
     const uniforms = new Uniforms(seed);
     const places = form && placesOf(form, this.described.tokens);
-    if (form && prompt && !prompt.endsWith('\n')) prompt += '\n';
-    const {sampling} = this.described, read = this.encode(prompt).ids;
+    const {sampling} = this.described, read = this.encode(before(prompt, form)).ids;
     const loops = new Loops(this.kinds, temperature, sampling);
     const recall = new Recall(read, sampling.recall);
     this.network.begin(this.labelled(labels));

@@ -15,8 +15,9 @@ export const newSeed = () => String(crypto.getRandomValues(new Uint32Array(1))[0
 export const bodyOf = asked => {
   const {run, prompt, seed, length, form, labels = {}, ...options} = asked;
   const label = Object.entries(labels).filter(([, value]) => value).map(([key, value]) => `${key}=${value}`);
+  const digits = String(BigInt(seed));  // JSON knows no 007
   return {
-    model: run, prompt, max_tokens: length, seed: JSON.rawJSON ? JSON.rawJSON(seed) : Number(seed),
+    model: run, prompt, max_tokens: length, seed: JSON.rawJSON ? JSON.rawJSON(digits) : Number(digits),
     logprobs: form ? 20 : 8, ...options, ...(form && {form}), ...(label.length && {label}),
   };
 };

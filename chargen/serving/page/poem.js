@@ -39,6 +39,19 @@ function asked(seed) {
   return {run, prompt: '', seed, temperature: Number(by('poem-temperature').value), form, labels: labelsIn(by('poem-labels'))};
 }
 
+/** Fill in what a link or a version asks for. */
+function fill({name, acrostic = '', tones = 'none', rhyme, pattern: given = '', temperature, labels = {}}) {
+  by('name').value = name;
+  by('acrostic').value = acrostic;
+  by('tones').value = tones;
+  by('rhyme').checked = Boolean(rhyme);
+  pattern.value = given.replaceAll('/', '\n');
+  pattern.rows = SIZES[name][0];
+  if (temperature !== undefined) by('poem-temperature').value = temperature;
+  for (const each of by('poem-labels').querySelectorAll('select')) each.value = labels[each.name] ?? '';
+  tell();
+}
+
 export const view = {
   get hash() {
     return linkOf(pending ?? current()?.asked ?? {run, form: {}});
@@ -49,13 +62,7 @@ export const view = {
     draw();
   },
   open(link) {
-    for (const name of ['name', 'acrostic', 'tones']) if (link[name] !== undefined) by(name).value = link[name];
-    if (link.name) by('rhyme').checked = Boolean(link.rhyme);
-    if (link.name) pattern.value = (link.pattern ?? '').replaceAll('/', '\n');
-    pattern.rows = SIZES[by('name').value][0];
-    if (link.temperature) by('poem-temperature').value = link.temperature;
-    for (const each of by('poem-labels').querySelectorAll('select')) each.value = link.labels[each.name] ?? '';
-    tell();
+    fill({...(!link.name && asked().form), ...link});
     if (link.seed !== undefined) write(link.seed);
     draw();
   },
@@ -111,9 +118,8 @@ function add(version) {
 function go(n) {
   if (n < 0 || n >= versions.length) return;
   now = n;
-  pattern.value = current().pattern;
-  by('name').value = current().asked.form.name;
-  pattern.rows = SIZES[by('name').value][0];
+  const {rules, pattern: given, asked: {temperature, labels}} = current();
+  fill({...rules, pattern: given, temperature, labels});
   changed.clear();
   draw();
 }
@@ -222,7 +228,7 @@ function take(n, c) {
   const rows = whole.map((c, m) => m && m % SIZES[name][1] === 0 ? `/${c}` : c).join('');
   changed.clear();
   // No seed draws this poem: what writes it again is itself, as a pattern.
-  add({cells, asked: {...current().asked, form: {name, pattern: rows}}, pattern: pattern.value, rules});
+  add({cells, asked: {...current().asked, form: {...rules, pattern: rows}}, pattern: pattern.value, rules});
 }
 
 function move(event, cell, n) {

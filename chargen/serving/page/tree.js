@@ -15,13 +15,13 @@ export class Tree {
     return this.now = node;
   }
 
-  /** Take out a version that nothing was made of yet, and go back from it. */
-  drop(node) {
+  /** Take out a version that nothing was made of yet, and go back from it, to its parent by default. */
+  drop(node, back = node.parent) {
     if (node.children.length) return;
     const {parent} = node;
     parent.children = parent.children.filter(each => each !== node);
     if (parent.last === node) parent.last = parent.children.at(-1);
-    if (this.now === node) this.now = parent;
+    if (this.now === node) this.go(back);
   }
 
   get canUndo() { return this.now.parent !== null; }

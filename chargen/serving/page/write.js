@@ -32,14 +32,10 @@ export const view = {
 
   /** Another run: its labels, and whether it has counts. */
   use(run) {
-    writer.stop();
-    writer.run = run.id;
+    writer.use(run.id);
     labelFields(by('labels'), run.labels, labelsIn(by('labels')));
     document.querySelector('.mixed').hidden = !run.ngram;
     if (!run.ngram && pad.tint === 'counts') document.querySelector('[name=tint]').click();
-    for (const cell of writer.cells) delete cell.likely, delete cell.nats, delete cell.gate;
-    pad.refresh();
-    writer.later();
   },
 
   /** Do what a link asks for. */
@@ -66,10 +62,12 @@ function link() {
 }
 
 /** Show what the writer tells: its speed, what it has done, what went wrong. */
-writer.addEventListener('change', ({detail}) => {
-  const problem = detail ?? view.notice, {now} = writer.tree, drawn = now.cells.length - (now.how.begun ?? now.cells.length);
-  by('problem').hidden = !problem;
-  by('problem').textContent = problem ?? '';
+writer.addEventListener('change', () => {
+  const problem = writer.problem ?? view.notice, {now} = writer.tree, drawn = now.cells.length - (now.how.begun ?? now.cells.length);
+  if (!view.hidden) {
+    by('problem').hidden = !problem;
+    by('problem').textContent = problem ?? '';
+  }
   by('go').firstChild.textContent = writer.writing ? 'Stop ' : writer.cells.length ? 'Continue ' : 'Begin ';
   by('go').lastElementChild.textContent = writer.writing ? 'Esc' : 'Ctrl ⏎';
   by('again').disabled = !now.how.asked;
@@ -225,7 +223,8 @@ view.key = event => {
     if (menu.isOpen()) menu.close();
     else if (writer.writing) writer.stop();
     else if (!writer.dropSuggestion()) return;
-  } else if (key === 'z' && command && event.shiftKey || key === 'y' && command) writer.redo();
+  } else if (event.target !== field && event.target.matches('input:not([type=range], [type=radio], [type=checkbox])')) return;
+  else if (key === 'z' && command && event.shiftKey || key === 'y' && command) writer.redo();
   else if (key === 'z' && command) writer.undo();
   else return;
   event.preventDefault();

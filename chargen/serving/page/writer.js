@@ -19,13 +19,21 @@ export class Writer extends EventTarget {
     this.typed = 0;
   }
 
-  changed(problem) {
-    this.dispatchEvent(new CustomEvent('change', {detail: problem}));
+  /** Tell of a change; problem: what went wrong, which is said until something else is done. */
+  changed(problem = this.problem) {
+    this.problem = problem;
+    this.dispatchEvent(new Event('change'));
   }
 
   get cells() { return this.tree.now.cells; }
 
   get writing() { return this.running !== undefined; }
+
+  /** The version to go back to where nothing comes: not one that nothing has come of yet. */
+  get kept() {
+    const {now} = this.tree;
+    return this.writing && now.cells.length === now.how.begun ? now.how.kept : now;
+  }
 
   /** What would write the present text again, or go on from it. */
   get asked() {
@@ -39,9 +47,20 @@ export class Writer extends EventTarget {
     this.running = undefined;
   }
 
+  /** Go on with another run: what the one before it says of any version holds no more. */
+  use(run) {
+    this.stop();
+    this.forget();
+    this.run = run;
+    for (const {node} of this.tree.listed())
+      for (const cell of node.cells) delete cell.likely, delete cell.nats, delete cell.gate;
+    this.pad.refresh();
+    this.later();
+  }
+
   /** Drop what was said of the version before. */
   forget() {
-    this.suggestion = this.remark = this.copied = undefined;
+    this.suggestion = this.remark = this.copied = this.problem = undefined;
     this.pad.suggest('');
     this.pad.changed.clear();
     this.pad.copies = [];
@@ -57,44 +76,44 @@ export class Writer extends EventTarget {
     this.later();
   }
 
-  undo() {
-    this.tree.undo();
-    this.show();
-  }
+  undo() { this.tree.undo(); this.show(); }
 
-  redo() {
-    this.tree.redo();
-    this.show();
-  }
+  redo() { this.tree.redo(); this.show(); }
 
-  go(node) {
-    this.tree.go(node);
-    this.show();
-  }
+  go(node) { this.tree.go(node); this.show(); }
 
   /** Take the text as it was edited in the field. */
   edit(composing = false) {
+    const {now} = this.tree, {pad} = this;
+    if (this.writing) now.cells.length = pad.cells.length;  // what wasn't shown yet isn't edited
+    this.composing = composing;
     this.stop();
     this.forget();
-    const {now} = this.tree, cells = edited(this.pad.cells, this.pad.field.value);
-    this.pad.show(cells);
-    this.pad.refresh();
-    if (composing || textOf(now.cells) === textOf(cells)) return;
-    const burst = Date.now() - this.typed < BURST && now.how.kind === 'typed' && !now.children.length;
-    if (burst) now.cells = cells;
-    else this.tree.add(cells, {kind: 'typed'});
-    this.typed = Date.now();
+    let cells = edited(pad.cells, pad.field.value);
+    const same = textOf(now.cells) === textOf(cells);
+    if (same) ({cells} = now);  // with their odds, if what was composed is gone again
+    pad.show(cells);
+    pad.refresh();
+    if (composing) return;
+    if (!same) {
+      const burst = Date.now() - this.typed < BURST && now.how.kind === 'typed' && !now.children.length;
+      if (burst) now.cells = cells;
+      else this.tree.add(cells, {kind: 'typed'});
+      this.typed = Date.now();
+    }
     this.changed();
     this.later();
   }
 
   /** Continue some cells, which are those of the present version by default. */
   async write(before = this.cells, {kind = 'written', asked, parent = this.tree.now} = {}) {
+    const {kept} = this;
     this.stop();
     const {pinned, ...options} = this.options();
     if (pinned && !whole(pinned)) return this.changed('The seed is a whole number from 0 to 18446744073709551615.');
+    if (!(options.length >= 1)) return this.changed('The number of characters is a whole number, 1 or more.');
     asked ??= {run: this.run, prompt: textOf(before), seed: pinned || newSeed(), ...options};
-    const node = this.tree.add([...before], {kind, asked: {...asked}, begun: before.length}, parent);
+    const node = this.tree.add([...before], {kind, asked: {...asked}, begun: before.length, kept}, parent);
     const running = new AbortController();
     this.show();
     this.running = running;
@@ -118,14 +137,15 @@ export class Writer extends EventTarget {
     } catch (error) {
       if (error.name !== 'AbortError') problem = error.message;
     }
-    if (this.running !== running) {  // stopped: what is here is what is asked for again
+    const stopped = this.running !== running;
+    if (!stopped) this.running = undefined;
+    if (stopped || problem)  // what is here is what is asked for again
       Object.assign(node.how.asked, {length: node.cells.length - before.length, end: 'none'});
-    } else this.running = undefined;
     if (node.cells.length === before.length && (problem || kind === 'written')) {
-      this.tree.drop(node);
-      if (this.tree.now === parent) this.show();
+      this.tree.drop(node, kept);
+      if (this.tree.now === kept && !this.composing) this.show();
     }
-    if (this.tree.now === node) {
+    if (this.tree.now === node && !this.composing) {
       this.pad.grow(node.cells);
       this.pad.show(node.cells, node.cells.length);
     }
@@ -147,7 +167,7 @@ export class Writer extends EventTarget {
     if (!asked) return this.write();
     const {pinned, ...options} = this.options();
     const seed = pinned ? String((BigInt(asked.seed) + 1n) % 2n ** 64n) : newSeed();
-    return this.write(now.cells.slice(0, begun), {asked: {...asked, ...options, seed}, parent: now.parent});
+    return this.write(now.cells.slice(0, begun), {asked: {...asked, ...options, run: this.run, seed}, parent: now.parent});
   }
 
   /** The same draws at another temperature: the characters that differ are marked. */
@@ -156,9 +176,9 @@ export class Writer extends EventTarget {
     if (!base.how.asked || this.writing) return;
     this.redrawing?.abort();
     const running = this.redrawing = new AbortController();
-    const asked = {...base.how.asked, temperature};
+    const asked = {...base.how.asked, run: this.run, temperature};
     let cells = base.cells;
-    if (temperature !== base.how.asked.temperature) {
+    if (temperature !== base.how.asked.temperature || this.run !== base.how.asked.run) {
       let choice;
       try {
         choice = await complete(bodyOf(asked), running.signal);
@@ -189,7 +209,7 @@ export class Writer extends EventTarget {
     this.asking = new AbortController();
     this.timer = setTimeout(async () => {
       const {signal} = this.asking;
-      if (this.writing) return;
+      if (this.writing || this.composing) return;
       try {
         await this.score(signal);
         await Promise.all([this.findCopies(signal), this.suggest(signal)]);
