@@ -143,7 +143,7 @@ class Models:
 
         async def read() -> None:
             async with self._lock:
-                self._spare()
+                self._spare()  # or refuse
                 try:
                     fresh = await self._read(name, path)
                 except ChargenError as error:
@@ -184,7 +184,7 @@ class Models:
         slots = self._config.slots
 
         def read() -> tuple[Stamp, Generator, Engine | None]:
-            gc.collect()  # what runs of before leave are cycles, too few objects to be looked for
+            gc.collect()  # runs that are gone are cycles, of too few objects to be found by chance
             before = stamp_of(path)
             generator = self._load(path)
             writes = generator.loaded.config.model.task in _WRITING

@@ -39,9 +39,6 @@ _NOISE = 0.5
 """Nats by which losses may go up and down where little was gained."""
 _SCATTER = 4.0
 """Standard errors of the mean over these steps by which it may rise by chance."""
-_EARLIEST = 1.0
-"""The share of the configured rate below which no rise of the loss ends the test: little is learnt
-there, and small batches differ by more."""
 
 
 @dataclass(frozen=True)
@@ -99,7 +96,8 @@ def range_test(plan: Plan, on_step: Callable[[int, int], None] | None = None) ->
         for loss in tried:
             if on_step:
                 on_step(len(losses) + 1, STEPS)
-            late = rates[len(losses)] >= _EARLIEST * configured
+            # Below, little is learnt, and small batches differ by more.
+            late = rates[len(losses)] >= configured
             diverged = not math.isfinite(loss) or (late and _has_diverged([*losses, loss]))
             if diverged:
                 break
