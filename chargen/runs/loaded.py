@@ -15,10 +15,12 @@ from chargen.runs.config import RunConfig
 
 M = TypeVar("M", bound=Model)
 _USES = {
-    "lm": "A language model is for the commands sample, batch, write, infill and eval.",
+    "lm": "A language model is for the commands sample, batch, write, infill, eval, embed, neurons "
+    "and gradients.",
     "classify": "A classifier is for the commands classify, embed and eval.",
-    "seq2seq": "A network that answers is for the commands sample, batch, eval and attention.",
-    "infill": "A network that fills gaps is for the commands infill and eval.",
+    "seq2seq": "A network that answers is for the commands sample, batch, write, eval, embed and "
+    "attention.",
+    "infill": "A network that fills gaps is for the commands infill, eval and embed.",
 }
 
 

@@ -114,7 +114,7 @@ def test_what_cant_be_filled_is_an_error(filler: Path, tmp_path: Path) -> None:
 def test_other_commands_say_what_the_run_is_for(command: str, filler: Path) -> None:
     error = the_error(command, filler)
     assert "has learnt the task infill" in error
-    assert "for the commands infill and eval" in error
+    assert "for the commands infill, eval and embed" in error
 
 
 def test_eval_measures_both_sides(filler: Path, tmp_path: Path) -> None:
