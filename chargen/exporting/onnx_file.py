@@ -43,15 +43,6 @@ def _graphs_of(loaded: LoadedModel, *, counted: bool) -> dict[str, Graph]:
     return {"model": graph_of_step(traced_step(loaded.model, gate=counted))}
 
 
-def onnx_bytes(step: Traced, metadata: Mapping[str, str]) -> bytes:
-    """The ONNX file of a step, its weights in it; the batch is the dimension ``batch``.
-
-    Raises:
-        MissingExtraError: the package onnx is not installed.
-    """
-    return graph_of_step(step).to_bytes("step", metadata)
-
-
 def graph_of_step(step: Traced) -> Graph:
     """A step as a graph."""
     graph = Graph()

@@ -17,7 +17,7 @@ import pytest
 import torch
 
 import chargen
-from chargen.exporting.onnx_file import onnx_bytes
+from chargen.exporting.onnx_file import graph_of_step
 from chargen.exporting.step import traced_step
 from chargen.exporting.tracing import trace
 from chargen.network.model import CharModel
@@ -63,7 +63,7 @@ def stepped(session: Any, ids: torch.Tensor, labels: Any) -> Iterator[dict[str, 
 @pytest.mark.parametrize("options", [*CASES, *WITH_ALL])
 def test_a_step_is_the_model_s_own(options: dict[str, Any]) -> None:
     model = small_model(**options).float()
-    session = session_of(onnx_bytes(traced_step(model), {}))
+    session = session_of(graph_of_step(traced_step(model)).to_bytes("step", {}))
     for rows in (1, 5):
         ids = torch.randint(0, 11, (STEPS, rows), generator=torch.Generator().manual_seed(rows))
         labels = torch.rand(rows, 4) if model.R is not None else None
@@ -79,9 +79,9 @@ def test_a_step_is_the_model_s_own(options: dict[str, Any]) -> None:
 
 def test_weights_are_shared_and_stand_once_in_the_file() -> None:
     model = small_model(vocab_size=400, tie_weights=True, hidden_size=16).float()
-    content = onnx_bytes(traced_step(model), {})
+    content = graph_of_step(traced_step(model)).to_bytes("step", {})
     assert len(content) < 4 * sum(each.numel() for each in model.parameters()) + 5000
-    assert content == onnx_bytes(traced_step(model), {})
+    assert content == graph_of_step(traced_step(model)).to_bytes("step", {})
 
 
 def test_what_can_not_be_exported_is_named() -> None:
