@@ -91,8 +91,11 @@ class Batch:
         """Read all jobs once, to count output lines and find problems.
 
         Raises:
-            GenerationError: there are no jobs, or invalid ones and the batch doesn't keep going.
+            ConfigError: the model has no use for an option, whatever the jobs are.
+            GenerationError: it can't write what the options ask for; there are no jobs, or invalid
+                ones and the batch doesn't keep going.
         """
+        self._engine.check_options(self._options.defaults.request())
         lines, wrong = 0, 0
         listed: list[BadLine] = []
         keys = array("Q")
