@@ -45,7 +45,9 @@ def test_texts_and_errors_are_told_apart(trained: Path, here: Path) -> None:
         said = call(*command, *more).stderr
         assert "3 lines to out.jsonl" in said
         assert said.endswith("1 text and 2 errors in out.jsonl\n")
-    assert "3 lines to standard output" in call(*command[:3], "-", *command[4:]).stderr
+    piped = call(*command[:3], "-", *command[4:]).stderr
+    assert "3 lines to standard output" in piped
+    assert piped.endswith("1 text and 2 errors in standard output\n")
 
 
 def test_batch_stands_in_a_pipe(trained: Path, here: Path) -> None:
