@@ -54,7 +54,8 @@ def batch(
         options: as in ``chargen batch``; sampling options are the jobs' defaults.
 
     Raises:
-        ConfigError: options are unknown, out of range or contradictory; names all of them.
+        ConfigError: options are unknown, out of range or contradictory; names all of them. Or the
+            run has no use for one.
         GenerationError: the jobs can't be read or carried out, or the output exists.
         CheckpointError: the run is missing or damaged.
         WorkerError: workers can't be started or can't go on; the output can be resumed.
@@ -118,6 +119,7 @@ def merge(outputs: Sequence[str | Path], out: str | Path, *, force: bool = False
 def _wanted(
     form: Form | str | Mapping[str, Any] | None, options: Mapping[str, Any]
 ) -> tuple[BatchConfig, BatchOptions, WorkersConfig]:
+    from chargen.generation.asking import problems_of_beam
     from chargen.generation.batch.asked import BatchOptions
     from chargen.generation.batch.jobs import Defaults
     from chargen.generation.poems.asked import read_form
@@ -126,6 +128,7 @@ def _wanted(
     asked, drawn, shared = distribute(options, BatchConfig, SamplingConfig, WorkersConfig)
     sampling, todo, workers = SamplingConfig(**drawn), BatchConfig(**asked), WorkersConfig(**shared)
     wanted_form, problems = read_form(form)
+    problems += problems_of_beam(sampling, todo.num_samples, todo.best_of)
     check(sampling, todo, workers, also=problems)
     defaults = Defaults(sampling, todo.seed, todo.num_samples, todo.best_of, wanted_form)
     kept = {n: getattr(todo, n) for n in ("ordered", "keep_going", "with_prompt")}

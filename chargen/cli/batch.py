@@ -5,9 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import sys
-from collections import Counter
 from collections.abc import Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -16,7 +14,6 @@ from chargen.cli.boundary import Terminated
 from chargen.cli.command import command
 from chargen.cli.flags import Checkpoint, NoNgram, Run, RunsDir
 from chargen.cli.sample import run_named, say_conversion, texts_wanted
-from chargen.files import is_special
 from chargen.generation.poems.forms import Form
 from chargen.options import BatchConfig, SamplingConfig, WorkersConfig
 from chargen.terminal.words import counted
@@ -115,15 +112,14 @@ def batch(
             on_progress=on_progress,
             **wanted,
         )
-    if keep_going and not terminal.quiet and not is_special(output_path(out)):
-        terminal.say(_contents(Path(out)))
+    if keep_going:
+        terminal.say(f"{_contents(reached[-1])} in {name_of_output(out)}")
 
 
-def _contents(out: Path) -> str:
+def _contents(written: BatchProgress) -> str:
     """How many lines of an output are texts, and how many errors."""
-    with out.open("rb") as file:
-        counts = Counter("error" in json.loads(line) for line in file)
-    return f"{counted(counts[False], 'text')} and {counted(counts[True], 'error')} in {out}"
+    texts, errors = written.texts - written.errors, written.errors
+    return f"{counted(texts, 'text')} and {counted(errors, 'error')}"
 
 
 @contextlib.contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,8 +14,10 @@ from chargen.cli.flags import NamedRun, RunsDir
 from chargen.cli.sample import say_conversion
 from chargen.errors import ConfigError
 from chargen.options import CorpusConfig, EmbedConfig, TrainConfig
+from chargen.terminal.words import counted
 
 if TYPE_CHECKING:
+    from chargen.evaluation.vector_files import Found
     from chargen.generation.generator import Generator
     from chargen.terminal.console import Terminal
 
@@ -35,7 +38,11 @@ def embed(
     ] = None,
     text: Annotated[
         str | None,
-        typer.Option("--text", "-c", help="A text, whose vector is printed as a JSON array."),
+        typer.Option(
+            "--text",
+            "-c",
+            help="A text in place of a file; on standard output its vector is a JSON array.",
+        ),
     ] = None,
     out: Annotated[
         Path,
@@ -58,6 +65,7 @@ def embed(
     """
     from chargen import api
     from chargen.corpus.judged import judged_texts
+    from chargen.corpus.records import Record
     from chargen.evaluation.vector_files import lines_of, write_vectors
 
     if (file is None) == (text is None):
@@ -68,19 +76,23 @@ def embed(
     reading = {n: options.pop(n) for n in ("encoding", "errors", "text_key") if n in options}
     model = api.load(run, runs_dir=runs_dir, device=options.pop("device", "auto"))
     say_conversion(terminal, model, "The text")
-    if text is not None:
-        (vector,) = model.embed([unescape(text)], **options).tolist()
-        typer.echo(json.dumps(vector))
-        return
-    assert file is not None
-    records = judged_texts(file, reading_of(model, **reading))
+    if file is not None:
+        records = judged_texts(file, reading_of(model, **reading))
+    else:
+        records = iter([Record(model.as_learnt(unescape(text or "")), {}, None, "the text", 1)])
     found = model.embed_records(records, **options)
-    if str(out) == "-":
-        for line in lines_of(found):
-            typer.echo(line)
+    if str(out) != "-":
+        count, width = write_vectors(found, out)
+        terminal.say(f"{counted(count, 'vector')} of {width:,} numbers: {out}")
         return
-    count, width = write_vectors(found, out)
-    terminal.say(f"{count:,} vectors of {width:,} numbers: {out}")
+    for line in lines_of(found) if file is not None else _bare(found):
+        typer.echo(line)
+
+
+def _bare(found: Found) -> Iterator[str]:
+    """Yield each vector as a JSON array."""
+    for _, vectors in found:
+        yield from map(json.dumps, vectors.tolist())
 
 
 def reading_of(model: Generator, **given: Any) -> CorpusConfig:

@@ -15,7 +15,7 @@ def typed_lines(words: Sequence[str]) -> Iterator[str]:
     """Yield lines of standard input, until its end or Ctrl-D.
 
     On a terminal a line can be edited, earlier ones are recalled with the arrow keys, and ``words``
-    are completed. Ctrl-C drops the line that is being typed.
+    are completed. Ctrl-C drops the line that is being typed, if texts go to a terminal as well.
     """
     if not sys.stdin.isatty():
         yield from (line.rstrip("\r\n") for line in sys.stdin)
@@ -42,6 +42,7 @@ def typed_lines(words: Sequence[str]) -> Iterator[str]:
         try:
             yield asked.prompt(_PROMPT)
         except KeyboardInterrupt:
-            continue
+            if not sys.stdout.isatty():
+                raise
         except EOFError:
             return

@@ -100,13 +100,13 @@ def sample(
     """
     from chargen import api
 
-    also = []
-    if prompt is not None and prompt_file is not None:
-        also.append("`prompt` and `prompt_file` contradict each other: give one")
+    also = _contradictions(
+        (prompt is not None and prompt_file is not None, "prompt", "prompt_file"),
+        (keep > 1 and options.get("num_samples", 1) > 1, "keep", "num_samples"),
+        (as_json and color is not Color.none, "color", "json"),
+    )
     if keep > max(1, options.get("best_of", 1)):
         also.append(f"`keep` is {keep}, but `best_of` is {options.get('best_of', 1)}")
-    if keep > 1 and options.get("num_samples", 1) > 1:
-        also.append("`keep` and `num_samples` contradict each other: give one")
     temperatures = options.pop("temperature", [None])
     first = {} if temperatures[0] is None else {"temperature": temperatures[0]}
     also += [p for t in temperatures[1:] for p in SamplingConfig.problems_in({"temperature": t})]
@@ -136,6 +136,15 @@ def sample(
         write_json(asked, keep)
     else:
         show_texts(asked, keep, tint=None if color == Color.none else color)
+
+
+def _contradictions(*pairs: tuple[bool, str, str]) -> list[str]:
+    """Describe the pairs of options that are both given."""
+    return [
+        f"`{one}` and `{other}` contradict each other: give one"
+        for both, one, other in pairs
+        if both
+    ]
 
 
 def _check_answerable(line: str, color: Color) -> None:

@@ -33,6 +33,7 @@ def write(
     Commands such as /retry, /undo, /best, /keep and /temp begin with a slash; /help lists them.
     Ctrl-C stops a text, Ctrl-D ends the session. Where standard input is no terminal, each of its
     lines is continued on its own, with lines of --- between the texts; an error ends the session.
+    So does Ctrl-C where standard input or output is no terminal.
     """
     from chargen import api
     from chargen.cli.lines import typed_lines

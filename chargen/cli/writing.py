@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from chargen.cli.naming import in_flags
+from chargen.cli.boundary import report
 from chargen.errors import ChargenError, ConfigError, GenerationError, system_error_text
 
 if TYPE_CHECKING:
@@ -91,13 +91,19 @@ class Session:
         except ChargenError as error:
             if not self.typed:
                 raise
-            self.say(in_flags(f"{error.message} {error.remedy}"))
+            report(error)
         return True
 
     def _go_on(self, line: str) -> None:
         """Add a line after the text, on a line of its own, and let the model go on."""
+        from chargen.generation.engine import listed
+
         before = "" if self.alone else self.text
         glue = "\n" if before and not before.endswith("\n") else ""
+        tokenizer = self.generator.loaded.tokenizer
+        unseen = tokenizer.unseen(self.generator.as_learnt(line))
+        if unseen and not tokenizer.has_bytes:
+            self.say(f"The model has never seen {listed(unseen)}, and reads the line without.")
         self.draw(f"{before}{glue}{line}", "---\n" if self.alone and self.turns else "")
 
     def draw(self, prompt: str, separator: str = "") -> None:
@@ -112,6 +118,8 @@ class Session:
                 self.writer.write(piece)
                 drawn += piece
         except KeyboardInterrupt:
+            if not (self.typed and self.writer.on_terminal):
+                raise
             self.say("")
         self.writer.write("\n")
         self.turns.append(Turn(prompt, drawn, seed))
@@ -147,15 +155,13 @@ def _continue(session: Session, _rest: str) -> None:
 
 def _retry(session: Session, _rest: str) -> None:
     if not session.turns:
-        session.say("Nothing has been drawn yet.")
-        return
+        raise GenerationError("There is nothing to draw again.", "Type a line first.")
     session.draw(session.turns.pop().prompt)
 
 
 def _undo(session: Session, _rest: str) -> None:
     if not session.turns:
-        session.say("There is nothing to undo.")
-        return
+        raise GenerationError("There is nothing to undo.", "Type a line first.")
     session.turns.pop()
     session.say("Undone." if session.turns else "Undone: the text is empty.")
     session.show()
@@ -164,8 +170,7 @@ def _undo(session: Session, _rest: str) -> None:
 def _keep(session: Session, rest: str) -> None:
     path = Path(rest or _KEPT)
     if not session.text:
-        session.say("There is no text to keep yet.")
-        return
+        raise GenerationError("There is no text to keep.", "Type a line first.")
     try:
         there = path.exists() and path.stat().st_size > 0
         with path.open("a", encoding="utf-8") as file:
@@ -192,13 +197,10 @@ def _best(session: Session, rest: str) -> None:
 
 def _pick(session: Session, rest: str) -> None:
     number = _number(rest, int)
+    if not session.choices:
+        raise GenerationError("There is nothing to pick from.", "/best draws several.")
     if not 1 <= number <= len(session.choices):
-        session.say(
-            "There is nothing to pick from: /best draws several."
-            if not session.choices
-            else f"Pick 1 to {len(session.choices)}."
-        )
-        return
+        raise ConfigError(f"There is no number {number}.", f"Pick 1 to {len(session.choices)}.")
     _choose(session, session.turns.pop().prompt, number)
     session.show()
 

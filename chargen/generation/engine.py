@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Iterator
 from copy import copy
+from dataclasses import replace
 from functools import lru_cache
 from typing import TypeVar
 
@@ -153,6 +154,16 @@ class Engine:
         if request.form is not None and not self.answers:
             self.poem(request, request.form)
 
+    def check_options(self, request: Request) -> None:
+        """Raise ConfigError or GenerationError where no prompt goes with a request's options."""
+        form = request.form
+        self.labels_of(request)
+        self.ruled(replace(request, prompt=""))
+        if form is not None and not self.answers:
+            self._check_ends(request)
+            if form.name != "couplet":  # whose shape is that of the prompt
+                self.poet.task(form, "")
+
     def labels_of(self, request: Request) -> Tensor | None:
         """The labels v (L,) of a request; None where the model has none.
 
@@ -191,7 +202,7 @@ class Engine:
             unseen = self.tokenizer.unseen(prompt)
             if unseen and self.oov_prompt == "error":
                 raise GenerationError(
-                    f"The model has never seen {_listed(unseen)}, which the prompt has.",
+                    f"The model has never seen {listed(unseen)}, which the prompt has.",
                     "Change the prompt, or leave such characters out with `oov_prompt=skip`.",
                 )
             prompt = prompt.translate({ord(c): None for c in unseen})
@@ -243,16 +254,20 @@ class Engine:
                     "Leave it out, or train a run with `task=seq2seq`.",
                 )
 
-    def poem(self, request: Request, form: Form) -> Poem:
-        """The poem that a request asks for, nothing of it written yet."""
+    def _check_ends(self, request: Request) -> None:
         if request.config.stop:
             raise ConfigError(
                 "A form ends where the form says, not at a stop string.", "Leave one of them out."
             )
+
+    def poem(self, request: Request, form: Form) -> Poem:
+        """The poem that a request asks for, nothing of it written yet."""
+        self._check_ends(request)
         return Poem(self.poet, self.poet.task(form, self._convert(request.prompt)))
 
 
-def _listed(characters: list[str], most: int = 10) -> str:
+def listed(characters: list[str], most: int = 10) -> str:
+    """Characters for people: the first ones, and how many more there are."""
     shown = ", ".join(repr(c) for c in characters[:most])
     more = len(characters) - most
     return f"{shown} and {more} more" if more > 0 else shown

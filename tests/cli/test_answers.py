@@ -102,6 +102,22 @@ def test_batch_answers_every_line(runs: Path, tmp_path: Path) -> None:
     ]
 
 
+def test_what_no_answer_can_have_is_an_error_of_the_option(runs: Path, tmp_path: Path) -> None:
+    jobs, out = tmp_path / "lines.txt", tmp_path / "out.jsonl"
+    jobs.write_text("abc\nh\n", encoding="utf-8")
+    command = ("batch", jobs, "-o", out, "--checkpoint", runs / "run")
+    for options, what in (
+        (("--form", "qijue"), "writes no poems"),
+        (("--match-source-length", "--stop", "x"), "An answer by rules ends where they say"),
+    ):
+        error = the_error(*command, *options, status=2)
+        assert what in error
+        assert "not usable" not in error
+    with pytest.raises(ConfigError, match="One option is not usable: `best_of` is for texts"):
+        chargen.batch(jobs, out, runs / "run", best_of=2, beam_size=4)
+    assert not out.exists()
+
+
 def test_a_resumed_batch_is_whole(runs: Path, tmp_path: Path) -> None:
     jobs = tmp_path / "lines.txt"
     jobs.write_text("abc\n\nh\nfg\n", encoding="utf-8")

@@ -45,7 +45,9 @@ def test_texts_and_errors_are_told_apart(trained: Path, here: Path) -> None:
         said = call(*command, *more).stderr
         assert "3 lines to out.jsonl" in said
         assert said.endswith("1 text and 2 errors in out.jsonl\n")
-    assert "3 lines to standard output" in call(*command[:3], "-", *command[4:]).stderr
+    piped = call(*command[:3], "-", *command[4:]).stderr
+    assert "3 lines to standard output" in piped
+    assert piped.endswith("1 text and 2 errors in standard output\n")
 
 
 def test_batch_stands_in_a_pipe(trained: Path, here: Path) -> None:
@@ -95,6 +97,34 @@ def test_bad_jobs_are_told_before_anything_is_written(trained: Path, here: Path)
     ):
         assert part in error
     assert not list(here.glob("out*"))
+
+
+def test_an_option_that_no_job_can_use_is_named_as_such(trained: Path, here: Path) -> None:
+    """And not as a fault of each line, nor as an error of each text."""
+    (here / "jobs.jsonl").write_text('{"prompt": "春"}\n{"prompt": "夜"}\n', "utf-8")
+    command = ("batch", "jobs.jsonl", "-o", "out.jsonl", "--checkpoint", trained)
+    for options, status, what in (
+        (("--num-samples", 2, "--beam-size", 4), 2, "--num-samples is for texts that are drawn"),
+        (("--beam-size", 4), 2, "--beam-size is for runs that answer lines"),
+        (("--match-source-length",), 2, "--match-source-length is for runs that answer lines"),
+        (("--label", "author=x"), 2, "--label is given, but this run has no labels"),
+        (("--form", "wujue", "--stop", "x"), 2, "A form ends where the form says"),
+        (("--form", "couplet", "--stop", "x"), 2, "A form ends where the form says"),
+        (("--form", "wujue", "--acrostic", "☃"), 1, "The model can't write '☃'"),
+    ):
+        for more in ((), ("--keep-going",)):
+            error = the_error(*command, *options, *more, status=status)
+            assert what in error
+            assert "line" not in error.replace("answer lines", "")
+    assert not list(here.glob("out*"))
+
+
+def test_a_job_that_contradicts_an_option_is_named(trained: Path, here: Path) -> None:
+    lines = '{"prompt": "春"}\n{"prompt": "夜", "form": "wujue"}\n{"prompt": "", "beam_size": 2}\n'
+    (here / "jobs.jsonl").write_text(lines, "utf-8")
+    error = the_error("batch", "jobs.jsonl", "-o", "o", "--checkpoint", trained, "--stop", "x")
+    assert "2 lines are not usable: line 2, A form ends where the form says" in error
+    assert "line 3, --beam-size is for runs that answer lines" in error
 
 
 def test_the_schema_is_printed_and_nothing_else_is_needed(here: Path) -> None:

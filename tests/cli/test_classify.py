@@ -70,6 +70,16 @@ def test_vectors_are_the_same_in_each_format(classifier: Path, file: Path, here:
     np.testing.assert_allclose(alone, found[0], rtol=1e-5, atol=1e-6)
 
 
+def test_the_vector_of_a_text_is_written_to_a_file(classifier: Path, here: Path) -> None:
+    vector = json.loads(call("embed", classifier, "-c", r"山\n石").stdout)
+    for name in ("v.npy", "v.jsonl"):
+        done = call("embed", classifier, "-c", r"山\n石", "-o", name)
+        assert done.stdout == ""
+        assert done.stderr == f"1 vector of {len(vector)} numbers: {name}\n"
+    assert np.load("v.npy", allow_pickle=False).tolist() == [vector]
+    assert json.loads(Path("v.jsonl").read_text("utf-8")) == {"id": 1, "vector": vector}
+
+
 def test_eval_reports_figures_and_draws_them(classifier: Path, file: Path, here: Path) -> None:
     result = call("eval", classifier, file, "--json", "-o", "labels.svg")
     report = json.loads(result.stdout)

@@ -183,6 +183,66 @@ def on_a_terminal(
     return output.decode("utf-8")
 
 
+class Typist:
+    """Someone at a terminal at which ``chargen write`` runs."""
+
+    def __init__(self, home: Path) -> None:
+        self._master, self.terminal = pty.openpty()
+        self.env = {**os.environ, "TERM": "xterm-256color", "HOME": str(home)}
+        self.env["PROMPT_TOOLKIT_NO_CPR"] = "1"  # a question to terminals, which this one ignores
+
+    def type_(self, keys: str, seen: str = ">") -> None:
+        """Type, once the terminal shows what the pattern ``seen`` matches."""
+        shown, end = "", time.monotonic() + 60
+        while not re.search(seen, shown):
+            assert select.select([self._master], [], [], end - time.monotonic())[0], shown
+            shown += os.read(self._master, 65536).decode("utf-8", "replace")
+        os.write(self._master, keys.encode())
+
+    def __enter__(self) -> Typist:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        os.close(self.terminal)
+        os.close(self._master)
+
+
+def test_a_quiet_session_shows_its_errors(trained: Path, tmp_path: Path) -> None:
+    with Typist(tmp_path) as typist:
+        terminal = dict.fromkeys(("stdin", "stdout", "stderr"), typist.terminal)
+        with start("write", trained, "-q", cwd=tmp_path, env=typist.env, **terminal) as process:
+            typist.type_("/sing\r")
+            typist.type_("\x04", r"error: There is no /sing\.[^>]*>")
+            assert process.wait(timeout=60) == 0
+
+
+def test_an_interrupt_ends_a_session_through_pipes(trained: Path, tmp_path: Path) -> None:
+    streams = dict.fromkeys(("stdin", "stdout", "stderr"), PIPE)
+    with start("write", trained, "-n", 10**6, cwd=tmp_path, text=True, **streams) as process:
+        process.stdin.write("春\n")
+        process.stdin.close()
+        assert process.stdout.read(1)
+        process.send_signal(signal.SIGINT)
+        _, error = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "Traceback" not in error
+
+
+@pytest.mark.parametrize("drawing", [True, False])
+def test_an_interrupt_ends_a_session_whose_texts_go_elsewhere(
+    drawing: bool, trained: Path, tmp_path: Path
+) -> None:
+    with Typist(tmp_path) as typist:
+        streams = {"stdin": typist.terminal, "stdout": PIPE, "stderr": typist.terminal}
+        options = ("-n", 10**6, "--end", "none")
+        with start("write", trained, *options, cwd=tmp_path, env=typist.env, **streams) as process:
+            typist.type_("春\r" if drawing else "\x03")
+            if drawing:
+                assert process.stdout.read(1)
+                process.send_signal(signal.SIGINT)
+            assert process.wait(timeout=60) == 130
+
+
 def test_control_characters_are_visible_on_a_terminal_only(controls: Path) -> None:
     arguments = ("sample", controls, "-p", "\x1b[31m\x07\x9b\u202e字", "-n", 0, "-q")
     shown = on_a_terminal(*arguments, cwd=controls.parent)

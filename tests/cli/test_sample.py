@@ -219,6 +219,12 @@ def test_the_best_are_shown_below_the_prompt(run: Path) -> None:
     assert "--keep and --num-samples contradict each other" in error
 
 
+def test_json_has_no_colours(run: Path) -> None:
+    error = the_error("sample", run, "--json", "--color", "surprisal", status=2)
+    assert "--color and --json contradict each other: give one" in error
+    assert call("sample", run, "-n", 1, "--json", "--color", "none").exit_code == 0
+
+
 def test_a_run_is_named_by_an_argument_or_an_option(run: Path) -> None:
     wanted = call("sample", run, "-n", 9, "--seed", 1, "-q").stdout
     assert call("sample", "--checkpoint", run, "-n", 9, "--seed", 1, "-q").stdout == wanted

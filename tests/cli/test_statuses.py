@@ -20,6 +20,7 @@ UNUSABLE: dict[str, tuple[tuple[object, ...], ...]] = {
     "sample": (
         ("--temp", -1), ("nowhere", "--top-p", 0), ("-p", "a", "-f", "b"), ("--form", "sonnet"),
         ("--stop", ""), ("--tones",), ("--seed", -1), ("-n", "many"), ("--device", "abacus"),
+        ("--json", "--color", "surprisal"),
     ),
     "write": (("--temp", -1), ("--length", -1), ("--seed", -1), ("--device", "abacus")),
     "runs": (("x",),),

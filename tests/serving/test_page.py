@@ -346,6 +346,40 @@ def test_what_another_run_says_takes_the_place_of_what_the_first_one_said(
     assert models == [second.name] * 3
 
 
+def test_odds_that_come_after_another_run_was_chosen_are_dropped(
+    pages: Pages, run: Path, second: Path
+) -> None:
+    page, asked = pages.open(WRITE), list[str]()
+    held: list[Any] = []
+    written(page)
+    page.select_option("#run", second.name)  # what the first one said of any character is gone
+
+    def hold(route: Any) -> None:
+        body = route.request.post_data_json
+        asked.extend([body["model"]] if body["max_tokens"] == 1 else [])
+        held.append(route) if asked == [second.name] and not held else route.continue_()
+
+    def look() -> None:
+        page.focus("#text")
+        page.keyboard.press("Control+Home")
+        page.keyboard.press("ArrowRight")
+        page.keyboard.press("Alt+ArrowDown")
+
+    page.route("**/v1/completions", hold)
+    look()
+    end = time.monotonic() + LATER
+    while not held:
+        assert time.monotonic() < end
+        page.wait_for_timeout(15)
+    page.select_option("#run", run.name)
+    with page.expect_response("**/v1/completions") as answer:
+        held[0].continue_()
+    answer.value.finished()
+    look()
+    page.wait_for_selector("#menu:not([hidden])")
+    assert asked == [second.name, run.name]
+
+
 def test_a_problem_is_shown_until_something_else_is_done(pages: Pages) -> None:
     page = pages.open("#prompt=春")
     page.check("[value=copied]", force=True)

@@ -52,6 +52,10 @@ class Defaults:
     best_of: int = 1
     form: Form | None = None
 
+    def request(self) -> Request:
+        """What a job asks for that has no prompt and no fields of its own."""
+        return Request("", self.sampling, self.seed, self.form, self.best_of)
+
 
 @dataclass(frozen=True)
 class Job:

@@ -91,8 +91,11 @@ class Batch:
         """Read all jobs once, to count output lines and find problems.
 
         Raises:
-            GenerationError: there are no jobs, or invalid ones and the batch doesn't keep going.
+            ConfigError: the model has no use for an option, whatever the jobs are.
+            GenerationError: it can't write what the options ask for; there are no jobs, or invalid
+                ones and the batch doesn't keep going.
         """
+        self._engine.check_options(self._options.defaults.request())
         lines, wrong = 0, 0
         listed: list[BadLine] = []
         keys = array("Q")
@@ -213,20 +216,21 @@ class Batch:
     ) -> Iterator[BatchProgress]:
         """Write lines as they come, and say after each how far it is."""
         before, characters = there.lines, 0
-        yield BatchProgress(before, inventory.lines, before, 0)
+        yield BatchProgress(before, inventory.lines, before, 0, there.errors)
         for line in self._missing(inventory, there):
             raw = encoded(line)
             file.write(raw)
             file.flush()
             there.add(raw)
+            there.errors += "error" in line
             characters += line.get("characters", 0)
-            yield BatchProgress(there.lines, inventory.lines, before, characters)
+            yield BatchProgress(there.lines, inventory.lines, before, characters, there.errors)
 
     def _missing(self, inventory: Inventory, there: Written) -> Iterator[dict[str, Any]]:
         """The lines of the output besides those that are in it already."""
         if self._options.ordered:
             return self._ordered_lines(inventory, there.lines)
-        return self._unordered_lines(inventory, there.errors, there.keys)
+        return self._unordered_lines(inventory, there.lines, there.keys)
 
     def _tasks(self, inventory: Inventory) -> Iterator[Task]:
         """Yield a task for each output line, in the order of the jobs."""
@@ -258,11 +262,11 @@ class Batch:
             yield from lines.ready()
 
     def _unordered_lines(
-        self, inventory: Inventory, errors: int, written: NDArray[np.uint64]
+        self, inventory: Inventory, skip: int, written: NDArray[np.uint64]
     ) -> Iterator[dict[str, Any]]:
-        """Yield errors of jobs first, then texts as they are completed."""
+        """Yield the errors of jobs after the first ``skip``, then texts as they are completed."""
         bad = (task for task in self._tasks(inventory) if isinstance(task.what, BadLine))
-        for task in islice(bad, errors, None):
+        for task in islice(bad, skip, None):
             yield task.error()
         running: dict[int, Task] = {}
 

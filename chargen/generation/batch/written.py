@@ -133,6 +133,7 @@ class _InOrder:
             return None if line == encoded(task.error()) else "it isn't the error of its job"
         problem = _error_in(line) if task.what.may_fail else None
         if problem is not None:
+            self.errors += 1
             return None if line == encoded(task.error(problem)) else "it isn't an error of its job"
         return self._problem_of_text(line, task, task.what)
 
@@ -173,9 +174,10 @@ class _InAnyOrder:
         self.errors = 0
 
     def problem(self, line: bytes) -> str | None:
-        if self.errors < len(self._bad) and _fingerprint(line) == self._bad[self.errors]:
+        if self.errors < len(self._bad):
             self.errors += 1
-            return None
+            known = _fingerprint(line) == self._bad[self.errors - 1]
+            return None if known else "it isn't the error of its job"
         failed = _error_in(line) is not None and self._may_fail
         values = json.loads(line) if failed else _values(line)
         if isinstance(values, str):
@@ -188,6 +190,7 @@ class _InAnyOrder:
             return "an earlier line has the same id and sample"
         self._seen[place] = True
         if failed:
+            self.errors += 1
             return None
         seed, best_of = int(self._seeds[place]), int(self._best_of[place])
         return _problem_of_seed(values["seed"], seed, best_of)

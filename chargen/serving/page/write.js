@@ -148,7 +148,7 @@ async function look(n, more = {}) {
   } catch {
     return;  // what can't be read has none; writing says why
   }
-  if (writer.cells[n] !== cell || (!more.focus && pad.hovered !== n)) return;
+  if (!cell || writer.cells[n] !== cell || (!more.focus && pad.hovered !== n)) return;
   pad.point(n);
   menu.open({
     box: pad.boxOf(n), within: pad.mirror, cell, back: field, take: c => writer.take(n, c),
@@ -207,7 +207,7 @@ field.addEventListener('keydown', event => {
     event.preventDefault();
     const n = pad.place;
     writer.alternatives(n).then(cell => {
-      const [piece] = cell.likely?.[event.code.at(-1) - 1] ?? [];
+      const [piece] = cell?.likely?.[event.code.at(-1) - 1] ?? [];
       if (piece && Array.from(piece).length === 1) writer.take(n, piece);
     }).catch(() => {});
   }

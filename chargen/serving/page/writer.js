@@ -250,13 +250,14 @@ export class Writer extends EventTarget {
     this.changed();
   }
 
-  /** The alternatives of a character, which are asked for where they aren't known. */
+  /** The alternatives of a character, asked for where they aren't known; none if the run changes meanwhile. */
   async alternatives(n) {
-    const cell = this.cells[n];
+    const cell = this.cells[n], {run} = this;
     if (!cell.likely) {
       const prompt = textOf(this.cells.slice(0, n));
       const {labels} = this.options();
-      const [found] = cellsFrom(await complete(bodyOf({run: this.run, prompt, seed: '0', length: 1, labels})));
+      const [found] = cellsFrom(await complete(bodyOf({run, prompt, seed: '0', length: 1, labels})));
+      if (run !== this.run) return;
       cell.likely = found.likely;
       cell.gate ??= found.gate;
     }

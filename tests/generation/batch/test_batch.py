@@ -331,8 +331,27 @@ def test_progress_counts_what_an_earlier_run_wrote(engine: Engine, tmp_path: Pat
         {},
     )
     told = list(work.run(work.inventory(), resume=True, force=False))
-    assert told[0] == BatchProgress(5, 12, 5, 0)
+    assert told[0] == BatchProgress(5, 12, 5, 0, 0)
     assert told[-1].texts == 12
+
+
+@pytest.mark.parametrize("ordered", [True, False])
+def test_progress_counts_the_errors_of_the_whole_output(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ordered: bool
+) -> None:
+    """Those of jobs and of poems that fail, written by this run or an earlier one."""
+    monkeypatch.setattr(slot_text, "_MOST_DRAFTS", 1)
+    few = Tokenizer.train(Counter("，。\n春山江花天云月"), 99, "unk")
+    engine = Engine(make_model(few), few, slots=2)
+    poem = {"prompt": "", "form": {"name": "wulv", "tones": "strict"}}
+    jobs = "".join(json.dumps(job) + "\n" for job in ({"prompt": ""}, poem, {"prompt": 1}, poem))
+    out, options = tmp_path / "out", BatchOptions(SHORT, ordered=ordered, keep_going=True)
+    for stop in range(5):
+        lines = run(engine, jobs, out, options, force=True, stop_after=stop)
+        errors = sum("error" in line for line in lines)
+        work = Batch(engine, io.BytesIO(jobs.encode()), "-", out, options, {})
+        told = list(work.run(work.inventory(), resume=True, force=False))
+        assert (told[0].errors, told[-1].errors) == (errors, 3)
 
 
 def test_the_best_of_several_is_one_line_that_can_be_resumed(
