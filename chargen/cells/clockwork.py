@@ -34,6 +34,8 @@ class Clockwork(Cell):
     Source: Koutník, Greff, Gomez and Schmidhuber, "A clockwork RNN", ICML 2014.
     """
 
+    stands_side_by_side = False
+
     def __init__(
         self,
         input_size: int,

@@ -76,6 +76,7 @@ class ComparedRun:
             **config.training.to_dict(),
             **config.corpus.settings.to_dict(),  # last: its vocab_size is the option
             "init_from": origin and f"{origin.name} ({origin.weights_sha256[:8]})",
+            "average_of": ", ".join(run.name for run in config.averaged) or None,
         }
 
     def to_dict(self) -> dict[str, Any]:

@@ -114,6 +114,18 @@ def find_run(
     )
 
 
+def runs_named(name: str, folder: Path) -> list[Path]:
+    """The run of a name, as ``find_run``; or all runs of a folder of runs, by name.
+
+    Raises:
+        CheckpointError: there is neither, or the folder can't be listed.
+    """
+    for place in (Path(name), folder / name):
+        if not (place / CONFIG).exists() and (found := runs_in(place)):
+            return sorted(found)
+    return [find_run(name, folder)]
+
+
 def is_finished(run: Path) -> bool:
     """Whether the training of a run has come to its end, or it is a copy of what sampling needs."""
     try:
