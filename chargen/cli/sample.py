@@ -109,7 +109,7 @@ def sample(
         also.append("`keep` and `num_samples` contradict each other: give one")
     temperatures = options.pop("temperature", [None])
     first = {} if temperatures[0] is None else {"temperature": temperatures[0]}
-    also += [p for t in temperatures[1:] for p in SamplingConfig.problems_in({"temperature": t})]
+    also += _problems_of(temperatures[1:], options.get("beam_size", 0))
     wanted = texts_wanted({**options, **first}, also)
     text = unescape(prompt or "")
     if prompt_file is not None:
@@ -136,6 +136,12 @@ def sample(
         write_json(asked, keep)
     else:
         show_texts(asked, keep, tint=None if color == Color.none else color)
+
+
+def _problems_of(temperatures: list[float], beam: int) -> list[str]:
+    """Describe which of several temperatures can't be used."""
+    each = [{"temperature": temperature, "beam_size": beam} for temperature in temperatures]
+    return [line for values in each for line in SamplingConfig.problems_in(values)]
 
 
 def _check_answerable(line: str, color: Color) -> None:
@@ -204,5 +210,5 @@ def texts_wanted(options: dict[str, Any], also: list[str]) -> dict[str, Any]:
     if not problems:
         counts = (batch.get("num_samples", 1), batch.get("best_of", 1))
         problems += problems_of_beam(SamplingConfig(**sampling), *counts)
-    check(also=[*also, *problems])
+    check(also=dict.fromkeys([*also, *problems]))
     return {"num_samples": 1, "device": "auto", **batch, **sampling, "form": form}
