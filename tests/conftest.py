@@ -104,7 +104,8 @@ def pytest_collection_finish() -> None:
 
 FIRST = (
     *("generation/batch/test_workers.py", "training/test_resume.py", "training/test_together.py"),
-    *("generation/poems/test_forms.py", "serving/test_page.py", "faults/test_faults.py"),
+    *("generation/poems/test_forms.py", "serving/page/test_writing.py"),
+    *("serving/page/test_poems.py", "serving/page/test_learning.py", "faults/test_faults.py"),
     *("serving/test_server.py", "cli/test_processes.py", "bench/test_train.py"),
     *("generation/test_determinism.py", "cli/test_batch_output.py", "exporting/test_page.py"),
 )
@@ -144,7 +145,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 
 @cache
 def _shared_by(file: Path) -> str:
-    """What the tests of a file have in common: the server, the helps, or the file."""
+    """What the tests of a file have in common: the server, the page, the helps, or the file."""
     text = file.read_text("utf-8")
-    shared = {"the server": "server: Served", "the helps": "real_helps"}
+    shared = {"the server": "server: Served", "the page": "pages: Pages", "the helps": "real_helps"}
     return next((name for name, words in shared.items() if words in text), str(file))

@@ -102,7 +102,8 @@ def train(
         ConfigError: options are unknown, out of range or contradictory; names all of them.
         CorpusError: the text can't be read or is too short.
         CheckpointError: the run exists already, is in use, or is damaged.
-        TrainingError: the loss was repeatedly not finite.
+        TrainingError: the run has diverged: its loss was repeatedly not finite, or is far worse
+            than guessing at the end. The best weights before are kept.
         MissingExtraError: ``tensorboard`` is true and TensorBoard is not installed.
     """
     from chargen.training.tensorboard import require_tensorboard

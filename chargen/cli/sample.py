@@ -109,7 +109,7 @@ def sample(
         also.append(f"`keep` is {keep}, but `best_of` is {options.get('best_of', 1)}")
     temperatures = options.pop("temperature", [None])
     first = {} if temperatures[0] is None else {"temperature": temperatures[0]}
-    also += [p for t in temperatures[1:] for p in SamplingConfig.problems_in({"temperature": t})]
+    also += _problems_of(temperatures[1:], options.get("beam_size", 0))
     wanted = texts_wanted({**options, **first}, also)
     text = unescape(prompt or "")
     if prompt_file is not None:
@@ -145,6 +145,12 @@ def _contradictions(*pairs: tuple[bool, str, str]) -> list[str]:
         for both, one, other in pairs
         if both
     ]
+
+
+def _problems_of(temperatures: list[float], beam: int) -> list[str]:
+    """Describe which of several temperatures can't be used."""
+    each = [{"temperature": temperature, "beam_size": beam} for temperature in temperatures]
+    return [line for values in each for line in SamplingConfig.problems_in(values)]
 
 
 def _check_answerable(line: str, color: Color) -> None:
@@ -213,5 +219,5 @@ def texts_wanted(options: dict[str, Any], also: list[str]) -> dict[str, Any]:
     if not problems:
         counts = (batch.get("num_samples", 1), batch.get("best_of", 1))
         problems += problems_of_beam(SamplingConfig(**sampling), *counts)
-    check(also=[*also, *problems])
+    check(also=dict.fromkeys([*also, *problems]))
     return {"num_samples": 1, "device": "auto", **batch, **sampling, "form": form}

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -20,6 +22,7 @@ from chargen.options import CorpusConfig, ModelConfig, TrainConfig
 if TYPE_CHECKING:
     from chargen.corpus.progress import PrepareProgress
     from chargen.terminal.console import Terminal
+    from chargen.training.events import Event
 
 
 _Name = Annotated[
@@ -77,12 +80,20 @@ def train(
     texts, options = sides_as_files(corpus, src, tgt, options)
     leads = Launch.here().leads  # of several processes, one shows the run
     terminal.quiet |= not leads
-    with held_signals(signal.SIGINT, signal.SIGTERM) as stopped, terminal.training() as view:
+    with (
+        _reported(as_json) as report,
+        held_signals(signal.SIGINT, signal.SIGTERM) as stopped,
+        terminal.training() as view,
+    ):
 
         def on_progress(progress: PrepareProgress) -> None:
             if stopped:  # there is no run to save yet
                 raise KeyboardInterrupt if stopped[0] == signal.SIGINT else Terminated
             view.preparing(progress.phase, progress.done, progress.total)
+
+        def on_event(event: Event) -> None:
+            view.event(event)
+            report(event)
 
         def stop() -> bool:
             view.tick()
@@ -96,18 +107,37 @@ def train(
             resume=resume,
             init_from=init_from,
             tensorboard=tensorboard,
-            on_event=view.event,
+            on_event=on_event,
             on_progress=on_progress,
             stop=stop,
             **options,
         )
-    if as_json and leads:
-        report = {
-            "run": str(run.path),
-            "steps": run.steps,
-            "reason": run.reason,
-            "bits_per_char": run.bits_per_char,
-        }
-        typer.echo(json.dumps(report, ensure_ascii=False))
     if run.reason == "interrupted":
         raise typer.Exit(TERMINATED if stopped[0] == signal.SIGTERM else INTERRUPTED)
+
+
+@contextmanager
+def _reported(as_json: bool) -> Iterator[Callable[[Event], None]]:
+    """A block that is given events, after which the last one is reported as JSON.
+
+    That is done when the display is gone, and also where a run has diverged, which is an error.
+    """
+    from chargen.training.events import Finished
+
+    reports = []
+
+    def note(event: Event) -> None:
+        if as_json and isinstance(event, Finished):
+            report = {
+                "run": event.run,
+                "steps": event.step,
+                "reason": event.reason,
+                "bits_per_char": event.best_bits_per_char,
+            }
+            reports.append(json.dumps(report, ensure_ascii=False))
+
+    try:
+        yield note
+    finally:
+        for report in reports:
+            typer.echo(report)

@@ -218,7 +218,9 @@ def _set(name: str, kind: Callable[[str], Any]) -> Callable[[Session, str], None
 
         if rest:
             value = _number(rest, kind)
-            check(also=SamplingConfig.problems_in({name: value}))
+            of_sampling = SamplingConfig.entries().keys() & session.options.keys()
+            chosen = {each: session.options[each] for each in of_sampling}
+            check(also=SamplingConfig.problems_in({**chosen, name: value}))
             session.options[name] = value
         session.say(f"{name} {session.options.get(name, getattr(SamplingConfig(), name))}")
 

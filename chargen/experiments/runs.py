@@ -11,8 +11,17 @@ from chargen import api
 from chargen.corpus.opening import open_corpus
 from chargen.corpus.prepared import PreparedCorpus
 from chargen.corpus.shipped import PROSE, shipped_text
+from chargen.errors import TrainingError
 from chargen.evaluation.scores import NATS_TO_BITS
-from chargen.training.events import Evaluation, Event, RolledBack, ShareDone, Started, Step
+from chargen.training.events import (
+    Evaluation,
+    Event,
+    Finished,
+    RolledBack,
+    ShareDone,
+    Started,
+    Step,
+)
 
 
 def open_text(corpus: api.Source | None) -> PreparedCorpus:
@@ -84,7 +93,11 @@ def train_course(
         return any(isinstance(event, RolledBack) for event in events)
 
     settings = {"ngram": 0, **options}
-    api.train(corpus, name=name, runs_dir=folder, on_event=on_event, stop=diverged, **settings)
+    try:
+        api.train(corpus, name=name, runs_dir=folder, on_event=on_event, stop=diverged, **settings)
+    except TrainingError:
+        if not isinstance(events[-1], Finished):
+            raise  # it hasn't diverged, which is a result
     on_share(1.0)
     return _course(name, events)
 

@@ -219,14 +219,14 @@ class Generator(Reader, FillsGaps):
     ) -> Judgement:
         """Score the answers of a file of pairs, and compare them with the model's own.
 
-        Its own have the likeliest characters, whatever these repeat, unless ``options``, as of
-        ``answer``, say otherwise.
+        Its own have the likeliest characters, whatever these repeat, or are found by a beam, unless
+        ``options``, as of ``answer``, say otherwise.
         """
         from chargen.generation.replying import judge_file
 
         settings = {"encoding": encoding, "errors": errors}
         engine = engine_of(self, oov_prompt="skip")
-        likeliest = {"temperature": 0.0, "loop_penalty": 0.0}
+        likeliest = {} if options.get("beam_size") else {"temperature": 0.0, "loop_penalty": 0.0}
         return judge_file(self, engine, path, form, {**likeliest, **options}, settings)
 
 

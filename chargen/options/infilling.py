@@ -26,7 +26,11 @@ class InfillConfig(Config):
         aliases=("-n",),
     )
     beam_size: int = option(
-        32, "Fillings that are followed side by side at temperature 0", low=1, high=4096
+        32,
+        "Fillings that are followed side by side at temperature 0, or of which a language model "
+        "draws",
+        low=1,
+        high=4096,
     )
     temperature: float = option(
         0.0,

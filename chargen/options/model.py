@@ -63,7 +63,8 @@ class ModelConfig(Config):
         "Number of layers",
         low=1,
         high=1000,
-        default_text="the preset's; 2 in small and base for a long text with a vocabulary of 3,000",
+        default_text="one per cell of a list, else the preset's; 2 in small and base for a long "
+        "text with a vocabulary of 3,000",
         panel=NETWORK,
     )
     embedding_size: int = option(
@@ -149,6 +150,12 @@ class ModelConfig(Config):
         default_text="where the texts of a pair are equally long",
         panel=NETWORK,
     )
+
+    @staticmethod
+    def implied_by(given: Mapping[str, Any]) -> dict[str, Any]:
+        """The values that follow from given ones: a list of cells has a layer for each."""
+        cells = str(given.get("cell", "")).count(",") + 1
+        return {"num_layers": cells} if cells > 1 and "num_layers" not in given else {}
 
     @classmethod
     def conflicts_in(cls, values: Mapping[str, Any]) -> list[str]:

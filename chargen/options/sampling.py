@@ -12,6 +12,10 @@ from chargen.options.workers import shard_option
 
 SAMPLING = "Sampling, in order of application"
 ANSWERS = "Answers of a run of the task seq2seq"
+_OF_DRAWN = ("stop", "end")
+"""Options that a beam passes over, as it does those of the panel ``SAMPLING``."""
+_NONE_IN_BEAM = ("recall", "loop_penalty")
+"""Options that 0 turns off: then they are as a beam has them."""
 
 
 @dataclass(frozen=True)
@@ -132,7 +136,22 @@ class SamplingConfig(Config):
                 f"`n_best` is {best}, but `beam_size` is {beam}: a beam has no more answers than "
                 "its size"
             )
-        return found
+        return found + cls._conflicts_with_beam(values)
+
+    @classmethod
+    def _conflicts_with_beam(cls, values: Mapping[str, Any]) -> list[str]:
+        """Describe which options the way to find a text has no use for, a beam or drawing."""
+        entries = cls.entries()
+        given = [name for name, value in values.items() if value != entries[name].default]
+        if not values.get("beam_size"):
+            idle = "`length_penalty` is for a beam, and `beam_size` is 0: texts are drawn"
+            return [idle] if "length_penalty" in given else []
+        return [
+            f"`{name}` is for texts that are drawn, and `beam_size` finds the likeliest"
+            for name in given
+            if (name in _OF_DRAWN or entries[name].option.panel == SAMPLING)
+            and (name not in _NONE_IN_BEAM or values[name])
+        ]
 
 
 @dataclass(frozen=True)

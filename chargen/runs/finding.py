@@ -127,13 +127,17 @@ def runs_named(name: str, folder: Path) -> list[Path]:
 
 
 def is_finished(run: Path) -> bool:
-    """Whether the training of a run has come to its end, or it is a copy of what sampling needs."""
+    """Whether the training of a run has come to its end, or it is a copy of what sampling needs.
+
+    A run that has diverged is not.
+    """
     try:
         if not last_steps(run):
             return (run / MODEL).is_file()
     except OSError:
         return False
-    return _last_recorded(run).get("event") == "finished"
+    last = _last_recorded(run)
+    return last.get("event") == "finished" and last.get("reason") != "diverged"
 
 
 def _is_run(path: Path) -> bool:

@@ -124,6 +124,7 @@ def lines_of(event: Event, words: Callable[[str], str], unit: str = Started.unit
                 "done": "Done",
                 "patience": "Stopped: no improvement",
                 "time": "Stopped: time is up",
+                "diverged": "Diverged",
                 "interrupted": words("Interrupted; continue with `resume=True`"),
             }[event.reason]
             best = event.best_bits_per_char

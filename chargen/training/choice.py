@@ -18,6 +18,7 @@ from chargen.training.presets import (
     Preset,
     choose_model,
     choose_training,
+    given_or_preset,
 )
 
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ def checked_preset(request: TrainRequest, source: LoadedModel | None = None) -> 
         )
     preset = PRESETS.get(name, PRESETS[DEFAULT_PRESET])
     if source is None:
-        problems += ModelConfig.problems_in({**preset.model, **request.model})
+        problems += ModelConfig.problems_in(given_or_preset(preset, request.model))
     else:
         own = source.config.model.for_task(_asked_of_network(request, preset))
         of_preset = name != source.config.preset

@@ -161,7 +161,8 @@ class Finished(Event):
     """The run ends.
 
     Attributes:
-        reason: ``done``, ``patience``, ``time`` or ``interrupted``.
+        reason: ``done``, ``patience``, ``time``, ``interrupted``, or ``diverged``, after which an
+            error follows.
         best_bits_per_char: of the best evaluation; None without a validation split.
         run: path of the run folder.
     """

@@ -32,7 +32,9 @@ def training_events(
         team: the processes that train it together, each with events of its own.
 
     Raises:
-        TrainingError: the loss was not finite, again and again; or another process was lost.
+        TrainingError: the run has diverged, which its last event says too: the loss was not
+            finite, again and again, or is far worse than guessing at the end; or another process
+            was lost.
     """
     return under_training_settings(_events(run, stop, team), run.plan.config.training.threads)
 
@@ -59,7 +61,7 @@ def session_events(session: Session, stop: Callable[[], bool]) -> Generator[Even
         if reason and session.is_sound():
             break
         if reason:
-            yield session.roll_back()
+            yield from session.roll_back()
             continue
         timetable.pace.begin_step()
         lr = state.lr_scale * learning_rate(state.step, timetable.total_steps, options, recipe)
@@ -75,7 +77,7 @@ def session_events(session: Session, stop: Callable[[], bool]) -> Generator[Even
         norm = clip_gradients(optimized(state.optimizer), options.grad_clip)
         nats = float(loss)
         if not math.isfinite(nats + norm):
-            yield session.roll_back()
+            yield from session.roll_back()
             continue
         state.optimizer.step()
         state.carried = after
@@ -86,7 +88,7 @@ def session_events(session: Session, stop: Callable[[], bool]) -> Generator[Even
             yield session.step_event(lr)
         due = session.due()
         if any(due) and not session.is_sound():
-            yield session.roll_back()
+            yield from session.roll_back()
             continue
         if due.evaluate:
             yield session.evaluate()

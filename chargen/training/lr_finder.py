@@ -31,8 +31,10 @@ _LOWEST, _HIGHEST = 1e-3, 1e2
 """The rates tried, as shares of the configured one."""
 _WIDTH = 0.1
 """Standard deviation of the bell that smooths the losses, in decades of the rate."""
-_BELOW_LOWEST = 3.0
-"""The suggested rate is that of the lowest loss over this: measured, tests/benchmarks/README.md."""
+_BELOW_LOWEST = 4.0
+"""The rate of the lowest loss over this is suggested: measured, tests/benchmarks/README.md."""
+_CHANCE = 2.0
+"""Standard errors by which the lowest of many means lies too low, about, where they are alike."""
 _RECENT = 8
 """The test ends when the mean over this many steps has lost half of what was gained."""
 _NOISE = 0.5
@@ -50,8 +52,9 @@ class RangeTest:
         loss: of each step, in nats per piece.
         smoothed: the same, each a mean over the rates around it.
         configured_lr: the rate that the run would have.
-        lowest_lr: where the smoothed loss is lowest.
-        suggested_lr: a third of that. In a range test the loss falls for as long as a step does
+        lowest_lr: the highest rate at which the smoothed loss is lowest, or above that by no more
+            than chance.
+        suggested_lr: a quarter of that. In a range test the loss falls for as long as a step does
             more good than harm; a rate that is held for a whole run must be lower.
         diverged: whether the loss rose again; if not, higher rates may be good too.
         notes: what was adapted to the corpus, one line each.
@@ -109,7 +112,7 @@ def range_test(plan: Plan, on_step: Callable[[int, int], None] | None = None) ->
         )
     rates = rates[: len(losses)]
     smoothed = _smoothed(rates, losses)
-    lowest = rates[int(np.argmin(smoothed))]
+    lowest = rates[_lowest(losses, smoothed)]
     return RangeTest(
         lr=tuple(rates),
         loss=tuple(losses),
@@ -147,14 +150,32 @@ def _losses(plan: Plan, rates: Sequence[float]) -> Generator[float, None, None]:
 def _has_diverged(losses: Sequence[float]) -> bool:
     """Whether the newest losses have lost half of what was gained since the first.
 
-    Losses of small batches scatter; by how much, their differences from step to step tell.
+    Losses of small batches scatter.
     """
     if len(losses) < 2 * _RECENT:
         return False
     means = np.convolve(losses, np.full(_RECENT, 1 / _RECENT), mode="valid")
-    error = float(np.diff(losses).std()) / math.sqrt(2 * _RECENT)
+    error = _scatter(losses) / math.sqrt(_RECENT)
     gained = max(means[0] - means.min(), _NOISE)
     return bool(means[-1] - means.min() > max(gained / 2, _SCATTER * error))
+
+
+def _lowest(losses: Sequence[float], smoothed: Sequence[float]) -> int:
+    """The last place where the smoothed loss is as low as anywhere, but for chance.
+
+    A classifier learns little within the test, and its batches differ by much more. Then the lowest
+    loss may be at any rate below those that do harm.
+    """
+    decade = (STEPS - 1) / math.log10(_HIGHEST / _LOWEST)
+    within = 2 * math.sqrt(math.pi) * _WIDTH * decade  # losses in the mean of a bell, in effect
+    error = _scatter(losses) / math.sqrt(within)
+    low = np.asarray(smoothed) <= min(smoothed) + _CHANCE * error
+    return int(np.flatnonzero(low)[-1])
+
+
+def _scatter(losses: Sequence[float]) -> float:
+    """The standard deviation of losses, by their differences from step to step."""
+    return float(np.diff(losses).std()) / math.sqrt(2) if len(losses) > 1 else 0.0
 
 
 def _smoothed(rates: Sequence[float], losses: Sequence[float]) -> list[float]:

@@ -81,11 +81,16 @@ def choose_model(
     if given.get("task") == "seq2seq":
         suited["attention"] = "dot"
         suited["also_reversed"] = preset.suits and extent.parallel
-    values = {**suited, **preset.model, **given}
+    values = {**suited, **given_or_preset(preset, given)}
     model = ModelConfig(**{"vocab_size": extent.vocab_size, **values})
     if model.tie_weights and "tie_weights" not in given and not model.can_tie():
         return replace(model, tie_weights=False)
     return model
+
+
+def given_or_preset(preset: Preset, given: Mapping[str, Any]) -> dict[str, Any]:
+    """The values of a network that are given, or follow from these; else the preset's."""
+    return {**preset.model, **ModelConfig.implied_by(given), **given}
 
 
 def with_ngram_order(model: ModelConfig, corpus: PreparedCorpus) -> ModelConfig:

@@ -38,8 +38,7 @@ def recorded_events(
         team: the processes that train the run, of which this one leads.
 
     Raises:
-        TrainingError: the loss is still not finite after several roll-backs, or the run can't be
-            written.
+        TrainingError: the run has diverged, or it can't be written.
     """
     try:
         with ExitStack() as stack:

@@ -20,7 +20,6 @@ from chargen.training.events import (
     Checkpoint,
     Evaluation,
     Event,
-    Finished,
     RolledBack,
     Sample,
     Step,
@@ -28,9 +27,17 @@ from chargen.training.events import (
 from chargen.training.lessons import Share
 from chargen.training.material import material_of
 from chargen.training.optimizer import clip_gradients, optimized
-from chargen.training.outset import diverged, started_event
 from chargen.training.pace import Clock, StepMeans, time_of_step
 from chargen.training.plan import PreparedRun
+from chargen.training.reports import (
+    beyond_guessing,
+    diverged,
+    evaluation_event,
+    finished_event,
+    kept,
+    never_finite,
+    started_event,
+)
 from chargen.training.state import TrainingState
 
 _SAVE_SECONDS = 60.0
@@ -89,7 +96,7 @@ class Session:
         self.timetable = Timetable(self.config, steps_per_epoch, self._val_characters, clock)
         self._began, self._saved_at = began - self.state.seconds, clock()
         self._opened = clock()
-        self._sampled = self.state.step > 0 or options.sample_every > 0
+        self._sampled, self._next_loss = self.state.step > 0 or options.sample_every > 0, 0.0
 
     @property
     def seconds(self) -> float:
@@ -181,8 +188,8 @@ class Session:
 
         Only the next step shows that the last one blew up the weights, which must not be saved.
         """
-        loss, norm = self._try_step()
-        return math.isfinite(loss + norm)
+        self._next_loss, norm = self._try_step()
+        return math.isfinite(self._next_loss + norm)
 
     def _try_step(self) -> tuple[float, float]:
         """Loss and gradient norm of the next window, without dropout; changes nothing."""
@@ -214,16 +221,7 @@ class Session:
             state.evaluations_since_best += 1
         state.evaluated_step = state.step
         self._pause()
-        return Evaluation(
-            state.step,
-            self.seconds,
-            bits_per_char=scores.bits_per_char,
-            nats_per_char=scores.nats_per_char,
-            accuracy=scores.accuracy,
-            characters=scores.characters,
-            best=best,
-            macro_f1=scores.macro_f1,
-        )
+        return evaluation_event(state.step, self.seconds, scores, best=best)
 
     def sample(self) -> Sample:
         """Let the model write a little, each time with the same random numbers of its own.
@@ -254,17 +252,17 @@ class Session:
         """Leave out of the time of steps what has passed since the last one."""
         self.timetable.pause(self.state.step, self.means.skip())
 
-    def roll_back(self) -> RolledBack:
+    def roll_back(self) -> Iterator[Event]:
         """Go back to the last good checkpoint, with a lower learning rate.
 
         Raises:
-            TrainingError: that was done often enough.
+            TrainingError: that was done often enough, and the run ends.
         """
         state, failed, recipe = self.state, self.state.step, self.config.recipe
         lr_scale, rollbacks = state.lr_scale * recipe.rollback_lr, state.rollbacks + 1
         best = state.best_bits, state.evaluations_since_best
         if rollbacks > recipe.rollback_limit:
-            raise diverged(failed + 1, recipe.rollback_limit)
+            yield from self._finish("", never_finite(failed + 1, recipe.rollback_limit))
         state.model.zero_grad(set_to_none=True)
         if saved := self.team.spread(self.folder.load_last):
             state.restore(*saved)
@@ -273,10 +271,14 @@ class Session:
         state.best_bits, state.evaluations_since_best = best  # of weights that are on disk
         self.folder.change_last(state.step, state.values())
         self.means.clear()
-        return RolledBack(state.step, state.seconds, failed_step=failed, lr_scale=lr_scale)
+        yield RolledBack(state.step, state.seconds, failed_step=failed, lr_scale=lr_scale)
 
     def end(self, reason: str) -> Iterator[Event]:
-        """The last evaluation, the last sample, the last checkpoint, and why the run ends."""
+        """The last evaluation, the last sample, the last checkpoint, and why the run ends.
+
+        Raises:
+            TrainingError: what it has come to is far worse than guessing.
+        """
         state, unsaved = self.state, self._saved_step != self.state.step
         unmeasured = bool(self._val_characters) and state.evaluated_step != state.step
         if reason != "interrupted" and unmeasured:
@@ -288,11 +290,11 @@ class Session:
             yield self.sample()
         if unsaved:
             yield self.save()
-        best = state.best_bits
-        yield Finished(
-            state.step,
-            self.seconds,
-            reason=reason,
-            best_bits_per_char=best if math.isfinite(best) else None,
-            run=str(self.folder.path),
-        )
+        lost = beyond_guessing(state.step, self._next_loss, self.config.model)
+        yield from self._finish(reason, "" if reason == "interrupted" else lost)
+
+    def _finish(self, reason: str, lost: str) -> Iterator[Event]:
+        """Say that the run ends, or why it is lost: then an error says what to do."""
+        yield finished_event(self.state, self.seconds, self.folder, "diverged" if lost else reason)
+        if lost:
+            raise diverged(lost, self.team.by_leader(lambda: kept(self.folder, self.config)))

@@ -78,6 +78,34 @@ def test_eval_answers_with_the_likeliest_characters(runs: Path, tmp_path: Path) 
     assert [own] != model.answer(line, temperature=0, length=120)
 
 
+def test_eval_answers_by_a_beam(runs: Path, pairs: Path) -> None:
+    flags = ("--beam-size", 4, "--length-penalty", 1, "--json", "-q")
+    done = call("eval", runs / "run", pairs, *flags)
+    assert done.exit_code == 0, done.output
+    judged = chargen.load(runs / "run").judge_answers(pairs, beam_size=4, length_penalty=1)
+    assert json.loads(done.stdout)["answered"] == len(judged.answers)
+    lines = [line for line, _, _ in judged.answers]
+    best = chargen.load(runs / "run").answer(lines, beam_size=4, length_penalty=1)
+    assert [own for _, own, _ in judged.answers] == best
+
+
+def test_what_a_beam_passes_over_is_refused(runs: Path, tmp_path: Path) -> None:
+    model = chargen.load(runs / "run")
+    with pytest.raises(ConfigError, match="`top_k` is for texts that are drawn"):
+        model.answer("abc", beam_size=4, top_k=2)
+    error = the_error(
+        "sample", runs / "run", "-p", "abc", "--beam-size", 4, "--temp", "0.5,0.6", "--top-p", 0.9,
+        status=2,
+    )  # fmt: skip
+    assert error.count("--temp is for texts that are drawn, and --beam-size finds the likel") == 1
+    assert "--top-p is for texts that are drawn" in error
+    jobs = tmp_path / "lines.jsonl"
+    jobs.write_text('{"prompt": "abc", "beam_size": 3}\n', encoding="utf-8")
+    flags = ("--checkpoint", runs / "run", "--temp", 0.5)
+    error = the_error("batch", jobs, "-o", tmp_path / "out.jsonl", *flags)
+    assert "line 1, temperature is for texts that are drawn" in error
+
+
 def test_several_best_answers_are_of_one_line(runs: Path, pairs: Path) -> None:
     model = chargen.load(runs / "run")
     best: dict[str, Any] = {"beam_size": 4, "n_best": 2}

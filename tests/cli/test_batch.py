@@ -124,7 +124,7 @@ def test_a_job_that_contradicts_an_option_is_named(trained: Path, here: Path) ->
     (here / "jobs.jsonl").write_text(lines, "utf-8")
     error = the_error("batch", "jobs.jsonl", "-o", "o", "--checkpoint", trained, "--stop", "x")
     assert "2 lines are not usable: line 2, A form ends where the form says" in error
-    assert "line 3, --beam-size is for runs that answer lines" in error
+    assert "line 3, stop is for texts that are drawn, and beam_size finds the likeliest" in error
 
 
 def test_the_schema_is_printed_and_nothing_else_is_needed(here: Path) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 import chargen
+from chargen.errors import ConfigError
 from tests.exporting.blocks import from_readme
 from tests.support import LEARNABLE, TRAIN, call, the_error, train_tiny
 
@@ -74,6 +75,16 @@ def test_a_file_is_filled_line_by_line(filler: Path, tmp_path: Path) -> None:
         for line in call("infill", filler, "-f", text, "--json").stdout.split("\n")[:-1]
     ]
     assert [len(each["fillings"]) for each in lines] == [0, 0, 1, 1]
+
+
+def test_a_beam_is_refused_where_fillings_are_drawn_without_one(filler: Path, writer: Path) -> None:
+    drawn = (LINE, "--temp", 1, "--seed", 1, "--beam-size", 1)
+    assert "--beam-size" in the_error("infill", filler, *drawn, status=2)
+    with pytest.raises(ConfigError, match="`beam_size` is for the likeliest fillings"):
+        chargen.load(filler).infill_lines([LINE], temperature=1.0, beam_size=8)
+    assert call("infill", filler, *drawn[:-1], 32).exit_code == 0
+    likeliest = call("infill", writer, LINE, "--beam-size", 1).stdout
+    assert call("infill", writer, *drawn).stdout == likeliest
 
 
 def test_another_sign_can_mark_a_gap(filler: Path) -> None:

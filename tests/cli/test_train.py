@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from chargen.corpus.shipped import shipped_text
 from chargen.options import CELLS
 from chargen.training.presets import PRESETS
-from tests.support import call, files_in, the_error
+from tests.support import TRAIN, call, files_in, the_error
 
 
 def test_contradictions_are_told_all_at_once(text: Path) -> None:
@@ -34,6 +35,20 @@ def test_resume_from_the_command_line(run: Path, corpus: Path) -> None:
     assert "Continuing at step 40" in more.stderr
     assert "Done: step 45" in more.stderr
     assert "exists already" in the_error(*arguments, "--max-steps", 40)
+
+
+def test_a_run_that_diverges_ends_with_status_1_and_says_so(corpus: Path, here: Path) -> None:
+    blown = ("--optimizer", "sgd", "--lr", 1e30, "--grad-clip", 0, "--warmup-steps", 0, *TRAIN)
+    result = call("train", corpus, "--name", "run", "--json", *blown)
+    assert result.exit_code == 1
+    report = json.loads(result.stdout)
+    assert (report["run"], report["reason"]) == (str(Path("checkpoints/run")), "diverged")
+    end = result.stderr.splitlines()[-3:]
+    assert end[0].startswith("Diverged: step ")
+    assert end[1].startswith("error: The run has diverged: ")
+    assert "--lr, such as chargen find-lr suggests" in end[2]
+    assert "Done" not in result.stderr
+    assert ", diverged" in call("inspect", "run").stdout
 
 
 def test_without_a_text_the_shipped_one_is_meant(here: Path) -> None:

@@ -56,7 +56,7 @@ def read(config: type[Config], name: str, value: str) -> Any:
         ("small", {}),
         ("small", {"num_layers": 1}),
         ("small", {"cell": "jordan"}),
-        ("small", {"cell": "lstm,gru", "num_layers": 2}),
+        ("small", {"cell": "lstm,gru"}),
         ("small", {"task": "classify", "bidirectional": True}),
         ("small", {"task": "seq2seq", "attention": "none"}),
         ("small", {"batch_size": 16, "lr": 0.008}),

@@ -98,6 +98,19 @@ def test_what_follows_from_a_wrong_value_is_not_reported_too() -> None:
         (SamplingConfig(temperature=float("inf")), "is inf, not at least 0 and finite"),
         (SamplingConfig(stop=("a", "")), "`stop` contains an empty string"),
         (SamplingConfig(stop=("\ud800",)), "`stop` contains the lone surrogate U+D800"),
+        (SamplingConfig(beam_size=4, temperature=0.7), "`temperature` is for texts that are drawn"),
+        (SamplingConfig(beam_size=4, temperature=0.0), "`temperature` is for texts that are drawn"),
+        (SamplingConfig(beam_size=4, top_k=3), "`top_k` is for texts that are drawn"),
+        (SamplingConfig(beam_size=4, top_p=0.9), "`top_p` is for texts that are drawn"),
+        (SamplingConfig(beam_size=4, min_p=0.1), "`min_p` is for texts that are drawn"),
+        (SamplingConfig(beam_size=4, repetition_penalty=2.0), "`repetition_penalty` is for texts"),
+        (SamplingConfig(beam_size=4, loop_penalty=2.0), "`loop_penalty` is for texts"),
+        (SamplingConfig(beam_size=4, stop=("a",)), "`stop` is for texts that are drawn"),
+        (SamplingConfig(beam_size=4, end="sentence"), "`end` is for texts that are drawn"),
+        (
+            SamplingConfig(length_penalty=0.0),
+            "`length_penalty` is for a beam, and `beam_size` is 0",
+        ),
         (BatchConfig(seed=2**64), "`seed` is 18446744073709551616, not at least 0 and below 2^64"),
         (BatchConfig(num_samples=10**7), "not at least 1 and at most 1000000"),
         (BatchConfig(resume=True, force=True), "`resume` and `force` contradict each other"),
@@ -126,12 +139,17 @@ def test_a_wrong_value_is_told_with_what_is_allowed(config: Config, message: str
         ModelConfig(vocab_size=7, cell="gru"),
         TrainConfig(max_minutes=1.5),
         SamplingConfig(stop=("a", "\n\n")),
+        SamplingConfig(beam_size=4, n_best=4, length_penalty=1.0, temperature=0.8),
         Form("lines", lines=2, characters=3),
     ],
-    ids=lambda config: type(config).__name__,
+    ids=repr,
 )
 def test_goes_through_json_unchanged(config: Any) -> None:
     assert type(config).from_dict(json.loads(json.dumps(config.to_dict()))) == config
+
+
+def test_a_beam_may_be_told_that_nothing_comes_back_and_no_loop_is_broken() -> None:
+    check(SamplingConfig(beam_size=4, recall=0.0, loop_penalty=0.0))
 
 
 def test_an_unknown_field_names_the_known_ones() -> None:

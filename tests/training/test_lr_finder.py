@@ -60,8 +60,8 @@ def test_rates_rise_by_one_factor_until_the_loss_does(found: RangeTest) -> None:
     assert len(found.lr) == len(found.loss) == len(found.smoothed) < lr_finder.STEPS
     assert found.configured_lr == 1e-2
     assert found.lr[0] == pytest.approx(1e-5)
-    assert found.lowest_lr == found.lr[int(np.argmin(found.smoothed))]
-    assert found.suggested_lr == pytest.approx(found.lowest_lr / 3, rel=0.05)
+    assert found.lowest_lr == found.lr[lr_finder._lowest(found.loss, found.smoothed)]
+    assert found.suggested_lr == pytest.approx(found.lowest_lr / 4, rel=0.05)
 
 
 def test_it_is_the_run_itself_that_is_tried(found: RangeTest, poems: Path, here: Path) -> None:
@@ -91,6 +91,19 @@ def test_no_rise_by_chance_ends_the_test(poems: Path) -> None:
     assert lr_finder._has_diverged([*losses, *np.linspace(5, 9, 20)])
     test = api.find_lr(poems, **{**OPTIONS, "batch_size": 1})
     assert test.lr[-1] > 0.9 * test.configured_lr
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_where_little_is_learnt_chance_suggests_no_low_rate(seed: int) -> None:
+    rates = np.logspace(-3, 1, 240)
+    scatter = np.random.default_rng(seed).normal(0, 0.3, 240)
+    losses = 2.2 + 0.5 * np.clip(np.log10(rates), 0, None) + scatter
+    lowest = rates[lr_finder._lowest(losses, lr_finder._smoothed(rates, losses))]
+    assert 0.3 < lowest < 10
+    learnt = 5 - np.clip(np.log10(rates) + 3, 0, 2) + 4 * np.clip(np.log10(rates) + 1, 0, None)
+    noisy = learnt + 0.1 * scatter
+    sharp = rates[lr_finder._lowest(noisy, lr_finder._smoothed(rates, noisy))]
+    assert 0.08 < sharp < 0.15
 
 
 def test_the_smooth_curve_lags_behind_nothing() -> None:

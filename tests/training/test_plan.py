@@ -60,7 +60,11 @@ def test_the_rate_is_that_of_the_batch_which_a_short_text_can_fill(short: Path, 
         ({"epochs": 1, "max_steps": 2}, "`epochs` and `max_steps` contradict each other"),
         ({"max_steps": 2, "max_minutes": 1}, "`max_steps` and `max_minutes` contradict"),
         ({"cell": "gru", "activation": "relu"}, "`activation` has no meaning"),
-        ({"preset": "large", "cell": "rnn,gru,lstm"}, "`cell` names 3 layers"),
+        ({"num_layers": 2, "cell": "rnn,gru,lstm"}, "`cell` names 3 layers"),
+        ({"num_layers": 1, "cell": "gru,lstm"}, "`cell` names 2 layers"),
+        ({"num_layers": 1, "cell": 3}, "`cell` is 3, not a string"),
+        ({"cell": 3}, "`cell` is 3, not a string"),
+        ({"cell": "gru,x"}, "`cell` is 'gru,x'"),
         ({"preset": "lecture", "tie_weights": True}, "`tie_weights` needs an embedding"),
         ({"patience": 1, "val_frac": 0}, "`val_frac=0`"),
         ({"vocab_size": 0}, "`vocab_size` is 0"),
@@ -158,6 +162,12 @@ def test_options_come_before_the_preset_and_the_preset_before_what_suits(short: 
     suited = planned(short).config
     assert (suited.model.embedding_size, suited.model.tie_weights) == (128, True)
     assert suited.training.warmup_steps == TrainConfig.warmup_steps
+
+
+@pytest.mark.parametrize("preset", ["small", "large"])
+def test_cells_that_are_listed_need_no_number_of_layers(preset: str, short: Path) -> None:
+    asked = TrainRequest(short, short.parent, preset, model={"cell": "rnn,gru,lstm"})
+    assert plan(asked).config.model.num_layers == 3
 
 
 def test_a_new_run_records_its_recipe_and_trains_by_it(

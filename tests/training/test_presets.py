@@ -52,6 +52,14 @@ def test_an_lstm_that_continues_a_text_of_a_large_vocabulary_has_a_second_layer(
     assert choose_model(PRESETS[preset], given, extent, RECIPE).num_layers == layers
 
 
+@pytest.mark.parametrize("preset", PRESETS)
+@pytest.mark.parametrize("extent", [ENGLISH, CHINESE])
+def test_a_list_of_cells_says_how_many_layers_there_are(preset: str, extent: Extent) -> None:
+    model = choose_model(PRESETS[preset], {"cell": "rnn,gru,lstm"}, extent, RECIPE)
+    assert model.num_layers == 3
+    assert model.problems() == []
+
+
 def test_four_times_the_width_halves_the_rate() -> None:
     one, four = (
         suited_training(CHINESE, network(hidden), ADAMW, RECIPE)["lr"] for hidden in (256, 1024)

@@ -9,11 +9,13 @@ import torch
 
 from chargen.errors import TrainingError
 from chargen.options import Recipe
+from chargen.runs.finding import is_finished
 from chargen.runs.folder import RunFolder
 from chargen.training import loop, session
 from chargen.training.events import (
     Evaluation,
     Event,
+    Finished,
     RolledBack,
     Step,
 )
@@ -112,7 +114,43 @@ def test_it_gives_up_after_three_times(corpus: Path, tmp_path: Path) -> None:
             warmup_steps=0,
             on_event=events.append,
         )
+    assert "run keeps the weights of step 0." in caught.value.message
     assert "`lr`" in caught.value.remedy
+    assert "find-lr" in caught.value.remedy
     assert [e.lr_scale for e in of_type(events, RolledBack)] == [0.5, 0.25, 0.125]
+    assert events[-1] == Finished(1, events[-1].seconds, "diverged", None, str(tmp_path / "run"))
     loaded = RunFolder(tmp_path / "run").load_model()
     assert all(p.isfinite().all() for p in loaded.model.parameters())
+
+
+def test_what_was_learnt_before_a_run_diverged_is_kept(
+    corpus: Path, tmp_path: Path, spoilt: type[Spoilt]
+) -> None:
+    spoilt.at, spoilt.times = 13, 4
+    with pytest.raises(TrainingError, match="diverged: the loss at step 14 is not") as caught:
+        train_tiny(corpus, tmp_path, save_every=5, eval_every=5)
+    loaded = RunFolder(tmp_path / "run").load_model()
+    assert loaded.bits_per_char is not None
+    assert (
+        f"run keeps the weights of step 10, {loaded.bits_per_char:.4g} bits per character."
+        in caught.value.message
+    )
+    assert loaded.step == 10
+    assert metrics(tmp_path / "run")[-1]["reason"] == "diverged"
+    assert not is_finished(tmp_path / "run")
+    again = train_tiny(corpus, tmp_path, resume=True)
+    assert (again.reason, again.steps) == ("done", 20)
+    assert is_finished(again.path)
+
+
+def test_a_run_whose_loss_is_finite_and_far_beyond_guessing_has_diverged_too(
+    corpus: Path, tmp_path: Path
+) -> None:
+    events: list[Event] = []
+    with pytest.raises(TrainingError, match=r"diverged: the loss at step 20 is \S+ nats") as caught:
+        train_tiny(corpus, tmp_path, lr=100.0, on_event=events.append)
+    assert "find-lr" in caught.value.remedy
+    assert (events[-1].step, metrics(tmp_path / "run")[-1]["reason"]) == (20, "diverged")
+    assert RunFolder(tmp_path / "run").verify() == []
+    with pytest.raises(TrainingError, match="diverged"):
+        train_tiny(corpus, tmp_path, resume=True)

@@ -45,8 +45,10 @@ def filled(
     """The fillings of each line, one after another; a line without a gap has none.
 
     Raises:
+        ConfigError: the network has no use for an option.
         GenerationError: no line has a gap, or one can't be filled, before any is.
     """
+    filler.check(config)
     if not any(config.mark in line for line in lines):
         filler.read("\n".join(lines[:1]), config.mark)
     for n, line in enumerate(lines, 1):

@@ -83,6 +83,16 @@ class Filler:
         """A line whose gaps can be filled; GenerationError where there is none."""
         return read_gapped(text, mark, self._tokenizer)
 
+    def check(self, config: InfillConfig) -> None:
+        """Raise ConfigError where the network has no use for an option."""
+        drawn_freely = config.temperature and self._context.conditional
+        if drawn_freely and config.beam_size != InfillConfig.beam_size:
+            raise ConfigError(
+                "`beam_size` is for the likeliest fillings, and with `temperature` a run of the "
+                "task infill draws each by itself.",
+                "Leave one of them out.",
+            )
+
     @torch.inference_mode()
     def fill(self, line: Gapped, config: InfillConfig, seed: int = 0) -> list[Filling]:
         """Fill a line in several ways, the likeliest first; drawn ones as they were drawn.

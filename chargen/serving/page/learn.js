@@ -44,7 +44,7 @@ function draw() {
     ? 'This run has no record of its training: it came from elsewhere. Of a run that is trained here, this page shows the curves, and what it wrote at each step.' :
     `${steps.toLocaleString('en')} steps${!ended && total ? ` of ${total.toLocaleString('en')}` : ''} in ${spent(seconds)}` +
     `${best ? `; best ${best[1].toFixed(3)} ${unit}, at step ${best[0].toLocaleString('en')}` : ''}` +
-    `${ended ? '' : '; it has not ended'}.`;
+    `${ended === 'diverged' ? '; it diverged' : ended ? '' : '; it has not ended'}.`;
   by('unit').textContent = `${unit}${mixed ? '; training: the mean with and without counts' : ''}`;
   by('curves').parentNode.hidden = !training.length && !validation.length;
   by('then').hidden = !samples.length;

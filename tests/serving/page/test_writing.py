@@ -1,35 +1,20 @@
-"""The page in a real Chromium, in front of a real server that asks for a key."""
+"""The page's scratchpad: what is written, its alternatives and branches, its links."""
 
 from __future__ import annotations
 
 import json
 import re
-import shlex
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-import chargen
 from chargen.generation.generator import Generator
-from tests.inspection.test_neurons import chromium
-from tests.serving.conftest import Served, start
-from tests.support import call, metrics, train_tiny
+from tests.serving.page.browser import KEY, LATER, SLIDE, Pages, by_command, text_of, until, written
 
 pytestmark = pytest.mark.browser
-KEY = "secret"
-WRITE, POEM, LEARN = (
-    "#prompt=春&seed=7&length=30&end=none&temperature=0.9",
-    "#view=poem",
-    "#view=learn",
-)
-SLIDE = """value => {
-  const temperature = document.getElementById('temperature');
-  temperature.value = value;
-  temperature.dispatchEvent(new Event('input'));
-}"""
+WRITE = "#prompt=春&seed=7&length=30&end=none&temperature=0.9"
 ENDLESS = r"""() => {
   const {fetch} = window;
   window.fetch = async (path, options) => {
@@ -43,123 +28,6 @@ ENDLESS = r"""() => {
   };
 }"""
 """Leaves a stream of events open when it has sent all there is."""
-LATER = 10
-"""Seconds after which a test that waits has failed."""
-
-
-def until(page: Any, expression: str, arg: Any = None) -> None:
-    """Wait for something; Playwright's own way needs eval, which the page's policy forbids."""
-    end = time.monotonic() + LATER
-    while not page.evaluate(expression, arg):
-        assert time.monotonic() < end, expression
-        page.wait_for_timeout(15)
-
-
-@pytest.fixture(scope="module")
-def run(corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run with counts, which has written at three evaluations."""
-    folder = tmp_path_factory.mktemp("page")
-    every = {"eval_every": 15, "sample_every": 15}
-    return train_tiny(corpus, folder, ngram=3, max_steps=45, **every).path
-
-
-@pytest.fixture(scope="module")
-def own(run: Path) -> Generator:
-    return chargen.load(run, device="cpu")
-
-
-@pytest.fixture(scope="module")
-def second(corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run of another name, which has no counts."""
-    return train_tiny(corpus, tmp_path_factory.mktemp("page"), name="second").path
-
-
-@pytest.fixture(scope="module")
-def site(run: Path, second: Path) -> Iterator[Served]:
-    served = start(run, second, "--api-key", KEY)
-    yield served
-    served.process.kill()
-    served.process.wait(60)
-    assert "Traceback" not in "\n".join(served.log)
-
-
-class Pages:
-    """Makes pages of one browser, and keeps what they ask for and complain of."""
-
-    def __init__(self, browser: Any, address: str) -> None:
-        self._browser, self.address = browser, address
-        self.asked: set[str] = set()
-        self.complaints: list[str] = []
-        self.contexts: list[Any] = []
-
-    def open(self, link: str = "", key: str | None = KEY, **options: Any) -> Any:
-        context = self._browser.new_context(**options)
-        self.contexts.append(context)
-        context.set_default_timeout(1000 * LATER)
-        context.grant_permissions(["clipboard-read", "clipboard-write"])
-        if key is not None:
-            context.add_init_script(f"sessionStorage.setItem('chargen-key', '{key}')")
-        page = context.new_page()
-        page.on("request", lambda request: self.asked.add(request.url))
-        page.on("pageerror", lambda error: self.complaints.append(str(error)))
-        page.on("console", self._hear)
-        page.goto(f"{self.address}/{link}")
-        if key is not None:
-            until(page, "!document.getElementById('run').disabled")
-        return page
-
-    def _hear(self, message: Any) -> None:
-        if message.type in ("error", "warning"):
-            self.complaints.append(message.text)
-
-
-@pytest.fixture(scope="module")
-def browser(site: Served) -> Iterator[Pages]:
-    sync_api = pytest.importorskip("playwright.sync_api")
-    flags = ["--no-sandbox", "--disable-gpu"]
-    with sync_api.sync_playwright() as playwright:
-        opened = playwright.chromium.launch(executable_path=chromium(), args=flags)
-        yield Pages(opened, site.address)
-        opened.close()
-
-
-@pytest.fixture
-def pages(browser: Pages) -> Iterator[Pages]:
-    """The browser, for a test that must leave nothing open and hear no complaint."""
-    browser.complaints.clear()
-    yield browser
-    for context in browser.contexts:
-        context.close()
-    browser.contexts.clear()
-    assert not browser.complaints
-    assert all(url.startswith((f"{browser.address}/", "data:")) for url in browser.asked)
-
-
-def text_of(page: Any) -> str:
-    return str(page.input_value("#text"))
-
-
-def written(page: Any) -> str:
-    """The text, once it is written."""
-    until(
-        page,
-        "document.getElementById('told').textContent.endsWith('bits each')"
-        " && !document.getElementById('go').textContent.startsWith('Stop')",
-    )
-    return text_of(page)
-
-
-def by_command(page: Any, button: str, run: Path) -> str:
-    """What the command prints that the page gives."""
-    page.click(button)
-    until(
-        page,
-        "[...document.querySelectorAll('.bar output')]"
-        ".some(each => each.textContent.includes('clipboard'))",
-    )
-    words = shlex.split(page.evaluate("navigator.clipboard.readText()"))
-    assert words[:3] == ["chargen", "sample", run.name]
-    return call("sample", run, *words[3:], "-q").stdout.removesuffix("\n")
 
 
 def mirrored(page: Any, selector: str) -> list[int]:
@@ -478,132 +346,6 @@ def test_copies_are_underlined_and_a_run_that_is_not_here_is_missed(pages: Pages
     page.wait_for_selector("#mirror > .copied")
     assert mirrored(page, ".copied") == [*range(13), *range(14, 28)]
     assert page.text_content("#problem") == "There is no run other here."
-
-
-def test_a_poem_is_drawn_around_what_is_locked(pages: Pages, run: Path) -> None:
-    page = pages.open(POEM)
-    page.select_option("#name", "wujue")
-    page.fill("#acrostic", "春夜花鸟")
-    page.click("#poem-go")
-    page.wait_for_selector("#poem button")
-    characters = "#poem button"
-    first = page.locator(characters).all_text_contents()
-    assert len(first) == 20
-    assert [first[n] for n in (0, 5, 10, 15)] == list("春夜花鸟")
-    page.focus(f"{characters} >> nth=0")
-    for key in ("ArrowRight", "ArrowDown", "Space"):
-        page.keyboard.press(key)
-    assert page.locator("#poem [aria-pressed=true]").all_text_contents() == [first[6]]
-    page.keyboard.press("ArrowRight")
-    page.wait_for_selector("#menu:not([hidden])")
-    chosen = page.text_content("#menu li:nth-child(2) b")
-    page.keyboard.press("2")
-    taken = [*first[:7], chosen, *first[8:]]
-    assert page.locator(characters).all_text_contents() == taken
-    assert re.findall(r"\w", by_command(page, "#poem-command", run)) == taken
-    page.focus(f"{characters} >> nth=4")
-    page.keyboard.press("ArrowRight")  # where the acrostic stands, nothing else can
-    assert set(page.locator("#menu b").all_text_contents()) <= {"夜"}
-    page.keyboard.press("Escape")
-    page.keyboard.press("Control+Enter")
-    until(
-        page,
-        "first => [...document.querySelectorAll('#poem button')]"
-        ".map(each => each.textContent).join('') !== first",
-        arg="".join(taken),
-    )
-    second = page.locator(characters).all_text_contents()
-    assert second[6:8] == [first[6], chosen]
-    assert page.locator("#poem [aria-pressed=true]").count() == 2
-    shown = "".join(page.locator("#poem p").all_text_contents())
-    assert by_command(page, "#poem-command", run).replace("\n", "") == shown
-    again = pages.open(page.evaluate("location.hash"))
-    assert "seed=" in again.evaluate("location.hash")
-    again.reload()
-    again.wait_for_selector(characters)
-    assert again.locator(characters).all_text_contents() == second
-    page.select_option("#name", "qijue")
-    assert page.locator("#poem [aria-pressed=true]").count() == 0
-    page.click(f"{characters} >> nth=19")  # of the poem that is here, whatever comes next
-    assert page.input_value("#name") == "wujue"
-    assert page.locator("#poem [aria-pressed=true]").all_text_contents() == [second[19]]
-
-
-def test_the_rules_of_a_poem_come_back_with_it(pages: Pages, run: Path) -> None:
-    page = pages.open(POEM)
-    page.select_option("#name", "wujue")
-    page.select_option("#tones", "lenient")
-    page.evaluate(SLIDE.replace("'temperature'", "'poem-temperature'"), 0.5)
-    page.click("#poem-go")
-    page.wait_for_selector("#poem button")
-    rules = "['acrostic', 'tones', 'poem-temperature'].map(id => document.getElementById(id).value)"
-    for key in ("ArrowRight", "2"):
-        page.focus("#poem button >> nth=0")
-        page.keyboard.press(key)
-    until(page, "document.getElementById('pattern').value")
-    assert "tones=lenient" in page.evaluate("location.hash")
-    taken = page.locator("#poem button").all_text_contents()
-    assert re.findall(r"\w", by_command(page, "#poem-command", run)) == taken
-    page.click("#poem-free")
-    page.fill("#acrostic", "春")
-    page.select_option("#tones", "none")
-    page.evaluate(SLIDE.replace("'temperature'", "'poem-temperature'"), 0.9)
-    until(page, "document.getElementById('poem-told').textContent.endsWith('changed')")
-    page.click("#poem-undo")
-    assert page.evaluate(rules) == ["", "lenient", "0.5"]
-    page.click("#poem-redo")
-    assert page.evaluate(rules) == ["春", "none", "0.9"]
-
-
-def test_a_poem_that_can_not_be_says_what_to_do(pages: Pages) -> None:
-    page = pages.open(POEM)
-    page.select_option("#name", "wulv")
-    page.fill("#pattern", "_____\n_____\n春春___\n花鸟___")
-    page.click("#poem-go")
-    page.wait_for_selector("#problem:not([hidden])")
-    assert "Use tones=lenient, another acrostic" in page.text_content("#problem").replace("`", "")
-    assert [each for each in pages.complaints if "400" not in each] == []
-    pages.complaints.clear()
-
-
-def test_it_follows_a_run_in_progress_after_a_look_elsewhere(pages: Pages, run: Path) -> None:
-    page = pages.open(LEARN)
-    steps = 5
-
-    def answer(route: Any) -> None:
-        record = {**route.fetch().json(), "ended": None, "steps": steps, "total_steps": 99}
-        route.fulfill(json=record)
-
-    page.route("**/record", answer)
-    page.clock.install()
-    page.reload()
-    until(page, "document.getElementById('learn-told').textContent.startsWith('5 steps')")
-    page.click("nav [data-view=write]")
-    page.clock.run_for(10_000)
-    steps = 6
-    page.click("nav [data-view=learn]")
-    until(page, "document.getElementById('learn-told').textContent.startsWith('6 steps')")
-    steps = 7
-    page.clock.run_for(2500)
-    until(page, "document.getElementById('learn-told').textContent.startsWith('7 steps')")
-
-
-def test_it_shows_how_a_run_learnt(pages: Pages, run: Path) -> None:
-    page = pages.open(LEARN)
-    page.wait_for_selector("#curves circle >> nth=0")
-    events = metrics(run)
-    samples = [event for event in events if event["event"] == "sample"]
-    scores = [event for event in events if event["event"] == "evaluation"]
-    assert len(samples) == len(scores) == 3
-    assert page.locator("#curves circle").count() == 3
-    page.focus("#time")
-    for sample in reversed(samples):
-        assert page.text_content("#then") == sample["text"]
-        assert page.text_content("[for=time]") == str(sample["step"])
-        page.keyboard.press("ArrowLeft")
-    assert f"{min(event['bits_per_char'] for event in scores):.3f}" in page.text_content(
-        "#learn-told"
-    )
 
 
 def test_nothing_keeps_anyone_out(pages: Pages) -> None:
