@@ -109,6 +109,8 @@ def _show(terminal: Terminal, found: Sweep, varied: Sequence[str]) -> None:
     terminal.grid("", header, [_row(row) for row in found.rows])
     for run, why in found.failed.items():
         terminal.note(f"{run} failed: {why}")
+    if not varied and seeds > 1:
+        terminal.note(f"chargen average {found.path} makes one run of them.")
 
 
 def _row(row: SweptRow) -> tuple[str, ...]:

@@ -21,7 +21,7 @@ from chargen.network.averaging import averaged
 from chargen.options import ModelConfig
 from chargen.runs.config import Origin, RunConfig
 from chargen.runs.content import Content, Weights
-from chargen.runs.finding import name_of
+from chargen.runs.finding import distinct_names, name_of
 from chargen.runs.folder import RunFolder
 from chargen.runs.loaded import LoadedModel
 from chargen.runs.places import Places
@@ -104,9 +104,9 @@ def average_runs(runs: Sequence[Path], runs_dir: Path, name: str | None) -> Aver
     places = Places(None if corpus is None else corpus.path)
     content = Content(config, first.tokenizer, places, ngram=first.ngram, weights=weights)
     path = _written(runs_dir, name, config, content)
-    return AveragedRun(
-        path, bits, {name_of(each.path): each.bits_per_char for each in loaded}, note
-    )
+    names = distinct_names([each.path for each in loaded])
+    parts = {n: each.bits_per_char for n, each in zip(names, loaded, strict=True)}
+    return AveragedRun(path, bits, parts, note)
 
 
 def _check_alike(runs: Sequence[LoadedModel]) -> None:

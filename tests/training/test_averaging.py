@@ -12,7 +12,7 @@ import chargen
 from chargen.errors import CheckpointError, ConfigError
 from chargen.network.averaging import averaged
 from chargen.runs.folder import RunFolder
-from tests.support import call, the_error, train_tiny
+from tests.support import TRAIN, call, the_error, train_tiny
 
 MIXED = {"ngram": 2, "hidden_size": 32, "max_steps": 40}
 
@@ -49,23 +49,23 @@ def test_an_average_is_a_run_that_predicts_better(runs: Path, corpus: Path) -> N
     assert summary.bits_per_char == made.bits_per_char
 
 
-def test_the_command_line_makes_an_average(runs: Path, here: Path) -> None:
-    for run in ("a", "b"):
-        (here / "sweep" / run).parent.mkdir(exist_ok=True)
-        (here / "sweep" / run).symlink_to(runs / run)
+def test_the_runs_of_a_sweep_are_averaged(corpus: Path, here: Path) -> None:
+    swept = call("sweep", corpus, *TRAIN, "--ngram", 2, "--seeds", 2)
+    assert "chargen average checkpoints/sweep makes one run of them." in swept.output
     done = call("average", "sweep")
     assert done.exit_code == 0, done.output
     made = Path(done.stdout.strip())
     assert made == Path("checkpoints/learnable-average-1")
-    assert "average of  a, b" in call("inspect", made).stdout
-    told = json.loads(call("average", "sweep/a", "sweep/b", "--name", "x", "--json").stdout)
+    assert "average of  seed=0, seed=1" in call("inspect", made).stdout
+    names = [f"sweep/seed={n}" for n in (0, 1)]
+    told = json.loads(call("average", *names, "--name", "x", "--json").stdout)
     assert list(told) == ["path", "bits_per_char", "runs", "note"]
     assert told["path"] == str(Path("checkpoints/x"))
-    differing = json.loads(call("compare", "sweep/a", "x", "--json").stdout)["differing"]
-    assert differing["average_of"] == [None, "a, b"]
+    differing = json.loads(call("compare", names[0], "x", "--json").stdout)["differing"]
+    assert differing["average_of"] == [None, "seed=0, seed=1"]
     assert "exists already" in the_error("average", "sweep", "--name", "x")
     call("export", "x", "--to", "hub", "--license", "cc0-1.0", "-o", "hub")
-    assert "chargen average a b" in (here / "hub" / "README.md").read_text("utf-8")
+    assert "chargen average seed=0 seed=1" in (here / "hub" / "README.md").read_text("utf-8")
 
 
 def test_without_its_corpus_an_average_is_not_measured(runs: Path, here: Path) -> None:
