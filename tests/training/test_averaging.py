@@ -61,8 +61,10 @@ def test_the_runs_of_a_sweep_are_averaged(corpus: Path, here: Path) -> None:
     told = json.loads(call("average", *names, "--name", "x", "--json").stdout)
     assert list(told) == ["path", "bits_per_char", "runs", "note"]
     assert told["path"] == str(Path("checkpoints/x"))
-    differing = json.loads(call("compare", names[0], "x", "--json").stdout)["differing"]
-    assert differing["average_of"] == [None, "seed=0, seed=1"]
+    compared = json.loads(call("compare", names[0], "x", "--json").stdout)
+    assert compared["differing"]["average_of"] == [None, "seed=0, seed=1"]
+    assert compared["runs"][1]["best_bits_per_char"] == told["bits_per_char"]
+    assert compared["notes"] == ["x has no record of its training."]
     assert "exists already" in the_error("average", "sweep", "--name", "x")
     call("export", "x", "--to", "hub", "--license", "cc0-1.0", "-o", "hub")
     assert "chargen average seed=0 seed=1" in (here / "hub" / "README.md").read_text("utf-8")
