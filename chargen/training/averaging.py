@@ -114,6 +114,11 @@ def _check_alike(runs: Sequence[LoadedModel]) -> None:
     first = runs[0]
     if len({each.weights_sha256 for each in runs}) < max(len(runs), 2):
         raise ConfigError("An average is that of two or more different runs.", _REMEDY)
+    for each in runs:
+        if each.config.averaged:
+            raise CheckpointError(
+                f"{each.path} is an average itself.", "Name the runs that it was made of."
+            )
     for cell in first.model.cells:
         if not cell.stands_side_by_side:
             raise ConfigError(

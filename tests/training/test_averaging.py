@@ -66,6 +66,7 @@ def test_the_runs_of_a_sweep_are_averaged(corpus: Path, here: Path) -> None:
     assert compared["runs"][1]["best_bits_per_char"] == told["bits_per_char"]
     assert compared["notes"] == ["x has no record of its training."]
     assert "exists already" in the_error("average", "sweep", "--name", "x")
+    assert "is an average itself" in the_error("average", names[0], "x")
     call("export", "x", "--to", "hub", "--license", "cc0-1.0", "-o", "hub")
     assert "chargen average seed=0 seed=1" in (here / "hub" / "README.md").read_text("utf-8")
 
