@@ -18,8 +18,8 @@ def average(
 ) -> AveragedRun:
     """Make a run that is the average of others, which learnt one text from different seeds.
 
-    Its logits are the means of theirs, so that it predicts better than any of them, and it is a
-    network of the same kind, with the units of all of them.
+    Its logits are the means of theirs. It predicts better than they do on average, and as a rule
+    better than any of them. It is a network of the same kind, with the units of all of them.
 
     Args:
         runs: run folders, or names in ``runs_dir``; a folder of runs, such as that of a sweep,
@@ -31,11 +31,11 @@ def average(
         CheckpointError: a run is missing, damaged, or not like the others; or the name is taken.
         ConfigError: fewer than two runs, or a name that can't be one.
     """
-    from chargen.runs.finding import check_name, runs_folder, runs_named
+    from chargen.runs.finding import check_new, runs_folder, runs_named
 
     folder = runs_folder(runs_dir)
     if name is not None:
-        check_name(name)
+        check_new(name, folder)
     named = [runs] if isinstance(runs, (str, Path)) else runs
     found = [path for each in named for path in runs_named(str(each), folder)]
     from chargen.training.averaging import average_runs

@@ -35,8 +35,6 @@ class Cell(nn.Module):
     zero: Tensor
     carries = True
     """Whether a step depends on the state."""
-    stands_side_by_side = True
-    """Whether several of its kind, with zeros between their units, are one of its kind."""
 
     def __init__(
         self,

@@ -34,8 +34,6 @@ class Clockwork(Cell):
     Source: Koutník, Greff, Gomez and Schmidhuber, "A clockwork RNN", ICML 2014.
     """
 
-    stands_side_by_side = False
-
     def __init__(
         self,
         input_size: int,

@@ -43,8 +43,6 @@ class Jordan(Cell):
     forcing as in Goodfellow, Bengio and Courville, "Deep learning", 2016, section 10.2.1.
     """
 
-    stands_side_by_side = False
-
     def __init__(
         self,
         input_size: int,

@@ -36,8 +36,9 @@ def average(
 ) -> None:
     """Make one run of several that learnt a text from different seeds; print its path.
 
-    Its logits are the means of theirs: it predicts better than any of them, and writes more slowly.
-    It is a network of the same kind with the units of all of them, and can be used as any other.
+    Its logits are the means of theirs: it predicts better than they do on average, and as a rule
+    better than any of them, and writes more slowly. It is a network of the same kind with the units
+    of all of them, and can be used as any other run.
     """
     from chargen import api
 
@@ -47,8 +48,8 @@ def average(
         return
     for run, bits in (*made.runs.items(), ("average", made.bits_per_char)):
         terminal.say(f"{run}: {_bits(bits)}")
-    if made.note is not None:
-        terminal.note(f"The average wasn't measured: {made.note}.")
+    for note in made.notes:
+        terminal.say(note)
     typer.echo(made.path)
 
 

@@ -158,8 +158,8 @@ class Comparison:
         ):
             found.append("Training losses are per piece, and the runs have different vocabularies.")
         by_loss = any(len(run.history.evaluations) < 2 for run in recorded)  # as curves are
-        if by_loss and self._differ(lambda run: run.config.model.ngram_order > 0):
-            counted = ", ".join(run.name for run in self.runs if run.config.model.ngram_order)
+        if by_loss and self._differ(lambda run: run.config.model.ngram_order > 0, recorded):
+            counted = ", ".join(run.name for run in recorded if run.config.model.ngram_order)
             found.append(
                 f"The training loss of a run with n-gram counts ({counted}) is the mean with and "
                 "without them, and doesn't compare with that of a run that has none."

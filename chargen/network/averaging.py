@@ -22,7 +22,7 @@ def averaged(networks: Sequence[CharModel]) -> CharModel:
     p(x) ∝ Π p_k(x)^(1/K).
 
     Args:
-        networks: of the same options, with cells that ``stand_side_by_side``.
+        networks: of the same options, which ``can_be_averaged``.
 
     Source: Heskes, "Selecting weighting factors in logarithmic opinion pools", NIPS 1997.
     """

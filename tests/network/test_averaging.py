@@ -11,7 +11,7 @@ from chargen.options import CELLS
 from tests.support import small_model
 
 V, T, B, LABELS = 11, 7, 3, 4
-JOINED = [name for name, row in CELLS.items() if not row.wants_output and name != "clockwork"]
+JOINED = [name for name, row in CELLS.items() if row.side_by_side]
 SHAPES: list[dict[str, Any]] = [
     *({"cell": name} for name in JOINED),
     {"cell": "gru", "embedding_size": 0, "labels": LABELS},

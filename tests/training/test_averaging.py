@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ import torch
 import chargen
 from chargen.errors import CheckpointError, ConfigError
 from chargen.network.averaging import averaged
+from chargen.runs.finding import runs_named
 from chargen.runs.folder import RunFolder
 from tests.support import TRAIN, call, the_error, train_tiny
 
@@ -59,7 +61,7 @@ def test_the_runs_of_a_sweep_are_averaged(corpus: Path, here: Path) -> None:
     assert "average of  seed=0, seed=1" in call("inspect", made).stdout
     names = [f"sweep/seed={n}" for n in (0, 1)]
     told = json.loads(call("average", *names, "--name", "x", "--json").stdout)
-    assert list(told) == ["path", "bits_per_char", "runs", "note"]
+    assert list(told) == ["path", "bits_per_char", "runs", "notes"]
     assert told["path"] == str(Path("checkpoints/x"))
     compared = json.loads(call("compare", names[0], "x", "--json").stdout)
     assert compared["differing"]["average_of"] == [None, "seed=0, seed=1"]
@@ -72,28 +74,61 @@ def test_the_runs_of_a_sweep_are_averaged(corpus: Path, here: Path) -> None:
 
 
 def test_without_its_corpus_an_average_is_not_measured(runs: Path, here: Path) -> None:
-    from chargen.runs.places import Places
-
-    copy = here / "copy"
-    copy.mkdir()
-    for file in (runs / "a").iterdir():
-        if file.is_file():
-            (copy / file.name).write_bytes(file.read_bytes())
-    Places().write(copy, copy)
-    made = chargen.average([copy, runs / "b"], runs_dir=here)
+    copies = [copied(runs / name, here / name) for name in "ab"]
+    made = chargen.average(copies, runs_dir=here)
     assert made.bits_per_char is None
-    assert made.note == f"{copy} doesn't say where its corpus is"
+    assert made.notes == ("The average wasn't measured: the runs don't say where their corpus is.",)
     assert chargen.load(made.path).generate(length=5)
+    assert chargen.average([copies[0], runs / "b"], runs_dir=here).bits_per_char is not None
+
+
+def copied(run: Path, to: Path) -> Path:
+    """A copy of what sampling needs of a run."""
+    to.mkdir()
+    for name in ("config.json", "tokenizer.model", "model.safetensors", "ngram.safetensors"):
+        (to / name).write_bytes((run / name).read_bytes())
+    return to
+
+
+def test_a_run_is_meant_before_a_folder_of_runs(runs: Path, here: Path) -> None:
+    run = copied(runs / "a", here / "x")
+    (here / "checkpoints" / "x").mkdir(parents=True)
+    for name in ("b", "wide"):
+        copied(runs / name, here / "checkpoints" / "x" / name)
+    assert runs_named("x", here / "checkpoints") == [run.relative_to(here)]
+    assert [found.name for found in runs_named("checkpoints/x", here)] == ["b", "wide"]
+    for nothing in ("", "y", "a\0b", "x" * 400):
+        with pytest.raises(CheckpointError):
+            chargen.average([nothing])
 
 
 def test_what_cannot_be_averaged_is_refused(runs: Path, corpus: Path, tmp_path: Path) -> None:
-    for given in (["a"], ["a", "a"]):
-        with pytest.raises(ConfigError, match="two or more different runs"):
-            chargen.average(given, runs_dir=runs)
-    with pytest.raises(CheckpointError, match="differ in hidden_size: 48 and 32"):
-        chargen.average(["a", "wide"], runs_dir=runs)
+    text = corpus.parent / "learnable.txt"
     for seed in (1, 2):
         train_tiny(corpus, tmp_path, name=f"j{seed}", cell="jordan", seed=seed)
-    with pytest.raises(ConfigError, match="of the kind jordan"):
-        chargen.average(["j1", "j2"], runs_dir=tmp_path)
-    assert not list(tmp_path.glob("*average*"))
+    train_tiny(text, tmp_path, name="whole", **MIXED, val_frac=0)
+    shutil.copytree(runs / "a", tmp_path / "same")
+    for given, error, problem in (
+        ([], ConfigError, "two or more runs"),
+        (["a"], ConfigError, "two or more runs"),
+        (["a", "a"], CheckpointError, "a and .*a have the same weights"),
+        (["a", tmp_path / "same"], CheckpointError, "same and .*a have the same weights"),
+        (["a", "wide"], CheckpointError, "differ in hidden_size: 48 and 32"),
+        (["a", tmp_path / "whole"], CheckpointError, "different texts, or have split them"),
+        ([tmp_path / "j1", tmp_path / "j2"], CheckpointError, "of the cell jordan can't be"),
+    ):
+        with pytest.raises(error, match=problem):
+            chargen.average(given, runs_dir=runs)
+    assert not list(runs.glob("*average*"))
+
+
+def test_what_should_be_known_of_an_average_is_said(
+    runs: Path, corpus: Path, tmp_path: Path
+) -> None:
+    bad = train_tiny(corpus, tmp_path, name="bad", **{**MIXED, "max_steps": 2}).path
+    (bad / "metrics.jsonl").write_text("", "utf-8")
+    notes = chargen.average([runs / "a", bad], runs_dir=tmp_path).notes
+    assert notes == (
+        f"{bad} has not been trained to its end.",
+        "a alone predicts better than the average.",
+    )
