@@ -1,6 +1,7 @@
 from .api import Sweep as Sweep
 from .api import TrainedRun as TrainedRun
 from .api import attention as attention
+from .api import average as average
 from .api import batch as batch
 from .api import compare as compare
 from .api import export as export
@@ -47,6 +48,7 @@ from .inspection.listing import RunEntry as RunEntry
 from .inspection.looks import LookReport as LookReport
 from .inspection.neurons import NeuronReport as NeuronReport
 from .inspection.summary import RunSummary as RunSummary
+from .training.averaging import AveragedRun as AveragedRun
 from .training.events import Checkpoint as Checkpoint
 from .training.events import Evaluation as Evaluation
 from .training.events import Event as Event

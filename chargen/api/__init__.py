@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from chargen.api.averaging import average
 from chargen.api.corpora import prepare, read_text
 from chargen.api.exporting import export
 from chargen.api.inspecting import (
@@ -26,6 +27,7 @@ __all__ = [
     "Sweep",
     "TrainedRun",
     "attention",
+    "average",
     "batch",
     "compare",
     "export",

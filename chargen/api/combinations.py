@@ -44,7 +44,7 @@ def combined(
     problems += [f"`{n}` is the same for all runs" for n in sets if n in (*BUDGETS, "seed")]
     problems += [f"`{n}` has several values and one as well" for n in sets if n in options]
     problems += [f"`{n}` has no values" for n in sets if not sets[n]]
-    problems += [] if sets else ["no option is varied"]
+    problems += [] if sets or seeds != 1 else ["neither an option nor the seed is varied"]
     problems += [] if seeds >= 1 else [f"`seeds` is {seeds}, not at least 1"]
     problems += [line for line in [known["seed"].problem(first)] if line]
     check(also=problems)
@@ -52,16 +52,13 @@ def combined(
     for combination in product(*sets.values()):
         values = dict(zip(sets, combination, strict=True))
         for seed in range(first, first + seeds):
-            found.append(
-                SweepRun(
-                    f"{_label(values)},seed={seed}", values, {**options, **values, "seed": seed}
-                )
-            )
+            own = {**values, "seed": seed}
+            found.append(SweepRun(_label(own), values, {**options, **own}))
     return found
 
 
 def _label(values: Mapping[str, Any]) -> str:
-    """What a combination is called."""
+    """What a combination, or a run of it, is called."""
     return ",".join(f"{n.replace('_', '-')}={_word(v)}" for n, v in values.items())
 
 

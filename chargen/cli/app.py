@@ -17,6 +17,7 @@ PANELS: Mapping[str, Mapping[str, str]] = {
         "prepare": "prepare",
         "find-lr": "find_lr",
         "sweep": "sweep",
+        "average": "average",
     },
     "Generate text": {
         "sample": "sample",

@@ -105,10 +105,11 @@ def _chart(
     marked: list[tuple[str, ComparedRun]], over: str, unit: str, width: int
 ) -> tuple[str, list[str]]:
     """Title and lines of a chart: validation if every run has such a curve, else training loss."""
-    curves = [(mark, run.validation(over)) for mark, run in marked]
+    recorded = [(mark, run) for mark, run in marked if run.lines]
+    curves = [(mark, run.validation(over)) for mark, run in recorded]
     what = f"validation, {unit}"
     if any(len(curve) < 2 for _, curve in curves):
-        curves = [(mark, run.training(over)) for mark, run in marked]
+        curves = [(mark, run.training(over)) for mark, run in recorded]
         what = "training, bits per piece"
     drawn = [(mark, curve) for mark, curve in curves if curve]
     if not drawn:

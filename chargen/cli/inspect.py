@@ -97,7 +97,9 @@ def _run_rows(summary: RunSummary) -> list[tuple[str, str]]:
         ),
         ("corpus", f"{corpus.name} ({corpus.characters:,} characters)"),
         ("made from", ", ".join(text.name for text in corpus.sources)),
-        ("history", _history(summary)),
+        ("average of", ", ".join(run.name for run in summary.config.averaged))
+        if summary.config.averaged
+        else ("history", _history(summary)),
     ]
     if history.loss is not None:
         rows.append(("last loss", f"{history.loss:.4f} nats"))

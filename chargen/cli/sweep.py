@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from shlex import quote
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -109,6 +110,9 @@ def _show(terminal: Terminal, found: Sweep, varied: Sequence[str]) -> None:
     terminal.grid("", header, [_row(row) for row in found.rows])
     for run, why in found.failed.items():
         terminal.note(f"{run} failed: {why}")
+    ended = all(None not in row.bits and not row.stopped for row in found.rows)
+    if not varied and ended and found.comparison.runs[0].config.model.can_be_averaged():
+        terminal.note(f"chargen average {quote(str(found.path))} makes one run of them.")
 
 
 def _row(row: SweptRow) -> tuple[str, ...]:

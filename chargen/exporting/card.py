@@ -88,6 +88,8 @@ def _description(loaded: LoadedModel) -> str:
         [f"{model.num_layers} × {model.cell} of {model.hidden_size} units", *model.traits]
     )
     begun = " alone" if origin is None else f", from the weights of {plain(origin.name)}"
+    if runs := loaded.config.averaged:
+        begun += f", as {len(runs)} runs whose logits are averaged"
     return f"""A character-level recurrent {_KINDS[model.task]} by chargen: {kind}, \
 {numbers:,} parameters, |V| =
 {model.vocab_size:,}{_counts(loaded)}. {_does(loaded)}, and was trained on

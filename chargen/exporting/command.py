@@ -38,8 +38,12 @@ def sample_command(wanted: SamplingConfig) -> str:
 def training_command(config: RunConfig) -> str:
     """The command line that trains such a run, with the options that differ from today's defaults.
 
-    What the machine decides, such as the number of threads, is left out.
+    What the machine decides, such as the number of threads, is left out. Of an average they are
+    those that train the first of its runs, and average them.
     """
+    if config.averaged:
+        average = shlex.join(["chargen", "average", *(run.name for run in config.averaged)])
+        return f"{training_command(config.one_of_averaged)}  # and with other seeds\n{average}"
     corpus = config.corpus
     model, training = _usual(config)
     budget = config.total_steps or config.training.max_steps

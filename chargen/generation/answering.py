@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
+from chargen.cells.fast.blocks import Product
 from chargen.cells.fast.rows import VECTOR, RowProduct, padded, whole_shares
 from chargen.cells.fast.stepper import Stepper, stepper_of
 from chargen.generation.folded import Network, Rows, RowState
@@ -275,7 +276,7 @@ class _Encoder:
         return found
 
 
-def _product(product: RowProduct, x: Tensor) -> Tensor:
+def _product(product: Product, x: Tensor) -> Tensor:
     """``product`` of rows x (N, K) of any number: (N, …)."""
     spare = -len(x) % product.tile
     return product(F.pad(x, [0, 0, 0, spare]) if spare else x)[: len(x)]

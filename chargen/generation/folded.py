@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -15,6 +17,9 @@ from chargen.generation.mixture import Contexts, Mixture
 from chargen.network.base import ModelState
 from chargen.network.model import CharModel
 from chargen.ngrams import KneserNey, beginning
+
+_FEATURES = 8
+"""The length of what P leads to is a multiple of this."""
 
 RowState = tuple[Tensor, ...]
 """One row's state: a copy of its row of each tensor, bottom layer first."""
@@ -50,13 +55,8 @@ class Network:
         if ngram is not None and model.config.records:
             self.first_context = beginning(ngram)
         self.width = padded(size, BLOCK) if self.mixture is None else self.mixture.width
-        spare = self.width - size
-        V = F.pad(model.output_matrix().detach(), [0, inputs - model.config.hidden_size, 0, spare])
-        c = model.table.new_zeros(size) if model.c is None else model.c.detach()
-        c = F.pad(c, [0, spare], value=float("-inf"))
-        if self.mixture is not None and model.w is not None and model.b is not None:
-            V[-1, : len(model.w)], c[-1:] = model.w.detach(), model.b.detach()
-        self.output = RowProduct(V, c)
+        gated = self.mixture is not None
+        self.output = _output_of(model, inputs, self.width, gated=gated)
         self._model = model if model.R is not None else None
         self.tile = max([self.output.tile, *(stepper.tile for stepper in self.steppers)])
         self.device = model.table.device
@@ -87,6 +87,53 @@ class Network:
         for n, (stepper, layer) in enumerate(zip(self.steppers, state, strict=True)):
             s = stepper.step(stepper.project(s) if n else s, layer)
         return s
+
+
+class _Output(NamedTuple):
+    """The product with V = table·P, by P first."""
+
+    P: RowProduct
+    table: RowProduct
+
+    @property
+    def tile(self) -> int:
+        return max(self.P.tile, self.table.tile)
+
+    def __call__(self, s: Tensor) -> Tensor:
+        return self.table(self.P(s))
+
+
+def _output_of(model: CharModel, inputs: int, width: int, *, gated: bool) -> RowProduct | _Output:
+    """What leads from outputs s (B, H') to logits (B, |V'|), the gate's last of all if ``gated``.
+
+    Other spare logits are −∞. Where it is less work than V·s, V = table·P is multiplied by P first;
+    w is another row of P then, and what comes of it is passed on.
+
+    Args:
+        model: the network.
+        inputs: H'.
+        width: |V'|.
+        gated: whether it is mixed with counts.
+    """
+    spare, beyond = width - model.config.vocab_size, inputs - model.config.hidden_size
+    c = model.table.new_zeros(width - spare) if model.c is None else model.c.detach()
+    c = F.pad(c, [0, spare], value=float("-inf"))
+    w = None
+    if gated and model.w is not None and model.b is not None:
+        w, c[-1:] = F.pad(model.w.detach(), [0, beyond]), model.b.detach()
+    if model.P is not None:
+        size = len(model.P)
+        features = padded(size + 1, _FEATURES)
+        if features * (inputs + width) < inputs * width:
+            P = F.pad(model.P.detach(), [0, beyond, 0, features - size])
+            table = F.pad(model.table.detach(), [0, features - size, 0, spare])
+            if w is not None:
+                P[size], table[-1, size] = w, 1
+            return _Output(RowProduct(P), RowProduct(table, c))
+    V = F.pad(model.output_matrix().detach(), [0, beyond, 0, spare])
+    if w is not None:
+        V[-1] = w
+    return RowProduct(V, c)
 
 
 class Rows:

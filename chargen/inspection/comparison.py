@@ -13,7 +13,7 @@ from chargen.inspection.plots import AXES
 from chargen.runs.config import RunConfig
 from chargen.runs.finding import distinct_names
 from chargen.runs.folder import RunFolder
-from chargen.runs.history import History, history_of
+from chargen.runs.history import History, history_of_run
 from chargen.runs.metrics import read_metrics
 
 Points = tuple[tuple[float, float], ...]
@@ -45,7 +45,7 @@ class ComparedRun:
         folder = RunFolder(path)
         config, lines = folder.read_config(), read_metrics(path)
         parameters = sum(folder.parameters_by_part(config).values())
-        return cls(name, path, config, parameters, history_of(lines), tuple(lines))
+        return cls(name, path, config, parameters, history_of_run(path, lines), tuple(lines))
 
     def validation(self, over: str) -> Points:
         """Return bits per character of each evaluation."""
@@ -76,6 +76,7 @@ class ComparedRun:
             **config.training.to_dict(),
             **config.corpus.settings.to_dict(),  # last: its vocab_size is the option
             "init_from": origin and f"{origin.name} ({origin.weights_sha256[:8]})",
+            "average_of": ", ".join(run.name for run in config.averaged) or None,
         }
 
     def to_dict(self) -> dict[str, Any]:
@@ -148,13 +149,17 @@ class Comparison:
     @cached_property
     def notes(self) -> tuple[str, ...]:
         """Caveats about the figures, one line each."""
-        without = [run.name for run in self.runs if not run.measured]
-        found = [f"{name} has no evaluation, only a training loss." for name in without]
-        if without and self._differ(lambda run: run.config.tokenizer_sha256):
+        recorded = [run for run in self.runs if run.lines]
+        lacks = ("record of its training", "evaluation, only a training loss")
+        unmeasured = [run for run in self.runs if not run.measured]
+        found = [f"{run.name} has no {lacks[bool(run.lines)]}." for run in unmeasured]
+        if any(run.lines for run in unmeasured) and self._differ(
+            lambda run: run.config.tokenizer_sha256
+        ):
             found.append("Training losses are per piece, and the runs have different vocabularies.")
-        by_loss = any(len(run.history.evaluations) < 2 for run in self.runs)  # as curves are
-        if by_loss and self._differ(lambda run: run.config.model.ngram_order > 0):
-            counted = ", ".join(run.name for run in self.runs if run.config.model.ngram_order)
+        by_loss = any(len(run.history.evaluations) < 2 for run in recorded)  # as curves are
+        if by_loss and self._differ(lambda run: run.config.model.ngram_order > 0, recorded):
+            counted = ", ".join(run.name for run in recorded if run.config.model.ngram_order)
             found.append(
                 f"The training loss of a run with n-gram counts ({counted}) is the mean with and "
                 "without them, and doesn't compare with that of a run that has none."

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -10,10 +9,8 @@ from typing import Any
 from chargen.errors import CheckpointError, printable
 from chargen.runs.finding import is_finished, name_of, runs_in
 from chargen.runs.folder import RunFolder
-from chargen.runs.history import history_of
-from chargen.runs.layout import MODEL
+from chargen.runs.history import history_of_run
 from chargen.runs.metrics import read_metrics
-from chargen.runs.tensors import read_facts
 
 
 @dataclass(frozen=True)
@@ -65,12 +62,7 @@ def _entry(path: Path) -> RunEntry:
         parameters = sum(run.parameters_by_part(config).values())
     except CheckpointError as error:
         return RunEntry(name, path, problem=error.message)
-    history, model = history_of(lines), config.model
-    steps, bits = history.steps, history.best_bits_per_char
-    if not lines:  # an exported run has no record
-        with suppress(CheckpointError):
-            facts = read_facts(path, MODEL)
-            steps, bits = facts.step, facts.bits_per_char
+    history, model = history_of_run(path, lines), config.model
     layers = "" if model.num_layers == 1 else f"{model.num_layers} × "
     return RunEntry(
         name=name,
@@ -78,8 +70,8 @@ def _entry(path: Path) -> RunEntry:
         text=config.corpus.name,
         network=f"{model.cell} {layers}{model.hidden_size}",
         parameters=parameters,
-        steps=steps,
+        steps=history.steps,
         minutes=history.seconds / 60,
-        bits_per_char=bits,
+        bits_per_char=history.best_bits_per_char,
         finished=is_finished(path),
     )

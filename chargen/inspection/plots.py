@@ -190,7 +190,8 @@ def plot_curves(
         lines = read_metrics(path)
         if not any(line["event"] == "step" for line in lines):
             raise CheckpointError(
-                f"{path} has recorded no step yet.", "Continue training with `resume=True`."
+                f"{path} has no record of its training, or of no step yet.",
+                "Name another run, or continue training with `resume=True`.",
             )
         histories.append((name, lines))
     figure = new_figure(5 * len(over) if len(over) > 1 else 7, 4.6)

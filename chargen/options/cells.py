@@ -25,12 +25,14 @@ class CellRow:
         options: the fields of ModelConfig that belong to this cell.
         wants_output: whether it is fed the model's own softmax, so that it can only be the last
             layer.
+        side_by_side: whether several of it are one of it, with zeros between their units.
     """
 
     module: str
     class_name: str
     options: Mapping[str, Any] = field(default_factory=dict)
     wants_output: bool = False
+    side_by_side: bool = True
 
 
 def _euler_step(dt: float) -> str | None:
@@ -72,6 +74,7 @@ CELLS: Mapping[str, CellRow] = MappingProxyType(
             "FastJordan",
             {"activation": _ACTIVATION, "teacher_forcing": _TEACHER_FORCING},
             wants_output=True,
+            side_by_side=False,
         ),
         "lstm": CellRow("chargen.cells.fast.lstm", "FastLSTM"),
         "gru": CellRow("chargen.cells.fast.gru", "FastGRU"),
@@ -80,6 +83,7 @@ CELLS: Mapping[str, CellRow] = MappingProxyType(
             "chargen.cells.fast.clockwork",
             "FastClockwork",
             {"activation": _ACTIVATION, "modules": _MODULES},
+            side_by_side=False,
         ),
         "ctrnn": CellRow(
             "chargen.cells.fast.ctrnn",

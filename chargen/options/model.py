@@ -160,11 +160,9 @@ class ModelConfig(Config):
     @classmethod
     def conflicts_in(cls, values: Mapping[str, Any]) -> list[str]:
         config = cls(**{"vocab_size": 1, **values})
-        names, found = config.layer_cells(), []
-        if len(names) != config.num_layers:
-            found.append(
-                f"`cell` names {len(names)} layers, but `num_layers` is {config.num_layers}"
-            )
+        names, layers, found = config.layer_cells(), config.num_layers, []
+        if len(names) != layers:
+            found.append(f"`cell` names {len(names)} layers, but `num_layers` is {layers}")
         found += [
             f"`cell` is {config.cell}, but {name} can only be the last layer"
             for name in names[:-1]
@@ -263,9 +261,8 @@ class ModelConfig(Config):
         task = given.get("task", self.task)
         if task == self.task or task != "classify":
             return self
-        bidirectional = given.get("bidirectional", False)
-        ngram = str(given.get("ngram", _AUTO))
-        made = replace(self, task=task, bidirectional=bidirectional, ngram=ngram)
+        ngram, both = str(given.get("ngram", _AUTO)), given.get("bidirectional", False)
+        made = replace(self, task=task, bidirectional=both, ngram=ngram)
         return replace(made, tie_weights=False, attention="none", also_reversed=False)
 
     def can_mix(self) -> bool:
@@ -278,6 +275,10 @@ class ModelConfig(Config):
     def can_tie(self) -> bool:
         """Return whether the embeddings can serve as V: there are some, and no cell owns V."""
         return self.embedding_size > 0 and self.task != "classify" and not self._is_fed_output()
+
+    def can_be_averaged(self) -> bool:
+        """Return whether several networks of these options, side by side, are one of the kind."""
+        return self.task == "lm" and all(CELLS[name].side_by_side for name in self.layer_cells())
 
     def layer_cells(self) -> tuple[str, ...]:
         """Return the name of each layer's cell, bottom first."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from chargen.corpus.labels import Labels
@@ -80,7 +80,7 @@ class CorpusRecord:
 
 @dataclass(frozen=True)
 class Origin:
-    """The run whose weights another one began with: its name, and what identifies the weights."""
+    """A run whose weights another begins with or averages: its name, and what identifies them."""
 
     __pydantic_config__: ClassVar[Any] = STRICT
 
@@ -103,6 +103,7 @@ class RunConfig:
         asked: options that were adapted to a short text, as they were asked for.
         recipe: the measured constants of training.
         machine: where it was trained last.
+        averaged: the runs that it is the average of, if it is one; it has the first one's training.
     """
 
     __pydantic_config__: ClassVar[Any] = STRICT
@@ -118,11 +119,22 @@ class RunConfig:
     asked: Mapping[str, int] = field(default_factory=dict)
     recipe: Recipe = field(default_factory=Recipe)
     machine: MachineRecord | None = None
+    averaged: tuple[Origin, ...] = ()
 
     @property
     def precision(self) -> str:
         """Number format of matrix products on the machine where the run is trained."""
         return (self.machine and self.machine.precision) or self.training.precision
+
+    @property
+    def one_of_averaged(self) -> RunConfig:
+        """What one of the runs that are averaged records; of any other run, what it is itself."""
+        count = len(self.averaged)
+        if not count:
+            return self
+        size, embedding = self.model.hidden_size // count, self.model.embedding_size // count
+        model = replace(self.model, hidden_size=size, embedding_size=embedding)
+        return replace(self, model=model, averaged=())
 
     def sealed(self) -> dict[str, Any]:
         """The JSON of ``config.json``: values, and the digest of all of them.
@@ -148,6 +160,7 @@ class RunConfig:
             "init_from": None if self.init_from is None else asdict(self.init_from),
             "asked": dict(self.asked),
             "machine": None if self.machine is None else asdict(self.machine),
+            "averaged": [asdict(origin) for origin in self.averaged],
         }
 
 

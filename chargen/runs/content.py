@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from torch import Tensor
 
@@ -17,6 +17,14 @@ First = tuple[Mapping[str, Tensor], Mapping[str, Any]]
 """Tensors and values of the checkpoint that a run begins with."""
 
 
+class Weights(NamedTuple):
+    """Weights that sampling uses, the steps after which they were taken, and their score."""
+
+    tensors: Mapping[str, Tensor]
+    step: int
+    bits_per_char: float | None
+
+
 @dataclass(frozen=True)
 class Content:
     """What is in a run folder from the beginning.
@@ -27,6 +35,7 @@ class Content:
         places: where a resume finds what it needs.
         first: tensors and values of its first checkpoint, if it begins with one.
         ngram: the counts that are mixed in, or None.
+        weights: of a run that is not to be trained, or None.
     """
 
     config: RunConfig
@@ -34,3 +43,4 @@ class Content:
     places: Places = field(default_factory=Places)
     first: First | None = None
     ngram: KneserNey | None = None
+    weights: Weights | None = None

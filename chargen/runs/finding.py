@@ -32,6 +32,18 @@ def check_name(name: str) -> None:
         )
 
 
+def check_new(name: str, folder: Path) -> None:
+    """Raise an error where ``name`` can't be that of a new run in ``folder``.
+
+    Raises:
+        ConfigError: it can't be the name of a run.
+        CheckpointError: it is taken.
+    """
+    check_name(name)
+    if os.path.lexists(folder / name):
+        raise CheckpointError(f"{folder / name} exists already.", "Choose another `name`.")
+
+
 def name_of(run: Path) -> str:
     """What to call a run: the name of its folder, with escapes for bytes that are no UTF-8."""
     return printable(run.name or run.resolve().name)
@@ -112,6 +124,16 @@ def find_run(
         f"There is no run {name!r:.200}.",
         f"In {folder} there is: {names}." if names else TRAIN_ONE,
     )
+
+
+def runs_named(name: str, folder: Path) -> list[Path]:
+    """The run of a name, as ``find_run``; or all runs of a folder of runs, by name.
+
+    Raises:
+        CheckpointError: there is neither, or the folder can't be listed.
+    """
+    found = find_run(name, folder)
+    return [found] if (found / CONFIG).is_file() else sorted(runs_in(found)) or [found]
 
 
 def is_finished(run: Path) -> bool:

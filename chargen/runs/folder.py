@@ -94,6 +94,8 @@ class RunFolder:
             write_ngram(folder, content.ngram)
             if content.first:
                 checkpoints.write(folder, *content.first)
+            if content.weights:
+                write_tensors(folder / MODEL, *content.weights)
             write_json(folder / CONFIG, content.config.sealed())
         return cls(path)
 

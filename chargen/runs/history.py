@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
 from statistics import median
 from typing import Any
+
+from chargen.errors import CheckpointError
+from chargen.runs.layout import MODEL
+from chargen.runs.tensors import read_facts
 
 
 @dataclass(frozen=True)
@@ -54,3 +60,16 @@ def history_of(lines: Sequence[dict[str, Any]]) -> History:
         evaluations=evaluations,
         best_bits_per_char=min((bits for _, bits in evaluations), default=None),
     )
+
+
+def history_of_run(run: Path, lines: Sequence[dict[str, Any]]) -> History:
+    """The history of a run, from the lines of its metrics.
+
+    One that has none was exported, or averaged: its weights tell their step and their score.
+    """
+    history = history_of(lines)
+    if not lines:
+        with suppress(CheckpointError):
+            facts = read_facts(run, MODEL)
+            return replace(history, steps=facts.step, best_bits_per_char=facts.bits_per_char)
+    return history

@@ -104,12 +104,16 @@ def _by_version(values: Any, where: Path) -> RunConfig | _Version1:
     body = {name: value for name, value in values.items() if name not in ("format", "version")}
     _check_known(body, where)
     body = _with_older_recipe(_with_lines_kept(_with_gaps_as_made(body)))
+    body = body if version == 1 else {"averaged": [], **body}  # no earlier run was an average
     config: RunConfig | _Version1
     if version == 1:
         config = typed(body, _Version1, where)
     else:
         _check_complete(body, where)
         config = typed(body, RunConfig, where)
+        runs = len(config.averaged) or 1
+        if config.model.hidden_size % runs or config.model.embedding_size % runs:
+            raise damaged(where, f"its network isn't made of {runs} equal ones")
     model = config.model
     if model.num_layers > _MOST_LAYERS:
         raise damaged(where, f"model.num_layers is {model.num_layers:,}, above {_MOST_LAYERS:,}")

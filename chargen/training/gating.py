@@ -33,12 +33,18 @@ def score_calibrated(
     evidence = Evidence()
     with state.calibrated():
         score = scored(evidence)
+    score, found = set_right(score, evidence, worth)
+    state.calibration = found.after(state.calibration)
+    return score
+
+
+def set_right(score: Score, evidence: Evidence, worth: float) -> tuple[Score, Calibration]:
+    """The score of a text with the gate set right on it, and how; see ``score_calibrated``."""
     found = evidence.calibration()
     gain = evidence.gain(found) if evidence.gate else 0.0
     if not 0 < worth < gain:
-        return score
-    state.calibration = found.after(state.calibration)
-    return replace(score, nats=score.nats - gain * score.pieces)
+        return score, Calibration()
+    return replace(score, nats=score.nats - gain * score.pieces), found
 
 
 def score_labels_calibrated(

@@ -52,11 +52,11 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
         ),
         "small": Preset("an LSTM of 256 units: good text in a minute or two"),
         "base": Preset(
-            "an LSTM of 384 units: better text in five minutes, the best in an hour of Chinese",
+            "an LSTM of 384 units: better text in five minutes, and the best as an average of four",
             {"hidden_size": 384},
         ),
         "large": Preset(
-            "two LSTM layers of 768 units: for an hour of English, or a GPU",
+            "two LSTM layers of 768 units: for a GPU",
             {"hidden_size": 768, "num_layers": 2},
             {"batch_size": 64},
         ),

@@ -13,8 +13,8 @@ from tests.support import TRAIN, call, the_error
 
 WITHOUT = {"prepare", "novelty", "merge"}
 """Commands that name no run; experiments and most benchmarks don't either."""
-ELSEWHERE = {"attention", "classify", "serve"}
-"""Commands that are for runs of other tasks, or don't end."""
+ELSEWHERE = {"attention", "average", "classify", "serve"}
+"""Commands that are for runs of other tasks, or for several, or don't end."""
 
 
 @pytest.fixture

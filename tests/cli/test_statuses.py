@@ -17,6 +17,7 @@ UNUSABLE: dict[str, tuple[tuple[object, ...], ...]] = {
     "prepare": (("x.txt", "--val-frac", 3), ("x.txt", "--encoding", "klingon"), ()),
     "find-lr": (("--lr", 0), ("-o", "x.bmp"), ("--preset", "huge")),
     "sweep": (("x.txt",), ("x.txt", "--set", "lr"), ("x.txt", "--set", "lr=-1"), ("--seeds", 0)),
+    "average": ((), ("x", "y", "--name", "a/b")),
     "sample": (
         ("--temp", -1), ("nowhere", "--top-p", 0), ("-p", "a", "-f", "b"), ("--form", "sonnet"),
         ("--beam-size", 4, "--temp", 0.5), ("--beam-size", 4, "--temp", "0.8,0.5"),
@@ -66,6 +67,7 @@ FAILED: dict[str, tuple[object, ...]] = {
     "prepare": ("x.txt",),
     "find-lr": ("x.txt",),
     "sweep": ("x.txt", "--set", "lr=1"),
+    "average": ("x", "y"),
     "sample": ("x",),
     "write": ("x",),
     "batch": ("x", "-o", "y"),

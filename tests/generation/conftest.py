@@ -26,7 +26,7 @@ def make_model(tokenizer: Tokenizer, *, sharpness: float = 4.0, **shape: object)
     model = CharModel(config)
     model.reset_parameters(0)
     with torch.no_grad():
-        model.output_matrix().mul_(sharpness)
+        (model.output_matrix() if model.P is None else model.P).mul_(sharpness)
     return model
 
 

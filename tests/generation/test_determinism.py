@@ -13,6 +13,7 @@ from chargen.corpus.tokenizer import Tokenizer
 from chargen.generation.batch.asked import BatchOptions
 from chargen.generation.batch.run import Batch
 from chargen.generation.engine import Engine
+from chargen.network.averaging import averaged
 from chargen.network.model import CharModel
 from chargen.ngrams import KneserNey
 from tests.generation.conftest import TEXT, make_counts, make_mixed_model, make_model
@@ -85,8 +86,13 @@ def output(
         ),
         ({"hidden_size": 100, "cell": "gru"}, 100, [(1, 1), (64, 1)]),
         ({"hidden_size": 100, "cell": "rnn"}, 100, [(1, 1), (64, 1)]),
+        (
+            {"hidden_size": 70, "tie_weights": True, "embedding_size": 16, "averaged": 2},
+            100,
+            [(1, 1), (3, 1), (64, 3)],
+        ),
     ],
-    ids=["lstm-100x2", "lstm-512", "ngram", "gru", "rnn"],
+    ids=["lstm-100x2", "lstm-512", "ngram", "gru", "rnn", "averaged"],
 )
 def test_a_job_gives_the_same_line_in_any_batch_order_and_on_any_threads(
     wide_tokenizer: Tokenizer,
@@ -96,7 +102,9 @@ def test_a_job_gives_the_same_line_in_any_batch_order_and_on_any_threads(
     settings: list[tuple[int, int]],
 ) -> None:
     ngram = make_counts(wide_tokenizer) if "ngram" in shape else None
-    model = (make_mixed_model if ngram else make_model)(wide_tokenizer, **shape)
+    networks, own = shape.get("averaged", 1), {n: v for n, v in shape.items() if n != "averaged"}
+    model = (make_mixed_model if ngram else make_model)(wide_tokenizer, **own)
+    model = model if networks == 1 else averaged([model] * networks)
     lines = job_lines(count)
     want = sorted(output(model, wide_tokenizer, lines, 16, tmp_path / "out", ngram).splitlines())
     assert len(set(want)) == count

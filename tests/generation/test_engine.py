@@ -3,6 +3,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -23,6 +24,8 @@ from tests.generation.conftest import TEXT, make_counts, make_mixed_model, make_
 from tests.generation.test_loops import naive_penalties
 
 GREEDY = SamplingConfig(length=12, temperature=0)
+TIED = {"tie_weights": True, "embedding_size": 8, "hidden_size": 64}
+"""The output goes by way of the embedding, and not by the product of both matrices."""
 
 
 def requests(count: int, seed: int = 0, longest: int = 12) -> list[Request]:
@@ -86,8 +89,11 @@ def plain_text(
     return tokenizer.decode(drawn), bits / len(drawn)
 
 
-def test_a_text_with_counts_is_what_the_mixture_says(unk_tokenizer: Tokenizer) -> None:
-    model, ngram = make_mixed_model(unk_tokenizer, hidden_size=24), make_counts(unk_tokenizer)
+@pytest.mark.parametrize("shape", [{"hidden_size": 24}, TIED])
+def test_a_text_with_counts_is_what_the_mixture_says(
+    unk_tokenizer: Tokenizer, shape: dict[str, Any]
+) -> None:
+    model, ngram = make_mixed_model(unk_tokenizer, **shape), make_counts(unk_tokenizer)
     wanted = [
         Request("", SamplingConfig(length=20, temperature=0), 0),
         Request("春江", SamplingConfig(length=20, temperature=0.7), 1),
@@ -133,14 +139,25 @@ def test_a_text_is_what_the_model_says(unk_tokenizer: Tokenizer, cell: str, laye
         assert result.bits_per_char == pytest.approx(bits, abs=1e-4)
 
 
-@pytest.mark.parametrize("shape", [{"embedding_size": 0}, {"bias": False}, {"hidden_size": 33}])
-def test_any_shape_of_model_generates(unk_tokenizer: Tokenizer, shape: dict[str, int]) -> None:
+@pytest.mark.parametrize(
+    "shape", [{"embedding_size": 0}, {"bias": False}, {"hidden_size": 33}, TIED]
+)
+def test_any_shape_of_model_generates(unk_tokenizer: Tokenizer, shape: dict[str, Any]) -> None:
     model = make_model(unk_tokenizer, **shape)
     request = Request("春", GREEDY, 0)
     assert (
         texts(Engine(model, unk_tokenizer), [request])[0].text
         == (plain_text(model, unk_tokenizer, request)[0])
     )
+
+
+def test_the_output_goes_by_way_of_the_embedding_where_that_is_less_work(
+    tokenizer: Tokenizer,
+) -> None:
+    for shape, products in ((TIED, 2), ({**TIED, "embedding_size": 64}, 1)):
+        model, ngram = make_mixed_model(tokenizer, **shape), make_counts(tokenizer)
+        output = Engine(model, tokenizer, ngram).network.output
+        assert (2 if isinstance(output, tuple) else 1) == products
 
 
 def test_streamed_and_collected_texts_are_the_same(model: CharModel, tokenizer: Tokenizer) -> None:

@@ -9,7 +9,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from chargen.cells.base import Cell, State
-from chargen.cells.fast.rows import DEVICE_TILE, TILE, RowProduct, padded
+from chargen.cells.fast.blocks import Product, product_with
+from chargen.cells.fast.rows import DEVICE_TILE, TILE, padded
 
 
 class Stepper:
@@ -33,10 +34,10 @@ class Stepper:
         self.cell = cell
         self.tile = TILE if cell.zero.device.type == "cpu" else DEVICE_TILE
         self.outputs = cell.hidden_size
-        self.below: RowProduct | None = None
+        self.below: Product | None = None
         if inputs and cell.U is not None:
             b = None if cell.b is None else self.arrange(cell.b.detach())
-            self.below = RowProduct(self.arrange(cell.U.detach(), inputs), b)
+            self.below = product_with(self.arrange(cell.U.detach(), inputs), b, gates=cell.gates)
             self.tile = max(self.tile, self.below.tile)
 
     def arrange(self, weights: Tensor, columns: int = 0) -> Tensor:
@@ -83,7 +84,7 @@ class PaddedStepper(Stepper):
         super().__init__(cell, inputs)
         self.outputs = padded(cell.hidden_size)
         bias = None if d is None else self.arrange(d.detach())
-        self.W = RowProduct(self.arrange(W.detach(), self.outputs), bias)
+        self.W = product_with(self.arrange(W.detach(), self.outputs), bias, gates=cell.gates)
         self.tile = self.W.tile
 
     def initial_state(self, rows: int) -> State:
