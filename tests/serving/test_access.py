@@ -9,6 +9,7 @@ import shutil
 import socket
 import sys
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from threading import Event
 from typing import Any, NoReturn
@@ -27,6 +28,8 @@ from chargen.serving.metrics import Metrics
 from chargen.serving.server import Listener, Server
 from tests.support import the_error
 
+LOAD = partial(chargen.load, device="cpu")
+
 
 def nothing(_about: object) -> None:
     pass
@@ -36,14 +39,11 @@ def server_of(
     run: Path,
     on_bug: Callable[[BaseException], None] = nothing,
     more: Sequence[Path] = (),
+    load: Callable[[Path], chargen.Generator] = LOAD,
     **options: Any,
 ) -> Server:
     """A server that isn't started, but takes requests."""
     listener = Listener(nothing, nothing, nothing, on_bug)
-
-    def load(path: Path) -> chargen.generation.generator.Generator:  # type: ignore[name-defined]
-        return chargen.load(path, device="cpu")
-
     made = Server(ServeConfig(**options), [run, *more], None, load, listener)
     made._status.loading = False
     return made
@@ -211,7 +211,8 @@ def test_more_texts_than_there_can_ever_be_are_refused_for_good(trained: Path) -
 
 @pytest.mark.parametrize("stream", [False, True])
 def test_what_takes_too_long_ends(trained: Path, stream: bool) -> None:
-    server = server_of(trained, request_timeout=0.3, max_length=1 << 20)
+    model = chargen.load(trained, device="cpu")  # which may take longer on a busy machine
+    server = server_of(trained, load=lambda _: model, request_timeout=0.5, max_length=1 << 20)
     body = {"max_tokens": 1 << 20, "stream": stream}
     answer = ask(server.config.app, "POST", "/v1/completions", json=body)
     server._models.stop()
