@@ -1,4 +1,4 @@
-"""``chargen average``: several runs as one, which predicts better than any of them."""
+"""``chargen average``: several runs as one, which predicts better than they do on average."""
 
 from __future__ import annotations
 

@@ -32,8 +32,8 @@ def check_name(name: str) -> None:
         )
 
 
-def check_new(name: str, folder: Path) -> None:
-    """Raise an error where ``name`` can't be that of a new run in ``folder``.
+def check_new(name: str, folder: Path, remedy: str = "Choose another `name`.") -> None:
+    """Check that ``name`` can be that of a new run in ``folder``.
 
     Raises:
         ConfigError: it can't be the name of a run.
@@ -41,7 +41,7 @@ def check_new(name: str, folder: Path) -> None:
     """
     check_name(name)
     if os.path.lexists(folder / name):
-        raise CheckpointError(f"{folder / name} exists already.", "Choose another `name`.")
+        raise CheckpointError(f"{folder / name} exists already.", remedy)
 
 
 def name_of(run: Path) -> str:

@@ -25,7 +25,7 @@ from chargen.options import ModelConfig
 from chargen.runs import expected_tensors
 from chargen.runs.config import Origin, RunConfig
 from chargen.runs.content import Content, Weights
-from chargen.runs.finding import distinct_names, is_finished, name_of
+from chargen.runs.finding import distinct_names, is_finished, name_of, shown
 from chargen.runs.folder import RunFolder
 from chargen.runs.loaded import LoadedModel
 from chargen.runs.places import Places
@@ -127,9 +127,11 @@ def _check_alike(runs: Sequence[Path]) -> None:
     first = configs[0]
     for run, config in zip(runs, configs, strict=True):
         if config.averaged:
-            raise CheckpointError(f"{run} is an average itself.", "Name the runs it was made of.")
+            raise CheckpointError(
+                f"{shown(run)} is an average itself.", "Name the runs it was made of."
+            )
         if problem := _difference(first, config):
-            raise CheckpointError(f"{run} and {runs[0]} {problem}.", _REMEDY)
+            raise CheckpointError(f"{shown(run)} and {shown(runs[0])} {problem}.", _REMEDY)
     if not first.model.can_be_averaged():
         task = first.model.task
         what = f"of the cell {first.model.cell}" if task == "lm" else f"of the task {task}"
@@ -164,10 +166,13 @@ def _check_weights(runs: Sequence[LoadedModel]) -> None:
     for each in runs:
         other = known.setdefault(each.weights_sha256, each.path)
         if other is not each.path:
-            raise CheckpointError(f"{each.path} and {other} have the same weights.", _REMEDY)
+            raise CheckpointError(
+                f"{shown(each.path)} and {shown(other)} have the same weights.", _REMEDY
+            )
         if each.ngram_sha256 != runs[0].ngram_sha256:
             raise CheckpointError(
-                f"{each.path} and {runs[0].path} have different n-gram counts.", _REMEDY
+                f"{shown(each.path)} and {shown(runs[0].path)} have different n-gram counts.",
+                _REMEDY,
             )
 
 
@@ -208,7 +213,7 @@ def _notes(
     """What should be known of an average: runs that haven't ended, one that is better alone."""
     for run in runs:
         if not is_finished(run):
-            yield f"{run} has not been trained to its end."
+            yield f"{shown(run)} has not been trained to its end."
     known = {name: own for name, own in parts.items() if own is not None}
     best = min(known, key=lambda name: known[name], default=None)
     if bits is not None and best is not None and known[best] < bits:

@@ -5,7 +5,6 @@ torch is imported only once options, name and texts are known to be usable.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -196,12 +195,12 @@ def _source(request: TrainRequest) -> LoadedModel | None:
 def check_name(request: TrainRequest, *, may_exist: bool = False) -> None:
     """Raise an error where the name can't be that of a run, or, of a new one, is taken."""
     from chargen.runs.finding import check_name as check_run_name
+    from chargen.runs.finding import check_new
 
     if request.name is None:
         return
-    check_run_name(request.name)
-    if not may_exist and os.path.lexists(request.runs_dir / request.name):
-        raise CheckpointError(
-            f"{request.runs_dir / request.name} exists already.",
-            "Continue it with `resume=True`, or choose another `name`.",
-        )
+    if may_exist:
+        check_run_name(request.name)
+    else:
+        remedy = "Continue it with `resume=True`, or choose another `name`."
+        check_new(request.name, request.runs_dir, remedy)
